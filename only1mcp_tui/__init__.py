@@ -1,0 +1,1 @@
+"""The terminal: the `only1mcp` command and its screens."""

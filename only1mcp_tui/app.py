@@ -1,0 +1,368 @@
+"""The process root: hosts the core on Textual's own loop, pulls its picture, carries wishes to it.
+
+Holds no panel logic. A core that fails raises a banner and is started again; a bug of a screen is logged and
+shown, and never stops the calls that the core carries.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+from textual import events, on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from only1mcp_tui import messages
+from only1mcp_tui.screens.base import CoreScreen, Picture
+from only1mcp_tui.screens.closing import ClosingScreen
+from only1mcp_tui.screens.confirm import ConfirmScreen
+from only1mcp_tui.screens.importing import ImportScreen
+from only1mcp_tui.screens.logs import LogsScreen
+from only1mcp_tui.screens.overview import OverviewScreen
+from only1mcp_tui.screens.servers import ServersScreen
+from only1mcp_tui.screens.verbs import VERBS, Verb, ask_quit
+from only1mcp_tui.view.closing import outcome_line
+from only1mcp_tui.view.history import History
+from only1mcp_tui.view.numbers import plural
+from only1mcp_tui.view.overview import Pace
+from only1mcp_tui.view.text import safe
+from only1mcp_tui.widgets.themes import DARK, LIGHT
+from proxy_core.config.importers import FoundServer
+from proxy_core.config.models import TuiConfig
+from proxy_core.control import Control
+from proxy_core.errors import Only1Error, PortInUse
+from proxy_core.telemetry.snapshot import Notice, Snapshot
+
+log = logging.getLogger(__name__)
+
+Writer: TypeAlias = Callable[[Sequence[FoundServer]], str]
+"""Puts servers into our configuration and says which file that is."""
+
+RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Before each new start of a core that failed; the last one repeats."""
+BUSY_LAG_MS = 20.0
+"""From this loop lag on the screen halves its own pace: the calls come first."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Only1App(App[None]):
+    """The screens over one `Control`."""
+
+    TITLE = "only1mcp"
+    CSS_PATH = "app.tcss"
+    DEFAULT_MODE = "overview"
+    ENABLE_COMMAND_PALETTE = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "switch_mode('overview')", "Overview", show=False),
+        Binding("2", "switch_mode('servers')", "Servers", show=False),
+        Binding("5", "switch_mode('logs')", "Logs", show=False),
+        Binding("space", "pause", "Pause"),
+        Binding("t", "change_theme", "Theme", show=False),
+        Binding("colon", "command_palette", "Commands", show=False),
+        Binding("ctrl+s", "screenshot", "Save the screen as SVG", show=False),
+        Binding("escape", "back", "Back", show=False),
+        Binding("question_mark", "toggle_help", "Help", key_display="?"),
+        Binding("q", "leave", "Quit"),
+        Binding("ctrl+q", "quit", "Quit at once", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        control: Control,
+        *,
+        run: Callable[[], Awaitable[None]] | None = None,
+        stop: Callable[[bool], None] | None = None,
+        tui: TuiConfig | None = None,
+        discover: Callable[[], Sequence[FoundServer]] | None = None,
+        write: Writer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        restart_delays_s: Sequence[float] = RESTART_DELAYS_S,
+        pulls_by_itself: bool = True,
+    ) -> None:
+        """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
+
+        `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
+        """
+        super().__init__()
+        self.failure: Only1Error | None = None
+        """Why the core could not be started at all, for the caller to print."""
+        self.outcome = ""
+        """The line to print when the screen is gone."""
+        self._control = control
+        self._run_core = run
+        self._stop_core = stop
+        self._tui = tui or TuiConfig()
+        self._discover = discover
+        self._write = write
+        self._clock = clock
+        self._restart_delays_s = restart_delays_s
+        self._pulls_by_itself = pulls_by_itself
+        self._snapshot = control.snapshot()
+        self._offset = self._snapshot.at - clock()
+        self._pulled_at = float("-inf")
+        self._history = History()
+        self._is_paused = False
+        self._is_blurred = False
+        self._alarms: dict[str, Notice] = {}
+        self._stopping = asyncio.Event()
+        screens: dict[str, type[CoreScreen]] = {
+            "overview": OverviewScreen,
+            "servers": ServersScreen,
+            "logs": LogsScreen,
+        }
+        for mode, screen in screens.items():
+            self.add_mode(mode, partial(screen, control, self._picture))
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        if "TEXTUAL_THEME" not in os.environ:
+            self.theme = self._tui.theme if self._tui.theme in self.available_themes else DARK.name
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+        if self._run_core is not None:
+            self._host(self._run_core)
+        if self._pulls_by_itself:
+            self.set_interval(1 / self._tui.fps, self._tick)
+        if self._tui.screen != self.DEFAULT_MODE:
+            self.switch_mode(self._tui.screen)
+
+    def on_unmount(self) -> None:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    @work(group="core", name="core", exit_on_error=False)
+    async def _host(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run the core until it is asked to stop; start it again after a failure."""
+        starts = 0
+        while not self._stopping.is_set():
+            try:
+                await run()
+                break
+            except PortInUse as error:
+                self.failure = error
+                self.exit(return_code=3)
+                return
+            except Exception as error:
+                log.exception("the core failed")
+                starts += 1
+                await self._wait_to_restart(error, starts)
+        self._end()
+
+    async def _wait_to_restart(self, error: Exception, starts: int) -> None:
+        delay_s = self._restart_delays_s[min(starts, len(self._restart_delays_s)) - 1]
+        words = f"The gateway failed ({_words(error)}). It starts again in {delay_s:g} s (try {starts})."
+        self._alarm("core", "error", words)
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
+        except TimeoutError:
+            self._alarms.pop("core", None)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            _let_go_of_the_terminal()
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        """Ask the core to stop and show what it waits for; asked twice, it waits no longer."""
+        force = self._stopping.is_set()
+        self._stopping.set()
+        if self._run_core is None or self._stop_core is None:
+            self._end()
+            return
+        self._stop_core(force)
+        if not force:
+            self._is_paused = False
+            self.push_screen(ClosingScreen(self._picture))
+
+    def _end(self) -> None:
+        self.pull()
+        self.outcome = outcome_line(self._snapshot, self._now())
+        self.exit()
+
+    # --- the picture ----------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._clock() + self._offset
+
+    @property
+    def _fps(self) -> int:
+        if self._is_blurred:
+            return 1
+        is_busy = self._snapshot.totals.loop_lag_p99_ms > BUSY_LAG_MS
+        return max(1, self._tui.fps // 2) if is_busy else self._tui.fps
+
+    def _picture(self) -> Picture:
+        pace = Pace(self._fps, self._is_paused)
+        return Picture(self._snapshot, self._now(), self._history, pace, tuple(self._alarms.values()))
+
+    def _tick(self) -> None:
+        # A timer comes a little early or late; half a tick of tolerance keeps the pace.
+        if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
+            self.pull()
+
+    def pull(self) -> None:
+        """Take the core's picture and hand it to what is on screen."""
+        self._pulled_at = self._clock()
+        try:
+            self._take(self._control.snapshot())
+            self._show()
+        except Exception as error:
+            # A screen's bug must not stop the proxy that lives in this process.
+            log.exception("the screen could not be drawn")
+            self._alarm("screen", "error", f"The screen could not be drawn ({_words(error)}). Calls go on.")
+
+    def _take(self, snapshot: Snapshot) -> None:
+        if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._offset = snapshot.at - self._clock()
+        self._history.sample(snapshot, self._now())
+
+    def _show(self) -> None:
+        if self._is_paused:
+            return
+        picture = self._picture()
+        for screen in self.screen_stack:
+            if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
+                screen.show(picture)
+                screen.refresh_bindings()
+
+    def _alarm(self, key: str, level: str, words: str) -> None:
+        self._alarms[key] = Notice(level, words)
+
+    @on(events.AppBlur)
+    def _blurred(self) -> None:
+        self._is_blurred = True
+
+    @on(events.AppFocus)
+    def _focused(self) -> None:
+        self._is_blurred = False
+
+    # --- wishes about servers -------------------------------------------------------------------------------
+
+    @on(messages.DrainRequested)
+    @on(messages.UndrainRequested)
+    @on(messages.EnableRequested)
+    @on(messages.DisableRequested)
+    @on(messages.RestartRequested)
+    @on(messages.ProbeRequested)
+    def _wished(self, intent: messages.ServerIntent) -> None:
+        act = self._act(VERBS[type(intent)], intent.server)
+        self.run_worker(act, group=f"server:{intent.server}", exclusive=True, exit_on_error=False)
+
+    async def _act(self, verb: Verb, server: str) -> None:
+        row = next((row for row in self._snapshot.servers if row.id == server), None)
+        question = verb.question(row) if row is not None else None
+        if question is not None and not await self.push_screen_wait(ConfirmScreen(question)):
+            return
+        await self._tell(verb.act(self._control, server))
+
+    async def _tell(self, deed: Coroutine[Any, Any, str] | Awaitable[str]) -> None:
+        """Do it, and say in a toast how it ended."""
+        try:
+            self.notify(await deed, markup=False)
+        except Only1Error as error:
+            self.notify(safe(error.message), severity="error", markup=False)
+
+    @on(messages.ServerOpened)
+    async def _open_server(self, intent: messages.ServerOpened) -> None:
+        await self.switch_mode("servers")
+        if isinstance(screen := self.screen, ServersScreen):
+            screen.call_after_refresh(screen.open, intent.server)
+
+    @on(messages.CopyRequested)
+    def _copy(self, request: messages.CopyRequested) -> None:
+        self.copy_to_clipboard(request.text)
+        self.notify("Copied.", markup=False, timeout=2)
+
+    @on(messages.ImportRequested)
+    @work(group="import", exclusive=True)
+    async def _import(self) -> None:
+        if self._discover is None or self._write is None:
+            self.notify("Servers can be imported only where the gateway itself runs.", markup=False)
+            return
+        found = await asyncio.to_thread(self._discover)
+        if chosen := await self.push_screen_wait(ImportScreen(found)):
+            await self._tell(self._write_and_apply(self._write, chosen))
+
+    async def _write_and_apply(
+        self, write: Callable[[Sequence[FoundServer]], str], chosen: Sequence[FoundServer]
+    ) -> str:
+        path = await asyncio.to_thread(write, chosen)
+        await self._control.apply_reload()
+        return f"{plural(len(chosen), 'server')} written to {safe(path)}."
+
+    # --- keys of the whole app ------------------------------------------------------------------------------
+
+    def action_pause(self) -> None:
+        """Hold the screen still; the core goes on."""
+        self._is_paused = not self._is_paused
+        if isinstance(screen := self.screen, CoreScreen):
+            screen.redraw()
+
+    def action_toggle_help(self) -> None:
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+        self.call_after_refresh(self.pull)
+
+    async def action_back(self) -> None:
+        self._go_back()
+
+    def _go_back(self) -> bool:
+        """One level back; False at the top of the first screen."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+            return True
+        if isinstance(screen := self.screen, CoreScreen) and screen.go_back():
+            return True
+        if self.current_mode == self.DEFAULT_MODE:
+            return False
+        self.switch_mode(self.DEFAULT_MODE)
+        return True
+
+    @work(group="leave", exclusive=True)
+    async def action_leave(self) -> None:
+        if self._go_back():
+            return
+        in_flight = self._snapshot.totals.in_flight
+        if not in_flight or await self.push_screen_wait(ConfirmScreen(ask_quit(in_flight))):
+            self._begin_stop()
+
+    async def action_quit(self) -> None:
+        self._begin_stop()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        for row in self._snapshot.servers:
+            for intent, verb in VERBS.items():
+                wish = partial(self.post_message, intent(row.id))
+                yield SystemCommand(f"{verb.word} {row.id}", f"{verb.word} the server {row.id}", wish)
+
+
+def _words(error: Exception) -> str:
+    return safe(str(error) or type(error).__name__, 200)
+
+
+def _let_go_of_the_terminal() -> None:
+    """The terminal is gone: send what is still painted nowhere.
+
+    Textual's writer thread would die of the first failed write, its queue would fill, and the next paint would
+    block the loop for good, with the core's drain on it.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and stream.isatty():
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

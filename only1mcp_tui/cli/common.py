@@ -1,0 +1,59 @@
+"""What several subcommands share: the `--config` and `--json` options, and which file they mean."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
+from proxy_core.config.models import ProxyConfig
+from proxy_core.errors import ConfigError, ConfigProblem
+
+if TYPE_CHECKING:
+    from only1mcp_tui.cli import Options
+
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="Configuration file, instead of the one that is found."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def named_config(ctx: click.Context, given: Path | None) -> Path | None:
+    """The file named on the command line, before or after the subcommand."""
+    options: Options = ctx.find_root().obj
+    return given or options.config
+
+
+def found_config(ctx: click.Context, given: Path | None) -> Path | None:
+    """The file in use, if there is one. Raises: ConfigError if a named one is missing."""
+    return find_config(named_config(ctx, given), os.environ, Path.cwd())
+
+
+def required_config(ctx: click.Context, given: Path | None) -> Path:
+    """Raises: ConfigError if there is none."""
+    path = found_config(ctx, given)
+    if path is None:
+        where = str(user_config_path(os.environ))
+        raise ConfigError(where, (ConfigProblem("", "there is no configuration yet; only1mcp init makes one"),))
+    return path
+
+
+def writable_config(ctx: click.Context, given: Path | None) -> Path:
+    """Where to write: the file that is named, else the one in use, else a new one of this person's own."""
+    named = named_config(ctx, given)
+    if named is not None:
+        return Path.cwd() / named.expanduser()
+    return find_config(None, os.environ, Path.cwd()) or user_config_path(os.environ)
+
+
+def loaded_config(ctx: click.Context, given: Path | None) -> LoadedConfig | None:
+    path = found_config(ctx, given)
+    return None if path is None else load(path, os.environ)
+
+
+def gateway_url(proxy: ProxyConfig) -> str:
+    """Where a client on this machine reaches the gateway of this configuration."""
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+    host = every.get(proxy.host, proxy.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{proxy.path}"

@@ -1,0 +1,51 @@
+"""What a screen wants done, as messages that rise to the app; a screen changes nothing itself."""
+
+from textual.message import Message
+
+
+class ServerIntent(Message):
+    """A wish about one server."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__()
+        self.server = server
+
+
+class DrainRequested(ServerIntent):
+    pass
+
+
+class UndrainRequested(ServerIntent):
+    pass
+
+
+class EnableRequested(ServerIntent):
+    pass
+
+
+class DisableRequested(ServerIntent):
+    pass
+
+
+class RestartRequested(ServerIntent):
+    pass
+
+
+class ProbeRequested(ServerIntent):
+    pass
+
+
+class ServerOpened(ServerIntent):
+    """Show this server in full."""
+
+
+class ImportRequested(Message):
+    """Look for servers in the configurations of AI clients."""
+
+
+class CopyRequested(Message):
+    """Put a text, already made safe, on the clipboard."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

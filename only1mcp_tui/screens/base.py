@@ -1,0 +1,163 @@
+"""What all the main screens share: title, banners, footer, filter, and the picture they are handed.
+
+A screen draws the picture it is given and posts intents. It keeps selection, filter and scroll; nothing else.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from only1mcp_tui.view.filters import Filter, parse_filter
+from only1mcp_tui.view.history import History
+from only1mcp_tui.view.overview import Pace, banner_lines, title_line
+from only1mcp_tui.view.text import Line, Span, cells, fit, spread
+from only1mcp_tui.widgets.board import Board
+from only1mcp_tui.widgets.filter_bar import FilterBar
+from proxy_core.control import Control
+from proxy_core.telemetry.snapshot import Notice, Snapshot
+
+NAMES = (("1", "overview", "Overview"), ("2", "servers", "Servers"), ("5", "logs", "Logs"))
+PINNED = ("toggle_help", "leave")
+"""Actions that the footer shows at its right end, however narrow it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that a screen draws from."""
+
+    snapshot: Snapshot
+    now: float
+    """On the clock of `snapshot.at`, which stands still while nothing changes."""
+    history: History
+    pace: Pace
+    alarms: tuple[Notice, ...] = ()
+    """What is wrong with the screen or the core itself, as the app sees it."""
+
+
+class CoreScreen(Screen[None]):
+    """A main screen."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual declares it so)
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "filter", "Filter", key_display="/")]
+
+    MODE: ClassVar[str]
+    FILTER_KEYS: ClassVar[frozenset[str]]
+    FILTER_HINT: ClassVar[str]
+
+    def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
+        super().__init__()
+        self.control = control
+        self._picture = picture
+        self.filter = Filter()
+        self.filter_text = ""
+
+    def compose(self) -> ComposeResult:
+        yield Board(id="title")
+        yield Board(id="nav")
+        yield Board(id="banner")
+        yield from self.body()
+        yield FilterBar(self.FILTER_HINT)
+        yield Board(id="footer")
+
+    # --- what each screen says ------------------------------------------------------------------------------
+
+    def body(self) -> Iterator[Widget]:
+        raise NotImplementedError
+
+    def draw(self, picture: Picture) -> None:
+        """Put the picture into the body's widgets."""
+        raise NotImplementedError
+
+    def status(self) -> Line:
+        """The right end of the navigation line."""
+        return ((f"filter: {fit(self.filter_text, 30).rstrip()} ", "warn"),) if self.filter_text else ()
+
+    def label_of(self, binding: Binding) -> str:
+        return binding.description
+
+    def go_back(self) -> bool:
+        """One level back inside this screen; False at its top."""
+        if not self.filter_text:
+            return False
+        self.query_one(FilterBar).action_clear()
+        return True
+
+    # --- drawing --------------------------------------------------------------------------------------------
+
+    @property
+    def width(self) -> int:
+        """Cells of a full-width line: less than the screen's while the help panel is open."""
+        return self.query_one("#title").size.width or self.size.width
+
+    def show(self, picture: Picture) -> None:
+        width = self.width
+        self.query_one("#title", Board).put([title_line(picture.snapshot, picture.now, picture.pace, width)])
+        self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
+        self.draw(picture)
+        self.show_frame()
+
+    def redraw(self) -> None:
+        """Draw the last picture again: selection, filter or width changed."""
+        self.show(self._picture())
+
+    def show_frame(self) -> None:
+        self.query_one("#nav", Board).put([spread(self._nav_line(), self.status(), self.width)])
+        self.query_one("#footer", Board).put([self._footer_line()])
+
+    def _nav_line(self) -> Line:
+        spans: list[Span] = [(" ", "text")]
+        for key, mode, name in NAMES:
+            role = "tab-on" if mode == self.MODE else "tab"
+            spans += [(f"{key} ", "muted"), (name, role, f"app.switch_mode('{mode}')"), ("   ", "text")]
+        return tuple(spans)
+
+    def _footer_line(self) -> Line:
+        hints: dict[bool, list[Line]] = {False: [], True: []}
+        for active in self.active_bindings.values():
+            if active.binding.show:
+                hints[active.binding.action in PINNED].append(self._hint(active.binding, active.enabled))
+        pinned: Line = tuple(span for hint in hints[True] for span in hint)
+        room = self.width - cells(pinned)
+        left: list[Span] = []
+        for hint in hints[False]:
+            if (room := room - cells(hint)) < 1:
+                break
+            left += hint
+        return spread(tuple(left), pinned, self.width)
+
+    def _hint(self, binding: Binding, is_enabled: bool) -> Line:
+        key = self.app.get_key_display(binding)
+        action = f"app.simulate_key('{binding.key}')"
+        word = f" {self.label_of(binding)}  "
+        if not is_enabled:
+            return (f" {key}", "off"), (word, "off")
+        return (f" {key}", "key", action), (word, "muted", action)
+
+    def on_screen_resume(self) -> None:
+        # A screen that was not on top has seen no picture since; waiting for the next one would show the past.
+        self.call_after_refresh(self.redraw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.redraw)
+
+    # --- the filter -----------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).open()
+
+    @on(FilterBar.Edited)
+    def _filter_edited(self, event: FilterBar.Edited) -> None:
+        self.filter_text = event.expression
+        self.filter = parse_filter(event.expression, self.FILTER_KEYS)
+        self.redraw()
+
+    @on(FilterBar.Left)
+    def _filter_left(self) -> None:
+        self.query_one(str(self.AUTO_FOCUS)).focus()

@@ -1,0 +1,29 @@
+"""What is seen between the wish to quit and the end: the calls that still run."""
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from only1mcp_tui.screens.base import Picture
+from only1mcp_tui.view.closing import closing_lines
+from only1mcp_tui.widgets.board import Board
+
+
+class ClosingScreen(ModalScreen[None]):
+    """Shows the count fall; takes no keys of its own."""
+
+    def __init__(self, picture: Callable[[], Picture]) -> None:
+        super().__init__()
+        self._picture = picture
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Board()
+
+    def on_mount(self) -> None:
+        self.show(self._picture())
+
+    def show(self, picture: Picture) -> None:
+        self.query_one(Board).put(closing_lines(picture.snapshot))

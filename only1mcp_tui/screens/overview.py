@@ -1,0 +1,75 @@
+"""Overview: everything at one glance."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from textual import on
+from textual.widget import Widget
+
+from only1mcp_tui import messages
+from only1mcp_tui.screens.base import Picture
+from only1mcp_tui.screens.server_table import ServerTableScreen
+from only1mcp_tui.view.overview import card_lines, event_line, selected_line
+from only1mcp_tui.view.servers import OVERVIEW_COLUMNS
+from only1mcp_tui.view.text import Line
+from only1mcp_tui.widgets.board import Board
+from only1mcp_tui.widgets.live_table import LiveTable
+from proxy_core.control import Control
+from proxy_core.facts import Fact, RequestFinished, SessionsChanged
+
+EVENTS_KEPT = 20
+EVENTS_SHOWN = 5
+EVENTS_SHOWN_SHORT = 3
+TALL = 30
+"""Rows of a terminal that has room for more than the shortest list of events."""
+
+
+class OverviewScreen(ServerTableScreen):
+    """Cards, the table of servers, and the latest events."""
+
+    MODE = "overview"
+    COLUMNS = OVERVIEW_COLUMNS
+    HELP = """\
+# Overview
+
+How the gateway and every server behind it do, right now.
+
+**Enter** opens a server, **d** drains it: no new calls, those in flight finish.
+Where a server is not well, its last column says why.
+"""
+
+    def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
+        super().__init__(control, picture)
+        self._events: deque[Fact] = deque(maxlen=EVENTS_KEPT)
+        self._seen_seq = 0
+
+    def body(self) -> Iterator[Widget]:
+        yield Board(id="cards")
+        yield LiveTable(OVERVIEW_COLUMNS)
+        yield Board(id="selected")
+        yield Board(id="events")
+
+    def draw(self, picture: Picture) -> None:
+        width = self.width
+        cards = card_lines(picture.snapshot.totals, picture.history, width)
+        self.query_one("#cards", Board).put(cards)
+        super().draw(picture)
+        self.query_one("#selected", Board).put([selected_line(self.selected, width)])
+        self.query_one("#events", Board).put(self._event_lines(picture, width))
+
+    def _event_lines(self, picture: Picture, width: int) -> list[Line]:
+        self._take_events()
+        shown = EVENTS_SHOWN if self.size.height >= TALL else EVENTS_SHOWN_SHORT
+        told = (event_line(fact, picture.snapshot, width) for fact in reversed(self._events))
+        lines = [line for line in told if line is not None][:shown]
+        empty: Line = (("  Nothing has happened yet.", "muted"),)
+        lines += [empty] if not lines else []
+        return [(("  EVENTS", "head"),), *lines, *[()] * (shown - len(lines))]
+
+    def _take_events(self) -> None:
+        self._seen_seq, news = self.control.events_after(self._seen_seq)
+        self._events += [fact for fact in news if not isinstance(fact, RequestFinished | SessionsChanged)]
+
+    @on(LiveTable.Opened)
+    def _opened(self, event: LiveTable.Opened) -> None:
+        self.post_message(messages.ServerOpened(event.key))

@@ -1,0 +1,168 @@
+"""What Overview and Servers share: a table of servers and the verbs on the selected one."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from only1mcp_tui import messages
+from only1mcp_tui.screens.base import CoreScreen, Picture
+from only1mcp_tui.view.servers import (
+    FILTER_KEYS,
+    Order,
+    Scene,
+    ServerColumn,
+    arranged,
+    copy_text,
+    next_order,
+    row_cells,
+)
+from only1mcp_tui.view.text import Line
+from only1mcp_tui.widgets.live_table import LiveTable, Row
+from proxy_core.telemetry.snapshot import ServerRow, ServerState
+
+DRAINED = (ServerState.DRAINING, ServerState.DRAINED)
+VERBS = ("drain", "restart", "probe", "enable", "copy")
+
+
+class ServerTableScreen(CoreScreen):
+    """Acts on the row under the cursor. The row turns when the snapshot says so, not before."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "drain", "Drain"),
+        Binding("r", "restart", "Restart"),
+        Binding("p", "probe", "Probe"),
+        Binding("P", "probe_all", "Probe all", show=False),
+        Binding("e", "enable", "Enable"),
+        Binding("s", "sort", "Sort"),
+        Binding("S", "reverse", "Reverse the order", show=False),
+        Binding("y", "copy", "Copy the row", show=False),
+        Binding("i", "import", "Import"),
+    ]
+
+    AUTO_FOCUS = "LiveTable"
+    FILTER_KEYS = FILTER_KEYS
+    FILTER_HINT = "words, !not, state:healthy, transport:stdio, why:refused"
+    COLUMNS: ClassVar[Sequence[ServerColumn]]
+
+    order = Order()
+    _rows: Sequence[ServerRow] = ()
+    """Those of the last picture, before the filter."""
+
+    # --- drawing --------------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> LiveTable:
+        return self.query_one(LiveTable)
+
+    @property
+    def selected(self) -> ServerRow | None:
+        return next((row for row in self._rows if row.id == self.table.selected), None)
+
+    def draw(self, picture: Picture) -> None:
+        self._rows = picture.snapshot.servers
+        table = self.table
+        shown = {column.key for column in table.shown}
+        columns = [column for column in self.COLUMNS if column.key in shown]
+        scene = Scene(picture.now, picture.history, table.flexible_width)
+        rows = arranged(self._rows, self.COLUMNS, self.filter, self.order)
+        table.empty = self._empty_line()
+        chosen = next((column for column in columns if column.key == self.order.column), None)
+        table.put(
+            [Row(row.id, row_cells(row, columns, scene)) for row in rows],
+            chosen.key if chosen else None,
+            chosen is not None and chosen.right is not self.order.is_reversed,
+        )
+
+    def _empty_line(self) -> Line:
+        if self._rows:
+            return (("  No server matches the filter. ", "muted"), ("Esc", "key"), (" clears it.", "muted"))
+        return (
+            ("  No servers yet. Press ", "muted"),
+            ("i", "key"),
+            (" to import those of your AI clients, or run ", "muted"),
+            ("only1mcp add", "text"),
+            (".", "muted"),
+        )
+
+    def status(self) -> Line:
+        if not self.filter_text:
+            return super().status()
+        kept = sum(1 for _ in arranged(self._rows, (), self.filter, Order()))
+        return *super().status(), (f"{kept}/{len(self._rows)} ", "muted")
+
+    def label_of(self, binding: Binding) -> str:
+        row = self.selected
+        if binding.action == "drain" and row is not None and row.state in DRAINED:
+            return "Undrain"
+        if binding.action == "enable" and (row is None or row.state is not ServerState.DISABLED):
+            return "Disable"
+        return binding.description
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """None greys a verb out."""
+        if action not in VERBS or not self.is_mounted:
+            return True
+        row = self.selected
+        if row is None:
+            return None
+        is_off = row.state is ServerState.DISABLED
+        return None if is_off and action in ("drain", "restart", "probe") else True
+
+    @on(LiveTable.Moved)
+    def _moved(self) -> None:
+        self.refresh_bindings()
+        self.redraw()
+
+    @on(LiveTable.HeadClicked)
+    def _head_clicked(self, event: LiveTable.HeadClicked) -> None:
+        is_same = self.order.column == event.column
+        self._use_order(Order(event.column, is_same and not self.order.is_reversed))
+
+    def action_sort(self) -> None:
+        shown = {column.key for column in self.table.shown}
+        self._use_order(next_order(self.order, [column for column in self.COLUMNS if column.key in shown]))
+
+    def action_reverse(self) -> None:
+        self._use_order(Order(self.order.column, not self.order.is_reversed))
+
+    def _use_order(self, order: Order) -> None:
+        self.order = order
+        self.redraw()
+
+    # --- verbs ----------------------------------------------------------------------------------------------
+
+    def action_drain(self) -> None:
+        if (row := self.selected) is not None:
+            is_drained = row.state in DRAINED
+            self._wish(messages.UndrainRequested(row.id) if is_drained else messages.DrainRequested(row.id))
+
+    def action_enable(self) -> None:
+        if (row := self.selected) is not None:
+            is_off = row.state is ServerState.DISABLED
+            self._wish(messages.EnableRequested(row.id) if is_off else messages.DisableRequested(row.id))
+
+    def action_restart(self) -> None:
+        if (row := self.selected) is not None:
+            self._wish(messages.RestartRequested(row.id))
+
+    def action_probe(self) -> None:
+        if (row := self.selected) is not None:
+            self._wish(messages.ProbeRequested(row.id))
+
+    def action_probe_all(self) -> None:
+        for row in self._rows:
+            if row.state is not ServerState.DISABLED:
+                self._wish(messages.ProbeRequested(row.id))
+
+    def action_copy(self) -> None:
+        if (row := self.selected) is not None:
+            self._wish(messages.CopyRequested(copy_text(row)))
+
+    def action_import(self) -> None:
+        self._wish(messages.ImportRequested())
+
+    def _wish(self, message: Message) -> None:
+        self.post_message(message)

@@ -1,0 +1,27 @@
+"""The last words: the drain at quit, and the line that is left in the shell."""
+
+from only1mcp_tui.view.numbers import count, duration, plural
+from only1mcp_tui.view.text import Line, fit, safe
+from proxy_core.telemetry.snapshot import Snapshot
+
+SERVERS_SHOWN = 8
+
+
+def closing_lines(snapshot: Snapshot) -> list[Line]:
+    """How many calls still run, and at which servers."""
+    busy = sorted((row for row in snapshot.servers if row.in_flight), key=lambda row: -row.in_flight)
+    running = sum(row.in_flight for row in busy)
+    doing = f"{plural(running, 'call')} in flight may finish." if running else "Closing the servers."
+    lines: list[Line] = [(("Stopping", "strong"),), ((doing, "text"),), ()]
+    lines += [
+        ((fit(safe(row.id, 80), 24), "text"), (f"{row.in_flight:>4}", "accent")) for row in busy[:SERVERS_SHOWN]
+    ]
+    return [*lines, *([()] if busy else []), (("ctrl+q", "key"), (" stops without waiting", "muted"))]
+
+
+def outcome_line(snapshot: Snapshot, now: float) -> str:
+    """One line for the shell, after the screen is gone."""
+    totals = snapshot.totals
+    after = duration(now - snapshot.started_at)
+    cut = f", {plural(totals.in_flight, 'call')} cut off" if totals.in_flight else ""
+    return f"only1mcp stopped after {after}: {count(totals.calls)} calls, {count(totals.errors)} errors{cut}."

@@ -1,0 +1,68 @@
+"""Numbers and times as short words of a steady width."""
+
+import time
+
+ABSENT = "-"
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: 9s, 2m05s, 2h14m, 3d04h."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    minutes, second = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m{second:02}s"
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h{minute:02}m"
+    days, hour = divmod(hours, 24)
+    return f"{days}d{hour:02}h"
+
+
+def millis(value: float | None) -> str:
+    """A latency without its unit: 0.4, 18, 12.3s."""
+    if value is None:
+        return ABSENT
+    if value >= 10_000:
+        return f"{value / 1000:.1f}s"
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def rate(value: float) -> str:
+    return count(round(value)) if value >= 1000 else f"{value:.1f}"
+
+
+def count(value: int) -> str:
+    """1203 as it is, from ten thousand on as 12.0k."""
+    if value < 10_000:
+        return str(value)
+    if value < 1_000_000:
+        return f"{value / 1000:.1f}k"
+    return f"{value / 1_000_000:.1f}M"
+
+
+def percent(part: float, whole: float) -> str:
+    if whole <= 0:
+        return ABSENT
+    share = min(100.0, 100 * part / whole)
+    return f"{share:.0f}" if share >= 99.95 or share == 0 else f"{share:.1f}"
+
+
+def size(octets: int) -> str:
+    """Bytes in powers of 1024: 512 B, 1.4 KiB, 20.0 MiB."""
+    value = float(octets)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def clock_time(wall: float) -> str:
+    """Epoch seconds as the time of day where the machine stands."""
+    return time.strftime("%H:%M:%S", time.localtime(wall))

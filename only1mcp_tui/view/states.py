@@ -1,0 +1,31 @@
+"""A server's state as a glyph, a word and a role: never colour alone."""
+
+from dataclasses import dataclass
+
+from proxy_core.telemetry.snapshot import ServerState
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    glyph: str
+    word: str
+    role: str
+    rank: int
+    """What needs a person's eye sorts first."""
+
+
+LOOKS: dict[ServerState, Look] = {
+    ServerState.FAILED: Look("✖", "failed", "bad", 0),
+    ServerState.UNHEALTHY: Look("✖", "unhealthy", "bad", 1),
+    ServerState.AUTH_REQUIRED: Look("◆", "auth required", "warn", 2),
+    ServerState.DEGRADED: Look("▲", "degraded", "warn", 3),
+    ServerState.RESTARTING: Look("↻", "restarting", "info", 4),
+    ServerState.STARTING: Look("◌", "starting", "info", 5),
+    ServerState.DRAINING: Look("◐", "draining", "warn", 6),
+    ServerState.DRAINED: Look("◑", "drained", "muted", 7),
+    ServerState.HEALTHY: Look("●", "healthy", "good", 8),
+    ServerState.DISABLED: Look("○", "disabled", "muted", 9),
+}
+
+LEVEL_ROLES = {"debug": "muted", "info": "info", "warning": "warn", "error": "bad"}
+"""Of log lines and of notices."""

@@ -1,0 +1,1 @@
+"""Line-painted widgets."""

@@ -1,0 +1,80 @@
+"""What carries messages to one backend, and what it tells the connection above it.
+
+A channel moves whole JSON-RPC messages and knows nothing of methods, eras or waiters. Foreign exceptions
+(OSError, aiohttp's) are translated into `BackendFault` here below, once.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy_core.errors import BackendFault
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message for the backend, with what its HTTP headers repeat."""
+
+    data: bytes
+    """One JSON-RPC message on a single line."""
+    request_id: int | None = None
+    """Set for requests: whose answer is awaited."""
+    method: str = ""
+    name: str | None = None
+    """The tool, prompt or URI, for `Mcp-Name`."""
+    revision: str | None = None
+    """For `MCP-Protocol-Version`; None sends no such header."""
+    is_modern: bool = False
+
+
+class Receiver(Protocol):
+    """The connection above a channel. All calls are synchronous and must not raise."""
+
+    def message(self, data: bytes, origin: int | None) -> None:
+        """One JSON-RPC message arrived.
+
+        `origin` is the id of our request whose own stream carried it, None on a stream that all share.
+        """
+        ...
+
+    def request_failed(self, request_id: int, fault: BackendFault) -> None:
+        """No answer to this request will come. Ignored if it has been answered."""
+        ...
+
+    def waits_for(self, request_id: int) -> bool:
+        """Whether this request is still without an answer."""
+        ...
+
+    def closed(self, fault: BackendFault) -> None:
+        """The channel ended by itself; nothing more will come. At most once, never after aclose()."""
+        ...
+
+    def skipped(self, reason: str, sample: bytes) -> None:
+        """Something that is not MCP was dropped, for instance a log line on stdout."""
+        ...
+
+
+class Channel(Protocol):
+    @property
+    def pid(self) -> int | None:
+        """Of the child process, where there is one."""
+        ...
+
+    async def open(self) -> None:
+        """Raises: BackendFault, with words for a person in `detail`."""
+        ...
+
+    async def send(self, message: Outgoing) -> None:
+        """Hand over one message. HTTP: returns once the answer's stream has ended. Raises: BackendFault."""
+        ...
+
+    def abort(self, request_id: int) -> None:
+        """Nobody waits for this request any more; HTTP ends its stream, the others do nothing."""
+        ...
+
+    def start_stream(self, revision: str) -> None:
+        """The legacy handshake is done: HTTP opens its stream for what the backend starts by itself."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release everything. Safe to call twice."""
+        ...

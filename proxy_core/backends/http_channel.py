@@ -1,0 +1,292 @@
+"""Streamable HTTP towards a backend, both eras: each message is a POST, each answer JSON or an event stream.
+
+Owns the session id of a legacy backend and its GET stream. A request's POST runs in the task of whoever asks,
+so a call costs no task of its own and cancelling it closes its stream, which is the modern way to cancel.
+Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+from proxy_core.backends.channel import Outgoing, Receiver
+from proxy_core.backends.http_client import (
+    MAX_EVENT_BYTES,
+    MAX_JSON_BYTES,
+    Unreachable,
+    client_session,
+    events,
+    read_bounded,
+    refused,
+    translated,
+)
+from proxy_core.config.models import HttpTransport
+from proxy_core.errors import (
+    BackendFault,
+    BackendProtocolError,
+    BackendSessionLost,
+    BackendStreamLost,
+    ParseError,
+)
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.headers import (
+    LAST_EVENT_ID,
+    MCP_METHOD,
+    MCP_NAME,
+    MCP_PROTOCOL_VERSION,
+    MCP_SESSION_ID,
+    encode_value,
+)
+from proxy_core.protocol.lines import FrameTooLarge
+from proxy_core.protocol.sse import SseParser
+from proxy_core.tasks import Tasks
+
+_SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,1024}")
+_BASE_HEADERS: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+CLOSE_S: Final = 2.0
+RETRY_MS: Final = 1000
+RETRY_CAP_S: Final = 30.0
+
+
+class HttpChannel:
+    def __init__(
+        self,
+        backend: str,
+        transport: HttpTransport,
+        receiver: Receiver,
+        connect_s: float,
+        on_note: Callable[[str], None],
+    ) -> None:
+        """`on_note` gets what a person debugging this server would want to know."""
+        self._backend = backend
+        self._transport = transport
+        self._receiver = receiver
+        self._connect_s = connect_s
+        self._on_note = on_note
+        self._tasks = Tasks(f"http:{backend}")
+        self._session: aiohttp.ClientSession | None = None
+        self._posts: dict[int, asyncio.Task[Any]] = {}
+        self._aborted: set[int] = set()
+        self._stream_task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._revision: str | None = None
+        self.session_id: str | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    async def open(self) -> None:
+        self._session = client_session(self._transport.headers, self._connect_s)
+
+    # --- one message out, its answer in ---------------------------------------------------------------------
+
+    async def send(self, message: Outgoing) -> None:
+        request_id = message.request_id
+        if request_id is None:
+            await self._post(message)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._posts[request_id] = task
+        try:
+            await self._post(message)
+        except asyncio.CancelledError:
+            if request_id not in self._aborted:
+                raise
+            # abort() ended the POST; whoever asked has its fault already and goes on.
+            task.uncancel()
+        finally:
+            self._posts.pop(request_id, None)
+            self._aborted.discard(request_id)
+
+    async def _post(self, message: Outgoing) -> None:
+        session = self._session
+        if session is None or self._is_closed:
+            raise Unreachable(self._backend, "the connection is closed")
+        try:
+            async with (
+                translated(self._backend),
+                session.post(
+                    self._transport.url,
+                    data=message.data,
+                    headers=self._headers(message),
+                    allow_redirects=False,
+                ) as response,
+            ):
+                await self._read(response, message)
+        except Unreachable as fault:
+            self._lost(fault)
+            raise
+        except FrameTooLarge as error:
+            raise BackendProtocolError(self._backend, "The server sent an event that is too large.") from error
+
+    def _headers(self, message: Outgoing) -> dict[str, str]:
+        headers = dict(_BASE_HEADERS)
+        if message.revision is not None and message.revision != "2024-11-05":
+            headers[MCP_PROTOCOL_VERSION] = message.revision
+        if message.is_modern:
+            headers[MCP_METHOD] = message.method
+            if message.name is not None:
+                headers[MCP_NAME] = encode_value(message.name)
+        elif self.session_id is not None and message.method != "initialize":
+            headers[MCP_SESSION_ID] = self.session_id
+        return headers
+
+    async def _read(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
+        request_id = message.request_id
+        if response.status >= 300:
+            await self._refused(response, message)
+            return
+        if request_id is None:
+            return
+        if message.method == "initialize":
+            self._keep_session(response.headers.get(MCP_SESSION_ID))
+        content_type = response.content_type
+        if content_type == "text/event-stream":
+            await self._read_events(response, request_id)
+            fault: BackendFault = BackendStreamLost(
+                self._backend, "The server ended its stream without an answer."
+            )
+        elif content_type == "application/json" and response.status == 200:
+            self._receiver.message(await read_bounded(self._backend, response, MAX_JSON_BYTES), request_id)
+            fault = BackendProtocolError(self._backend, "The server's answer belongs to no request of ours.")
+        else:
+            detail = f"HTTP status {response.status}, content type {content_type}"
+            fault = BackendProtocolError(self._backend, "The server did not answer as MCP says.", detail)
+        self._receiver.request_failed(request_id, fault)
+
+    async def _read_events(self, response: aiohttp.ClientResponse, request_id: int) -> None:
+        parser = SseParser(MAX_EVENT_BYTES)
+        async for event in events(response, parser):
+            if event.data:
+                self._receiver.message(event.data, request_id)
+            if not self._receiver.waits_for(request_id):
+                # The answer ends the stream, whether or not the server closes it.
+                response.close()
+                return
+
+    async def _refused(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
+        status, request_id = response.status, message.request_id
+        body = await read_bounded(self._backend, response, 1 << 20)
+        if self._is_session_lost(status, body, message):
+            self.session_id = None
+            raise BackendSessionLost(self._backend, "The server ended our session.")
+        if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
+            raise refused(self._backend, status)
+        self._receiver.message(body, request_id)
+        self._receiver.request_failed(request_id, refused(self._backend, status))
+
+    def _is_session_lost(self, status: int, body: bytes, message: Outgoing) -> bool:
+        if self.session_id is None or message.is_modern or message.method == "initialize":
+            return False
+        # Some servers say 400 where the spec says 404.
+        return status == 404 or (status == 400 and b"session" in body.lower())
+
+    def _keep_session(self, session_id: str | None) -> None:
+        if session_id is None:
+            self.session_id = None
+        elif _SESSION_ID.fullmatch(session_id):
+            self.session_id = session_id
+        else:
+            raise BackendProtocolError(self._backend, "The server gave an invalid session id.")
+
+    def abort(self, request_id: int) -> None:
+        task = self._posts.get(request_id)
+        if task is not None and task is not asyncio.current_task():
+            self._aborted.add(request_id)
+            task.cancel()
+
+    def _lost(self, fault: BackendFault) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._receiver.closed(fault)
+
+    # --- the stream for what a legacy backend starts by itself ----------------------------------------------
+
+    def start_stream(self, revision: str) -> None:
+        self._revision = revision
+        if self._stream_task is not None:
+            # A session that was renewed: the old stream belonged to the old one.
+            self._stream_task.cancel()
+        self._stream_task = self._tasks.start(self._stream(), "stream")
+
+    async def _stream(self) -> None:
+        """GET, for ever: reconnect after `retry` milliseconds, doubling while it fails; 405 ends it."""
+        parser = SseParser(MAX_EVENT_BYTES)
+        failures = 0
+        while True:
+            try:
+                if not await self._stream_once(parser):
+                    return
+                failures = 0
+            except (BackendFault, FrameTooLarge) as fault:
+                failures += 1
+                self._on_note(f"its event stream broke: {getattr(fault, 'detail', fault)}")
+                if isinstance(fault, Unreachable):
+                    self._lost(fault)
+                    return
+                parser = SseParser(MAX_EVENT_BYTES)
+            delay_s = (parser.retry_ms or RETRY_MS) / 1000 * 2 ** min(failures, 6)
+            await asyncio.sleep(min(max(delay_s, 0.1), RETRY_CAP_S))
+
+    async def _stream_once(self, parser: SseParser) -> bool:
+        """Read the stream to its end; False if the server offers none."""
+        session = self._session
+        if session is None:
+            return False
+        headers = {"Accept": "text/event-stream"}
+        if self._revision is not None and self._revision != "2024-11-05":
+            headers[MCP_PROTOCOL_VERSION] = self._revision
+        if self.session_id is not None:
+            headers[MCP_SESSION_ID] = self.session_id
+        if parser.last_event_id is not None:
+            headers[LAST_EVENT_ID] = parser.last_event_id
+        url = self._transport.url
+        async with (
+            translated(self._backend),
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status != 200 or response.content_type != "text/event-stream":
+                return False
+            async for event in events(response, parser):
+                if event.data:
+                    self._receiver.message(event.data, None)
+        return True
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await self._tasks.aclose()
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if self.session_id is not None:
+            await self._end_session(session, self.session_id)
+        await session.close()
+
+    async def _end_session(self, session: aiohttp.ClientSession, session_id: str) -> None:
+        headers = {MCP_SESSION_ID: session_id}
+        if self._revision is not None:
+            headers[MCP_PROTOCOL_VERSION] = self._revision
+        try:
+            async with (
+                asyncio.timeout(CLOSE_S),
+                translated(self._backend),
+                session.delete(self._transport.url, headers=headers, allow_redirects=False),
+            ):
+                self.session_id = None
+        except (BackendFault, TimeoutError) as fault:
+            self._on_note(f"could not end the session: {getattr(fault, 'detail', fault) or 'no answer'}")
+
+
+def _is_rpc_error(body: bytes) -> bool:
+    try:
+        message = jsonrpc.parse(body)
+    except (jsonrpc.NotOneMessage, ParseError):
+        return False
+    return isinstance(message, jsonrpc.Response) and not jsonrpc.is_empty(message.error)

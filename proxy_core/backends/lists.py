@@ -1,0 +1,118 @@
+"""Reading a backend's lists, every page of them, within bounds.
+
+Spec: 2026-07-28 server/utilities/pagination (an empty cursor is a cursor) and server/utilities/caching.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from proxy_core.backends.connection import Connection
+from proxy_core.errors import BackendError, BackendProtocolError, ErrorCode, ParseError
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.methods import LIST_METHODS
+
+LIST_S: Final = 15.0
+MAX_PAGES: Final = 100
+MAX_ITEMS: Final = 5000
+MAX_TTL_MS: Final = 86_400_000
+FED_TTL_MS: Final = 60_000
+"""What a list of a legacy backend that announces changes is good for."""
+UNFED_TTL_MS: Final = 5_000
+
+FEATURE_OF: Final = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "prompts/list": "prompts",
+}
+METHODS_OF_KIND: Final = {
+    "tools": ("tools/list",),
+    "resources": ("resources/list", "resources/templates/list"),
+    "prompts": ("prompts/list",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list of one backend, all pages."""
+
+    items: tuple[dict[str, Any], ...] = ()
+    ttl_ms: int = FED_TTL_MS
+    is_private: bool = False
+    read_at: float = field(default=0.0)
+
+    def remaining_ttl_ms(self, now: float) -> int:
+        return max(0, self.ttl_ms - int((now - self.read_at) * 1000))
+
+
+EMPTY: Final = Listing()
+
+
+async def read_listing(
+    connection: Connection, method: str, now: Callable[[], float], note: Callable[[str], None]
+) -> Listing:
+    """Follow `nextCursor` to the end. A feature that was not offered is an empty list and asks nothing.
+
+    Raises: BackendError, BackendFault.
+    """
+    peer, feature = connection.peer, FEATURE_OF[method]
+    if not peer.offers(feature):
+        return Listing(read_at=now())
+    default_ttl_ms = FED_TTL_MS if peer.announces(feature) else UNFED_TTL_MS
+    items: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    params: dict[str, Any] = {}
+    ttl_ms, is_private = default_ttl_ms, False
+    for _ in range(MAX_PAGES):
+        page = await _read_page(connection, method, params)
+        ttl_ms = min(ttl_ms, _ttl_ms(page, default_ttl_ms)) if items else _ttl_ms(page, default_ttl_ms)
+        is_private = is_private or page.get("cacheScope") == "private"
+        items += _items(page, LIST_METHODS[method], note)
+        cursor = page.get("nextCursor")
+        if not isinstance(cursor, str):
+            break
+        if cursor in seen or len(items) >= MAX_ITEMS:
+            note(f"{method} was cut at {len(items)} items: its cursor repeats or it has no end")
+            break
+        seen.add(cursor)
+        params = {"cursor": cursor}
+    else:
+        note(f"{method} was cut after {MAX_PAGES} pages")
+    return Listing(tuple(items[:MAX_ITEMS]), ttl_ms, is_private, now())
+
+
+async def _read_page(connection: Connection, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        page = jsonrpc.decode(await connection.ask(method, params, timeout_s=LIST_S))
+    except BackendError as error:
+        if error.code == ErrorCode.METHOD_NOT_FOUND:
+            # Offered as a whole, but without this list: many servers have resources and no templates.
+            return {}
+        raise
+    except ParseError:
+        page = None
+    if not isinstance(page, dict):
+        raise BackendProtocolError(connection.id, f"The server's answer to {method} is not a list.")
+    return page
+
+
+def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> list[dict[str, Any]]:
+    found = page.get(member, [])
+    if not isinstance(found, list):
+        note(f"{member} is not an array")
+        return []
+    good = [item for item in found if isinstance(item, dict)]
+    if len(good) < len(found):
+        note(f"{len(found) - len(good)} of its {member} are not objects and were left out")
+    return good
+
+
+def _ttl_ms(page: dict[str, Any], default_ms: int) -> int:
+    """The page's own hint; negative or not an integer counts as 0, absent as ours."""
+    ttl = page.get("ttlMs")
+    if ttl is None:
+        return default_ms
+    if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl < 0:
+        return 0
+    return min(ttl, MAX_TTL_MS)

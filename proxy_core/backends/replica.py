@@ -1,0 +1,311 @@
+"""One configured endpoint or command, kept connected: start, handshake, loss, back-off, start again.
+
+Sole writer of its state, its reason and its in-flight count. Knows no lists and no names: the backend above
+reads those when it says that a connection is open.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Final, NoReturn
+
+from proxy_core.backends.channel import Channel, Receiver
+from proxy_core.backends.connection import Connection, ConnectionOwner, TransportKind
+from proxy_core.backends.lifecycle import SWITCHED_OFF, Event, after
+from proxy_core.clock import Clock
+from proxy_core.config.models import ServerConfig
+from proxy_core.errors import BackendAuthRequired, BackendError, BackendFault, BackendUnavailable
+from proxy_core.tasks import Tasks
+from proxy_core.telemetry.snapshot import ServerState
+
+CRASH_WINDOW_S: Final = 600.0
+CRASHES: Final = 5
+MIN_WAKE_S: Final = 1.0
+"""A call that finds its backend waiting for its next start brings it forward, at most so often."""
+
+
+class Replica:
+    def __init__(
+        self,
+        settings: ServerConfig,
+        make_channel: Callable[[TransportKind, Receiver], Channel],
+        owner: ConnectionOwner,
+        clock: Clock,
+        *,
+        on_open: Callable[[Connection], Awaitable[None]],
+        on_state: Callable[[ServerState, ServerState, str], None],
+    ) -> None:
+        """`on_open` runs before the replica takes calls; a BackendFault from it counts as a failed attempt."""
+        self._settings = settings
+        self._make_channel = make_channel
+        self._owner = owner
+        self._clock = clock
+        self._on_open = on_open
+        self._on_state = on_state
+        self._tasks = Tasks(f"replica:{settings.id}")
+        self._run: asyncio.Task[None] | None = None
+        self._lost: asyncio.Future[BackendFault] | None = None
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._woken_at = float("-inf")
+        self._is_attempting = False
+        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+        self.state = ServerState.STARTING if settings.enabled else ServerState.DISABLED
+        self.reason = "" if settings.enabled else "switched off in the configuration"
+        self.since_at = clock.monotonic()
+        self.retry_at: float | None = None
+        self.restarts = 0
+        self.in_flight = 0
+        self.connection: Connection | None = None
+        """Set exactly while the replica takes calls."""
+        self.opening: Connection | None = None
+        """The connection of the attempt under way, whose deadlines need sweeping too."""
+
+    @property
+    def transport(self) -> TransportKind:
+        """As configured, or what an http endpoint turned out to be."""
+        return self.connection.transport if self.connection is not None else self._settings.transport.type
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, for stdio."""
+        connection = self.connection or self.opening
+        return connection.pid if connection is not None else None
+
+    # --- state ----------------------------------------------------------------------------------------------
+
+    def move(self, event: Event, reason: str = "") -> None:
+        before, self.state = self.state, after(self.state, event)
+        if event is not Event.START or self.state is not before:
+            # An attempt to leave a bad state keeps the reason for it on the row.
+            self.reason = reason
+        if self.state is not before:
+            self.since_at = self._clock.monotonic()
+            self._turned()
+            self._on_state(before, self.state, reason)
+
+    def _turned(self) -> None:
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
+
+    async def settled(self) -> None:
+        """Wait until the state changes or an attempt to connect ends."""
+        await self._turn.wait()
+
+    # --- leases ---------------------------------------------------------------------------------------------
+
+    def lease(self) -> "Lease":
+        """Counts a call in flight. Raises: BackendUnavailable if the server has been switched off."""
+        if self.state in SWITCHED_OFF:
+            raise self._unavailable()
+        return Lease(self)
+
+    async def ready(self) -> Connection:
+        """The open connection, waiting for the attempt under way or bringing the next one forward.
+
+        Raises: BackendUnavailable as soon as that attempt has failed, or after `connect_s`.
+        """
+        self._wake_up()
+        try:
+            async with asyncio.timeout(self._settings.timeouts.connect_s):
+                while not self._has_settled():
+                    await self.settled()
+        except TimeoutError:
+            raise self._unavailable() from None
+        if self.connection is None:
+            raise self._unavailable()
+        return self.connection
+
+    def _has_settled(self) -> bool:
+        is_coming = self._is_attempting or self.state is ServerState.RESTARTING
+        return self.connection is not None or not is_coming
+
+    def refuse(self) -> NoReturn:
+        """Say why it cannot be asked now. Raises: BackendUnavailable."""
+        raise self._unavailable()
+
+    def _unavailable(self) -> BackendUnavailable:
+        detail = f"{self.state}: {self.reason}" if self.reason else str(self.state)
+        return BackendUnavailable(self._settings.id, f"The server is {_WORDS[self.state]}.", detail)
+
+    def _wake_up(self) -> None:
+        now = self._clock.monotonic()
+        is_waiting = self.retry_at is not None and not self._is_attempting
+        if is_waiting and self.state not in SWITCHED_OFF and now - self._woken_at >= MIN_WAKE_S:
+            self._woken_at = now
+            # Set here, not when the attempt begins: this attempt is the one that the caller waits for.
+            self._is_attempting = True
+            self._wake.set()
+
+    # --- keeping it connected -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, and stay connected until `stop`. Also ends a wait for the next attempt, or a crash loop."""
+        if self._run is None or self._run.done():
+            self._crashes.clear()
+            self._is_attempting = True
+            self.move(Event.START)
+            self._run = self._tasks.start(self._keep_connected(), "run")
+        else:
+            self._wake.set()
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        while True:
+            self.retry_at = None
+            self._wake.clear()
+            self._is_attempting = True
+            self.move(Event.START)
+            fault = await self._attempt()
+            self._is_attempting = False
+            if fault is None:
+                failures = 0
+                fault = await self._in_service()
+                self.restarts += 1
+            else:
+                failures += 1
+            if self._is_crash_loop(fault):
+                self.move(Event.GAVE_UP, f"gave up after {CRASHES} crashes in 10 minutes: {fault.detail}")
+                return
+            await self._wait_for_next(failures, fault)
+
+    async def _attempt(self) -> BackendFault | None:
+        """One connection attempt; the fault if it failed."""
+        self._lost = asyncio.get_running_loop().create_future()
+        connection = Connection(
+            self._settings, self._make_channel, _Losing(self._owner, self._lost), self._clock
+        )
+        self.opening = connection
+        try:
+            await connection.open()
+            await self._on_open(connection)
+        except BackendFault as fault:
+            await connection.aclose()
+            return fault
+        except BackendError as error:
+            await connection.aclose()
+            return BackendUnavailable(self._settings.id, "The server failed.", f"it answered: {error.message}")
+        except asyncio.CancelledError:
+            await connection.aclose()
+            raise
+        finally:
+            self.opening = None
+        self.connection = connection
+        return None
+
+    async def _in_service(self) -> BackendFault:
+        assert self._lost is not None and self.connection is not None
+        connection = self.connection
+        try:
+            self.move(Event.OPENED)
+            fault = await self._lost
+            self.connection = None
+            self.move(Event.LOST, fault.detail)
+            return fault
+        finally:
+            self.connection = None
+            await connection.aclose()
+
+    async def _wait_for_next(self, failures: int, fault: BackendFault) -> None:
+        delay_s = self._delay_s(failures)
+        self.retry_at = self._clock.monotonic() + delay_s
+        if failures:
+            is_auth = isinstance(fault, BackendAuthRequired)
+            self.move(Event.AUTH_MISSING if is_auth else Event.ATTEMPT_FAILED, fault.detail)
+            self._turned()
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _delay_s(self, failures: int) -> float:
+        if self._settings.transport.type == "stdio":
+            return float(min(60, 2 ** max(0, failures - 1)))
+        # Full jitter keeps many gateways from knocking at a server that comes back all at once.
+        return random.uniform(0.1, min(30.0, 0.5 * 2**failures))
+
+    def _is_crash_loop(self, fault: BackendFault) -> bool:
+        if self._settings.transport.type != "stdio":
+            return False
+        now = self._clock.monotonic()
+        self._crashes.append(now)
+        return len(self._crashes) == CRASHES and now - self._crashes[0] < CRASH_WINDOW_S
+
+    # --- stopping -------------------------------------------------------------------------------------------
+
+    async def idle(self, grace_s: float) -> int:
+        """Wait until no call is in flight, at most `grace_s`; how many still are."""
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return self.in_flight
+        return 0
+
+    async def stop(self) -> None:
+        """Close the connection and make no more; calls in flight fail. Safe to call twice."""
+        await self._tasks.aclose()
+        self._run = None
+        self.retry_at = None
+        self._is_attempting = False
+
+    def entered(self) -> None:
+        self.in_flight += 1
+        self._idle.clear()
+
+    def left(self) -> None:
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
+
+
+class Lease:
+    """One call in flight on a replica, for as long as the `with` block runs."""
+
+    __slots__ = ("_replica",)
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def __enter__(self) -> Replica:
+        self._replica.entered()
+        return self._replica
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._replica.left()
+
+
+class _Losing:
+    """Hands on what a connection says, and remembers that it was lost."""
+
+    def __init__(self, owner: ConnectionOwner, lost: "asyncio.Future[BackendFault]") -> None:
+        self._lost = lost
+        self.list_changed = owner.list_changed
+        self.said = owner.said
+        self.server_request = owner.server_request
+
+    def connection_lost(self, fault: BackendFault) -> None:
+        if not self._lost.done():
+            self._lost.set_result(fault)
+
+
+_WORDS: Final = {
+    ServerState.STARTING: "still starting",
+    ServerState.RESTARTING: "restarting",
+    ServerState.HEALTHY: "not ready",
+    ServerState.DEGRADED: "not ready",
+    ServerState.UNHEALTHY: "not available",
+    ServerState.FAILED: "not available",
+    ServerState.AUTH_REQUIRED: "not available",
+    ServerState.DRAINING: "being drained",
+    ServerState.DRAINED: "drained",
+    ServerState.DISABLED: "disabled",
+}
+"""What clients are told; the reason itself stays inside."""

@@ -1,0 +1,138 @@
+"""HTTP+SSE towards a backend, the transport of 2024-11-05: one event stream in, a POST for each message out.
+
+The server names the URL for POSTs in its first event; another origin there would send our credentials away,
+so it is refused. Spec: 2024-11-05 basic/transports, "HTTP with SSE".
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from proxy_core.backends.channel import Outgoing, Receiver
+from proxy_core.backends.http_client import (
+    MAX_EVENT_BYTES,
+    Unreachable,
+    client_session,
+    events,
+    refused,
+    same_origin,
+    translated,
+)
+from proxy_core.config.models import HttpTransport, SseTransport
+from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost, BackendTimeout
+from proxy_core.protocol.lines import FrameTooLarge
+from proxy_core.protocol.sse import SseParser
+from proxy_core.tasks import Tasks
+
+_POST_HEADERS: Final = {"Content-Type": "application/json"}
+
+
+class SseChannel:
+    def __init__(
+        self,
+        backend: str,
+        transport: SseTransport | HttpTransport,
+        receiver: Receiver,
+        connect_s: float,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._backend = backend
+        self._transport = transport
+        self._receiver = receiver
+        self._connect_s = connect_s
+        self._on_note = on_note
+        self._tasks = Tasks(f"sse:{backend}")
+        self._session: aiohttp.ClientSession | None = None
+        self._endpoint: asyncio.Future[URL] | None = None
+        self._is_closed = False
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    async def open(self) -> None:
+        self._session = client_session(self._transport.headers, self._connect_s)
+        self._endpoint = asyncio.get_running_loop().create_future()
+        self._tasks.start(self._stream(self._session, self._endpoint), "stream")
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await asyncio.shield(self._endpoint)
+        except TimeoutError as error:
+            raise BackendTimeout(
+                self._backend,
+                "The server did not name its endpoint.",
+                "its event stream sent no `endpoint` event",
+            ) from error
+
+    async def _stream(self, session: aiohttp.ClientSession, endpoint: "asyncio.Future[URL]") -> None:
+        try:
+            await self._read_stream(session, endpoint)
+            fault: BackendFault = BackendStreamLost(self._backend, "The server ended its event stream.")
+        except FrameTooLarge:
+            fault = BackendProtocolError(self._backend, "The server sent an event that is too large.")
+        except BackendFault as error:
+            fault = error
+        if not endpoint.done():
+            endpoint.set_exception(fault)
+        elif not self._is_closed:
+            self._is_closed = True
+            self._receiver.closed(fault)
+
+    async def _read_stream(self, session: aiohttp.ClientSession, endpoint: "asyncio.Future[URL]") -> None:
+        headers = {"Accept": "text/event-stream"}
+        url = self._transport.url
+        async with (
+            translated(self._backend),
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status != 200 or response.content_type != "text/event-stream":
+                raise refused(self._backend, response.status)
+            async for event in events(response, SseParser(MAX_EVENT_BYTES)):
+                if event.event == "endpoint" and not endpoint.done():
+                    endpoint.set_result(self._resolve(response.url, event.data))
+                elif event.event == "message" and event.data:
+                    self._receiver.message(event.data, None)
+
+    def _resolve(self, stream: URL, data: bytes) -> URL:
+        try:
+            endpoint = stream.join(URL(data.decode()))
+            is_ours = same_origin(stream, endpoint)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise BackendProtocolError(self._backend, "The server named an invalid endpoint.") from error
+        if not is_ours:
+            raise BackendProtocolError(
+                self._backend, "The server named an endpoint on another origin.", f"{endpoint.origin()}"
+            )
+        return endpoint
+
+    async def send(self, message: Outgoing) -> None:
+        session, endpoint = self._session, self._endpoint
+        if session is None or endpoint is None or self._is_closed:
+            raise Unreachable(self._backend, "the connection is closed")
+        async with (
+            translated(self._backend),
+            session.post(
+                endpoint.result(), data=message.data, headers=_POST_HEADERS, allow_redirects=False
+            ) as response,
+        ):
+            if response.status >= 300:
+                raise refused(self._backend, response.status)
+
+    def abort(self, request_id: int) -> None:
+        """Answers come on the shared stream: there is nothing to end."""
+
+    def start_stream(self, revision: str) -> None:
+        """The stream is open from the start."""
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await self._tasks.aclose()
+        if self._endpoint is not None and self._endpoint.done() and not self._endpoint.cancelled():
+            # Read a failure that nobody waited for.
+            self._endpoint.exception()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()

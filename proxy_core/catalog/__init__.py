@@ -1,0 +1,1 @@
+"""Which names clients see and where each leads. Pure: no IO, no time, nothing remembered."""

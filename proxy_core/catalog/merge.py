@@ -1,0 +1,248 @@
+"""Many servers' lists, one catalog. Pure: lists as the servers sent them in, frozen values out.
+
+Order is that of the configuration, then of exposed names by code point, so a server that shuffles its answer
+changes nothing. Nothing is ever overridden: what cannot be listed is hidden, with the reason.
+Spec: 2025-11-25 server/tools, resources, prompts; members that we do not know are kept as they came.
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from proxy_core.catalog.aliases import alias_of, split_alias
+from proxy_core.catalog.names import Naming, exposed_prompt_name, exposed_tool_name
+from proxy_core.catalog.uri_template import MAX_URI_CHARS
+from proxy_core.protocol.methods import OWN_META
+
+Item: TypeAlias = dict[str, Any]
+Kind: TypeAlias = Literal["tool", "resource", "template", "prompt"]
+
+ORIGIN_META: Final = OWN_META + "origin"
+MAX_SHOWN_NAME: Final = 128
+
+
+class ToolRules(Protocol):
+    """Globs on a server's own tool names."""
+
+    @property
+    def allow(self) -> Sequence[str]: ...
+
+    @property
+    def deny(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLists:
+    """What one server has, in its own words and order."""
+
+    server: str
+    title: str
+    rules: ToolRules
+    tools: tuple[Item, ...] = ()
+    resources: tuple[Item, ...] = ()
+    templates: tuple[Item, ...] = ()
+    prompts: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One listed item."""
+
+    server: str
+    origin: str
+    """The server's own name, URI or template."""
+    exposed: str
+    item: Item
+    """What clients get. Shared by all who read the catalog: never changed in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The page of a tool: a URI that its server has, listed or not."""
+
+    server: str
+    origin: str
+    exposed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """One item that is not listed."""
+
+    server: str
+    kind: Kind
+    name: str
+    """The server's own, cut to a length that can be shown; empty if it has none."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Everything that all servers offer, as clients see it."""
+
+    servers: tuple[str, ...] = ()
+    """Every server that was merged, in configuration order, also one without items."""
+    tools: tuple[Entry, ...] = ()
+    resources: tuple[Entry, ...] = ()
+    templates: tuple[Entry, ...] = ()
+    prompts: tuple[Entry, ...] = ()
+    links: tuple[Link, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
+
+
+def merge(lists: Sequence[ServerLists], naming: Naming) -> Catalog:
+    """The catalog of `lists`: every configured server in configuration order, also one that has nothing now.
+
+    A server that is left out is unknown: its names and aliases protect nothing from another server's.
+    """
+    servers = tuple(each.server for each in lists)
+    uris, uri_templates = _UriOwners(servers), _UriOwners(servers)
+    hidden: list[Hidden] = []
+    tools = _MergedList("tool", "name", 1024, hidden)
+    resources = _MergedList("resource", "uri", MAX_URI_CHARS, hidden)
+    templates = _MergedList("template", "uriTemplate", 2048, hidden)
+    prompts = _MergedList("prompt", "name", 1024, hidden)
+    for each in lists:
+        tools.add(each, each.tools, partial(_tool_name, each.server, naming), partial(_refusal, each.rules))
+        resources.add(each, each.resources, partial(uris.exposed, each.server))
+        templates.add(each, each.templates, partial(uri_templates.exposed, each.server))
+        prompts.add(each, each.prompts, partial(exposed_prompt_name, each.server, prefix=naming.prefix))
+    # After every list, so that the page of one server's tool never takes a URI that another server lists.
+    linked, links = _link_pages(tools.entries, uris)
+    return Catalog(
+        servers=servers,
+        tools=linked,
+        resources=tuple(resources.entries),
+        templates=tuple(templates.entries),
+        prompts=tuple(prompts.entries),
+        links=links,
+        hidden=tuple(hidden),
+    )
+
+
+def _tool_name(server: str, naming: Naming, tool: str) -> str:
+    return exposed_tool_name(
+        server, tool, prefix=naming.prefix, charset=naming.charset, budget=naming.name_budget
+    )
+
+
+def _refusal(rules: ToolRules, tool: str) -> str | None:
+    if any(fnmatchcase(tool, glob) for glob in rules.deny):
+        return "The configuration denies it."
+    if not any(fnmatchcase(tool, glob) for glob in rules.allow):
+        return "The configuration does not allow it."
+    return None
+
+
+def _nothing_refused(_name: str) -> str | None:
+    return None
+
+
+class _MergedList:
+    """One kind of item while it is collected, server by server."""
+
+    def __init__(self, kind: Kind, member: str, max_chars: int, hidden: list[Hidden]) -> None:
+        """`member` of an item holds its name or URI, which is at most `max_chars` long."""
+        self._kind = kind
+        self._member = member
+        self._max_chars = max_chars
+        self._hidden = hidden
+        self._title_of: dict[str, str] = {}
+        """Exposed name -> title of the server that has it."""
+        self.entries: list[Entry] = []
+
+    def add(
+        self,
+        lists: ServerLists,
+        items: Iterable[Item],
+        exposed_of: Callable[[str], str],
+        refusal: Callable[[str], str | None] = _nothing_refused,
+    ) -> None:
+        """Take one server's items, under the names that `exposed_of` makes, without those that are refused."""
+        named = [
+            (exposed_of(origin), origin, item) for origin, item in self._usable(lists.server, items, refusal)
+        ]
+        # Names that are kept go before names that were made, so which of two equal ones wins has no luck in it.
+        named.sort(key=lambda each: (each[0], not each[0].endswith(each[1]), each[1]))
+        for exposed, origin, item in named:
+            owner = self._title_of.get(exposed)
+            if owner is not None:
+                self._hide(lists.server, origin, f"{owner} has the same name for clients and comes first.")
+                continue
+            self._title_of[exposed] = lists.title
+            listed = _listed(item, self._member, exposed, lists.server, origin)
+            self.entries.append(Entry(lists.server, origin, exposed, listed))
+
+    def _usable(
+        self, server: str, items: Iterable[Item], refusal: Callable[[str], str | None]
+    ) -> Iterator[tuple[str, Item]]:
+        seen: set[str] = set()
+        for item in items:
+            origin = item.get(self._member)
+            if not isinstance(origin, str) or not origin:
+                self._hide(server, "", f"It has no {self._member}.")
+            elif len(origin) > self._max_chars:
+                self._hide(server, origin, f"Its {self._member} is longer than {self._max_chars} characters.")
+            elif origin in seen:
+                self._hide(server, origin, "The server lists it twice; the first is kept.")
+            elif reason := refusal(origin):
+                self._hide(server, origin, reason)
+            else:
+                seen.add(origin)
+                yield origin, item
+
+    def _hide(self, server: str, origin: str, reason: str) -> None:
+        self._hidden.append(Hidden(server, self._kind, origin[:MAX_SHOWN_NAME], reason))
+
+
+def _listed(item: Item, member: str, exposed: str, server: str, origin: str) -> Item:
+    meta = item.get("_meta")
+    # Keys under our prefix are ours to set; a server that sends them would speak in our name.
+    kept = {k: v for k, v in meta.items() if not k.startswith(OWN_META)} if isinstance(meta, dict) else {}
+    kept[ORIGIN_META] = {"backend": server, "name": origin}
+    return {**item, member: exposed, "_meta": kept}
+
+
+class _UriOwners:
+    """Who has a URI verbatim: the first server, in configuration order, that lists it."""
+
+    def __init__(self, servers: Container[str]) -> None:
+        self._servers = servers
+        self._owners: dict[str, str] = {}
+
+    def exposed(self, server: str, uri: str) -> str:
+        """What clients call this URI of `server`. Called in configuration order."""
+        alias = split_alias(uri, self._servers)
+        if alias is not None and alias[0] != server:
+            # It reads as another server's alias; listed verbatim it would stand in that server's place.
+            return alias_of(server, uri)
+        return uri if self._owners.setdefault(uri, server) == server else alias_of(server, uri)
+
+
+def _link_pages(tools: Iterable[Entry], uris: _UriOwners) -> tuple[tuple[Entry, ...], tuple[Link, ...]]:
+    """The tools, their pages named as clients must name them, and those pages."""
+    entries: list[Entry] = []
+    links: dict[Link, None] = {}
+    for entry in tools:
+        uri = _page_uri(entry.item)
+        if uri is None:
+            entries.append(entry)
+            continue
+        link = Link(entry.server, uri, uris.exposed(entry.server, uri))
+        links[link] = None
+        entries.append(entry if link.exposed == uri else _with_page(entry, link.exposed))
+    return tuple(entries), tuple(links)
+
+
+def _page_uri(tool: Item) -> str | None:
+    """The page that shows a tool's result (MCP Apps), if it names one."""
+    ui = tool["_meta"].get("ui")
+    uri = ui.get("resourceUri") if isinstance(ui, dict) else None
+    return uri if isinstance(uri, str) and 0 < len(uri) <= MAX_URI_CHARS else None
+
+
+def _with_page(entry: Entry, uri: str) -> Entry:
+    meta = entry.item["_meta"]
+    return replace(entry, item={**entry.item, "_meta": {**meta, "ui": {**meta["ui"], "resourceUri": uri}}})

@@ -1,0 +1,226 @@
+"""From a file to a checked `Config`: where it is found, what it says, and every fault of it at once.
+
+Reads the file and nothing else; the environment is given. Knows no servers, only their settings.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import platformdirs
+from pydantic import ValidationError
+
+from proxy_core.config import faults, foreign
+from proxy_core.config.document import ENDINGS, Document, KeyPath, parse, read_text, shown_path
+from proxy_core.config.models import Config, ServerConfig, StdioTransport
+from proxy_core.config.variables import Expander
+from proxy_core.errors import ConfigError, ConfigProblem
+
+ENV_VAR: Final = "ONLY1MCP_CONFIG"
+STEM: Final = "only1mcp"
+_DROPPED_IF_UNSET: Final = frozenset({"enabled", "instructions", "era", "timeouts"})
+"""Settings of a server whose type admits no placeholder; the server is off anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A usable configuration and what is to be known about it."""
+
+    config: Config = field(repr=False)
+    """Left out of the repr, as it holds what `${VAR}` stood for."""
+    path: Path | None = None
+    """None: no file; the demo servers."""
+    unset: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Server id -> why it cannot start, as `environment variable X is not set`. Such a server is disabled."""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values that came from the environment and are long enough to be worth hiding in logs."""
+
+
+def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The file to use, or None if there is none. Raises: ConfigError if one that was named is missing."""
+    named = explicit or (Path(environ[ENV_VAR]) if environ.get(ENV_VAR) else None)
+    if named is not None:
+        path = cwd / _expand_user(str(named), environ)
+        if not path.is_file():
+            by = "--config" if explicit else f"${ENV_VAR}"
+            raise ConfigError(str(path), (ConfigProblem("", f"no such file (named by {by})"),))
+        return path
+    candidates = (*(cwd / f"{STEM}{ending}" for ending in ENDINGS), user_config_path(environ))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def user_config_path(environ: Mapping[str, str]) -> Path:
+    """Where a person's own configuration stands, whether or not it exists."""
+    xdg = environ.get("XDG_CONFIG_HOME", "")
+    if Path(xdg).is_absolute():
+        folder = Path(xdg) / STEM
+    elif sys.platform == "linux" and environ.get("HOME"):
+        folder = Path(environ["HOME"]) / ".config" / STEM
+    else:
+        folder = platformdirs.user_config_path(STEM, appauthor=False)
+    return folder / f"{STEM}.yaml"
+
+
+def load(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+    """Read and check the file. Raises: ConfigError with every fault that was found."""
+    return from_text(read_text(path), path, environ)
+
+
+def from_text(text: str, path: Path, environ: Mapping[str, str]) -> LoadedConfig:
+    """As `load`, for text that is or will be the file at `path`. Raises: ConfigError."""
+    document = parse(text, path)
+    outside = foreign.recognise(document.data) if path.suffix.lower() == ".json" else None
+    reading = _Reading(document, outside, Expander(environ, lenient=outside is not None))
+    config = reading.config()
+    if config is None:
+        raise ConfigError(str(path), reading.problems())
+    unset = reading.unset_servers()
+    return LoadedConfig(
+        config=_settled(config, unset, path.absolute().parent, environ),
+        path=path,
+        unset=MappingProxyType(unset),
+        secrets=frozenset(reading.expander.found.secrets),
+    )
+
+
+class _Reading:
+    """One pass over one document; collects faults instead of stopping at the first."""
+
+    def __init__(self, document: Document, outside: foreign.ForeignFile | None, expander: Expander) -> None:
+        self._document = document
+        self._outside = outside
+        self.expander = expander
+        self._faults: list[tuple[KeyPath, str]] = []
+        self._obstacles: dict[int, str] = {}
+        self._raw: Any = document.data if outside is None else self._translated(outside)
+        self._server_ids: list[str] = []
+
+    def config(self) -> Config | None:
+        """The checked configuration, or None if there are faults."""
+        data = self.expander.expand(self._raw)
+        self._faults += self.expander.found.malformed.items()
+        data = self._without_unset(data)
+        self._check_across(data)
+        try:
+            config = Config.model_validate(data)
+        except ValidationError as error:
+            self._faults += [fault for fault in faults.faults(error, self._raw) if not self._is_known(fault[0])]
+            return None
+        self._server_ids = [server.id for server in config.servers]
+        return None if self._faults else config
+
+    def problems(self) -> tuple[ConfigProblem, ...]:
+        """In the order of the file."""
+        problems = [self._problem(path, message) for path, message in self._faults]
+        return tuple(sorted(problems, key=lambda problem: problem.line or 0))
+
+    def unset_servers(self) -> dict[str, str]:
+        reasons: dict[int, list[str]] = {index: [reason] for index, reason in self._obstacles.items()}
+        for path, reason in self.expander.found.unset.items():
+            index = path[1]
+            assert isinstance(index, int)  # an unset variable elsewhere is a fault
+            reasons.setdefault(index, []).append(reason)
+        return {self._server_ids[index]: "; ".join(dict.fromkeys(given)) for index, given in reasons.items()}
+
+    def _problem(self, path: KeyPath, message: str) -> ConfigProblem:
+        if self._outside is not None:
+            path = foreign.native_path(path, self._outside)
+        return ConfigProblem(shown_path(path), message, self._document.line_of(path))
+
+    def _is_known(self, path: KeyPath) -> bool:
+        return any(path == known for known, _ in self._faults)
+
+    def _translated(self, outside: foreign.ForeignFile) -> Any:
+        if not isinstance(outside.settings, dict):
+            self._faults.append(((), "a mapping of keys is wanted."))
+            settings = {}
+        else:
+            settings = dict(outside.settings)
+        if "servers" in settings:
+            self._faults.append(((), f"servers stand under {outside.list_key} in this file, not here."))
+        servers = foreign.translate_all(outside.entries)
+        for index, server in enumerate(servers):
+            if server.fault:
+                self._faults.append((("servers", index), server.fault + "."))
+            if server.obstacle:
+                self._obstacles[index] = server.obstacle
+        return {**settings, "servers": [server.settings for server in servers]}
+
+    def _without_unset(self, data: Any) -> Any:
+        """Keep values that could not be filled in from failing the checks; outside servers they are faults."""
+        for path, reason in list(self.expander.found.unset.items()):
+            if not _may_be_unset(path):
+                self._faults.append((path, f"{reason}, and this key cannot do without."))
+                del self.expander.found.unset[path]
+            elif path[2] in _DROPPED_IF_UNSET:
+                data["servers"][path[1]].pop(path[2], None)
+            elif path[2:] == ("transport", "url"):
+                # The address keeps the reference for people to see; the check wants a scheme and a host.
+                url = data["servers"][path[1]]["transport"]["url"]
+                if not url.startswith(("http://", "https://")):
+                    data["servers"][path[1]]["transport"]["url"] = (
+                        f"http://unset.invalid/{url.replace(' ', '')}"
+                    )
+        return data
+
+    def _check_across(self, data: Any) -> None:
+        """What no single key shows: ids that repeat, and names without prefix for several servers."""
+        if not isinstance(data, dict) or not isinstance(servers := data.get("servers"), list):
+            return
+        first: dict[str, int] = {}
+        for index, server in enumerate(servers):
+            server_id = server.get("id") if isinstance(server, dict) else None
+            if isinstance(server_id, str) and first.setdefault(server_id, index) != index:
+                self._faults.append((("servers", index, "id"), self._duplicate(server_id, first[server_id])))
+        routing = data.get("routing")
+        if len(servers) > 1 and isinstance(routing, dict) and routing.get("prefix") == "none":
+            message = f"found 'none' with {len(servers)} servers; it is for at most one."
+            self._faults.append((("routing", "prefix"), message))
+
+    def _duplicate(self, server_id: str, index: int) -> str:
+        line = self._document.line_of(("servers", index, "id"))
+        where = f"servers[{index}]" + (f" on line {line}" if line else "")
+        return f"found {server_id!r}, which {where} already has; ids must differ."
+
+
+def _may_be_unset(path: KeyPath) -> bool:
+    """Only a server can be switched off alone, and it needs its id and its kind to be shown at all."""
+    in_server = len(path) > 2 and path[0] == "servers" and isinstance(path[1], int)
+    return in_server and path[2] != "id" and path[2:] != ("transport", "type")
+
+
+def _url_to_show(url: str) -> str:
+    """A URL with a reference left in it, in a form that passes the check and still shows the reference."""
+    url = "".join(url.split())
+    return url if url.startswith(("http://", "https://")) else f"http://unset.invalid/{url}"
+
+
+def _settled(config: Config, unset: Iterable[str], folder: Path, environ: Mapping[str, str]) -> Config:
+    """Paths made absolute where they are relative to the file, unset servers switched off."""
+    servers = tuple(_settled_server(server, server.id in unset, folder, environ) for server in config.servers)
+    logging = config.logging
+    if logging.file is not None:
+        file = str(folder / _expand_user(logging.file, environ))
+        logging = logging.model_copy(update={"file": file})
+    return config.model_copy(update={"servers": servers, "logging": logging})
+
+
+def _settled_server(
+    server: ServerConfig, is_unset: bool, folder: Path, environ: Mapping[str, str]
+) -> ServerConfig:
+    changes: dict[str, Any] = {"enabled": False} if is_unset else {}
+    if isinstance(transport := server.transport, StdioTransport):
+        paths = {"command": _expand_user(transport.command, environ)}
+        if transport.cwd is not None:
+            paths["cwd"] = str(folder / _expand_user(transport.cwd, environ))
+        changes["transport"] = transport.model_copy(update=paths)
+    return server.model_copy(update=changes) if changes else server
+
+
+def _expand_user(path: str, environ: Mapping[str, str]) -> str:
+    """`~` and `~/x` by HOME of the given environment; `~name` is left alone."""
+    home = environ.get("HOME")
+    return home + path[1:] if home and (path == "~" or path.startswith("~/")) else path

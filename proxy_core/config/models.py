@@ -1,0 +1,189 @@
+"""What the configuration may say: frozen models, unknown keys refused, units in names. Pure.
+
+A key exists only once its feature does: nothing is accepted and ignored.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,22}[a-z0-9]$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _header_safe(value: str) -> str:
+    # A configured value with a line end could add headers of its own.
+    if re.search(r"[\r\n\x00]", value):
+        raise ValueError("a header value may not hold a line end or NUL")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", value):
+        raise ValueError("not a valid HTTP header name")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"^https?://[^/\s]+", value) or re.search(r"\s", value):
+        raise ValueError("must be an http:// or https:// URL")
+    return value
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_safe)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProxyConfig(Model):
+    """The listener that AI clients connect to."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback needs --insecure.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
+    path: str = Field("/mcp", pattern=r"^/[A-Za-z0-9._~/-]*$", description="Path of the MCP endpoint.")
+    grace_s: float = Field(
+        30, ge=0, le=3600, description="How long a stop or a drain waits for calls in flight, in seconds."
+    )
+    max_body_bytes: int = Field(
+        4_194_304, ge=1024, le=1 << 30, description="Largest request body accepted from a client, in bytes."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host header values accepted beside the loopback names (`name` or `name:port`)."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Origin header values accepted beside the loopback ones (`https://app.example`)."
+    )
+
+
+class StdioTransport(Model):
+    """A child process that speaks MCP on its stdin and stdout."""
+
+    type: Literal["stdio"] = "stdio"
+    command: str = Field(min_length=1, description="Program to run, looked up in PATH; never a shell line.")
+    args: tuple[str, ...] = Field((), description="Its arguments, one item each.")
+    env: dict[str, str] = Field({}, description="Variables set for the child beside the few it inherits.")
+    inherit_env: tuple[str, ...] = Field(
+        (),
+        description="Names or globs of variables passed on from our environment, beside HOME, LOGNAME, PATH, "
+        "SHELL, TERM, USER, LANG and TMPDIR.",
+    )
+    cwd: str | None = Field(None, description="Working folder; relative to the folder of this file.")
+
+
+class HttpTransport(Model):
+    """A server on Streamable HTTP."""
+
+    type: Literal["http"] = "http"
+    url: HttpUrl = Field(description="The server's MCP endpoint.")
+    headers: dict[HeaderName, HeaderValue] = Field({}, description="Headers sent with every request.")
+
+
+class SseTransport(Model):
+    """A server on HTTP+SSE, the transport of 2024-11-05."""
+
+    type: Literal["sse"] = "sse"
+    url: HttpUrl = Field(description="The URL of the event stream.")
+    headers: dict[HeaderName, HeaderValue] = Field({}, description="Headers sent with every request.")
+
+
+Transport = Annotated[StdioTransport | HttpTransport | SseTransport, Field(discriminator="type")]
+
+
+class ToolRules(Model):
+    """Which of a server's tools clients may see and call, by its own names."""
+
+    allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are kept.")
+    deny: tuple[str, ...] = Field((), description="Globs of tools that are removed, after `allow`.")
+
+
+class Timeouts(Model):
+    """Waits for one server, in seconds."""
+
+    connect_s: Seconds = Field(10, description="Start, handshake and era probe, each.")
+    call_idle_s: Seconds = Field(300, description="A call without an answer or progress.")
+    call_s: Seconds = Field(3600, description="A call, whatever its progress.")
+
+
+class ServerConfig(Model):
+    """One MCP server behind the gateway."""
+
+    id: Slug = Field(description="Short name; its tools become `<id>__<tool>`.")
+    name: str | None = Field(None, max_length=80, description="Shown to people; default: the id.")
+    enabled: bool = Field(True, description="False: configured but not started.")
+    transport: Transport = Field(description="How to reach it.")
+    tools: ToolRules = Field(ToolRules(), description="Which of its tools are kept.")
+    instructions: bool = Field(True, description="Join its instructions to ours.")
+    era: Literal["auto", "modern", "legacy"] = Field(
+        "auto", description="Which protocol era to speak to it; auto asks the server."
+    )
+    timeouts: Timeouts = Field(Timeouts(), description="Waits for this server.")
+
+    @property
+    def title(self) -> str:
+        return self.name or self.id
+
+
+class RoutingConfig(Model):
+    """How names are made."""
+
+    prefix: Literal["always", "none"] = Field(
+        "always", description="`none` lists names as the server has them; for at most one server."
+    )
+    charset: Literal["plain", "sep986"] = Field(
+        "plain", description="plain: A-Z a-z 0-9 _ -; sep986 also allows the dot."
+    )
+    name_budget: int = Field(48, ge=24, le=128, description="Longest exposed tool name, in characters.")
+
+
+class LimitsConfig(Model):
+    """Bounds on what clients may hold open. 0 means none."""
+
+    sessions: int = Field(1000, ge=1, description="Legacy sessions alive at once.")
+    session_idle_s: float = Field(1800, gt=0, description="A session unused for so long is ended, in seconds.")
+    listens: int = Field(64, ge=0, description="Open listens per principal; not applied on loopback.")
+    calls: int = Field(64, ge=0, description="Calls in flight per principal; not applied on loopback.")
+
+
+class LoggingConfig(Model):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level written.")
+    format: Literal["pretty", "json"] | None = Field(
+        None, description="Of the lines on stderr; default: pretty on a terminal, JSON otherwise."
+    )
+    file: str | None = Field(None, description="Also write JSON lines to this file, rotated at 10 MiB, 3 kept.")
+
+
+class TuiConfig(Model):
+    theme: str | None = Field(None, description="Name of a Textual theme.")
+    fps: int = Field(4, ge=1, le=10, description="Most repaints a second.")
+    screen: Literal["overview", "servers", "logs"] = Field("overview", description="The screen shown first.")
+
+
+class Config(Model):
+    """The whole file."""
+
+    version: Literal[1] = Field(1, description="Of this format.")
+    proxy: ProxyConfig = Field(ProxyConfig(), description="The listener.")
+    servers: tuple[ServerConfig, ...] = Field((), description="The MCP servers, in list order.")
+    routing: RoutingConfig = Field(RoutingConfig(), description="How names are made.")
+    limits: LimitsConfig = Field(LimitsConfig(), description="Bounds on clients.")
+    logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")
+    tui: TuiConfig = Field(TuiConfig(), description="The terminal screen.")

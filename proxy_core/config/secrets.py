@@ -1,0 +1,159 @@
+"""Settings as people may see them: what could be a secret is replaced by dots. Pure.
+
+When in doubt it is hidden: a shown secret cannot be taken back. References as `${TOKEN}` are no secrets.
+"""
+
+import re
+import shlex
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from proxy_core.config.models import Config, ServerConfig, StdioTransport, Timeouts, ToolRules, Transport
+
+DOTS: Final = "•••"
+
+_SECRET_WORD = re.compile(
+    r"(?i)(?:token|secret|passw|pwd|credential|bearer|auth(?!or)|cookie|session|signature|private|conn(?:ection)?.?str"
+    r"|api.?key|access.?key|license.?key|(?:^|[^a-z])(?:key|sig|pat|dsn|pass|jwt)(?:$|[^a-z]))"
+)
+_SECRET_SHAPE = re.compile(
+    r"^(?:gh[a-z]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|AKIA|ASIA|AIza|ya29\.|eyJ|npm_|pypi-|hf_|lin_|ntn_)"
+)
+_HARMLESS_VALUE = re.compile(
+    r"(?i)^(?:|true|false|yes|no|on|off|none|null|-?\d{1,6}(?:\.\d{1,3})?|trace|debug|info|notice|warn|warning"
+    r"|error|production|development|test|utf-8|c\.utf-8|application/json|text/event-stream|\*/\*)$"
+)
+_REFERENCES_ONLY = re.compile(r"^(?:(?:Bearer|Basic|token) )?(?:\$\{(?:(?!:-)[^}])*\})+$")
+_HARMLESS_HEADERS: Final = frozenset({"accept", "content-type", "user-agent", "accept-language"})
+_OPTION = re.compile(r"^(--?[A-Za-z][\w-]*)=(.*)$", re.DOTALL)
+_ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.-]*)(\s*[=:]\s*)(.+)$", re.DOTALL)
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def masked_address(transport: Transport) -> str:
+    """The command line or URL of a server."""
+    if isinstance(transport, StdioTransport):
+        return shlex.join((transport.command, *masked_args(transport.args)))
+    return masked_url(transport.url)
+
+
+def masked_config(config: Config) -> dict[str, Any]:
+    """The whole configuration as plain values, defaults included."""
+    data = config.model_dump(mode="json")
+    for server, plain in zip(config.servers, data["servers"], strict=True):
+        plain["transport"] |= _masked_transport(server.transport)
+    return data
+
+
+def _masked_transport(transport: Transport) -> dict[str, Any]:
+    if isinstance(transport, StdioTransport):
+        env = {key: masked_value(key, value) for key, value in transport.env.items()}
+        return {"args": list(masked_args(transport.args)), "env": env}
+    headers = {key: masked_header(key, value) for key, value in transport.headers.items()}
+    return {"url": masked_url(transport.url), "headers": headers}
+
+
+def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
+    """What was configured for a server, as pairs of key and text; defaults are left out."""
+    rows = [("id", server.id), ("name", server.title), ("transport", server.transport.type)]
+    rows += _transport_rows(server.transport)
+    if server.tools != ToolRules():
+        rows += [("tools.allow", ", ".join(server.tools.allow)), ("tools.deny", ", ".join(server.tools.deny))]
+    if server.timeouts != Timeouts():
+        rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
+    rows += [("enabled", "false")] if not server.enabled else []
+    rows += [("instructions", "false")] if not server.instructions else []
+    rows += [("era", server.era)] if server.era != "auto" else []
+    return tuple(rows)
+
+
+def _transport_rows(transport: Transport) -> list[tuple[str, str]]:
+    if not isinstance(transport, StdioTransport):
+        headers = [(f"headers.{key}", masked_header(key, value)) for key, value in transport.headers.items()]
+        return [("url", masked_url(transport.url)), *headers]
+    rows = [("command", masked_address(transport))]
+    rows += [("cwd", transport.cwd)] if transport.cwd is not None else []
+    rows += [("inherit_env", ", ".join(transport.inherit_env))] if transport.inherit_env else []
+    return rows + [(f"env.{key}", masked_value(key, value)) for key, value in transport.env.items()]
+
+
+def masked_header(name: str, value: str) -> str:
+    return value if name.lower() in _HARMLESS_HEADERS else masked_value(name, value)
+
+
+def masked_value(name: str, value: str) -> str:
+    """The value of a variable or header called `name`; shown only where it is plainly harmless."""
+    if _REFERENCES_ONLY.match(value):
+        return value
+    if _SECRET_WORD.search(name):
+        return DOTS if value else ""
+    is_path = value.startswith(("/", "~/", "./")) and not looks_secret(value)
+    return value if is_path or _HARMLESS_VALUE.match(value) else DOTS
+
+
+def masked_args(args: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments of a command: `--token=x`, `--api-key x`, `NAME=x`, headers and URLs lose their secrets."""
+    result: list[str] = []
+    secret_follows = False
+    for arg in args:
+        is_option = arg.startswith("-")
+        result.append(
+            DOTS if secret_follows and not is_option and not _REFERENCES_ONLY.match(arg) else _arg(arg)
+        )
+        secret_follows = is_option and "=" not in arg and _SECRET_WORD.search(arg) is not None
+    return tuple(result)
+
+
+def _arg(arg: str) -> str:
+    if _URL.match(arg):
+        return masked_url(arg)
+    if option := _OPTION.match(arg):
+        return f"{option[1]}={_if_secret(option[1], option[2])}"
+    if assignment := _ASSIGNMENT.match(arg):
+        return assignment[1] + assignment[2] + _if_secret(assignment[1], assignment[3])
+    return DOTS if looks_secret(arg) else arg
+
+
+def _if_secret(name: str, value: str) -> str:
+    """An argument's value; unlike `env` most of these are no secrets, so the name or the look must say so."""
+    if _URL.match(value):
+        return masked_url(value)
+    if _REFERENCES_ONLY.match(value):
+        return value
+    return DOTS if _SECRET_WORD.search(name) or looks_secret(value) else value
+
+
+def looks_secret(text: str) -> bool:
+    """Whether the text looks like a token: a known beginning, or long and mixed as random text is."""
+    if _SECRET_SHAPE.match(text):
+        return True
+    return any(_is_random(part) for part in re.split(r"[^A-Za-z0-9+_-]", text))
+
+
+def _is_random(part: str) -> bool:
+    letters = sum(char.isalpha() for char in part)
+    digits = sum(char.isdigit() for char in part)
+    return len(part) >= 20 and digits >= 4 and letters >= 4
+
+
+def masked_url(url: str) -> str:
+    """A URL without its user, without query values that are not plainly harmless, without token-like steps."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return DOTS
+    return urlunsplit(
+        SplitResult(
+            parts.scheme,
+            f"{DOTS}@{host}" if "@" in parts.netloc else host,
+            "/".join(DOTS if looks_secret(step) else step for step in parts.path.split("/")),
+            "&".join(_masked_pair(pair) for pair in parts.query.split("&")) if parts.query else "",
+            DOTS if parts.fragment else "",
+        )
+    )
+
+
+def _masked_pair(pair: str) -> str:
+    name, equals, value = pair.partition("=")
+    return f"{name}={masked_value(name, value)}" if equals else (DOTS if looks_secret(name) else name)

@@ -1,0 +1,85 @@
+"""`${VAR}` and `${VAR:-default}` in the string values of a configuration, read from a given environment. Pure.
+
+What a variable held is never part of a message. `$${` stands for a literal `${`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from proxy_core.config.document import KeyPath, printable
+
+_REFERENCE = re.compile(r"(\$?)\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_SHORTEST_SECRET: Final = 8
+"""Characters; hiding shorter values wherever they occur would make logs unreadable and hide nothing."""
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What expanding found. Paths are those of the string values."""
+
+    unset: dict[KeyPath, str] = field(default_factory=dict)
+    """Why a value could not be filled in, as `environment variable X is not set`; it stays as written."""
+    secrets: set[str] = field(default_factory=set)
+    """Values that came from the environment, for hiding them in logs."""
+    malformed: dict[KeyPath, str] = field(default_factory=dict)
+    """Values with a `${...}` that is no reference."""
+
+
+class Expander:
+    """Expands values against one environment.
+
+    `lenient` is for the files of other programs: they have references of their own, as VS Code's
+    `${input:token}`, which only they can fill in. Such a value is unset, not malformed.
+    """
+
+    def __init__(self, environ: Mapping[str, str], lenient: bool = False) -> None:
+        self._environ = environ
+        self._lenient = lenient
+        self.found = Expansion()
+
+    def expand(self, value: Any, path: KeyPath = ()) -> Any:
+        """`value` with every reference in its strings replaced, as far as they can be."""
+        if isinstance(value, dict):
+            return {key: self.expand(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.expand(item, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, str) and "${" in value:
+            return _REFERENCE.sub(lambda at: self._replacement(at, path), value)
+        return value
+
+    def _replacement(self, at: re.Match[str], path: KeyPath) -> str:
+        escape, inner = at[1], at[2]
+        if escape:
+            return at[0][1:]
+        variable = _VARIABLE.fullmatch(inner)
+        if variable is None or inner in _EDITOR_VARIABLES or (inner.startswith("env:") and not self._lenient):
+            self._not_ours(at[0], path)
+            return at[0]
+        name, default = variable[1], variable[2]
+        held = self._environ.get(name)
+        if held or (held is not None and default is None):
+            if len(held) >= _SHORTEST_SECRET:
+                self.found.secrets.add(held)
+            return held
+        if default is None:
+            self.found.unset[path] = f"environment variable {name} is not set"
+            return at[0]
+        return default
+
+    def _not_ours(self, reference: str, path: KeyPath) -> None:
+        shown = printable(reference)
+        if self._lenient:
+            self.found.unset[path] = f"{shown} can be filled in only by the program this file belongs to"
+        else:
+            self.found.malformed[path] = (
+                f"{shown} is not a variable: write ${{NAME}} or ${{NAME:-default}}, or $${{ for a literal ${{"
+            )
+
+
+_EDITOR_VARIABLES = frozenset(
+    {"workspaceFolder", "workspaceFolderBasename", "userHome", "pathSeparator", "cwd"}
+)
+"""What VS Code and Cursor fill in; a person who meets them in our file is told so, not that they are unset."""

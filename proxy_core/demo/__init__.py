@@ -1,0 +1,1 @@
+"""The bundled demo servers, real stdio children."""

@@ -1,0 +1,38 @@
+"""The one sideways road: facts go in, telemetry and the screens read them. Nothing flows back.
+
+Bounded: the oldest facts are dropped, a reader sees how many it missed. Folding consumers are called at once,
+so numbers are never lost with the ring.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Feed(Generic[Item]):
+    """A ring of the last `capacity` items, each with a sequence number that only grows."""
+
+    def __init__(self, capacity: int) -> None:
+        self._ring: deque[Item] = deque(maxlen=capacity)
+        self._consumers: list[Callable[[Item], None]] = []
+        self.last_seq = 0
+        """The sequence number of the newest item; 0 before the first."""
+
+    def consume(self, consumer: Callable[[Item], None]) -> None:
+        """Call `consumer` with every item published from now on. It must be quick and must not raise."""
+        self._consumers.append(consumer)
+
+    def publish(self, item: Item) -> None:
+        self.last_seq += 1
+        self._ring.append(item)
+        for consumer in self._consumers:
+            consumer(item)
+
+    def after(self, seq: int) -> Iterator[tuple[int, Item]]:
+        """Items newer than `seq`, oldest first, with their numbers. What the ring dropped is simply absent."""
+        first = self.last_seq - len(self._ring) + 1
+        skip = max(0, seq + 1 - first)
+        return enumerate(islice(self._ring, skip, None), start=first + skip)

@@ -1,0 +1,107 @@
+"""The MCP endpoint: guards first, then HTTP method and era, then whoever serves that.
+
+The one object that a listener sees. Knows no sockets.
+Spec: 2026-07-28 basic/transports/streamable-http; basic/versioning, "Backward Compatibility".
+"""
+
+from typing import Final
+
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend import cors
+from proxy_core.frontend.guards import Guard
+from proxy_core.frontend.legacy import LegacyEra
+from proxy_core.frontend.modern import ModernEra
+from proxy_core.frontend.responses import ACCEPTED, http_refusal, refused
+from proxy_core.frontend.wire import (
+    HeaderList,
+    OpenStream,
+    Streamed,
+    WireAnswer,
+    WireHead,
+    WireReply,
+    WireRequest,
+    WireStream,
+)
+from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_post
+from proxy_core.protocol.headers import MCP_PROTOCOL_VERSION
+from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
+
+PRINCIPAL: Final = "anon"
+"""Everyone, as long as nobody has to say who they are."""
+
+
+class McpEndpoint:
+    def __init__(self, guard: Guard, modern: ModernEra, legacy: LegacyEra) -> None:
+        self.guard = guard
+        self.is_stopping = False
+        """Set once, when no new work is taken; connections that are open may still ask."""
+        self._modern = modern
+        self._legacy = legacy
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.guard.max_body_bytes
+
+    def admit(self, head: WireHead) -> WireReply | None:
+        refusal = self.guard.refusal(head)
+        if refusal is None and self.is_stopping:
+            refusal = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
+        return None if refusal is None else self.refuse(head, refusal)
+
+    def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        reply = http_refusal(refusal)
+        origin = head.values.get("origin")
+        if origin is None or not self.guard.allows_origin(origin):
+            return reply
+        return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
+
+    async def answer(self, request: WireRequest) -> WireAnswer:
+        extra = cors.answer_headers(request.head)
+        if not extra:
+            return await self._route(request)
+        request.open_stream = _opening_with(extra, request.open_stream)
+        answer = await self._route(request)
+        if isinstance(answer, Streamed):
+            return answer
+        return WireReply(answer.status, [*answer.headers, *extra], answer.body)
+
+    async def _route(self, request: WireRequest) -> WireAnswer:
+        method = request.head.method
+        if method == "POST":
+            return await self._post(request)
+        if method == "OPTIONS":
+            return cors.preflight(request.head)
+        if (refusal := _version_refusal(request.head)) is not None:
+            return http_refusal(refusal)
+        if method == "GET":
+            return await self._legacy.answer_get(request, PRINCIPAL)
+        return self._legacy.answer_delete(request.head, PRINCIPAL)
+
+    async def _post(self, request: WireRequest) -> WireAnswer:
+        match classify_post(request.head.headers, request.body):
+            case ModernRequest() as posted:
+                return await self._modern.answer(request, posted)
+            case LegacyPost() as posted:
+                return await self._legacy.answer_post(request, posted, PRINCIPAL)
+            case ModernNotification():
+                # Over HTTP a modern client cancels by hanging up; no notification of its has an effect.
+                return ACCEPTED
+            case Refused() as refusal:
+                return refused(refusal)
+
+
+def _version_refusal(head: WireHead) -> HttpRefusal | None:
+    """GET and DELETE are of the legacy era alone."""
+    version = head.values.get(MCP_PROTOCOL_VERSION)
+    if version is None or version in LEGACY_REVISIONS:
+        return None
+    if version == MODERN:
+        return HttpRefusal(405, "This revision is served by POST alone.", {"Allow": "POST"})
+    return HttpRefusal(400, "Unsupported protocol version.")
+
+
+def _opening_with(extra: HeaderList, open_stream: OpenStream) -> OpenStream:
+    async def opened(status: int, headers: HeaderList) -> WireStream:
+        return await open_stream(status, [*headers, *extra])
+
+    return opened

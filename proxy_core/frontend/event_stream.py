@@ -1,0 +1,208 @@
+"""A response that may become an SSE stream: a bounded queue and, once something is sent, one task that writes.
+
+Nothing is started and no header is sent before the first event, so an answer that needs no stream stays JSON.
+Messages are bytes here; what they say is not its matter.
+Spec: basic/transports/streamable-http, "Sending Messages to the Server"; WHATWG HTML, "Server-sent events".
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from proxy_core.clock import Clock
+from proxy_core.errors import ParseError
+from proxy_core.frontend.guards import EVENT_STREAM
+from proxy_core.frontend.wire import HeaderList, OpenStream, WireStream
+from proxy_core.protocol.jsonrpc import one_line
+from proxy_core.protocol.sse import KEEPALIVE, encode_event
+from proxy_core.tasks import Tasks
+
+KEEP_ALIVE_S: Final = 15.0
+MAX_QUEUED_EVENTS: Final = 256
+MAX_QUEUED_BYTES: Final = 16 << 20
+STREAM_HEADERS: Final[HeaderList] = [
+    ("Content-Type", EVENT_STREAM),
+    ("Cache-Control", "no-cache, no-transform"),
+    # nginx holds a response back until its buffer is full, unless told.
+    ("X-Accel-Buffering", "no"),
+]
+log = logging.getLogger(__name__)
+
+
+class EventStream:
+    """Events to one client, in order. Uncommitted until the first one; nothing follows `end` or `abort`."""
+
+    __slots__ = (
+        "_clock",
+        "_is_blocked",
+        "_is_over",
+        "_open_stream",
+        "_pump",
+        "_queue",
+        "_queued_bytes",
+        "_tasks",
+        "_wake",
+        "_wire",
+        "quiet_since",
+    )
+
+    def __init__(self, open_stream: OpenStream, tasks: Tasks, clock: Clock) -> None:
+        self._open_stream = open_stream
+        self._tasks = tasks
+        self._clock = clock
+        self._queue: list[bytes] = []
+        self._queued_bytes = 0
+        self._pump: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self._wire: WireStream | None = None
+        self._is_over = False
+        self._is_blocked = False
+        self.quiet_since = clock.monotonic()
+        """When the client last heard of us, in monotonic seconds."""
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the response is a stream for good."""
+        return self._pump is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is taken: it was ended, or the client has gone."""
+        return self._is_over
+
+    def commit(self) -> None:
+        """Send the headers now, whether or not an event follows soon."""
+        self._start_or_wake()
+
+    def notify(self, message: bytes) -> None:
+        """Queue one JSON-RPC message. A client that lets too many pile up loses its stream."""
+        if self._is_over:
+            return
+        try:
+            self._put(encode_event(one_line(message)))
+        except ParseError:
+            log.warning("a notification with a raw line end in a string was dropped")
+
+    def notify_once(self, message: bytes) -> None:
+        """The same, unless an equal message still waits to be written."""
+        if encode_event(message) not in self._queue:
+            self.notify(message)
+
+    def keep_alive(self) -> None:
+        """Show that the connection lives, unless something waits to be sent anyway."""
+        if not self._is_over and not self._queue:
+            self._put(KEEPALIVE)
+
+    def end_soon(self, last: bytes | None = None) -> None:
+        """Take nothing more; write what is queued, then `last` (one line of JSON), then close."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if last is not None:
+            # Not counted: the answer is what the client came for.
+            self._queue.append(encode_event(last))
+        self._start_or_wake()
+
+    async def end(self, last: bytes | None = None) -> None:
+        """`end_soon`, and wait until it is done or the client has gone."""
+        self.end_soon(last)
+        await self.finished()
+
+    def withhold(self) -> None:
+        """Stay uncommitted for good: the answer goes out as a plain response."""
+        self._is_over = True
+
+    def abort(self) -> None:
+        """Drop the stream with what is queued; for a client that has gone or does not read."""
+        self._is_over = True
+        self._queue.clear()
+        if self._wire is not None:
+            self._wire.abort()
+        self._wake_up()
+
+    async def finished(self) -> None:
+        """Wait until all is written, or the client has gone. Cancelling the wait drops the stream."""
+        if self._pump is not None:
+            await self._pump
+
+    def _put(self, event: bytes) -> None:
+        if self._is_full(event):
+            log.warning("a client does not read its event stream; the stream was ended")
+            self.abort()
+            return
+        self._queued_bytes += len(event)
+        self._queue.append(event)
+        self._start_or_wake()
+
+    def _is_full(self, event: bytes) -> bool:
+        # A burst that arrives before the writer's turn says nothing about the client; only its size is bounded.
+        is_slow = self._is_blocked and len(self._queue) >= MAX_QUEUED_EVENTS
+        return is_slow or self._queued_bytes + len(event) > MAX_QUEUED_BYTES
+
+    def _start_or_wake(self) -> None:
+        if self._pump is None:
+            self._pump = self._tasks.start(self._write_all(), "event-stream")
+        else:
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _write_all(self) -> None:
+        try:
+            self._wire = await self._open_stream(200, STREAM_HEADERS)
+            while self._queue or not self._is_over:
+                await self._write_queued(self._wire)
+            await self._wire.close()
+        except ConnectionError:
+            # The client has gone; whether that cancels anything is for its era to say.
+            log.debug("a client left its event stream")
+        finally:
+            self._is_over = True
+            self._queue.clear()
+
+    async def _write_queued(self, wire: WireStream) -> None:
+        if self._queue:
+            data = b"".join(self._queue)
+            self._queue.clear()
+            self._queued_bytes = 0
+            self._is_blocked = True
+            await wire.write(data)
+            self._is_blocked = False
+            self.quiet_since = self._clock.monotonic()
+        else:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+
+class EventStreams:
+    """Every unfinished response of a listener. One sweep keeps them all alive, so no call needs a timer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks = Tasks("event streams")
+        self._open: set[EventStream] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, open_stream: OpenStream) -> EventStream:
+        stream = EventStream(open_stream, self._tasks, self._clock)
+        self._open.add(stream)
+        return stream
+
+    def release(self, stream: EventStream) -> None:
+        """The response is finished or given up: nothing more is sent on it."""
+        self._open.discard(stream)
+        if not stream.is_over:
+            stream.abort()
+
+    def sweep(self) -> None:
+        """Break the silence of those that said nothing for `KEEP_ALIVE_S`; that commits them to a stream."""
+        due = self._clock.monotonic() - KEEP_ALIVE_S
+        for stream in [stream for stream in self._open if stream.quiet_since <= due]:
+            stream.keep_alive()
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()

@@ -1,0 +1,144 @@
+"""The clients' side as one thing: builds the parts, starts and ends them in order.
+
+Owns the listener's one sweeper. Knows nothing of backends.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from proxy_core.clock import Clock
+from proxy_core.config.models import Config, is_loopback
+from proxy_core.errors import InsecureBind
+from proxy_core.facts import Fact, SessionsChanged
+from proxy_core.frontend.endpoint import PRINCIPAL, McpEndpoint
+from proxy_core.frontend.event_stream import EventStreams
+from proxy_core.frontend.guards import Guard, bracketed, guard_for
+from proxy_core.frontend.legacy import LegacyEra
+from proxy_core.frontend.listens import Listens
+from proxy_core.frontend.modern import ModernEra
+from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.responses import Handler
+from proxy_core.frontend.server import Listener
+from proxy_core.frontend.sessions import LegacySessions
+from proxy_core.tasks import Tasks
+
+SWEEP_S: Final = 1.0
+END_STREAMS_S: Final = 2.0
+"""How long a client may take to receive the end of its stream."""
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+log = logging.getLogger(__name__)
+
+
+class Frontend:
+    def __init__(
+        self,
+        config: Config,
+        handler: Handler,
+        clock: Clock,
+        publish: Callable[[Fact], None],
+        *,
+        allow_remote: bool = False,
+    ) -> None:
+        """`allow_remote`: the operator said that strangers on the network may connect."""
+        self._config = config
+        self._clock = clock
+        self._publish = publish
+        self._port = config.proxy.port
+        self.url = ""
+        """Where clients of this machine connect; empty before the listener is up."""
+        self._allow_remote = allow_remote
+        limits = config.limits
+        # On loopback everyone is the one user of this machine, whose agents may well run many calls at once.
+        exempt = frozenset({PRINCIPAL}) if is_loopback(config.proxy.host) else frozenset[str]()
+        self._calls = Quota("calls", limits.calls, exempt)
+        self._open = EventStreams(clock)
+        self._sessions = LegacySessions(limits.sessions, limits.session_idle_s, clock, self._tell)
+        self._listen_quota = Quota("listens", limits.listens, exempt)
+        self._listens = Listens(handler.hub, self._open, self._listen_quota, self._tell)
+        self._legacy = LegacyEra(handler, self._open, self._calls, self._sessions)
+        modern = ModernEra(handler, self._open, self._calls, self._listens)
+        self._endpoint = McpEndpoint(self._guard(), modern, self._legacy)
+        self._listener = Listener(self._endpoint, config.proxy.host, config.proxy.port)
+        self._tasks = Tasks("frontend")
+
+    @property
+    def session_count(self) -> int:
+        """Legacy sessions that are open."""
+        return len(self._sessions)
+
+    @property
+    def stream_count(self) -> int:
+        """GET streams and listens that are open."""
+        return self._sessions.stream_count + len(self._listens)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being served, listens left out."""
+        return self._calls.total
+
+    async def start(self) -> str:
+        """Listen; the URL for clients on this machine. Raises: InsecureBind, PortInUse, OSError."""
+        proxy = self._config.proxy
+        if not (self._allow_remote or is_loopback(proxy.host)):
+            raise InsecureBind(proxy.host)
+        self._port = await self._listener.start()
+        self._endpoint.guard = self._guard()
+        self._tasks.start(self._sweep(), "sweep")
+        self.url = f"http://{bracketed(_WILDCARDS.get(proxy.host, proxy.host))}:{self._port}{proxy.path}"
+        return self.url
+
+    def use(self, config: Config) -> None:
+        """Apply allow-lists and limits from now on. Host, port and path stay until the next start."""
+        kept = self._config.proxy
+        address = {"host": kept.host, "port": kept.port, "path": kept.path}
+        self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
+        self._endpoint.guard = self._guard()
+        self._calls.limit = config.limits.calls
+        self._listen_quota.limit = config.limits.listens
+        self._sessions.limit = config.limits.sessions
+        self._sessions.idle_s = config.limits.session_idle_s
+
+    async def stop_listening(self) -> None:
+        """Take no new work; what is in flight goes on."""
+        self._endpoint.is_stopping = True
+        await self._listener.stop_accepting()
+
+    async def end_streams(self) -> None:
+        """End the listens, with their result, and the GET streams; wait at most `END_STREAMS_S` for clients."""
+        self._sessions.end_streams()
+        try:
+            async with asyncio.timeout(END_STREAMS_S):
+                await self._listens.end_all()
+        except TimeoutError:
+            log.debug("some clients did not read the end of their streams")
+
+    async def aclose(self) -> None:
+        """Close everything; what is nearly answered still is, the rest is cancelled. Safe to call twice."""
+        self._endpoint.is_stopping = True
+        await self._tasks.aclose()
+        await self.end_streams()
+        await self._listener.aclose()
+        await self._legacy.aclose()
+        await self._open.aclose()
+
+    def _guard(self) -> Guard:
+        proxy = self._config.proxy
+        return guard_for(
+            proxy.path,
+            proxy.host,
+            self._port,
+            allowed_hosts=proxy.allowed_hosts,
+            allowed_origins=proxy.allowed_origins,
+            max_body_bytes=proxy.max_body_bytes,
+        )
+
+    def _tell(self) -> None:
+        self._publish(SessionsChanged(self._clock.monotonic(), self.session_count, self.stream_count))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._open.sweep()
+            self._sessions.sweep()

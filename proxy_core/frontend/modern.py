@@ -1,0 +1,45 @@
+"""The modern era over HTTP: one POST is one exchange, and a client that hangs up has cancelled it.
+
+Knows no sessions: none is minted, read or echoed.
+Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Server" and "Cancellation".
+"""
+
+from proxy_core.errors import Only1Error
+from proxy_core.frontend.event_stream import EventStreams
+from proxy_core.frontend.listens import Listens
+from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
+from proxy_core.frontend.wire import WireAnswer, WireRequest
+from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.protocol.classify import ModernRequest
+from proxy_core.protocol.revisions import Era
+
+
+class ModernEra:
+    def __init__(self, handler: Handler, streams: EventStreams, calls: Quota, listens: Listens) -> None:
+        self._handler = handler
+        self._streams = streams
+        self._calls = calls
+        self._listens = listens
+
+    async def answer(self, wire: WireRequest, posted: ModernRequest) -> WireAnswer:
+        """Serve one request. Cancelled with the connection, and everything below is cancelled with it."""
+        caller = Caller(Era.MODERN, posted.version, client=posted.client_name, log_level=posted.log_level)
+        try:
+            if posted.request.method == "subscriptions/listen":
+                return await self._listens.serve(wire, posted.request, caller.principal)
+            return await self._exchange(wire, posted, caller)
+        except Only1Error as error:
+            return reply(failure(error, posted.request.raw_id, Era.MODERN))
+
+    async def _exchange(self, wire: WireRequest, posted: ModernRequest, caller: Caller) -> WireAnswer:
+        request = posted.request
+        self._calls.enter(caller.principal)
+        stream = self._streams.open(wire.open_stream)
+        try:
+            exchange = Exchange(request.method, request.params, caller, stream)
+            outcome = await outcome_of(self._handler, exchange, request.raw_id)
+            return await deliver(stream, outcome)
+        finally:
+            self._streams.release(stream)
+            self._calls.leave(caller.principal)

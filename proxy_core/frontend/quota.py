@@ -1,0 +1,29 @@
+"""How many of one thing each principal holds at once. Pure."""
+
+from collections import Counter
+
+from proxy_core.errors import Overloaded
+
+
+class Quota:
+    """Sole owner of its counts. `limit` 0 means none; a principal in `exempt` is counted and never refused."""
+
+    def __init__(self, what: str, limit: int, exempt: frozenset[str] = frozenset()) -> None:
+        self._what = what
+        self.limit = limit
+        self._exempt = exempt
+        self._held: Counter[str] = Counter()
+        self.total = 0
+
+    def enter(self, principal: str) -> None:
+        """Raises: Overloaded."""
+        if self.limit and principal not in self._exempt and self._held[principal] >= self.limit:
+            raise Overloaded(f"Too many {self._what} at once; the limit is {self.limit}.")
+        self._held[principal] += 1
+        self.total += 1
+
+    def leave(self, principal: str) -> None:
+        self._held[principal] -= 1
+        self.total -= 1
+        if not self._held[principal]:
+            del self._held[principal]

@@ -1,0 +1,109 @@
+"""What an exchange comes to on the wire: a result or an error, as plain JSON or as the last event of a stream.
+
+The one place where a failure nobody foresaw is caught: it is logged whole and told without internals.
+Spec: 2026-07-28 basic/transports/streamable-http; 2025-11-25 basic/transports; basic, "Error Codes".
+"""
+
+import logging
+from typing import Final, NamedTuple, Protocol
+
+from proxy_core.errors import BackendError, ErrorCode, HttpRefusal, Only1Error, ParseError, UnknownResource
+from proxy_core.frontend.event_stream import EventStream
+from proxy_core.frontend.guards import JSON
+from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
+from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.subscriptions import SubscriptionHub
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.classify import Refused
+from proxy_core.protocol.revisions import Era
+
+JSON_HEADERS: Final[HeaderList] = [("Content-Type", JSON)]
+ACCEPTED: Final = WireReply(202, [])
+log = logging.getLogger(__name__)
+
+
+class Handler(Protocol):
+    """What the eras ask of the gateway."""
+
+    hub: SubscriptionHub
+
+    async def handle(self, exchange: Exchange) -> bytes:
+        """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
+        ...
+
+    def initialize(self, revision: str) -> bytes:
+        """The result of a legacy handshake, as JSON."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """A complete JSON-RPC response, and the HTTP status that it has while nothing was streamed."""
+
+    status: int
+    body: bytes
+
+
+async def outcome_of(handler: Handler, exchange: Exchange, raw_id: bytes) -> Outcome:
+    """Ask the gateway; whatever happens but a cancellation, there is something to answer."""
+    try:
+        return Outcome(200, jsonrpc.result(raw_id, await handler.handle(exchange)))
+    except Only1Error as error:
+        return failure(error, raw_id, exchange.caller.era)
+    except Exception:
+        log.exception("a request failed: %.80r", exchange.method)
+        return Outcome(200, _internal_error(raw_id))
+
+
+def failure(error: Only1Error, raw_id: bytes, era: Era) -> Outcome:
+    """An error of a handler: legacy sends it with 200, modern with the status that belongs to its code."""
+    status = error.http_status if era is Era.MODERN or isinstance(error, HttpRefusal) else 200
+    return Outcome(status, _error_body(error, raw_id, era))
+
+
+async def deliver(stream: EventStream, outcome: Outcome) -> WireAnswer:
+    """Plain JSON if nothing went before it, else the final event; then nothing more."""
+    if not stream.is_committed:
+        stream.withhold()
+        return WireReply(outcome.status, JSON_HEADERS, outcome.body)
+    await stream.end(_as_line(outcome.body))
+    return STREAMED
+
+
+def reply(outcome: Outcome) -> WireReply:
+    return WireReply(outcome.status, JSON_HEADERS, outcome.body)
+
+
+def refused(refusal: Refused) -> WireReply:
+    """A fault of the message itself: a 4xx in both eras, since no handler saw it."""
+    return reply(Outcome(refusal.error.http_status, _error_body(refusal.error, refusal.raw_id, refusal.era)))
+
+
+def http_refusal(error: HttpRefusal, raw_id: bytes | None = None) -> WireReply:
+    body = jsonrpc.error(raw_id, error.code, error.message)
+    return WireReply(error.status, [*JSON_HEADERS, *error.headers.items()], body)
+
+
+def _error_body(error: Only1Error, raw_id: bytes | None, era: Era) -> bytes:
+    code = error.code
+    if era is Era.LEGACY and isinstance(error, UnknownResource):
+        code = ErrorCode.LEGACY_RESOURCE_NOT_FOUND
+    return jsonrpc.error(raw_id, code, error.message, _raw_data(error))
+
+
+def _raw_data(error: Only1Error) -> bytes:
+    if isinstance(error, BackendError):
+        return error.raw_data
+    data = error.data()
+    return b"" if data is None else jsonrpc.encode(data)
+
+
+def _as_line(body: bytes) -> bytes:
+    try:
+        return jsonrpc.one_line(body)
+    except ParseError:
+        log.warning("an answer was not JSON and could not be streamed")
+        return _internal_error(None)
+
+
+def _internal_error(raw_id: bytes | None) -> bytes:
+    return jsonrpc.error(raw_id, ErrorCode.INTERNAL_ERROR, "Internal error")

@@ -1,0 +1,217 @@
+"""The HTTP listener, on aiohttp's low-level server: sockets, bodies within bounds, and a graceful end.
+
+Knows HTTP and nothing of MCP; what it serves is an `Endpoint`. The only module that imports aiohttp's server.
+"""
+
+import asyncio
+import errno
+import logging
+from typing import Final
+
+import psutil
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from proxy_core.errors import HttpRefusal, PortInUse
+from proxy_core.frontend.guards import too_large
+from proxy_core.frontend.wire import (
+    Endpoint,
+    HeaderList,
+    Streamed,
+    WireHead,
+    WireReply,
+    WireRequest,
+    WireStream,
+)
+
+MAX_HEADER_LINE_BYTES: Final = 8192
+BODY_S: Final = 30.0
+"""How long a client may take to send a body that did not arrive with its head."""
+IDLE_S: Final = 75.0
+"""How long a connection may stay open without a request, or with half a head of one."""
+LINGER_S: Final = 2.0
+"""How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
+SHUTDOWN_S: Final = 2.0
+_SERVER: Final = ("Server", "only1mcp")
+
+
+class Listener:
+    """One address that serves one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, host: str, port: int) -> None:
+        self._endpoint = endpoint
+        self._host = host
+        self._port = port
+        self._handlers: set[asyncio.Task[object]] = set()
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+
+    async def start(self) -> int:
+        """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
+        server = web.Server(
+            self._serve,
+            handler_cancellation=True,
+            access_log=None,
+            logger=_logger(),
+            keepalive_timeout=IDLE_S,
+            lingering_time=LINGER_S,
+            max_line_size=MAX_HEADER_LINE_BYTES,
+            max_field_size=MAX_HEADER_LINE_BYTES,
+            # A compressed body is refused by its header, and so never inflated.
+            auto_decompress=False,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, self._host, self._port)
+        try:
+            await self._site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(self._host, self._port, _holder_of(self._port)) from error
+            raise
+        return self._site.port
+
+    async def stop_accepting(self) -> None:
+        """Take no new connections; those that are open stay."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+
+    async def aclose(self) -> None:
+        """Close every connection; what is being served has `SHUTDOWN_S` to finish, then is cancelled."""
+        if self._runner is None:
+            return
+        await self.stop_accepting()
+        if self._handlers:
+            _, late = await asyncio.wait(self._handlers, timeout=SHUTDOWN_S)
+            for handler in late:
+                handler.cancel()
+        await self._runner.cleanup()
+        self._runner = None
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handlers.add(handler)
+        try:
+            return await self._respond(request)
+        finally:
+            self._handlers.discard(handler)
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        head = _head_of(request)
+        refusal = self._endpoint.admit(head)
+        if refusal is not None:
+            return _response(refusal)
+        try:
+            body = await _body_of(request, self._endpoint.max_body_bytes)
+        except HttpRefusal as error:
+            return _response(self._endpoint.refuse(head, error))
+        streams = _Streams(request)
+        answer = await self._endpoint.answer(WireRequest(head, body, streams.open))
+        return streams.opened() if isinstance(answer, Streamed) else _response(answer)
+
+
+class _Stream:
+    """A WireStream on an aiohttp response."""
+
+    def __init__(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        self._request = request
+        self._response = response
+
+    async def write(self, data: bytes) -> None:
+        await self._response.write(data)
+
+    async def close(self) -> None:
+        await self._response.write_eof()
+
+    def abort(self) -> None:
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()
+
+
+class _Streams:
+    """Opens the one stream that a request may have."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self._response: web.StreamResponse | None = None
+
+    async def open(self, status: int, headers: HeaderList) -> WireStream:
+        if self._request.transport is None:
+            raise ConnectionResetError("The client has gone.")
+        self._response = web.StreamResponse(status=status, headers=[*headers, _SERVER])
+        await self._response.prepare(self._request)
+        return _Stream(self._request, self._response)
+
+    def opened(self) -> web.StreamResponse:
+        if self._response is None:
+            # The client left before the first byte.
+            raise ConnectionResetError("The client has gone.")
+        return self._response
+
+
+def _head_of(request: web.BaseRequest) -> WireHead:
+    headers = [(name.lower(), value) for name, value in request.headers.items()]
+    return WireHead(request.method, request.rel_url.raw_path, headers, request.remote or "", dict(headers))
+
+
+def _response(reply: WireReply) -> web.Response:
+    response = web.Response(status=reply.status, headers=[*reply.headers, _SERVER], body=reply.body)
+    if reply.status >= 400 and ("Connection", "close") in reply.headers:
+        response.force_close()
+    return response
+
+
+async def _body_of(request: web.BaseRequest, limit: int) -> bytes:
+    """The whole body. Raises: HttpRefusal, as soon as it is longer than `limit`, too slow or malformed."""
+    content = request.content
+    if content.is_eof():
+        # A small body arrives with its head: nothing to wait for.
+        body = content.read_nowait()
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read(request, limit)
+    except TimeoutError as error:
+        raise HttpRefusal(408, "The body took too long.", {"Connection": "close"}) from error
+    except web.RequestPayloadError as error:
+        raise HttpRefusal(400, "The body is not framed as HTTP says.", {"Connection": "close"}) from error
+
+
+async def _read(request: web.BaseRequest, limit: int) -> bytes:
+    if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await request.content.readany():
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _logger() -> logging.Logger:
+    quiet = logging.getLogger(__name__ + ".http")
+    quiet.addFilter(_is_our_fault)
+    return quiet
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """What does not parse as HTTP is a stranger's fault, and strangers must not fill the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _holder_of(port: int) -> str | None:
+    """Which process listens on `port`, where the system lets us see it."""
+    try:
+        listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
+        pid = next((c.pid for c in listening if c.laddr and c.laddr.port == port), None)
+        return None if pid is None else f"{psutil.Process(pid).name()[:60]!r} (pid {pid})"
+    except (psutil.Error, OSError):
+        return None

@@ -1,0 +1,141 @@
+"""Legacy sessions: sole owner of `Mcp-Session-Id`, of what a session has open, and of when it ends.
+
+Knows no HTTP and no JSON. Time is injected; `sweep` is called by the listener's one sweeper.
+Spec: 2025-11-25 basic/transports, "Session Management".
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from proxy_core.clock import Clock
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.event_stream import EventStream
+from proxy_core.gateway.exchange import Caller
+from proxy_core.protocol.jsonrpc import RequestId
+
+_ID_BYTES: Final = 24
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One legacy client. `LegacySessions` alone changes it."""
+
+    id: str
+    caller: Caller
+    last_used_at: float
+    """Monotonic seconds."""
+    calls: dict[RequestId, asyncio.Task[Any]] = field(default_factory=dict)
+    """Requests that are being served, by the client's own ids."""
+    stream: EventStream | None = None
+    """The GET stream, if one is open."""
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.calls) or self.stream is not None
+
+
+class LegacySessions:
+    def __init__(self, limit: int, idle_s: float, clock: Clock, on_change: Callable[[], None]) -> None:
+        """`on_change` is told after each change of the number of sessions or streams."""
+        self.limit = limit
+        self.idle_s = idle_s
+        self._clock = clock
+        self._on_change = on_change
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        """Least recently used first."""
+        self.stream_count = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self, caller: Caller) -> Session:
+        """A new session; at the limit, the least recently used idle one makes room.
+
+        Raises: HttpRefusal 503 if every session has a stream or a call.
+        """
+        if len(self._sessions) >= self.limit:
+            self._evict()
+        session = Session(secrets.token_urlsafe(_ID_BYTES), caller, self._clock.monotonic())
+        self._sessions[session.id] = session
+        self._on_change()
+        return session
+
+    def find(self, session_id: str, principal: str) -> Session | None:
+        """The session, marked as used; None if there is none, or it belongs to another principal."""
+        session = self._sessions.get(session_id)
+        if session is None or session.caller.principal != principal:
+            return None
+        self._touch(session)
+        return session
+
+    def end(self, session: Session) -> None:
+        """Forget the session, cancel its calls and drop its stream. Safe to call twice."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        for call in session.calls.values():
+            call.cancel()
+        if session.stream is not None:
+            self._drop_stream(session)
+        self._on_change()
+
+    def begin_call(self, session: Session, request_id: RequestId, call: asyncio.Task[Any]) -> None:
+        session.calls[request_id] = call
+
+    def end_call(self, session: Session, request_id: RequestId) -> None:
+        del session.calls[request_id]
+        self._touch(session)
+
+    def attach(self, session: Session, stream: EventStream) -> None:
+        """Make `stream` the session's GET stream. The newest wins: the older may be a half-dead socket."""
+        if session.stream is not None:
+            self._drop_stream(session)
+        session.stream = stream
+        self.stream_count += 1
+        self._on_change()
+
+    def detach(self, session: Session, stream: EventStream) -> None:
+        """`stream` has ended. Nothing happens if another has taken its place."""
+        if session.stream is stream:
+            self._drop_stream(session)
+            self._touch(session)
+            self._on_change()
+
+    def sweep(self) -> None:
+        """End the sessions that were idle too long."""
+        due = self._clock.monotonic() - self.idle_s
+        for session in list(self._sessions.values()):
+            if session.last_used_at > due:
+                break
+            if not session.is_busy:
+                self.end(session)
+
+    def end_streams(self) -> None:
+        """End every GET stream; the sessions stay."""
+        for session in list(self._sessions.values()):
+            if session.stream is not None:
+                self.detach(session, session.stream)
+
+    def end_all(self) -> None:
+        for session in list(self._sessions.values()):
+            self.end(session)
+
+    def _evict(self) -> None:
+        idle = next((session for session in self._sessions.values() if not session.is_busy), None)
+        if idle is None:
+            raise HttpRefusal(503, "Every session is busy; try again later.", {"Retry-After": "5"})
+        self.end(idle)
+
+    def _touch(self, session: Session) -> None:
+        session.last_used_at = self._clock.monotonic()
+        if session.id in self._sessions:
+            self._sessions.move_to_end(session.id)
+
+    def _drop_stream(self, session: Session) -> None:
+        if session.stream is not None:
+            session.stream.end_soon()
+            session.stream = None
+            self.stream_count -= 1

@@ -1,0 +1,97 @@
+"""The boundary between a listener and the eras: one HTTP request in, one HTTP answer out.
+
+The handlers of both eras know only these types, so the listener can be replaced without touching them.
+It must not know aiohttp, MCP, or who the client is.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Protocol, TypeAlias
+
+from proxy_core.errors import HttpRefusal
+
+HeaderList: TypeAlias = list[tuple[str, str]]
+"""Names in lower case, values as received, repeated headers kept, in order."""
+
+
+class WireStream(Protocol):
+    """A response whose status and headers have been sent and whose body is still open."""
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`, waiting while the client reads too slowly. Raises: ConnectionError once it is gone."""
+        ...
+
+    async def close(self) -> None:
+        """End the body properly. Raises: ConnectionError."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once, whatever is still unsent."""
+        ...
+
+
+OpenStream: TypeAlias = Callable[[int, HeaderList], Awaitable[WireStream]]
+
+
+@dataclass(slots=True, eq=False)
+class WireHead:
+    """A request before its body was read."""
+
+    method: str
+    path: str
+    """Without the query, still percent-encoded."""
+    headers: HeaderList
+    peer: str
+    """Address of the other end of the connection, which may be a proxy's; empty if unknown."""
+    values: dict[str, str]
+    """The last value of each header: for headers that mean the same however often they come."""
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(slots=True, eq=False)
+class WireRequest:
+    head: WireHead
+    body: bytes
+    open_stream: OpenStream
+    """Commit this request's answer to a stream. At most once, and then `STREAMED` is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """A whole response. Whoever sends it adds Content-Length and Date."""
+
+    status: int
+    headers: HeaderList
+    body: bytes = b""
+
+
+class Streamed(Enum):
+    """The answer went out through `open_stream`; there is nothing left to send."""
+
+    STREAMED = auto()
+
+
+STREAMED: Final = Streamed.STREAMED
+WireAnswer: TypeAlias = WireReply | Streamed
+
+
+class Endpoint(Protocol):
+    """What a listener serves."""
+
+    @property
+    def max_body_bytes(self) -> int: ...
+
+    def admit(self, head: WireHead) -> WireReply | None:
+        """Refuse a request by its head alone, or None to go on. Called before a body is read."""
+        ...
+
+    def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        """The answer to a request whose body could not be read."""
+        ...
+
+    async def answer(self, request: WireRequest) -> WireAnswer:
+        """Serve an admitted request. Cancelled when the client's connection is lost."""
+        ...

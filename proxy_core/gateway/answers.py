@@ -1,0 +1,113 @@
+"""What a backend answered, in the terms of the client that asked: results and errors, both eras. Pure.
+
+Spec: 2026-07-28 basic, "Error Codes"; server/resources, "Error Handling"; basic/versioning.
+"""
+
+import re
+from typing import Any, Final
+
+from msgspec import Raw
+
+from proxy_core import __version__
+from proxy_core.errors import (
+    BackendError,
+    BackendProtocolError,
+    ErrorCode,
+    Only1Error,
+    ParseError,
+    UnknownResource,
+)
+from proxy_core.gateway.exchange import Caller
+from proxy_core.protocol import contents, jsonrpc, results
+from proxy_core.protocol.revisions import Era
+
+SERVER_INFO_VALUE: Final[dict[str, Any]] = {"name": "only1mcp", "version": __version__}
+SERVER_INFO: Final = jsonrpc.encode(SERVER_INFO_VALUE)
+MAX_ERROR_DATA_BYTES: Final = 65_536
+
+_OUR_BUSINESS: Final = frozenset(
+    {
+        ErrorCode.PARSE_ERROR,
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.HEADER_MISMATCH,
+        ErrorCode.MISSING_CLIENT_CAPABILITY,
+        ErrorCode.UNSUPPORTED_VERSION,
+    }
+)
+"""Faults of our own hop: the client could do nothing about them."""
+_SPEC_RANGE: Final = range(-32099, -32019)
+_NO_CONTENTS: Final = re.compile(rb'"contents"\s*:\s*\[\s*\]')
+
+
+def result_for(caller: Caller, method: str, result: Raw, era: Era, backend: str) -> bytes:
+    """The result as `caller` must see it; the very bytes where nothing has to change.
+
+    Raises: BackendProtocolError for a resultType that nobody asked for.
+    """
+    try:
+        if caller.era is Era.MODERN:
+            is_read = method == "resources/read"
+            cache = results.NO_CACHE if is_read and era is Era.LEGACY else None
+            return results.result_for_modern(result, SERVER_INFO, cache, keep_cache=is_read)
+        plain = results.result_for_legacy(result) if era is Era.MODERN else result
+        return bytes(contents.result_for_revision(method, plain, caller.revision))
+    except (results.UnusableResult, ParseError) as error:
+        raise BackendProtocolError(
+            backend, "The server's answer is not a valid result.", error.message
+        ) from error
+
+
+def has_no_contents(result: Raw) -> bool:
+    """Whether a resources/read answered with nothing: how some servers say "not found"."""
+    # The pattern may also stand inside a text; only then is a look at the members needed.
+    if not _NO_CONTENTS.search(memoryview(result)):
+        return False
+    try:
+        found = bytes(jsonrpc.members(result).get("contents", jsonrpc.NO_JSON))
+        return jsonrpc.is_array(found) and not jsonrpc.array_items(found)
+    except ParseError:
+        return False
+
+
+def with_uri(result: Raw, origin: str, uri: str) -> Raw:
+    """The contents under the URI that the client asked for, where an alias stands for the backend's own."""
+    if origin == uri:
+        return result
+    members = jsonrpc.members(result)
+    found = jsonrpc.decode(members.get("contents", jsonrpc.NO_JSON))
+    if not isinstance(found, list):
+        return result
+    own = [
+        each | {"uri": uri} if isinstance(each, dict) and each.get("uri") == origin else each for each in found
+    ]
+    return Raw(jsonrpc.encode(members | {"contents": Raw(jsonrpc.encode(own))}))
+
+
+def error_for(caller: Caller, method: str, error: BackendError, uri: str | None) -> Only1Error:
+    """The backend's error as `caller` must see it. `uri` is what a resources/read asked for, in its words."""
+    code = error.code
+    if uri is not None and (code == ErrorCode.LEGACY_RESOURCE_NOT_FOUND or _names_uri(error)):
+        return UnknownResource(uri)
+    if code == ErrorCode.LEGACY_RESOURCE_NOT_FOUND and caller.era is Era.MODERN:
+        return BackendError(error.backend, ErrorCode.INVALID_PARAMS, error.message, _capped(error.raw_data))
+    if code in _OUR_BUSINESS or (code in _SPEC_RANGE) or _is_url_elicitation_for(caller, code):
+        detail = f"it answered {method} with error {code}: {error.message}"
+        return BackendProtocolError(error.backend, "The server refused the request.", detail)
+    return BackendError(error.backend, code, error.message, _capped(error.raw_data))
+
+
+def _is_url_elicitation_for(caller: Caller, code: int) -> bool:
+    return code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and caller.revision != "2025-11-25"
+
+
+def _names_uri(error: BackendError) -> bool:
+    if error.code != ErrorCode.INVALID_PARAMS or not error.raw_data:
+        return False
+    try:
+        return "uri" in jsonrpc.members(error.raw_data)
+    except ParseError:
+        return False
+
+
+def _capped(raw_data: bytes) -> bytes:
+    return raw_data if len(raw_data) <= MAX_ERROR_DATA_BYTES else b""

@@ -1,0 +1,29 @@
+"""The instructions that clients get: a preamble, then each backend's own, bounded and cleaned. Pure.
+
+Spec: 2025-11-25 basic/lifecycle; 2026-07-28 server/discover.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from proxy_core.protocol.text import clean_text
+
+PREAMBLE: Final = (
+    "This is a gateway to several MCP servers. A tool or prompt named `<server>__<name>` belongs to the server "
+    "with that id."
+)
+EACH_CHARS: Final = 2048
+ALL_CHARS: Final = 12_288
+
+
+def merged(parts: Iterable[tuple[str, str, str]]) -> str:
+    """`parts`: (server id, title, its instructions), in config order; empty ones are left out."""
+    text = PREAMBLE
+    for server, title, instructions in parts:
+        if not (own := clean_text(instructions, EACH_CHARS).strip()):
+            continue
+        section = f"\n\n## {clean_text(title, 80)} (tools: {server}__*)\n{own}"
+        if len(text) + len(section) > ALL_CHARS:
+            break
+        text += section
+    return text

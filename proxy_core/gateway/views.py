@@ -1,0 +1,95 @@
+"""Ready bytes of the merged lists: one view for each list method and revision, built when first asked for.
+
+A view lives as long as the catalog it was made from. Knows no backends and no time.
+Spec: 2026-07-28 server/utilities/pagination; keyset cursors, so a change between two pages loses nothing.
+"""
+
+import logging
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Final
+
+from proxy_core.catalog.merge import Catalog, Entry
+from proxy_core.errors import InvalidParams
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.methods import LIST_METHODS
+from proxy_core.protocol.sealed import Sealer
+from proxy_core.protocol.translate import NORMALISERS, UnusableItem
+
+log = logging.getLogger(__name__)
+
+PAGE_ITEMS: Final = 1000
+"""Most clients read one page only."""
+CURSOR: Final = "cursor"
+_SHELF: Final = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "templates",
+    "prompts/list": "prompts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    keys: tuple[tuple[int, str], ...]
+    """(place of the server, exposed name), rising: what a cursor names."""
+    items: tuple[bytes, ...]
+
+
+class ListViews:
+    def __init__(self, catalog: Catalog, sealer: Sealer) -> None:
+        self._catalog = catalog
+        self._sealer = sealer
+        self._place = {server: place for place, server in enumerate(catalog.servers)}
+        self._views: dict[tuple[str, str], _View] = {}
+        self._first_pages: dict[tuple[str, str], bytes] = {}
+
+    def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
+        """The members of one page without the braces: `"tools":[...]` and `"nextCursor"` if there is more.
+
+        Raises: InvalidParams for a cursor that is not one of ours for this list and principal.
+        """
+        if cursor is None:
+            ready = self._first_pages.get((method, revision))
+            if ready is not None:
+                return ready
+        view = self._view(method, revision)
+        start = 0 if cursor is None else self._start(view, method, principal, cursor)
+        end = min(start + PAGE_ITEMS, len(view.items))
+        members = b'"%s":[%s]' % (LIST_METHODS[method].encode(), b",".join(view.items[start:end]))
+        if end < len(view.items):
+            return members + b',"nextCursor":' + jsonrpc.encode(self._cursor(view, method, principal, end))
+        if cursor is None:
+            self._first_pages[method, revision] = members
+        return members
+
+    def _cursor(self, view: _View, method: str, principal: str, end: int) -> str:
+        place, exposed = view.keys[end - 1]
+        server = self._catalog.servers[place]
+        return self._sealer.seal(CURSOR, {"m": method, "s": server, "k": exposed, "p": principal})
+
+    def _start(self, view: _View, method: str, principal: str, cursor: str) -> int:
+        payload = self._sealer.open(CURSOR, cursor)
+        place = self._place.get(str(payload.get("s")))
+        if payload.get("m") != method or payload.get("p") != principal or place is None:
+            raise InvalidParams("Invalid or expired cursor.")
+        return bisect_right(view.keys, (place, str(payload.get("k"))))
+
+    def _view(self, method: str, revision: str) -> _View:
+        view = self._views.get((method, revision))
+        if view is None:
+            view = self._views[method, revision] = self._build(method, revision)
+        return view
+
+    def _build(self, method: str, revision: str) -> _View:
+        entries: tuple[Entry, ...] = getattr(self._catalog, _SHELF[method])
+        pairs: list[tuple[tuple[int, str], bytes]] = []
+        for entry in entries:
+            try:
+                item = NORMALISERS[method](entry.item, revision)
+            except UnusableItem as error:
+                # Said once for each catalog and revision: a view is built once.
+                log.warning("left out of %s: %s", method, error.message, extra={"source": entry.server})
+                continue
+            pairs.append(((self._place[entry.server], entry.exposed), jsonrpc.encode(item)))
+        return _View(tuple(key for key, _ in pairs), tuple(item for _, item in pairs))

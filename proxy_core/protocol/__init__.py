@@ -1,0 +1,1 @@
+"""What MCP says, both eras. Pure: bytes and values in, values out."""

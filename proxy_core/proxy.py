@@ -1,0 +1,359 @@
+"""The whole gateway: builds the rooms, owns their lifetimes and the configuration in force.
+
+Implements `Control`, the one front door. Order of a stop, from any door: stop listening, end streams with
+their results, drain up to `grace_s`, close the children, release the rest.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from msgspec import Raw
+
+from proxy_core import __version__
+from proxy_core.backends.guard import Guard
+from proxy_core.backends.lifecycle import SWITCHED_OFF, Event
+from proxy_core.backends.pictures import detail_of, named_items, row_of
+from proxy_core.backends.registry import BackendRegistry
+from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
+from proxy_core.clock import Clock, SystemClock
+from proxy_core.config.load import LoadedConfig
+from proxy_core.config.models import Config
+from proxy_core.control import Control, DrainOutcome, ReloadOutcome
+from proxy_core.errors import ConfigError
+from proxy_core.facts import ConfigApplied, ConfigRejected, Fact, RequestFinished, StateChanged, VerbUsed
+from proxy_core.feed import Feed
+from proxy_core.frontend.frontend import Frontend
+from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.gateway import Gateway
+from proxy_core.gateway.subscriptions import SubscriptionHub
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.revisions import LATEST_LEGACY, Era
+from proxy_core.tasks import Tasks
+from proxy_core.telemetry import logs
+from proxy_core.telemetry.lag import LoopLag
+from proxy_core.telemetry.metrics import Metrics
+from proxy_core.telemetry.snapshot import (
+    LogLine,
+    NamedItem,
+    Notice,
+    Probe,
+    ServerDetail,
+    ServerState,
+    Snapshot,
+    Totals,
+)
+
+EVENTS: Final = 1000
+"""Facts kept for the screens; requests are only counted."""
+DEMO_NOTICE: Final = (
+    "No configuration file yet: three demo servers are running. "
+    "Press i to import the servers of your AI clients."
+)
+log = logging.getLogger(__name__)
+server_log = logging.getLogger(logs.SERVER_LOG)
+
+
+class Proxy(Control):
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        reload: Callable[[], LoadedConfig] | None = None,
+        *,
+        insecure: bool = False,
+        listen: bool = True,
+        only: frozenset[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False."""
+        self._loaded = loaded
+        self._reload = reload or (lambda: loaded)
+        self._insecure = insecure
+        self._listens = listen
+        self._only = only
+        self._clock = clock or SystemClock()
+        self._stop_requested = asyncio.Event()
+        self._force = asyncio.Event()
+        self._feed: Feed[Fact] = Feed(EVENTS)
+        self._logs = logs.new_ring()
+        self._metrics = Metrics()
+        self._lag = LoopLag(self._clock)
+        self._tasks = Tasks("proxy")
+        self._reload_error: Notice | None = None
+        self._started_at = self._clock.monotonic()
+        self._url = ""
+        self.cut_off = 0
+        """Calls that the last stop did not wait for."""
+        self._build()
+        self._picture = self._fresh_picture(0)
+
+    def _build(self) -> None:
+        self._guard = Guard()
+        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish)
+        self._registry = BackendRegistry(
+            self._gateway, self._clock, self._guard, says=_server_says, on_state=self._state_changed
+        )
+        self._gateway.serve(self._registry)
+        self._frontend = Frontend(
+            self.config, self._gateway, self._clock, self._publish, allow_remote=self._insecure
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._loaded.config
+
+    # --- lifetime -------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until `request_stop`, then stop in order. May be run again after it has ended.
+
+        Raises: PortInUse, InsecureBind.
+        """
+        async with self.started():
+            await self._stop_requested.wait()
+
+    def request_stop(self, force: bool = False) -> None:
+        """Stop soon; with `force` (a second signal), without waiting for calls in flight."""
+        self._stop_requested.set()
+        if force:
+            self._force.set()
+
+    @contextlib.asynccontextmanager
+    async def started(self) -> AsyncIterator[None]:
+        """Everything up inside the block, everything gone after it."""
+        await self._start()
+        try:
+            yield
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        use_pidfd_child_watcher()
+        self._ring = logs.RingHandler(self._logs)
+        logging.getLogger(logs.ROOT).addHandler(self._ring)
+        self._stop_requested.clear()
+        self._force.clear()
+        self._started_at = self._clock.monotonic()
+        try:
+            # The port first: clients may connect while servers still start.
+            if self._listens:
+                self._url = await self._frontend.start()
+            await self._guard.start()
+        except BaseException:
+            await self._release()
+            raise
+        self._registry.start()
+        self._tasks.start(self._lag.watch(), "lag")
+        self._apply()
+        log.info("serving %s", self._url or "this command only")
+
+    def _apply(self) -> ReloadOutcome:
+        servers = self.config.servers
+        if self._only is not None:
+            servers = tuple(server for server in servers if server.id in self._only)
+        outcome = self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
+        self._metrics.keep({server.id for server in servers})
+        self._gateway.listing.changed()
+        return outcome
+
+    async def _stop(self) -> None:
+        grace_s = self.config.proxy.grace_s
+        in_flight = sum(backend.replica.in_flight for backend in self._registry)
+        if in_flight:
+            log.info("stopping: waiting up to %g s for %d calls in flight", grace_s, in_flight)
+        await self._frontend.stop_listening()
+        await self._frontend.end_streams()
+        self.cut_off = await self._drained(grace_s)
+        await self._release()
+        log.info("stopped%s", f"; {self.cut_off} calls were cut off" if self.cut_off else "")
+
+    async def _drained(self, grace_s: float) -> int:
+        """Drain everything, or stop waiting when forced; how many calls were cut off."""
+        drain = self._tasks.start(self._registry.drain_all(grace_s), "drain-all")
+        force = self._tasks.start(self._force.wait(), "force")
+        await asyncio.wait((drain, force), return_when=asyncio.FIRST_COMPLETED)
+        if drain.done():
+            return drain.result()
+        return sum(backend.replica.in_flight for backend in self._registry)
+
+    async def _release(self) -> None:
+        await self._tasks.aclose()
+        await self._registry.aclose()
+        await self._frontend.aclose()
+        self._gateway.hub.close()
+        await self._guard.aclose()
+        self._url = ""
+        logging.getLogger(logs.ROOT).removeHandler(self._ring)
+        self._build()
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Until every server has been in service or failed once; False if some have not by then."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while waiting := [backend for backend in self._registry if backend.is_settling]:
+                    await asyncio.gather(*(backend.settled() for backend in waiting))
+        except TimeoutError:
+            return False
+        return True
+
+    # --- facts ----------------------------------------------------------------------------------------------
+
+    def _publish(self, fact: Fact) -> None:
+        self._metrics.fold(fact)
+        if not isinstance(fact, RequestFinished):
+            self._feed.publish(fact)
+
+    def _state_changed(self, server: str, before: ServerState, now: ServerState, reason: str) -> None:
+        self._publish(StateChanged(self._clock.monotonic(), server, before, now, reason))
+        level = logging.WARNING if now in (ServerState.UNHEALTHY, ServerState.FAILED) else logging.INFO
+        server_log.log(level, "%s%s", now, f": {reason}" if reason else "", extra={"source": server})
+
+    def _verb(self, server: str, verb: str, outcome: str) -> None:
+        self._publish(VerbUsed(self._clock.monotonic(), server, verb, outcome))
+        server_log.info("%s: %s", verb, outcome, extra={"source": server})
+
+    # --- Control: what is seen ------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        old = self._picture
+        fresh = self._fresh_picture(old.seq + 1)
+        # A second's difference is shown even if nothing happened: ages grow.
+        if fresh.at - old.at < 1 and replace(fresh, seq=old.seq, at=old.at, wall=old.wall) == old:
+            return old
+        self._picture = fresh
+        return fresh
+
+    def _fresh_picture(self, seq: int) -> Snapshot:
+        now = self._clock.monotonic()
+        return Snapshot(
+            seq=seq,
+            at=now,
+            wall=self._clock.wall(),
+            started_at=self._started_at,
+            version=__version__,
+            url=self._url,
+            config_path=str(self._loaded.path) if self._loaded.path else None,
+            demo=self._loaded.path is None,
+            servers=tuple(row_of(backend, self._metrics, now) for backend in self._registry),
+            totals=self._totals(now),
+            notices=self._notices(),
+        )
+
+    def _totals(self, now: float) -> Totals:
+        total = self._metrics.total
+        return Totals(
+            calls=total.calls,
+            errors=total.errors,
+            calls_per_s=total.rate.per_s(now),
+            errors_per_s=total.error_rate.per_s(now),
+            in_flight=sum(backend.replica.in_flight for backend in self._registry),
+            latency=total.latency.latency(now),
+            sessions=self._metrics.sessions,
+            streams=self._metrics.streams,
+            loop_lag_p99_ms=round(self._lag.p99_ms, 1),
+        )
+
+    def _notices(self) -> tuple[Notice, ...]:
+        demo = (Notice("info", DEMO_NOTICE),) if self._loaded.path is None else ()
+        return (*demo, *((self._reload_error,) if self._reload_error else ()))
+
+    def detail(self, server: str) -> ServerDetail:
+        backend = self._registry.get(server)
+        row = row_of(backend, self._metrics, self._clock.monotonic())
+        return detail_of(backend, row, self._gateway.listing.catalog)
+
+    def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
+        return self._feed.last_seq, tuple(fact for _, fact in self._feed.after(seq))
+
+    def logs_after(self, seq: int) -> tuple[int, tuple[LogLine, ...]]:
+        return self._logs.last_seq, tuple(line for _, line in self._logs.after(seq))
+
+    def names(self) -> tuple[NamedItem, ...]:
+        return named_items(self._gateway.listing.catalog)
+
+    def set_log_level(self, level: str) -> None:
+        logging.getLogger(logs.ROOT).setLevel(level.upper())
+
+    # --- Control: the verbs ---------------------------------------------------------------------------------
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        caller = Caller(Era.LEGACY, LATEST_LEGACY, client="only1mcp")
+        params = Raw(jsonrpc.encode({"name": name, "arguments": arguments}))
+        result = jsonrpc.decode(await self._gateway.handle(Exchange("tools/call", params, caller, _Nobody())))
+        return result if isinstance(result, dict) else {}
+
+    async def drain(self, server: str) -> DrainOutcome:
+        outcome = await self._registry.get(server).drain(self.config.proxy.grace_s)
+        self._verb(server, "drain", _drained_words(outcome))
+        return outcome
+
+    async def undrain(self, server: str) -> None:
+        await self._registry.get(server).resume()
+        self._verb(server, "undrain", "takes calls again")
+
+    async def enable(self, server: str) -> None:
+        backend = self._registry.get(server)
+        if server in self._loaded.unset:
+            self._verb(server, "enable", f"stays off: {self._loaded.unset[server]}")
+            return
+        await backend.resume()
+        self._verb(server, "enable", "takes calls again")
+
+    async def disable(self, server: str) -> DrainOutcome:
+        backend = self._registry.get(server)
+        if backend.state in SWITCHED_OFF and backend.state is not ServerState.DRAINING:
+            backend.replica.move(Event.DISABLED)
+            outcome = DrainOutcome(0, 0)
+        else:
+            outcome = await backend.drain(self.config.proxy.grace_s, Event.DISABLED)
+        self._verb(server, "disable", _drained_words(outcome))
+        return outcome
+
+    async def restart(self, server: str) -> None:
+        await self._registry.get(server).restart(self.config.proxy.grace_s)
+        self._verb(server, "restart", "started again")
+
+    async def probe(self, server: str) -> Probe:
+        probe = await self._registry.get(server).probe()
+        said = probe.error if probe.latency_ms is None else f"answered in {probe.latency_ms:.1f} ms"
+        self._verb(server, "probe", said or "no answer")
+        return probe
+
+    async def apply_reload(self) -> ReloadOutcome:
+        try:
+            loaded = self._reload()
+        except ConfigError as error:
+            self._reload_error = Notice("error", f"The configuration was not applied: {error.message}")
+            self._publish(ConfigRejected(self._clock.monotonic(), error.path, error.message))
+            raise
+        self._reload_error = None
+        before, self._loaded = self._loaded, loaded
+        outcome = self._apply()
+        path = str(loaded.path) if loaded.path else None
+        self._publish(
+            ConfigApplied(self._clock.monotonic(), path, outcome.added, outcome.removed, outcome.replaced)
+        )
+        if before.config.proxy != loaded.config.proxy or before.config.limits != loaded.config.limits:
+            self._reload_error = Notice("warning", "Changes under proxy or limits apply after a restart.")
+        return outcome
+
+
+class _Nobody:
+    """The outlet of a call that no client made."""
+
+    def notify(self, message: bytes) -> None:
+        return
+
+
+def _server_says(server: str, level: str, text: str) -> None:
+    server_log.log(getattr(logging, level.upper()), "%s", text, extra={"source": server})
+
+
+def _drained_words(outcome: DrainOutcome) -> str:
+    if outcome.abandoned:
+        return f"{outcome.finished} calls finished, {outcome.abandoned} were cut off"
+    return f"{outcome.finished} calls finished" if outcome.finished else "no call was in flight"

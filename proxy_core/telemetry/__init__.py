@@ -1,0 +1,1 @@
+"""Numbers, logs and the frozen picture that the screens read."""

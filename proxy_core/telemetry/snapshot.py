@@ -1,0 +1,172 @@
+"""The frozen picture of a running gateway: all that a screen, the CLI or the admin API may see.
+
+Text that came from a backend or a client is held as it came; whoever draws it makes it safe first.
+Times named `_at` are `Clock.monotonic()` seconds; `Snapshot.at` is the "now" to subtract them from.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ServerState(StrEnum):
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    AUTH_REQUIRED = "auth_required"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The last probe of a server."""
+
+    at: float
+    latency_ms: float | None
+    error: str | None
+    """None if it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds over the last minute; None without a call in it."""
+
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """One configured server."""
+
+    id: str
+    name: str
+    state: ServerState
+    reason: str
+    """Why it is in this state, a person's words, one line; empty when all is well."""
+    transport: str
+    """stdio, http or sse"""
+    address: str
+    """The command line or URL, secrets masked."""
+    since_at: float
+    """When it entered this state."""
+    era: str | None = None
+    """legacy or modern, once known."""
+    revision: str | None = None
+    server_info: str = ""
+    """What the server calls itself, name and version: display only."""
+    pid: int | None = None
+    restarts: int = 0
+    retry_at: float | None = None
+    """When the next start is tried, while it waits for one."""
+    tools: int = 0
+    resources: int = 0
+    templates: int = 0
+    prompts: int = 0
+    in_flight: int = 0
+    calls: int = 0
+    """tools/call, prompts/get, resources/read and completion/complete since start."""
+    errors: int = 0
+    """Of those, answered with a JSON-RPC error that is not the client's fault."""
+    calls_per_s: float = 0.0
+    """Over the last ten seconds."""
+    errors_per_s: float = 0.0
+    latency: Latency = Latency()
+    last_error: str = ""
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The whole gateway."""
+
+    calls: int = 0
+    errors: int = 0
+    calls_per_s: float = 0.0
+    """Every request of a client, lists and handshakes included, over the last ten seconds."""
+    errors_per_s: float = 0.0
+    in_flight: int = 0
+    latency: Latency = Latency()
+    sessions: int = 0
+    """Legacy sessions that are open."""
+    streams: int = 0
+    """GET streams and listens that are open."""
+    loop_lag_p99_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence for the banner: what happened, where, what to do."""
+
+    level: str
+    """info, warning or error"""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    seq: int
+    """Grows with every change; equal numbers mean equal pictures."""
+    at: float
+    wall: float
+    """Epoch seconds that belong to `at`."""
+    started_at: float
+    version: str
+    url: str
+    """Where clients connect; empty before the listener is up."""
+    config_path: str | None
+    """None: no config file, the demo servers run."""
+    demo: bool
+    servers: tuple[ServerRow, ...] = ()
+    totals: Totals = Totals()
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedItem:
+    """A tool, resource, template or prompt as clients see it."""
+
+    kind: str
+    """tool, resource, template or prompt"""
+    name: str
+    """The exposed name or URI."""
+    origin: str
+    """The server's own name for it."""
+    server: str
+    title: str = ""
+    description: str = ""
+    arguments: tuple[tuple[str, bool], ...] = ()
+    """Argument name and whether it is required: tools and prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDetail:
+    """What only the detail view of one server needs; asked for by id."""
+
+    row: ServerRow
+    items: tuple[NamedItem, ...] = ()
+    stderr: tuple[str, ...] = ()
+    """The last lines of a child's stderr, oldest first."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Its configuration, secrets masked."""
+    instructions: str = ""
+    hidden: tuple[tuple[str, str], ...] = ()
+    """Names left out of the lists, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log ring."""
+
+    wall: float
+    level: str
+    """debug, info, warning or error"""
+    source: str
+    """A server's id, or the room that spoke."""
+    text: str
+    fields: tuple[tuple[str, str], ...] = field(default=())

@@ -1,0 +1,60 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy_core.clock import SystemClock
+from proxy_core.config.models import Config, LimitsConfig, ProxyConfig
+from proxy_core.facts import Fact
+from proxy_core.frontend.frontend import Frontend
+from tests.proxy_core.frontend.client import SOON_S, Client
+from tests.support.scripted_gateway import ScriptedGateway
+
+
+@pytest.fixture
+def gateway() -> ScriptedGateway:
+    return ScriptedGateway()
+
+
+@pytest.fixture
+def facts() -> list[Fact]:
+    return []
+
+
+@pytest.fixture
+def serving(gateway: ScriptedGateway, facts: list[Fact]) -> Any:
+    """A frontend that listens on a free port, for as long as the context lasts."""
+
+    @asynccontextmanager
+    async def serve(**settings: Any) -> AsyncIterator[Frontend]:
+        limits = settings.pop("limits", LimitsConfig())
+        clock = settings.pop("clock", SystemClock())
+        allow_remote = settings.pop("allow_remote", False)
+        config = Config(proxy=ProxyConfig(**{"port": 0} | settings), limits=limits)
+        frontend = Frontend(config, gateway, clock, facts.append, allow_remote=allow_remote)
+        try:
+            await frontend.start()
+            yield frontend
+        finally:
+            await frontend.aclose()
+
+    return serve
+
+
+@pytest.fixture
+async def frontend(serving: Any) -> AsyncIterator[Frontend]:
+    async with serving() as frontend:
+        yield frontend
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SOON_S)) as session:
+        yield session
+
+
+@pytest.fixture
+def client(http: aiohttp.ClientSession, frontend: Frontend) -> Client:
+    return Client(http, frontend.url)
