@@ -48,9 +48,9 @@ def exit_words(returncode: int) -> str:
     if returncode >= 0:
         return f"exited with code {returncode}"
     try:
-        return f"killed by {signal.Signals(-returncode).name}"
+        return f"was killed by {signal.Signals(-returncode).name}"
     except ValueError:
-        return f"killed by signal {-returncode}"
+        return f"was killed by signal {-returncode}"
 
 
 class ChildProcess(asyncio.SubprocessProtocol):
@@ -82,8 +82,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
         Raises: OSError.
         """
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.subprocess_exec(
+        await asyncio.get_running_loop().subprocess_exec(
             lambda: self,
             *command,
             stdin=PIPE,
@@ -93,9 +92,6 @@ class ChildProcess(asyncio.SubprocessProtocol):
             env=dict(env),
             start_new_session=True,
         )
-        self._transport = transport
-        self._guard.watch(transport.get_pid())
-        self.write(go_ahead(self._guard.run_id))
 
     @property
     def pid(self) -> int | None:
@@ -103,7 +99,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     @property
     def exit_description(self) -> str | None:
-        """ "exited with code 1", "killed by SIGKILL"; None while it runs."""
+        """What became of it, as `exited with code 1`; None while it runs."""
         if self._transport is None or (code := self._transport.get_returncode()) is None:
             return None
         return self._reason or exit_words(code)
@@ -143,6 +139,11 @@ class ChildProcess(asyncio.SubprocessProtocol):
         self._flush()
 
     # --- what the loop reports ------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self._guard.watch(self._transport.get_pid())
+        self.write(go_ahead(self._guard.run_id))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._outputs[fd](data)

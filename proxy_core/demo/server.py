@@ -62,7 +62,7 @@ class Server:
         """Take one line; requests are served each in its own task."""
         posted = classify_line(line)
         if isinstance(posted, Refused):
-            self._refuse(posted.raw_id, posted.error, modern=posted.era is revisions.Era.MODERN)
+            self.send_line(_error_line(posted.raw_id, posted.error, posted.era is revisions.Era.MODERN))
         elif isinstance(posted, ModernRequest):
             self._begin(posted.request, posted)
         elif isinstance(posted, ModernNotification):
@@ -84,31 +84,37 @@ class Server:
         except Only1Error as error:
             log.warning("an unreadable notification: %s", error)
             return
-        if isinstance(request_id, str | int) and (task := self._running.get(request_id)) is not None:
+        if not isinstance(request_id, str | int) or isinstance(request_id, bool):
+            return
+        if (task := self._running.pop(request_id, None)) is not None:
             task.cancel()
 
     def _begin(self, request: jsonrpc.Request, modern: ModernRequest | None) -> None:
         if request.id in self._running:
             fault = InvalidRequest("A request with this id is still being served.")
-            self._refuse(request.raw_id, fault, modern is not None)
+            self.send_line(_error_line(request.raw_id, fault, modern is not None))
             return
-        task = self._tasks.start(self._serve(request, modern), request.method)
-        self._running[request.id] = task
-        task.add_done_callback(lambda _: self._running.pop(request.id, None) and None)
+        self._running[request.id] = self._tasks.start(self._serve(request, modern), request.method)
 
     async def _serve(self, request: jsonrpc.Request, modern: ModernRequest | None) -> None:
+        line = await self._answer(request, modern)
+        # Before the answer is out: its reader may use the id again at once.
+        self._running.pop(request.id, None)
+        self.send_line(line)
+
+    async def _answer(self, request: jsonrpc.Request, modern: ModernRequest | None) -> bytes:
         try:
             call = self._call(request, modern)
             if modern is not None:
                 result = results.result_for_modern(*await self._modern_result(call))
             else:
                 result = jsonrpc.encode(await self._legacy_result(call))
-            self.send_line(jsonrpc.result(request.raw_id, result))
+            return jsonrpc.result(request.raw_id, result)
         except Only1Error as error:
-            self._refuse(request.raw_id, error, modern is not None)
+            return _error_line(request.raw_id, error, modern is not None)
         except Exception:
             log.exception("serving %s failed", request.method)
-            self._refuse(request.raw_id, Only1Error("Internal error"), modern is not None)
+            return _error_line(request.raw_id, Only1Error("Internal error"), modern is not None)
 
     def _call(self, request: jsonrpc.Request, modern: ModernRequest | None) -> Call:
         token = modern.progress_token if modern else meta.progress_token(meta.read_meta(request.params))
@@ -121,13 +127,6 @@ class Server:
             lambda wanted: level is not None and _rank(wanted) >= _rank(level),
             token,
         )
-
-    def _refuse(self, raw_id: bytes | None, error: Only1Error, modern: bool) -> None:
-        is_legacy_miss = isinstance(error, UnknownResource) and not modern
-        code = ErrorCode.LEGACY_RESOURCE_NOT_FOUND if is_legacy_miss else error.code
-        data = error.data()
-        raw_data = b"" if data is None else jsonrpc.encode(data)
-        self.send_line(jsonrpc.error(raw_id, code, error.message, raw_data))
 
     # --- the eras ---------------------------------------------------------------------------------------------
 
@@ -257,6 +256,13 @@ class Server:
             raise InvalidParams("argument must have a name and a value.")
         values = self.demo.complete(name, value)
         return {"completion": {"values": values[:100], "total": len(values), "hasMore": len(values) > 100}}
+
+
+def _error_line(raw_id: bytes | None, error: Only1Error, is_modern: bool) -> bytes:
+    is_legacy_miss = isinstance(error, UnknownResource) and not is_modern
+    code = ErrorCode.LEGACY_RESOURCE_NOT_FOUND if is_legacy_miss else error.code
+    data = error.data()
+    return jsonrpc.error(raw_id, code, error.message, b"" if data is None else jsonrpc.encode(data))
 
 
 def _tagged(listener: _Listener, params: Json) -> bytes:

@@ -62,15 +62,16 @@ class Listener:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self._host, self._port)
+        site = web.TCPSite(self._runner, self._host, self._port)
         try:
-            await self._site.start()
+            await site.start()
         except OSError as error:
-            await self._runner.cleanup()
+            await self.aclose()
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(self._host, self._port, _holder_of(self._port)) from error
             raise
-        return self._site.port
+        self._site = site
+        return site.port
 
     async def stop_accepting(self) -> None:
         """Take no new connections; those that are open stay."""

@@ -23,6 +23,7 @@ from proxy_core.protocol.headers import Headers, RoutingHeaders
 from proxy_core.protocol.revisions import Era
 
 MAX_CLIENT_NAME: Final = 80
+_LEGACY: Final = frozenset(revisions.LEGACY_REVISIONS)
 _IDLESS_ERRORS: Final = frozenset({"2025-11-25"})
 """Legacy revisions whose error responses leave out an id that could not be read; older ones say null."""
 
@@ -106,8 +107,7 @@ def classify_line(line: bytes) -> Posted:
 
 def _era_of_headers(versions: list[str]) -> Era:
     # Not era_of: any value we do not know, an empty one too, asks for a revision newer than ours.
-    is_legacy = all(version in revisions.LEGACY_REVISIONS for version in versions)
-    return Era.LEGACY if is_legacy else Era.MODERN
+    return Era.LEGACY if _LEGACY.issuperset(versions) else Era.MODERN
 
 
 class _Opened(Struct, gc=False):

@@ -77,6 +77,10 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_any = msgspec.json.Decoder().decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_array = msgspec.json.Decoder(list[Raw]).decode
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]{0,39})\Z")
 
 
@@ -87,15 +91,32 @@ def is_empty(raw: Raw) -> bool:
 def parse(body: bytes) -> Message:
     """One JSON-RPC message. Raises: ParseError, NotOneMessage."""
     try:
+        return _message(_envelope(body))
+    except ParseError:
+        mended = without_lone_surrogates(body)
+        if mended == body:
+            raise
+        return _message(_envelope(mended))
+
+
+def _envelope(body: bytes) -> _Envelope:
+    try:
         if not body.isascii():
             # msgspec skips over raw members without looking at their encoding.
             body.decode()
-        envelope = _decode_envelope(body)
+        return _decode_envelope(body)
     except msgspec.ValidationError as error:
         raise NotOneMessage("The body must be one JSON-RPC object.", is_array=is_array(body)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError("The body is not valid JSON.") from error
-    return _message(envelope)
+
+
+def without_lone_surrogates(body: bytes) -> bytes:
+    r"""The same JSON with each `\ud83d` that lacks its other half replaced by U+FFFD.
+
+    JavaScript writes such halves where it cuts a text inside an emoji; UTF-8 has no form for them.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], body)
 
 
 def is_array(body: bytes) -> bool:

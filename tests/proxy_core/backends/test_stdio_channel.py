@@ -232,7 +232,7 @@ async def test_a_line_of_20_mb_kills_that_child_only(_: Path) -> None:
         await until(lambda: heard_other.messages)
     assert [type(fault) for fault in heard.faults] == [BackendProtocolError]
     assert heard.faults[0].message == "The server wrote a line longer than 16 MiB."
-    assert channel.exit_description == "killed by SIGKILL"
+    assert channel.exit_description == "was killed by SIGKILL"
     assert heard.messages == []
     assert heard_other.faults == []
 
@@ -286,15 +286,15 @@ async def test_a_child_that_dies_at_once_leaves_its_last_words(_: Path) -> None:
 async def test_a_killed_child_names_its_signal(_: Path) -> None:
     async with running(shell("kill -9 $$")) as (_channel, heard):
         await until(lambda: heard.faults)
-        assert heard.faults[0].message == "The server's process killed by SIGKILL."
+        assert heard.faults[0].message == "The server's process was killed by SIGKILL."
 
 
 def test_every_exit_has_words() -> None:
     assert [exit_words(code) for code in (0, 127, -15, -63)] == [
         "exited with code 0",
         "exited with code 127",
-        "killed by SIGTERM",
-        "killed by signal 63",
+        "was killed by SIGTERM",
+        "was killed by signal 63",
     ]
 
 
@@ -350,7 +350,7 @@ async def test_a_child_that_ignores_stdin_and_sigterm_is_killed(_: Path) -> None
         await until(lambda: heard.messages)
         await channel.aclose()
         await channel.aclose()
-        assert channel.exit_description == "killed by SIGKILL"
+        assert channel.exit_description == "was killed by SIGKILL"
         assert heard.faults == []
 
 
@@ -373,6 +373,23 @@ async def test_closing_cut_short_leaves_nobody_either() -> None:
         with pytest.raises(asyncio.CancelledError):
             await closing
         await until(lambda: not is_running(pid))
+
+
+@both_loops
+async def test_an_opening_cut_short_at_any_point_leaves_nobody(_: Path) -> None:
+    guard, heard = Guard(), Heard()
+    await guard.start()
+    for turns in range(12):
+        channel = StdioChannel("demo", shell("sleep 1000 & wait"), heard, guard, heard.stderr.append, SOON)
+        opening = asyncio.create_task(channel.open())
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            await opening
+        await channel.aclose()
+    await until(lambda: [child.pid for child in psutil.Process().children()] == [guard.pid])
+    await guard.aclose()
 
 
 async def test_closing_a_channel_that_never_opened_is_fine() -> None:

@@ -52,6 +52,8 @@ def test_a_result_with_nothing_to_take_out_is_the_very_same_object():
 @pytest.mark.requirement("L14")
 def test_a_member_spelled_with_escapes_does_not_slip_through():
     assert bytes(result_for_legacy(Raw(b'{"a":1,"ttl\\u004ds":5}'))) == b'{"a":1}'
+    stamped = b'{"a":1,"_meta":{"io.modelcontextprotocol\\/serverInfo":{}}}'
+    assert bytes(result_for_legacy(Raw(stamped))) == b'{"a":1}'
 
 
 @pytest.mark.requirement("W25")

@@ -1,0 +1,142 @@
+"""The Overview: what it says, and that it acts through the app alone."""
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.widgets import Input
+
+from only1mcp_tui.widgets.live_table import LiveTable
+from proxy_core.telemetry.snapshot import Notice, ServerState, Totals
+from tests.support.fake_control import FakeControl, row_of, snapshot_of
+from tests.support.screens import FILES, GITHUB, TOTALS, busy_control, pulled, shown, svg_of, text_of
+
+DEMO = Notice("info", "No configuration file yet: three demo servers are running. Press i to import yours.")
+
+
+async def test_a_healthy_gateway(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    control = FakeControl(snapshot_of((GITHUB, FILES), totals=TOTALS))
+    async with shown(control, size) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_every_state(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(busy_control(), size) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_the_demo_says_how_to_go_on(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    control = FakeControl(snapshot_of((row_of("clock", tools=3),), demo=True, notices=(DEMO,)))
+    async with shown(control, size) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_no_server_at_all(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(FakeControl(), size) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_a_very_narrow_terminal_keeps_name_state_and_rate() -> None:
+    async with shown(busy_control(), (50, 20)) as (app, _):
+        shown_columns = [column.key for column in app.screen.query_one(LiveTable).shown]
+    assert shown_columns == ["server", "state", "rps"]
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "only1-light"])
+async def test_other_themes_draw_the_same_text(theme: str) -> None:
+    async with shown(busy_control()) as (app, pilot):
+        before = text_of(app)
+        app.theme = theme
+        await pulled(app, pilot)
+        assert text_of(app) == before
+
+
+async def test_a_theme_recolours_lines_already_drawn() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        before = svg_of(app)
+        app.theme = "only1-light"
+        await pilot.pause()
+        assert svg_of(app) != before
+
+
+async def test_the_reason_of_the_selected_server_is_in_full_under_the_table() -> None:
+    async with shown(busy_control(), (80, 24)) as (app, pilot):
+        await pilot.press("j", "j", "j")
+        await pilot.pause()
+        assert "4 of its last 100 calls failed" in text_of(app)
+
+
+async def test_keys_are_not_typed_into_the_filter() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.press("p")
+        await app.workers.wait_for_complete()
+        assert app.screen.query_one(Input).value == ""
+
+
+async def test_the_filter_narrows_while_typing_and_escape_clears_it_first() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.press("slash", *"state:heal")
+        await pilot.pause()
+        assert "filesystem" in text_of(app)
+        assert "postgres" not in text_of(app)
+        await pilot.press("enter", "escape")
+        await pilot.pause()
+        assert "postgres" in text_of(app)
+
+
+async def test_the_cursor_stays_on_its_server_when_the_order_changes() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        table = app.screen.query_one(LiveTable)
+        await pilot.press("j")
+        assert table.selected == "filesystem"
+        await pilot.press("s", "S")
+        await pilot.pause()
+        assert table.selected == "filesystem"
+
+
+async def test_sorting_by_a_number_shows_the_highest_first_and_says_so() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.press(*"sssss")
+        await pilot.pause()
+        lines = text_of(app).splitlines()
+        head = next(at for at, line in enumerate(lines) if "RPS▼" in line)
+        assert lines[head + 1].split()[0] == "github"
+
+
+async def test_a_click_on_a_head_sorts_and_a_second_one_reverses() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.click(LiveTable, offset=(3, 0))
+        await pilot.pause()
+        assert "SERVER▲" in text_of(app)
+        await pilot.click(LiveTable, offset=(3, 0))
+        await pilot.pause()
+        assert "SERVER▼" in text_of(app)
+
+
+async def test_the_row_turns_only_when_the_snapshot_says_so() -> None:
+    control = FakeControl(snapshot_of((GITHUB,), totals=TOTALS))
+    async with shown(control) as (app, pilot):
+        await pilot.press("d", "y")
+        await pilot.pause()
+        assert control.asked == [("drain", "github")]
+        assert "draining" not in text_of(app).split("EVENTS")[0]
+        control.use(row_of("github", ServerState.DRAINING, in_flight=1), totals=Totals(in_flight=1))
+        await pulled(app, pilot)
+        assert "◐ draining" in text_of(app)
+
+
+async def test_pause_holds_the_picture_and_says_so() -> None:
+    control = busy_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("space")
+        control.use(row_of("newcomer"))
+        await pulled(app, pilot)
+        assert "PAUSED" in text_of(app)
+        assert "newcomer" not in text_of(app)
+        await pilot.press("space")
+        await pulled(app, pilot)
+        assert "newcomer" in text_of(app)
+
+
+async def test_a_busy_loop_halves_the_pace_of_the_screen() -> None:
+    control = FakeControl(snapshot_of((GITHUB,), totals=Totals(loop_lag_p99_ms=35.0)))
+    async with shown(control) as (app, _):
+        assert "2 fps" in text_of(app)
