@@ -8,7 +8,7 @@ NODE_STAMP := .cache/node/$(subst /,-,$(NODE_SERVERS)).installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run install check test test-long bench clean node-servers
+.PHONY: help run install check docs test test-long bench clean node-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,11 +19,16 @@ run: .venv/.installed ## Start the gateway with its screen; ARGS="..." go to the
 install: .venv/.installed ## Install the only1mcp command into .venv
 	@echo "Installed: $(BIN)/only1mcp"
 
-check: .venv/.installed-dev ## Lint, formatting, types, import rules
+check: .venv/.installed-dev ## Lint, formatting, types, import rules, the repository's own rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/test_repository.py
+
+docs: .venv/.installed-dev ## Renew the generated parts of the docs
+	$(BIN)/python -m proxy_core.config.reference --write
+	$(BIN)/python -m tests.support.module_map
 
 test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytest
 	$(BIN)/python -m pytest $(ARGS)

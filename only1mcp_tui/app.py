@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
+from rich.text import Text
 from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -32,12 +34,12 @@ from only1mcp_tui.view.closing import outcome_line
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
-from only1mcp_tui.view.text import safe
+from only1mcp_tui.view.text import safe, safe_lines
 from only1mcp_tui.widgets.themes import DARK, LIGHT
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control
-from proxy_core.errors import Only1Error, PortInUse
+from proxy_core.errors import InsecureBind, Only1Error, PortInUse
 from proxy_core.telemetry.snapshot import Notice, Snapshot
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ Writer: TypeAlias = Callable[[Sequence[FoundServer]], str]
 
 RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before each new start of a core that failed; the last one repeats."""
+CANNOT_START = (PortInUse, InsecureBind)
+"""Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace: the calls come first."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -108,7 +112,7 @@ class Only1App(App[None]):
         self._snapshot = control.snapshot()
         self._offset = self._snapshot.at - clock()
         self._pulled_at = float("-inf")
-        self._history = History()
+        self.history = History()
         self._is_paused = False
         self._is_blurred = False
         self._alarms: dict[str, Notice] = {}
@@ -149,7 +153,7 @@ class Only1App(App[None]):
             try:
                 await run()
                 break
-            except PortInUse as error:
+            except CANNOT_START as error:
                 self.failure = error
                 self.exit(return_code=3)
                 return
@@ -172,6 +176,10 @@ class Only1App(App[None]):
         if number == signal.SIGHUP:
             _let_go_of_the_terminal()
         self._begin_stop()
+
+    def _fatal_error(self) -> None:
+        # Textual's own prints the local variables of every frame, and secrets are among them.
+        self.panic(_trace())
 
     def _begin_stop(self) -> None:
         """Ask the core to stop and show what it waits for; asked twice, it waits no longer."""
@@ -204,7 +212,7 @@ class Only1App(App[None]):
 
     def _picture(self) -> Picture:
         pace = Pace(self._fps, self._is_paused)
-        return Picture(self._snapshot, self._now(), self._history, pace, tuple(self._alarms.values()))
+        return Picture(self._snapshot, self._now(), self.history, pace, tuple(self._alarms.values()))
 
     def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
@@ -226,7 +234,7 @@ class Only1App(App[None]):
         if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._offset = snapshot.at - self._clock()
-        self._history.sample(snapshot, self._now())
+        self.history.sample(snapshot, self._now())
 
     def _show(self) -> None:
         if self._is_paused:
@@ -271,8 +279,8 @@ class Only1App(App[None]):
         """Do it, and say in a toast how it ended."""
         try:
             self.notify(await deed, markup=False)
-        except Only1Error as error:
-            self.notify(safe(error.message), severity="error", markup=False)
+        except (Only1Error, OSError) as error:
+            self.notify(_words(error), severity="error", markup=False)
 
     @on(messages.ServerOpened)
     async def _open_server(self, intent: messages.ServerOpened) -> None:
@@ -349,6 +357,10 @@ class Only1App(App[None]):
             for intent, verb in VERBS.items():
                 wish = partial(self.post_message, intent(row.id))
                 yield SystemCommand(f"{verb.word} {row.id}", f"{verb.word} the server {row.id}", wish)
+
+
+def _trace() -> Text:
+    return Text("\n".join(safe_lines(traceback.format_exc(), most=80)))
 
 
 def _words(error: Exception) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from packaging.markers import default_environment
@@ -59,7 +60,7 @@ def test_the_reference_of_the_configuration_is_that_of_the_models():
 )
 def test_a_documents_links_lead_somewhere(document: Path):
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+    assert [link for link in links if not (document.parent / unquote(link)).exists()] == []
 
 
 def test_the_readme_names_only_targets_that_the_makefile_has():

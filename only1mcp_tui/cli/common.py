@@ -1,11 +1,13 @@
 """What several subcommands share: the `--config` and `--json` options, and which file they mean."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from proxy_core.config.importers import FoundServer, discover_servers, known_servers
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
 from proxy_core.config.models import ProxyConfig
 from proxy_core.errors import ConfigError, ConfigProblem
@@ -57,3 +59,9 @@ def gateway_url(proxy: ProxyConfig) -> str:
     every = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
     host = every.get(proxy.host, proxy.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{proxy.path}"
+
+
+def discovered(path: Path, proxy: ProxyConfig) -> tuple[FoundServer, ...]:
+    """What the AI clients of this person have; `path` is our file, if it exists. Raises: ConfigError."""
+    known = known_servers(path) if path.exists() else ()
+    return discover_servers(Path.home(), Path.cwd(), sys.platform, gateway_url(proxy), known)

@@ -1,18 +1,17 @@
 """Subcommands that change the list of servers in the configuration: add, remove, import."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from only1mcp_tui.cli.common import config_option, gateway_url, json_option, required_config, writable_config
-from only1mcp_tui.cli.output import note, say, say_json, table
+from only1mcp_tui.cli.common import config_option, discovered, json_option, required_config, writable_config
+from only1mcp_tui.cli.output import counted, note, say, say_json, table
 from proxy_core.config.edit import EditRefused, add_servers, remove_server
 from proxy_core.config.faults import checked_server
-from proxy_core.config.importers import FoundServer, discover_servers, known_servers, write_import
+from proxy_core.config.importers import FoundServer, write_import
 from proxy_core.config.load import LoadedConfig, load
 from proxy_core.config.models import Config
 from proxy_core.config.secrets import masked_address
@@ -114,7 +113,7 @@ def import_command(
     """
     path = writable_config(ctx, config)
     loaded = load(path, os.environ) if path.exists() else LoadedConfig(Config())
-    found = _discovered(path, loaded.config)
+    found = discovered(path, loaded.config.proxy)
     chosen = _chosen(found, names, take_all)
     if chosen and not dry_run:
         write_import(path, [one.server for one in chosen if one.server is not None])
@@ -122,11 +121,6 @@ def import_command(
         say_json({"path": str(path), "written": bool(chosen) and not dry_run, "found": _plain(found, chosen)})
     else:
         _report(found, chosen, path, dry_run)
-
-
-def _discovered(path: Path, own: Config) -> tuple[FoundServer, ...]:
-    known = known_servers(path) if path.exists() else ()
-    return discover_servers(Path.home(), Path.cwd(), sys.platform, gateway_url(own.proxy), known)
 
 
 def _chosen(found: Sequence[FoundServer], names: tuple[str, ...], take_all: bool) -> list[FoundServer]:
@@ -153,9 +147,9 @@ def _report(found: Sequence[FoundServer], chosen: Sequence[FoundServer], path: P
     if not chosen:
         note("Nothing was written. Name the servers to take over, or say --all.")
     elif dry_run:
-        note(f"Would write {len(chosen)} servers to {path}")
+        note(f"Would write {counted(len(chosen), 'server')} to {path}")
     else:
-        note(f"Wrote {len(chosen)} servers to {path}")
+        note(f"Wrote {counted(len(chosen), 'server')} to {path}")
 
 
 def _id(one: FoundServer) -> str:

@@ -8,6 +8,7 @@ from proxy_core.errors import (
     BackendFault,
     ClientFault,
     ConfigError,
+    InsecureBind,
     Only1Error,
     PortInUse,
     UnknownServer,
@@ -32,7 +33,7 @@ EXIT_CODES: Final = {
 
 
 def exit_code_of(error: Only1Error) -> Exit:
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | InsecureBind):
         return Exit.USAGE
     if isinstance(error, PortInUse):
         return Exit.PORT_IN_USE

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from only1mcp_tui.cli.common import config_option, json_option, loaded_config, required_config, writable_config
 from only1mcp_tui.cli.exits import Exit
-from only1mcp_tui.cli.output import note, say, say_json
+from only1mcp_tui.cli.output import counted, note, say, say_json
 from proxy_core.config.demo import demo_config
 from proxy_core.config.edit import EditRefused, write_atomically
 from proxy_core.config.load import load
@@ -55,7 +55,7 @@ def validate_command(ctx: click.Context, config: Path | None, as_json: bool) -> 
         ids = [server.id for server in loaded.config.servers]
         say_json({"ok": True, "path": str(path), "servers": ids, "unset": dict(loaded.unset)})
         return
-    say(f"{path}: good, {len(loaded.config.servers)} servers.")
+    say(f"{path}: good, {counted(len(loaded.config.servers), 'server')}.")
     for server_id, reason in loaded.unset.items():
         note(f"  {server_id} stays off: {reason}")
 

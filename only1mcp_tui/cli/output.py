@@ -46,6 +46,10 @@ def complain(text: str) -> None:
     click.echo(f"only1mcp: {visible(text)}", err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns padded to their widest cell, the last one not."""
     cells = [tuple(headings), *(tuple(one_line(cell) for cell in row) for row in rows)]

@@ -7,52 +7,58 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from proxy_core.proxy import Proxy
-
+from only1mcp_tui.cli.common import discovered
 from only1mcp_tui.cli.exits import Exit
-from only1mcp_tui.cli.output import complain, note
+from only1mcp_tui.cli.output import note, say
 from proxy_core.config.demo import demo_config
-from proxy_core.config.load import LoadedConfig, find_config, load
+from proxy_core.config.importers import FoundServer, write_import
+from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
 from proxy_core.config.models import ProxyConfig, is_loopback
+from proxy_core.errors import ConfigError, ConfigProblem, InsecureBind, Only1Error
+from proxy_core.proxy import Proxy
 from proxy_core.telemetry.logs import setup_logging
 
 if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
 
-Reload: TypeAlias = Callable[[], LoadedConfig]
-
 
 def run(options: "Options") -> int:
-    """Run until stopped; the exit code. Raises: ConfigError, PortInUse."""
-    loaded, reload = configuration(options)
+    """Run until stopped; the exit code. Raises: ConfigError, InsecureBind, PortInUse."""
+    reload = _reader(options)
+    loaded = reload()
     if not options.insecure and not is_loopback(loaded.config.proxy.host):
-        complain(
-            f"{loaded.config.proxy.host} lets other machines use every server here without a login. "
-            "Say --insecure if that is meant, or listen on 127.0.0.1."
-        )
-        return Exit.USAGE
+        raise InsecureBind(loaded.config.proxy.host)
     headless = options.headless or not _has_screen()
-    log = loaded.config.logging
-    setup_logging(log.level, log.format, log.file, to_stderr=headless)
+    _start_logging(loaded, to_stderr=headless)
     proxy = Proxy(loaded, reload, insecure=options.insecure)
-    return run_headless(proxy) if headless else run_screen(proxy, loaded)
+    return run_headless(proxy) if headless else run_screen(proxy, loaded, options)
 
 
-def configuration(options: "Options") -> tuple[LoadedConfig, Reload | None]:
-    """What to run, and how to read it again; the demo servers if there is no file. Raises: ConfigError."""
-    path = None if options.demo else find_config(options.config, os.environ, Path.cwd())
-    if path is None:
-        return _overridden(demo_config(), options), None
+def _reader(options: "Options") -> Callable[[], LoadedConfig]:
+    """Reads what to run, again and again; the demo servers if there is no file. Raises: ConfigError."""
+    cwd = Path.cwd()
+    first = None if options.demo else find_config(options.config, os.environ, cwd)
 
-    def reload() -> LoadedConfig:
-        return _overridden(load(path, os.environ), options)
+    def read() -> LoadedConfig:
+        # A file that was there at the start stays the one; one that an import made since is found.
+        path = first if first or options.demo else find_config(None, os.environ, cwd)
+        return _overridden(load(path, os.environ) if path else demo_config(), options)
 
-    return reload(), reload
+    return read
+
+
+def _start_logging(loaded: LoadedConfig, to_stderr: bool) -> None:
+    log = loaded.config.logging
+    try:
+        setup_logging(log.level, log.format, log.file, to_stderr=to_stderr)
+    except OSError as error:
+        problem = ConfigProblem("logging.file", f"cannot be written: {error.strerror or error}")
+        raise ConfigError(str(loaded.path), (problem,)) from error
 
 
 def _overridden(loaded: LoadedConfig, options: "Options") -> LoadedConfig:
@@ -74,16 +80,42 @@ def _has_screen() -> bool:
 
 
 def run_headless(proxy: Proxy) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(proxy))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(proxy))
+    except OSError as error:
+        host, port = proxy.config.proxy.host, proxy.config.proxy.port
+        raise Only1Error(f"Cannot listen on {host}, port {port}: {error.strerror or error}") from error
     return Exit.OK
 
 
-def run_screen(proxy: Proxy, loaded: LoadedConfig) -> int:
+def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
+    """Raises: what kept the gateway from starting at all."""
     from only1mcp_tui.app import Only1App
 
-    Only1App(proxy, run=proxy.run, stop=proxy.request_stop, tui=loaded.config.tui).run()
-    return Exit.OK
+    app = Only1App(
+        proxy,
+        run=proxy.run,
+        stop=proxy.request_stop,
+        tui=loaded.config.tui,
+        discover=lambda: discovered(_import_target(loaded, options), loaded.config.proxy),
+        write=lambda found: _import(_import_target(loaded, options), found),
+    )
+    app.run()
+    if app.failure is not None:
+        raise app.failure
+    if app.outcome:
+        say(app.outcome)
+    return app.return_code or Exit.OK
+
+
+def _import_target(loaded: LoadedConfig, options: "Options") -> Path:
+    return loaded.path or find_config(options.config, os.environ, Path.cwd()) or user_config_path(os.environ)
+
+
+def _import(path: Path, found: Sequence[FoundServer]) -> str:
+    write_import(path, [one.server for one in found if one.server is not None])
+    return str(path)
 
 
 async def _serve(proxy: Proxy) -> None:

@@ -68,7 +68,7 @@ class ServerTableScreen(CoreScreen):
         columns = [column for column in self.COLUMNS if column.key in shown]
         scene = Scene(picture.now, picture.history, table.flexible_width)
         rows = arranged(self._rows, self.COLUMNS, self.filter, self.order)
-        table.empty = self._empty_line()
+        table.empty = self._empty_line(picture)
         chosen = next((column for column in columns if column.key == self.order.column), None)
         table.put(
             [Row(row.id, row_cells(row, columns, scene)) for row in rows],
@@ -76,15 +76,17 @@ class ServerTableScreen(CoreScreen):
             chosen is not None and chosen.right is not self.order.is_reversed,
         )
 
-    def _empty_line(self) -> Line:
+    def _empty_line(self, picture: Picture) -> Line:
+        if not picture.snapshot.url:
+            return (("  Starting.", "muted"),)
         if self._rows:
             return (("  No server matches the filter. ", "muted"), ("Esc", "key"), (" clears it.", "muted"))
         return (
-            ("  No servers yet. Press ", "muted"),
+            ("  No servers yet: ", "muted"),
             ("i", "key"),
-            (" to import those of your AI clients, or run ", "muted"),
+            (" imports those of your AI clients, ", "muted"),
             ("only1mcp add", "text"),
-            (".", "muted"),
+            (" adds one.", "muted"),
         )
 
     def status(self) -> Line:

@@ -23,5 +23,8 @@ def outcome_line(snapshot: Snapshot, now: float) -> str:
     """One line for the shell, after the screen is gone."""
     totals = snapshot.totals
     after = duration(now - snapshot.started_at)
-    cut = f", {plural(totals.in_flight, 'call')} cut off" if totals.in_flight else ""
-    return f"only1mcp stopped after {after}: {count(totals.calls)} calls, {count(totals.errors)} errors{cut}."
+    return f"only1mcp stopped after {after}: {_plain(totals.calls, 'call')}, {_plain(totals.errors, 'error')}."
+
+
+def _plain(number: int, word: str) -> str:
+    return f"{count(number)} {word if number == 1 else word + 's'}"

@@ -7,6 +7,8 @@ from proxy_core.telemetry.snapshot import Snapshot
 
 KEPT_S = 120
 BLOCKS = "▁▂▃▄▅▆▇█"
+HEADROOM = 1.25
+"""Without it a steady series would be a solid wall of colour."""
 
 
 class History:
@@ -40,10 +42,10 @@ class History:
 
 
 def sparkline(values: Iterable[float], width: int) -> str:
-    """The newest `width` values, newest at the right, scaled to their own highest; blank where all are zero."""
+    """The newest `width` values, newest at the right, scaled to their highest; blank where all are zero."""
     newest = tuple(values)[-width:] if width > 0 else ()
     top = max(newest, default=0.0)
     if top <= 0:
         return " " * width
-    scale = (len(BLOCKS) - 1) / top
+    scale = (len(BLOCKS) - 1) / (top * HEADROOM)
     return "".join(BLOCKS[round(max(0.0, value) * scale)] for value in newest).rjust(width)

@@ -1,20 +1,19 @@
 """The lines around the table: title, banners, cards and events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
 from only1mcp_tui.view.states import LEVEL_ROLES, LOOKS
-from only1mcp_tui.view.text import Line, Span, clip, fit, safe, spread
+from only1mcp_tui.view.text import Line, Span, clip, fit, safe, spread, wrap
 from proxy_core import facts
 from proxy_core.facts import Fact
 from proxy_core.telemetry.snapshot import Notice, ServerRow, ServerState, Snapshot, Totals
 
+NOTICES_SHOWN = 4
+NOTICE_LINES = 2
 GLYPHS = {"info": "i", "warning": "▲", "error": "✖"}
-DEMO = Notice(
-    "info", "No configuration yet, so three demo servers run. Press i to import the servers of your AI clients."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,9 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
         (safe(snapshot.url, 200), "link") if snapshot.url else ("not listening yet", "warn"),
     ]
     badge: Span = (" PAUSED ", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
+    health: Span = (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn")
     right: list[Span] = [
-        (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn"),
+        health if on else ("no servers", "muted"),
         (f"  {rate(snapshot.totals.calls_per_s)} rps  ", "text"),
         (f"up {duration(now - snapshot.started_at)}  ", "muted"),
         badge,
@@ -49,21 +49,26 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
 
 
 def banner_lines(snapshot: Snapshot, alarms: Sequence[Notice], width: int) -> list[Line]:
-    """Alarms of the screen first, then the gateway's notices, then the welcome of the demo."""
-    notices = (*alarms, *snapshot.notices[:3], *((DEMO,) if snapshot.demo else ()))
-    return [_notice_line(notice, width) for notice in notices]
+    """Alarms of the screen first, then the gateway's notices, the welcome of the demo among them."""
+    notices = (*alarms, *snapshot.notices)[:NOTICES_SHOWN]
+    return [line for notice in notices for line in _notice_lines(notice, width)]
 
 
-def _notice_line(notice: Notice, width: int) -> Line:
+def _notice_lines(notice: Notice, width: int) -> Iterator[Line]:
     role = LEVEL_ROLES.get(notice.level, "info")
-    return (f" {GLYPHS.get(notice.level, 'i')} ", role), (fit(safe(notice.text), width - 4), "text")
+    parts = wrap(safe(notice.text), max(20, width - 4))[:NOTICE_LINES]
+    for number, part in enumerate(parts):
+        yield (
+            (f" {GLYPHS.get(notice.level, 'i')} " if number == 0 else "   ", role),
+            (fit(part, width - 4), "text"),
+        )
 
 
 def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
     """Four cards side by side; a narrow screen gets their numbers in one line."""
     if width < 100:
-        return [_card_summary(totals)]
-    room = (width - 5) // 4
+        return [_card_summary(totals, width)]
+    room, extra = divmod(width - 5, 4)
     cards = (
         ("TRAFFIC", (_strong(f"{rate(totals.calls_per_s)}"), (" rps", "muted")), "calls_per_s", "trend"),
         ("LATENCY ms", _latency(totals), "p95_ms", "trend"),
@@ -71,15 +76,15 @@ def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
         ("OPEN", _open(totals), "in_flight", "trend"),
     )
     lines: list[list[Span]] = [[], [], []]
-    for title, value, series, role in cards:
-        graph = sparkline(history.series(series), room - 4)
+    for number, (title, value, series, role) in enumerate(cards):
+        wide = room + (number < extra)
+        graph = sparkline(history.series(series), wide - 4)
         for line in lines:
             line.append((" ", "gap"))
-        lines[0].append((fit(f"  {title}", room), "muted"))
-        lines[1] += clip((("  ", "text"), *value), room)
-        lines[2].append((fit(f"  {graph}", room), role))
-    rest = " " * (width - 4 * (room + 1))
-    return [(*line, (rest, "gap")) for line in lines]
+        lines[0].append((fit(f"  {title}", wide), "muted"))
+        lines[1] += clip((("  ", "text"), *value), wide)
+        lines[2].append((fit(f"  {graph}", wide), role))
+    return [(*line, (" ", "gap")) for line in lines]
 
 
 def _strong(text: str) -> Span:
@@ -107,7 +112,7 @@ def _open(totals: Totals) -> Line:
     )
 
 
-def _card_summary(totals: Totals) -> Line:
+def _card_summary(totals: Totals, width: int) -> Line:
     named = (
         ("", f"{rate(totals.calls_per_s)}", " rps"),
         ("p95 ", millis(totals.latency.p95_ms), " ms"),
@@ -117,7 +122,7 @@ def _card_summary(totals: Totals) -> Line:
     )
     return tuple(
         span
-        for before, value, after in named
+        for before, value, after in (named if width >= 66 else named[:4])
         for span in ((f"  {before}", "muted"), _strong(value), (after, "muted"))
     )
 

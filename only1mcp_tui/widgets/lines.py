@@ -39,7 +39,7 @@ class Painted(Widget):
         & > .line--bad { color: $text-error; }
         & > .line--info { color: $text-primary; }
         & > .line--accent { color: $text-accent; }
-        & > .line--trend { color: $primary; }
+        & > .line--trend { color: $primary 65%; }
         & > .line--link { color: $foreground; text-style: underline; }
         & > .line--brand { color: $primary; text-style: bold; }
         & > .line--badge { color: $background; background: $warning; text-style: bold; }

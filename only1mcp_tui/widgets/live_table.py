@@ -188,9 +188,9 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         """The head covers the first line, so a row is in sight from the line below it."""
         top, height = self.scroll_offset.y, self.size.height - 1
         if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False)
+            self.scroll_to(y=self._cursor, animate=False, force=True)
         elif self._cursor >= top + height:
-            self.scroll_to(y=self._cursor - height + 1, animate=False)
+            self.scroll_to(y=self._cursor - height + 1, animate=False, force=True)
 
     def _refresh_rows(self, *indexes: int) -> None:
         rows = [Region(0, index, self.size.width, 1) for index in indexes]

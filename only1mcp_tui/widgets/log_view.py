@@ -92,7 +92,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
             self.call_after_refresh(self._scroll_to_end)
 
     def _scroll_to_end(self) -> None:
-        self.scroll_to(y=max(0, len(self._items) - self.size.height), animate=False)
+        self.scroll_to(y=max(0, len(self._items) - self.size.height), animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y

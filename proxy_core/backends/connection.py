@@ -21,6 +21,7 @@ from proxy_core.backends.opening import (
     Exited,
     HttpRefused,
     Initialized,
+    Nonsense,
     Opening,
     Outcome,
     Refused,
@@ -162,7 +163,7 @@ class Connection(Receiver):
         result = _plain_object(answer)
         supported = result.get("supportedVersions")
         if not isinstance(supported, list):
-            return Silence()
+            return Nonsense()
         info = result.get("_meta", {}).get("io.modelcontextprotocol/serverInfo")
         self.peer = _peer(MODERN, result, info)
         return Discovered(tuple(str(version) for version in supported[:32]))
@@ -179,7 +180,7 @@ class Connection(Receiver):
         result = _plain_object(answer)
         revision = result.get("protocolVersion")
         if not isinstance(revision, str):
-            return Silence()
+            return Nonsense()
         self.peer = _peer(revision[:64], result, result.get("serverInfo"))
         return Initialized(revision[:64])
 

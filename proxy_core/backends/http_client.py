@@ -3,6 +3,7 @@
 Nothing of a client's request ever gets here: headers are the configured ones and those the protocol asks for.
 """
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -49,7 +50,10 @@ async def translated(backend: str) -> AsyncIterator[None]:
         raise Unreachable(backend, f"its TLS certificate was not accepted: {error}") from error
     except aiohttp.ClientConnectorDNSError as error:
         raise Unreachable(backend, f"its host name was not found: {error.host}") from error
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
+    except aiohttp.ClientConnectorError as error:
+        why = os.strerror(error.errno) if error.errno else str(error.os_error)
+        raise Unreachable(backend, f"could not connect to {error.host}:{error.port}: {why}") from error
+    except (aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
         raise Unreachable(backend, f"could not connect: {error}") from error
     except aiohttp.ClientPayloadError as error:
         raise BackendStreamLost(backend, "The server broke off its answer.", str(error)) from error

@@ -55,14 +55,18 @@ class HttpRefused:
 
 
 class Silence:
-    """No answer in time, or none that can be understood."""
+    """No answer in time."""
+
+
+class Nonsense:
+    """An answer that cannot be understood."""
 
 
 class Exited:
     """The child ended."""
 
 
-Outcome = Discovered | Initialized | Refused | HttpRefused | Silence | Exited
+Outcome = Discovered | Initialized | Refused | HttpRefused | Silence | Nonsense | Exited
 
 _MODERN_CODES = frozenset(
     {ErrorCode.HEADER_MISMATCH, ErrorCode.MISSING_CLIENT_CAPABILITY, ErrorCode.UNSUPPORTED_VERSION}
@@ -148,10 +152,14 @@ class Opening:
             case Refused(code):
                 return self._fail(f"it refused initialize with error {code}")
             case HttpRefused(status) if status in _SSE_STATUSES and self._transport == "http":
+                # Once: what refuses us there too is nothing that we know.
+                self._transport = "sse"
                 return Step.TRY_SSE
             case HttpRefused(status):
                 return self._fail(f"it refused initialize with HTTP status {status}")
             case Exited():
                 return self._fail("it exited during the handshake")
+            case Nonsense():
+                return self._fail("it answered initialize with something that is not MCP")
             case _:
                 return self._fail("it did not answer initialize in time")

@@ -104,7 +104,8 @@ def read_json(text: str) -> Document:
     try:
         data, lines = jsonc.read(text, MAX_DEPTH)
     except jsonc.JsonFault as fault:
-        raise DocumentFault(f"not valid JSON: {fault.message}", fault.line, shown_path(fault.path)) from fault
+        what = fault.message if fault.path else f"not valid JSON: {fault.message}"
+        raise DocumentFault(what, fault.line, shown_path(fault.path)) from fault
     return Document(data, lines)
 
 
@@ -184,7 +185,8 @@ class _YamlWalk:
             raise DocumentFault(f"the tag {printable(str(node.tag))} is not supported", line, key)
         try:
             return self._scalars.construct_object(node)
-        except (ValueError, KeyError, YAMLError) as error:
+        except (ValueError, LookupError, YAMLError) as error:
+            # An explicit tag, as `!!int`, hands the constructor what it does not expect.
             raise DocumentFault(f"not a usable {tag}", line, key) from error
 
 

@@ -25,7 +25,7 @@ def read(text: str, max_depth: int) -> tuple[Any, dict[tuple[str | int, ...], in
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(name)
 
 
 class _Reader:
@@ -79,7 +79,8 @@ class _Reader:
                 raise self._fault("a bad or unfinished string") from error
             raise self._fault(f"{wanted} is expected, found {found!r}") from error
         except ValueError as error:
-            raise self._fault("a number out of range") from error
+            is_word = self._text[self._pos].isalpha()  # NaN, Infinity
+            raise self._fault(f"{wanted} is expected" if is_word else "a number out of range") from error
         return value
 
     def _object(self, path: tuple[str | int, ...]) -> dict[str, Any]:

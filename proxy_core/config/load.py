@@ -4,7 +4,7 @@ Reads the file and nothing else; the environment is given. Knows no servers, onl
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -94,6 +94,7 @@ class _Reading:
         self._outside = outside
         self.expander = expander
         self._faults: list[tuple[KeyPath, str]] = []
+        self._misplaced: list[ConfigProblem] = []
         self._obstacles: dict[int, str] = {}
         self._raw: Any = document.data if outside is None else self._translated(outside)
         self._server_ids: list[str] = []
@@ -102,7 +103,7 @@ class _Reading:
         """The checked configuration, or None if there are faults."""
         data = self.expander.expand(self._raw)
         self._faults += self.expander.found.malformed.items()
-        data = self._without_unset(data)
+        data = _without_empty_sections(self._without_unset(data))
         self._check_across(data)
         try:
             config = Config.model_validate(data)
@@ -110,11 +111,11 @@ class _Reading:
             self._faults += [fault for fault in faults.faults(error, self._raw) if not self._is_known(fault[0])]
             return None
         self._server_ids = [server.id for server in config.servers]
-        return None if self._faults else config
+        return None if self._faults or self._misplaced else config
 
     def problems(self) -> tuple[ConfigProblem, ...]:
         """In the order of the file."""
-        problems = [self._problem(path, message) for path, message in self._faults]
+        problems = [*self._misplaced, *(self._problem(path, message) for path, message in self._faults)]
         return tuple(sorted(problems, key=lambda problem: problem.line or 0))
 
     def unset_servers(self) -> dict[str, str]:
@@ -128,19 +129,18 @@ class _Reading:
     def _problem(self, path: KeyPath, message: str) -> ConfigProblem:
         if self._outside is not None:
             path = foreign.native_path(path, self._outside)
+        return self._problem_at(path, message)
+
+    def _problem_at(self, path: KeyPath, message: str) -> ConfigProblem:
         return ConfigProblem(shown_path(path), message, self._document.line_of(path))
 
     def _is_known(self, path: KeyPath) -> bool:
-        return any(path == known for known, _ in self._faults)
+        """Whether a fault was found there, or in what holds it, before the models looked."""
+        return any(path[: len(known)] == known for known, _ in self._faults if known)
 
     def _translated(self, outside: foreign.ForeignFile) -> Any:
-        if not isinstance(outside.settings, dict):
-            self._faults.append(((), "a mapping of keys is wanted."))
-            settings = {}
-        else:
-            settings = dict(outside.settings)
-        if "servers" in settings:
-            self._faults.append(((), f"servers stand under {outside.list_key} in this file, not here."))
+        self._misplaced = list(self._misplaced_in(outside))
+        settings = outside.settings if isinstance(outside.settings, dict) else {}
         servers = foreign.translate_all(outside.entries)
         for index, server in enumerate(servers):
             if server.fault:
@@ -148,6 +148,17 @@ class _Reading:
             if server.obstacle:
                 self._obstacles[index] = server.obstacle
         return {**settings, "servers": [server.settings for server in servers]}
+
+    def _misplaced_in(self, outside: foreign.ForeignFile) -> Iterator[ConfigProblem]:
+        """Settings of ours that another program's file has in the wrong place."""
+        own: KeyPath = (foreign.OWN_SECTION,)
+        if not isinstance(outside.settings, dict):
+            yield self._problem_at(own, "a mapping of keys is wanted.")
+        elif "servers" in outside.settings:
+            yield self._problem_at((*own, "servers"), f"servers stand under {outside.list_key!r} in this file.")
+        for key in Config.model_fields.keys() - {"servers", "version"}:
+            if key in self._document.data:
+                yield self._problem_at((key,), f"this stands under {foreign.OWN_SECTION!r} in this file.")
 
     def _without_unset(self, data: Any) -> Any:
         """Keep values that could not be filled in from failing the checks; outside servers they are faults."""
@@ -184,6 +195,13 @@ class _Reading:
         line = self._document.line_of(("servers", index, "id"))
         where = f"servers[{index}]" + (f" on line {line}" if line else "")
         return f"found {server_id!r}, which {where} already has; ids must differ."
+
+
+def _without_empty_sections(data: Any) -> Any:
+    """`servers:` with every item commented out says nothing, as a key left out does."""
+    if not isinstance(data, dict):
+        return data
+    return {key: value for key, value in data.items() if value is not None or key not in Config.model_fields}
 
 
 def _may_be_unset(path: KeyPath) -> bool:

@@ -13,7 +13,7 @@ from proxy_core.config.models import Config, ServerConfig, StdioTransport, Timeo
 DOTS: Final = "•••"
 
 _SECRET_WORD = re.compile(
-    r"(?i)(?:token|secret|passw|pwd|credential|bearer|auth(?!or)|cookie|session|signature|private|conn(?:ection)?.?str"
+    r"(?i)(?:token|secret|passw|pwd|credential|bearer|auth(?!ors?(?![a-z]))|cookie|session|signature|private|conn(?:ection)?.?str"
     r"|api.?key|access.?key|license.?key|(?:^|[^a-z])(?:key|sig|pat|dsn|pass|jwt)(?:$|[^a-z]))"
 )
 _SECRET_SHAPE = re.compile(

@@ -66,9 +66,9 @@ class EventStream:
         return self._pump is not None
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing more is taken: it was ended, or the client has gone."""
-        return self._is_over
+    def is_finished(self) -> bool:
+        """Whether nothing more is taken and nothing is left to write."""
+        return self._is_over and (self._pump is None or self._pump.done())
 
     def commit(self) -> None:
         """Send the headers now, whether or not an event follows soon."""
@@ -121,9 +121,10 @@ class EventStream:
         self._wake_up()
 
     async def finished(self) -> None:
-        """Wait until all is written, or the client has gone. Cancelling the wait drops the stream."""
-        if self._pump is not None:
-            await self._pump
+        """Wait until all is written, or the client has gone."""
+        # Not `await self._pump`: several may wait, and one that is cancelled must not end it for the others.
+        if self._pump is not None and not self._pump.done():
+            await asyncio.wait([self._pump])
 
     def _put(self, event: bytes) -> None:
         if self._is_full(event):
@@ -193,9 +194,9 @@ class EventStreams:
         return stream
 
     def release(self, stream: EventStream) -> None:
-        """The response is finished or given up: nothing more is sent on it."""
+        """The response is finished, or else given up: nothing more is sent on it."""
         self._open.discard(stream)
-        if not stream.is_over:
+        if not stream.is_finished:
             stream.abort()
 
     def sweep(self) -> None:

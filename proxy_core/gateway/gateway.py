@@ -195,20 +195,16 @@ class Gateway:
             return route
         backend = self.registry.find(self.listing.routes.owner_guess(name) or "")
         if backend is None:
-            self._refuse_if_down(name)
             return None
+        if not backend.is_listed:
+            # Not unknown: its server is down or switched off, and says so.
+            backend.replica.refuse()
         read_at = min(backend.lists.get(method).read_at for method in METHODS_OF_KIND[kind])
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
         await backend.refresh((kind,))
         routes = self.listing.routes
         return routes.tool(name) if kind == "tools" else routes.prompt(name)
-
-    def _refuse_if_down(self, name: str) -> None:
-        """A name of a server that is configured but has no lists now is not unknown, only unavailable."""
-        backend = self.registry.find(name.partition("__")[0])
-        if backend is not None and not backend.is_listed:
-            backend.replica.refuse()
 
     async def _read_resource(self, exchange: Exchange) -> bytes:
         uri = _string(jsonrpc.members(exchange.params), "uri")

@@ -74,7 +74,8 @@ class Listing:
             return
         self._is_stale = False
         before = self.catalog
-        lists = [_server_lists(backend) for backend in self._registry() if backend.is_listed]
+        # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
+        lists = [_server_lists(backend) for backend in self._registry()]
         self.catalog = merge(lists, self._naming())
         self._routes = Routes.of(self.catalog)
         self._views = ListViews(self.catalog, self._sealer)
@@ -157,7 +158,7 @@ class Listing:
 
 def _server_lists(backend: Backend) -> ServerLists:
     def items(method: str) -> tuple[dict[str, object], ...]:
-        return backend.lists.get(method).items
+        return backend.lists.get(method).items if backend.is_listed else ()
 
     return ServerLists(
         server=backend.id,

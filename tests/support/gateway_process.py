@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.processes import RUN_MARK, eventually, is_alive, mark_of, marked, quiet_env
+from tests.support.processes import eventually, is_alive, mark_of, marked, quiet_env
 
 COMMAND = (sys.executable, "-m", "only1mcp_tui")
 GONE_S = 10.0
@@ -39,11 +39,11 @@ def write_config(folder: Path, servers: Sequence[Mapping[str, Any]], **sections:
 
 class GatewayProcess:
     def __init__(self, folder: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Start it; use `serving` to get one that is known to listen."""
+        """Start `only1mcp` with these arguments; `serving` gives one that is known to listen."""
         self._log_path = folder / "gateway.log"
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "--headless", *arguments],
+                [*COMMAND, *arguments],
                 cwd=folder,
                 env={**quiet_env(folder), **(env or {})},
                 stdin=subprocess.DEVNULL,
@@ -69,8 +69,9 @@ class GatewayProcess:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON log lines; any other line fails the test."""
-        return [json.loads(line) for line in self.log.splitlines(keepends=True) if line.endswith("\n")]
+        """The JSON log lines."""
+        whole = (line for line in self.log.splitlines(keepends=True) if line.endswith("\n"))
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
     @property
     def url(self) -> str:
@@ -128,7 +129,7 @@ class GatewayProcess:
 def serving(
     folder: Path,
     servers: Sequence[Mapping[str, Any]] = (),
-    *arguments: str,
+    arguments: Sequence[str] = ("--headless",),
     env: Mapping[str, str] | None = None,
     **sections: Any,
 ) -> Iterator[GatewayProcess]:
@@ -141,5 +142,3 @@ def serving(
     finally:
         gateway.close()
 
-
-__all__ = ["COMMAND", "RUN_MARK", "GatewayProcess", "remote", "serving", "stdio", "write_config"]

@@ -148,7 +148,7 @@ async def shown(
 ) -> AsyncIterator[tuple[Only1App, Pilot[None]]]:
     """The app on screen, with its first picture drawn."""
     app = still_app(control, **options)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await pulled(app, pilot)
         yield app, pilot
 

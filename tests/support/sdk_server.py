@@ -2,8 +2,8 @@
 
     python tests/support/sdk_server.py --transport stdio|http|sse [--port P]
 
-Has one of everything that a server can offer without asking its client for anything, and remembers which of its
-tools were cancelled.
+Has one of everything that a server can offer without asking its client for anything, and remembers how its
+calls ended.
 """
 
 import argparse
@@ -31,7 +31,8 @@ PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 COLOURS = ("amber", "azure", "blue", "black", "green")
 
 server = MCPServer("sdk", title="SDK server", version="1.2.3", instructions="One of everything.")
-cancelled: list[str] = []
+outcomes: list[str] = []
+"""How every `wait` ended."""
 
 
 class Sum(BaseModel):
@@ -101,20 +102,21 @@ async def announce(text: str, ctx: Context) -> str:
 
 @server.tool()
 async def wait(mark: str, seconds: float, ctx: Context) -> str:
-    """Says by progress that it has begun, then waits; remembers `mark` if it is cancelled."""
+    """Says by progress that it has begun, then waits; how it ended is remembered."""
     await ctx.report_progress(0, 1, f"began {mark}")
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
-        cancelled.append(mark)
+        outcomes.append(f"cancelled {mark}")
         raise
+    outcomes.append(f"finished {mark}")
     return f"waited {mark}"
 
 
-@server.tool(structured_output=False)
-def cancellations() -> list[str]:
-    """Which `wait` calls were cancelled."""
-    return [" ".join(cancelled)]
+@server.tool()
+def history() -> list[str]:
+    """How the `wait` calls ended so far."""
+    return outcomes
 
 
 @server.resource("sdk://settings", title="Settings", mime_type="application/json")

@@ -76,10 +76,10 @@ async def test_the_filter_narrows_while_typing_and_escape_clears_it_first() -> N
         await pilot.press("slash", *"state:heal")
         await pilot.pause()
         assert "filesystem" in text_of(app)
-        assert "postgres" not in text_of(app)
+        assert "◐ draining" not in text_of(app)
         await pilot.press("enter", "escape")
         await pilot.pause()
-        assert "postgres" in text_of(app)
+        assert "◐ draining" in text_of(app)
 
 
 async def test_the_cursor_stays_on_its_server_when_the_order_changes() -> None:

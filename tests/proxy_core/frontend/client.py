@@ -1,6 +1,7 @@
 """A client of both eras that shows every byte, and the frontend it talks to."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,5 +128,5 @@ def _changed(headers: dict[str, Any], changes: dict[str, str | None]) -> dict[st
     return {name: value for name, value in (kept | changes).items() if value is not None}
 
 
-def _bytes(body: Any) -> bytes | None:
-    return body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+def _bytes(body: Any) -> bytes | io.BytesIO | None:
+    return body if body is None or isinstance(body, bytes | io.BytesIO) else json.dumps(body).encode()

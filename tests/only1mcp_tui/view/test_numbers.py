@@ -1,0 +1,33 @@
+"""Numbers as short words."""
+
+import pytest
+
+from only1mcp_tui.view.numbers import count, duration, millis, percent, rate, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0s"), (9.9, "9s"), (125, "2m05s"), (8040, "2h14m"), (273_600, "3d04h")],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "-"), (0.42, "0.4"), (17.6, "18"), (9999, "9999"), (12_300, "12.3s")]
+)
+def test_a_latency_is_as_exact_as_it_is_short(value: float | None, words: str) -> None:
+    assert millis(value) == words
+
+
+def test_rates_and_counts_grow_a_unit() -> None:
+    assert [rate(0.04), rate(142.31), rate(12_345)] == ["0.0", "142.3", "12.3k"]
+    assert [count(9999), count(13_320), count(2_500_000)] == ["9999", "13.3k", "2.5M"]
+
+
+def test_a_share_of_nothing_is_no_number() -> None:
+    assert [percent(1, 0), percent(0, 5), percent(1, 3), percent(9, 5)] == ["-", "0", "33.3", "100"]
+
+
+def test_bytes_in_powers_of_1024() -> None:
+    assert [size(512), size(1434), size(20 << 20), size(3 << 30)] == ["512 B", "1.4 KiB", "20.0 MiB", "3.0 GiB"]

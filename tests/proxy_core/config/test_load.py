@@ -1,0 +1,290 @@
+"""From a file to a configuration: where it is found, every fault at once, what is unset."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy_core.config.load import LoadedConfig, find_config, from_text, load, user_config_path
+from proxy_core.config.models import HttpTransport, StdioTransport
+from proxy_core.errors import ConfigError
+
+FOLDER = Path("/etc/somewhere")
+
+
+def read(text: str, name: str = "x.yaml", environ: Mapping[str, str] | None = None) -> LoadedConfig:
+    return from_text(dedent(text), FOLDER / name, environ or {})
+
+
+def faults(text: str, name: str = "x.yaml", environ: Mapping[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text, name, environ)
+    return [f"{one.line}: {one.key}: {one.message}" for one in caught.value.problems]
+
+
+# --- finding --------------------------------------------------------------------------------------------------
+
+
+def test_files_are_found_in_the_documented_order(tmp_path: Path):
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    own = user_config_path(environ)
+    assert own == tmp_path / "xdg" / "only1mcp" / "only1mcp.yaml"
+    assert find_config(None, environ, tmp_path) is None
+    named = tmp_path / "named.yaml"
+    expected = [own, *(tmp_path / f"only1mcp.{ending}" for ending in ("json", "toml", "yml", "yaml")), named]
+    for path in expected:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        if path is named:
+            environ["ONLY1MCP_CONFIG"] = str(named)
+        assert find_config(None, environ, tmp_path) == path
+    other = tmp_path / "other.yaml"
+    other.write_text("")
+    assert find_config(other, environ, tmp_path) == other
+
+
+@pytest.mark.parametrize(("explicit", "by"), [(Path("no.yaml"), "--config"), (None, "ONLY1MCP_CONFIG")])
+def test_a_named_file_that_is_missing_is_a_fault(tmp_path: Path, explicit: Path | None, by: str):
+    with pytest.raises(ConfigError, match=by):
+        find_config(explicit, {"ONLY1MCP_CONFIG": "also-no.yaml"}, tmp_path)
+
+
+def test_a_home_in_a_named_path_is_expanded(tmp_path: Path):
+    (tmp_path / "c.yaml").write_text("")
+    assert find_config(Path("~/c.yaml"), {"HOME": str(tmp_path)}, FOLDER) == tmp_path / "c.yaml"
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.yaml", "servers:\n- id: aa\n  transport: {type: http, url: 'http://h/'}\nproxy: {port: 9}"),
+        (
+            "x.json",
+            '{"servers":[{"id":"aa","transport":{"type":"http","url":"http://h/"}}],"proxy":{"port":9}}',
+        ),
+        ("x.toml", '[[servers]]\nid="aa"\ntransport={type="http",url="http://h/"}\n[proxy]\nport=9'),
+    ],
+)
+def test_the_three_formats_say_the_same(name: str, text: str):
+    config = read(text, name).config
+    assert config.proxy.port == 9
+    assert config.servers[0].transport == HttpTransport(url="http://h/")
+
+
+def test_a_file_is_loaded_with_its_path(tmp_path: Path):
+    path = tmp_path / "x.yaml"
+    path.write_text("proxy: {port: 9}")
+    loaded = load(path, {})
+    assert (loaded.path, loaded.config.proxy.port) == (path, 9)
+
+
+def test_relative_folders_are_those_beside_the_file_and_home_is_expanded():
+    text = """
+        servers:
+        - {id: aa, transport: {type: stdio, command: ~/bin/x, args: [~/y], cwd: sub}}
+        - {id: bb, transport: {type: stdio, command: x, cwd: ~}}
+        logging: {file: log.json}
+        """
+    loaded = read(text.replace("cwd: ~}", "cwd: ~/}"), environ={"HOME": "/home/me"})
+    first, second = (server.transport for server in loaded.config.servers)
+    assert first == StdioTransport(command="/home/me/bin/x", args=("~/y",), cwd="/etc/somewhere/sub")
+    assert isinstance(second, StdioTransport)
+    assert second.cwd == "/home/me"
+    assert loaded.config.logging.file == "/etc/somewhere/log.json"
+
+
+def test_numbers_and_switches_may_come_from_the_environment():
+    loaded = read("proxy: {port: '${PORT}', grace_s: '${GRACE:-5}'}", environ={"PORT": "9000"})
+    assert (loaded.config.proxy.port, loaded.config.proxy.grace_s) == (9000, 5)
+
+
+# --- unset variables ------------------------------------------------------------------------------------------
+
+UNSET = """
+    servers:
+    - id: aa
+      timeouts: {connect_s: "${SLOW}"}
+      transport: {type: http, url: "${URL}", headers: {Authorization: "Bearer ${TOKEN}"}}
+    - {id: bb, transport: {type: http, url: "https://${HOST}/"}}
+    """
+
+
+def test_an_unset_variable_switches_off_its_server_alone_and_says_why():
+    loaded = read(UNSET, environ={"HOST": "h", "TOKEN": "a-long-secret"})
+    first, second = loaded.config.servers
+    assert (first.enabled, second.enabled) == (False, True)
+    assert loaded.unset == {"aa": "environment variable SLOW is not set; environment variable URL is not set"}
+    assert isinstance(first.transport, HttpTransport)
+    assert "${URL}" in first.transport.url
+    assert loaded.secrets == {"a-long-secret"}
+    assert "a-long-secret" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("proxy: {host: '${NOPE}'}", "proxy.host"),
+        ("servers: [{id: '${NOPE}', transport: {type: stdio, command: x}}]", "servers[0].id"),
+        ("servers: [{id: aa, transport: {type: '${NOPE}', command: x}}]", "servers[0].transport.type"),
+        ("servers: ['${NOPE}']", "servers[0]"),
+    ],
+)
+def test_an_unset_variable_elsewhere_is_a_fault(text: str, key: str):
+    assert any(f" {key}: environment variable NOPE is not set" in fault for fault in faults(text))
+
+
+def test_a_value_of_the_environment_is_never_printed():
+    environ = {"SECRET": "hunter2-hunter2"}
+    text = """
+        proxy: {port: "${SECRET}", path: "${SECRET}"}
+        logging: {level: "${SECRET}"}
+        servers:
+        - {id: "${SECRET}!", transport: {type: "${SECRET}", url: "${SECRET}"}}
+        - {id: aa, era: "${SECRET}", transport: {type: http, url: "${SECRET}", headers: {"a b": "${SECRET}"}}}
+        """
+    found = faults(text, environ=environ)
+    assert len(found) >= 7
+    assert not any("hunter2" in fault for fault in found)
+
+
+# --- faults ---------------------------------------------------------------------------------------------------
+
+MANY_FAULTS = """\
+version: 2
+prxy: {}
+proxy:
+  prot: 8080
+  port: abc
+  grace_s: -1
+servers:
+  - id: a_b
+    transport: {type: http, urll: "https://x"}
+  - id: gh
+    transport: {type: htp, url: "https://x"}
+  - id: gh
+    transport: {type: stdio, command: npx, args: [1], env: {PORT: 8080}}
+    replicas: []
+  - transport: {url: x}
+    era: modrn
+  - nonsense
+routing: {prefix: none}
+logging: {level: verbose}
+tools: []
+"""
+
+
+def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed():
+    assert faults(MANY_FAULTS) == [
+        "1: version: found 2; allowed: 1.",
+        "2: prxy: unknown key. Did you mean 'proxy'? "
+        "Allowed: version, proxy, servers, routing, limits, logging, tui.",
+        "4: proxy.prot: unknown key. Did you mean 'port'? "
+        "Allowed: host, port, path, grace_s, max_body_bytes, allowed_hosts, allowed_origins.",
+        "5: proxy.port: found 'abc'; a whole number is wanted.",
+        "6: proxy.grace_s: found -1; it must be at least 0.",
+        "8: servers[0].id: found 'a_b'; an id is 2 to 24 of a-z, 0-9 and -, from a letter on: "
+        "for example 'a-b'.",
+        "9: servers[0].transport.url: this key is required and missing.",
+        "9: servers[0].transport.urll: unknown key. Did you mean 'url'? Allowed: type, url, headers.",
+        "11: servers[1].transport.type: found 'htp'; allowed: stdio, http, sse. Did you mean 'http'?",
+        "12: servers[2].id: found 'gh', which servers[1] on line 10 already has; ids must differ.",
+        "13: servers[2].transport.args[0]: found a value that is no text; "
+        "text is wanted here (put it in quotes).",
+        "13: servers[2].transport.env.PORT: found a value that is no text; "
+        "text is wanted here (put it in quotes).",
+        "14: servers[2].replicas: unknown key. "
+        "Allowed: id, name, enabled, transport, tools, instructions, era, timeouts.",
+        "15: servers[3].id: this key is required and missing.",
+        "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
+        "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
+        "17: servers[4]: found 'nonsense'; a mapping of keys is wanted.",
+        "18: routing.prefix: found 'none' with 5 servers; it is for at most one.",
+        "19: logging.level: found 'verbose'; allowed: debug, info, warning, error.",
+        "20: tools: unknown key. Allowed: version, proxy, servers, routing, limits, logging, tui.",
+    ]
+
+
+def test_an_empty_section_is_as_good_as_none():
+    assert read("servers:\nlogging: # nothing yet\n").config == read("").config
+
+
+def test_toml_faults_have_the_key_path_alone():
+    assert faults("[proxy]\nprot = 1", "x.toml")[0].startswith("None: proxy.prot: unknown key.")
+
+
+@pytest.mark.parametrize("key", ["auth", "health", "circuit_breaker", "cache", "profiles", "admin", "audit"])
+def test_a_key_without_its_feature_is_refused(key: str):
+    assert "unknown key" in faults(f"{key}: {{}}")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("just text", "a mapping of keys is wanted"),
+        ("- a list", "a mapping of keys is wanted"),
+        ("servers: {}", "a list is wanted"),
+        ("servers: [{id: aa, transport: {type: stdio, command: ''}}]", "at least 1 characters"),
+        ("servers: [{id: aa, transport: {type: http, url: ftp://x}}]", "must be an http:// or https:// URL"),
+        ("servers: [{id: aa, transport: {type: http, url: 'http://x', headers: {'a b': x}}}]", "header name"),
+        (
+            'servers: [{id: aa, transport: {type: http, url: "http://x", headers: {A: "x\\r\\nB: y"}}}]',
+            "line end",
+        ),
+        ("proxy: {path: mcp}", "it must match"),
+        ("proxy: {port: 1.5}", "a whole number is wanted"),
+        ("proxy: {grace_s: .nan}", "must be"),
+        ("routing: {name_budget: 1000}", "it must be at most 128"),
+        ("servers: [{id: aa, transport: {type: stdio, command: 'x${A-B}'}}]", "${A-B} is not a variable"),
+        ("limits: {sessions: ~}", "found nothing; a whole number is wanted"),
+    ],
+)
+def test_a_bad_value_says_what_is_wanted(text: str, words: str):
+    found = faults(text)
+    assert len(found) == 1
+    assert words in found[0]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "servers",
+                    "id",
+                    "transport",
+                    "type",
+                    "url",
+                    "command",
+                    "env",
+                    "proxy",
+                    "mcpServers",
+                    "only1mcp",
+                ]
+            )
+            | st.text(max_size=5),
+            inner | st.sampled_from(["stdio", "http", "aa", "${X}", "${X:-y}", "none"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(value=JSON_VALUES)
+@settings(max_examples=300, deadline=None)
+def test_any_json_loads_or_raises_a_config_error(value: object):
+    try:
+        loaded = from_text(json.dumps(value), Path("/x.json"), {})
+    except ConfigError as error:
+        assert error.problems
+    else:
+        assert set(loaded.unset) <= {server.id for server in loaded.config.servers if not server.enabled}

@@ -1,0 +1,135 @@
+"""What people see of settings: nothing that could be a secret."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy_core.config.models import Config, HttpTransport, ServerConfig, StdioTransport, Timeouts, ToolRules
+from proxy_core.config.secrets import (
+    DOTS,
+    masked_address,
+    masked_args,
+    masked_config,
+    masked_settings,
+    masked_url,
+    masked_value,
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        (("--token=x", "-y"), (f"--token={DOTS}", "-y")),
+        (("--api-key", "x", "kept"), ("--api-key", DOTS, "kept")),
+        (("-e", "GITHUB_TOKEN=x"), ("-e", f"GITHUB_TOKEN={DOTS}")),
+        (("--header", "Authorization: Bearer x"), ("--header", f"Authorization: {DOTS}")),
+        (("--header", "Authorization: ${AUTH}"), ("--header", "Authorization: ${AUTH}")),
+        (("--password", "${PW}"), ("--password", "${PW}")),
+        (("postgres://u:p@h/db",), (f"postgres://{DOTS}@h/db",)),
+        (("--db=postgres://u:p@h/db",), (f"--db=postgres://{DOTS}@h/db",)),
+        (("ghp_0123456789",), (DOTS,)),
+        (("0123456789abcdef0123456789",), (DOTS,)),
+        (("--author", "me", "--port", "8080"), ("--author", "me", "--port", "8080")),
+        (("-y", "@scope/server-files@1.2.3", "/home/me"), ("-y", "@scope/server-files@1.2.3", "/home/me")),
+        (("--timezone=Europe/Berlin",), ("--timezone=Europe/Berlin",)),
+        (("--token", "--verbose"), ("--token", "--verbose")),
+    ],
+)
+def test_arguments_lose_their_secrets_and_nothing_else(args: tuple[str, ...], shown: tuple[str, ...]):
+    assert masked_args(args) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://host/mcp", "https://host/mcp"),
+        ("https://user:pw@host:1/mcp", f"https://{DOTS}@host:1/mcp"),
+        ("https://host/mcp?api_key=x&n=3&q=text", f"https://host/mcp?api_key={DOTS}&n=3&q={DOTS}"),
+        ("https://host/s/OGQ4ZTA0ZWYtNzY4Mi00abcd/mcp", f"https://host/s/{DOTS}/mcp"),
+        ("https://${HOST}/${PATH}?key=${KEY}", "https://${HOST}/${PATH}?key=${KEY}"),
+        ("https://[bad", DOTS),
+        ("https://host/#x", f"https://host/#{DOTS}"),
+    ],
+)
+def test_urls_lose_their_secrets(url: str, shown: str):
+    assert masked_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("LOG_LEVEL", "debug", "debug"),
+        ("PORT", "8080", "8080"),
+        ("DATA", "/var/lib/x", "/var/lib/x"),
+        ("DATA", "anything else", DOTS),
+        ("API_KEY", "123", DOTS),
+        ("API_KEY", "", ""),
+        ("API_KEY", "${API_KEY}", "${API_KEY}"),
+        ("API_KEY", "${API_KEY:-hunter2}", DOTS),
+    ],
+)
+def test_variables_are_shown_only_where_plainly_harmless(name: str, value: str, shown: str):
+    assert masked_value(name, value) == shown
+
+
+HTTP = ServerConfig(
+    id="aa",
+    name="A",
+    transport=HttpTransport(url="https://u:p@h/", headers={"Authorization": "Bearer x", "Accept": "a/b"}),
+    tools=ToolRules(deny=("x_*",)),
+    timeouts=Timeouts(connect_s=2),
+    era="legacy",
+    enabled=False,
+    instructions=False,
+)
+STDIO = ServerConfig(
+    id="bb",
+    transport=StdioTransport(
+        command="x y", args=("--token", "t"), env={"K": "v"}, cwd="/w", inherit_env=("H*",)
+    ),
+)
+
+
+def test_the_settings_of_a_server_are_told_without_secrets():
+    assert masked_settings(HTTP) == (
+        ("id", "aa"),
+        ("name", "A"),
+        ("transport", "http"),
+        ("url", f"https://{DOTS}@h/"),
+        ("headers.Authorization", DOTS),
+        ("headers.Accept", "a/b"),
+        ("tools.allow", "*"),
+        ("tools.deny", "x_*"),
+        ("timeouts.connect_s", "2 s"),
+        ("timeouts.call_idle_s", "300 s"),
+        ("timeouts.call_s", "3600 s"),
+        ("enabled", "false"),
+        ("instructions", "false"),
+        ("era", "legacy"),
+    )
+    assert dict(masked_settings(STDIO))["command"] == f"'x y' --token '{DOTS}'"
+    assert dict(masked_settings(STDIO))["env.K"] == DOTS
+
+
+def test_the_whole_configuration_is_told_without_secrets():
+    shown = masked_config(Config(servers=(HTTP, STDIO)))
+    assert shown["proxy"]["port"] == 8080
+    assert shown["servers"][0]["transport"]["headers"] == {"Authorization": DOTS, "Accept": "a/b"}
+    assert shown["servers"][1]["transport"]["args"] == ["--token", DOTS]
+
+
+SECRET = st.text("abcdefXYZ0123456789_-", min_size=12).map(lambda text: f"zz{text}")
+
+
+@given(SECRET)
+def test_a_secret_in_a_known_place_is_never_shown(secret: str):
+    stdio = StdioTransport(command="x", args=(f"--api-key={secret}", "--token", secret, f"X_SECRET={secret}"))
+    assert secret not in masked_address(stdio)
+    assert secret not in masked_address(HttpTransport(url=f"https://u:{secret}@h/?token={secret}#{secret}"))
+
+
+@given(st.text())
+def test_any_text_can_be_masked(text: str):
+    masked_url(text)
+    masked_args((text, text))
+    masked_value(text, text)

@@ -1,0 +1,206 @@
+"""A stream by itself: lazy, ordered, bounded against a client that does not read, kept alive by the sweep."""
+
+import asyncio
+
+import pytest
+
+from proxy_core.frontend.event_stream import (
+    KEEP_ALIVE_S,
+    MAX_QUEUED_BYTES,
+    MAX_QUEUED_EVENTS,
+    STREAM_HEADERS,
+    EventStreams,
+)
+from proxy_core.frontend.wire import HeaderList, WireStream
+from proxy_core.protocol.sse import KEEPALIVE, encode_event
+from tests.support.clock import FakeClock
+
+SOON_S = 20
+
+
+class Wire:
+    """A connection whose client reads while `reads` is set."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.headers: HeaderList | None = None
+        self.is_closed = self.is_aborted = self.is_gone = False
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.writing = asyncio.Event()
+
+    async def open(self, status: int, headers: HeaderList) -> WireStream:
+        if self.is_gone:
+            raise ConnectionResetError
+        self.headers = headers
+        return self
+
+    async def write(self, data: bytes) -> None:
+        if self.is_gone:
+            raise ConnectionResetError
+        self.sent += data
+        self.writing.set()
+        await self.reads.wait()
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
+        self.reads.set()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def streams(clock: FakeClock) -> EventStreams:
+    return EventStreams(clock)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+async def test_nothing_is_sent_before_there_is_something_to_send(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    stream.withhold()
+    streams.release(stream)
+    stream.notify(b"{}")
+    assert not stream.is_committed
+    assert wire.headers is None
+    assert not wire.is_aborted
+
+
+async def test_events_go_out_in_order_and_the_last_one_ends_the_stream(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    stream.notify(b'{"n":1}')
+    stream.notify(b'{\n"n":2}')
+    await stream.end(b'{"n":3}')
+    stream.notify(b'{"n":4}')
+    assert wire.headers == STREAM_HEADERS
+    assert wire.sent == b"".join(map(encode_event, (b'{"n":1}', b'{"n":2}', b'{"n":3}')))
+    assert wire.is_closed
+
+
+async def test_a_message_that_no_event_can_hold_is_dropped(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    stream.notify(b'{"a":"x\ny"}')
+    await stream.end(b"{}")
+    assert wire.sent == encode_event(b"{}")
+
+
+async def test_an_equal_message_that_waits_is_sent_once(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    for _ in range(3):
+        stream.notify_once(b'{"n":1}')
+    await stream.end()
+    assert wire.sent == encode_event(b'{"n":1}')
+
+
+async def test_a_burst_is_no_reason_to_end_a_stream(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    for _ in range(2 * MAX_QUEUED_EVENTS):
+        stream.notify(b"{}")
+    await stream.end()
+    assert wire.sent == encode_event(b"{}") * 2 * MAX_QUEUED_EVENTS
+
+
+async def test_a_client_that_does_not_read_loses_its_stream(streams: EventStreams, wire: Wire):
+    wire.reads.clear()
+    stream = streams.open(wire.open)
+    stream.notify(b"{}")
+    await asyncio.wait_for(wire.writing.wait(), SOON_S)
+    for _ in range(MAX_QUEUED_EVENTS):
+        stream.notify(b"{}")
+    assert not wire.is_aborted
+    stream.notify(b"{}")
+    assert wire.is_aborted
+    await asyncio.wait_for(stream.finished(), SOON_S)
+    assert wire.sent == encode_event(b"{}")
+    assert stream.is_finished
+
+
+async def test_what_waits_is_bounded_in_size_too(streams: EventStreams, wire: Wire):
+    wire.reads.clear()
+    stream = streams.open(wire.open)
+    stream.commit()
+    stream.notify(b"%s" % (b"1" * (MAX_QUEUED_BYTES // 2)))
+    stream.notify(b"%s" % (b"2" * (MAX_QUEUED_BYTES // 2)))
+    assert stream.is_committed
+    await asyncio.wait_for(stream.finished(), SOON_S)
+    assert wire.sent == b""
+
+
+async def test_a_client_that_has_gone_is_no_error(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    stream.notify(b"{}")
+    await asyncio.wait_for(wire.writing.wait(), SOON_S)
+    wire.is_gone = True
+    stream.notify(b"{}")
+    await asyncio.wait_for(stream.finished(), SOON_S)
+    stream.notify(b"{}")
+    await stream.end(b"{}")
+    assert stream.is_finished
+
+
+async def test_one_who_waits_may_leave_without_ending_the_stream_for_the_others(
+    streams: EventStreams, wire: Wire
+):
+    stream = streams.open(wire.open)
+    stream.commit()
+    leaving, staying = (asyncio.ensure_future(stream.finished()) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await stream.end(b"{}")
+    await staying
+    assert wire.sent == encode_event(b"{}")
+
+
+async def test_silence_commits_to_a_stream_and_is_broken_again_and_again(
+    streams: EventStreams, clock: FakeClock, wire: Wire
+):
+    stream = streams.open(wire.open)
+    clock.advance(KEEP_ALIVE_S - 0.1)
+    streams.sweep()
+    assert not stream.is_committed
+    clock.advance(0.1)
+    for times in (1, 2):
+        wire.writing.clear()
+        streams.sweep()
+        await asyncio.wait_for(wire.writing.wait(), SOON_S)
+        assert wire.sent == KEEPALIVE * times
+        await asyncio.sleep(0)
+        streams.sweep()
+        clock.advance(KEEP_ALIVE_S)
+    await stream.end(b"{}")
+    assert wire.sent == KEEPALIVE * 2 + encode_event(b"{}")
+
+
+async def test_a_client_that_does_not_read_is_not_fed_keep_alives(
+    streams: EventStreams, clock: FakeClock, wire: Wire
+):
+    wire.reads.clear()
+    stream = streams.open(wire.open)
+    stream.commit()
+    for _ in range(10):
+        clock.advance(KEEP_ALIVE_S)
+        streams.sweep()
+        await asyncio.sleep(0)
+    wire.reads.set()
+    await stream.end()
+    assert wire.sent == KEEPALIVE * 2
+
+
+async def test_a_released_stream_is_dropped_unless_it_is_finished(streams: EventStreams, wire: Wire):
+    stream = streams.open(wire.open)
+    stream.notify(b"{}")
+    await asyncio.wait_for(wire.writing.wait(), SOON_S)
+    streams.release(stream)
+    assert wire.is_aborted
+    assert len(streams) == 0
+    await streams.aclose()

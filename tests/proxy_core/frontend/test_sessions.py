@@ -1,0 +1,144 @@
+"""Sessions by themselves: who may use one, when it ends, and who makes room."""
+
+import asyncio
+
+import pytest
+
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.event_stream import EventStream, EventStreams
+from proxy_core.frontend.sessions import LegacySessions, Session
+from proxy_core.frontend.wire import HeaderList, WireStream
+from proxy_core.gateway.exchange import Caller
+from proxy_core.protocol.revisions import LATEST_LEGACY, Era
+from tests.support.clock import FakeClock
+
+IDLE_S = 60.0
+
+
+async def never_opened(status: int, headers: HeaderList) -> WireStream:
+    raise ConnectionError
+
+
+class Changes:
+    count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+def sessions(clock: FakeClock, changes: Changes) -> LegacySessions:
+    return LegacySessions(3, IDLE_S, clock, changes)
+
+
+def opened(sessions: LegacySessions, principal: str = "anon") -> Session:
+    return sessions.open(Caller(Era.LEGACY, LATEST_LEGACY, principal))
+
+
+def is_alive(sessions: LegacySessions, session: Session) -> bool:
+    return sessions.find(session.id, session.caller.principal) is session
+
+
+def stream(clock: FakeClock) -> EventStream:
+    return EventStreams(clock).open(never_opened)
+
+
+def test_a_session_is_found_by_its_own_principal_alone(sessions: LegacySessions):
+    session = opened(sessions, "ann")
+    assert sessions.find(session.id, "ann") is session
+    assert sessions.find(session.id, "bob") is None
+    assert sessions.find(session.id + "x", "ann") is None
+
+
+def test_a_session_that_is_used_lives_on_and_an_idle_one_ends(sessions: LegacySessions, clock: FakeClock):
+    used, idle = opened(sessions), opened(sessions)
+    clock.advance(IDLE_S - 1)
+    assert is_alive(sessions, used)
+    clock.advance(1)
+    sessions.sweep()
+    assert len(sessions) == 1
+    assert is_alive(sessions, used)
+    assert not is_alive(sessions, idle)
+
+
+async def test_a_call_or_a_stream_keeps_a_session(sessions: LegacySessions, clock: FakeClock):
+    calling, listening = opened(sessions), opened(sessions)
+    call = asyncio.ensure_future(asyncio.Event().wait())
+    sessions.begin_call(calling, 1, call)
+    its_stream = stream(clock)
+    sessions.attach(listening, its_stream)
+    clock.advance(10 * IDLE_S)
+    sessions.sweep()
+    assert len(sessions) == 2
+    sessions.end_call(calling, 1)
+    sessions.detach(listening, its_stream)
+    clock.advance(IDLE_S - 1)
+    sessions.sweep()
+    assert len(sessions) == 2
+    clock.advance(1)
+    sessions.sweep()
+    assert len(sessions) == 0
+    call.cancel()
+
+
+def test_the_least_recently_used_makes_room(sessions: LegacySessions):
+    first, second, third = (opened(sessions) for _ in range(3))
+    assert is_alive(sessions, first)
+    opened(sessions)
+    assert not is_alive(sessions, second)
+    assert is_alive(sessions, first)
+    assert is_alive(sessions, third)
+    assert len(sessions) == 3
+
+
+async def test_who_is_busy_never_makes_room(sessions: LegacySessions, clock: FakeClock):
+    busy = [opened(sessions) for _ in range(3)]
+    for session in busy[1:]:
+        sessions.attach(session, stream(clock))
+    opened(sessions)
+    assert not is_alive(sessions, busy[0])
+    sessions.attach(next(reversed(sessions._sessions.values())), stream(clock))
+    with pytest.raises(HttpRefusal) as refusal:
+        opened(sessions)
+    assert refusal.value.status == 503
+
+
+async def test_the_newest_stream_wins(sessions: LegacySessions, clock: FakeClock):
+    session = opened(sessions)
+    first, second = stream(clock), stream(clock)
+    sessions.attach(session, first)
+    sessions.attach(session, second)
+    await first.finished()
+    assert first.is_finished
+    assert sessions.stream_count == 1
+    sessions.detach(session, first)
+    assert session.stream is second
+    sessions.detach(session, second)
+    assert (session.stream, sessions.stream_count) == (None, 0)
+
+
+async def test_an_ended_session_leaves_nothing(sessions: LegacySessions, clock: FakeClock, changes: Changes):
+    session = opened(sessions)
+    call = asyncio.ensure_future(asyncio.Event().wait())
+    sessions.begin_call(session, 1, call)
+    sessions.attach(session, stream(clock))
+    before = changes.count
+    sessions.end(session)
+    sessions.end(session)
+    assert changes.count == before + 1
+    assert (len(sessions), sessions.stream_count) == (0, 0)
+    await asyncio.wait([call])
+    assert call.cancelled()
+    # The call's own end comes after that of its session, and must not bring the session back.
+    sessions.end_call(session, 1)
+    assert len(sessions) == 0
