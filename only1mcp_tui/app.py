@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
@@ -117,6 +118,7 @@ class Only1App(App[None]):
         self._is_blurred = False
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
+        self._terminal = _terminal()
         screens: dict[str, type[CoreScreen]] = {
             "overview": OverviewScreen,
             "servers": ServersScreen,
@@ -134,6 +136,7 @@ class Only1App(App[None]):
             self.theme = self._tui.theme if self._tui.theme in self.available_themes else DARK.name
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+        _continue_only_on(self._terminal)
         if self._run_core is not None:
             self._host(self._run_core)
         if self._pulls_by_itself:
@@ -174,7 +177,7 @@ class Only1App(App[None]):
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            _let_go_of_the_terminal()
+            _let_go_of(self._terminal)
         self._begin_stop()
 
     def _fatal_error(self) -> None:
@@ -243,7 +246,6 @@ class Only1App(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
                 screen.show(picture)
-                screen.refresh_bindings()
 
     def _alarm(self, key: str, level: str, words: str) -> None:
         self._alarms[key] = Notice(level, words)
@@ -367,14 +369,32 @@ def _words(error: Exception) -> str:
     return safe(str(error) or type(error).__name__, 200)
 
 
-def _let_go_of_the_terminal() -> None:
+def _terminal() -> tuple[int, ...]:
+    """The file descriptors that are the terminal; asked early, for one that is gone says it never was."""
+    streams = (sys.__stdout__, sys.__stderr__)
+    return tuple(stream.fileno() for stream in streams if stream is not None and stream.isatty())
+
+
+def _continue_only_on(terminal: tuple[int, ...]) -> None:
+    """Keep Textual from entering a terminal that is gone: a hang-up sends SIGHUP and then SIGCONT."""
+    enter_again = signal.getsignal(signal.SIGCONT)
+    if not terminal or not callable(enter_again):
+        return
+
+    def on_continue(number: int, frame: FrameType | None) -> None:
+        if os.isatty(terminal[0]):
+            enter_again(number, frame)
+
+    signal.signal(signal.SIGCONT, on_continue)
+
+
+def _let_go_of(terminal: tuple[int, ...]) -> None:
     """The terminal is gone: send what is still painted nowhere.
 
     Textual's writer thread would die of the first failed write, its queue would fill, and the next paint would
     block the loop for good, with the core's drain on it.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None and stream.isatty():
-            os.dup2(nowhere, stream.fileno())
+    for descriptor in terminal:
+        os.dup2(nowhere, descriptor)
     os.close(nowhere)

@@ -21,7 +21,7 @@ from proxy_core.backends.registry import BackendRegistry
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import Config
+from proxy_core.config.models import Config, ProxyConfig
 from proxy_core.control import Control, DrainOutcome, ReloadOutcome
 from proxy_core.errors import ConfigError
 from proxy_core.facts import ConfigApplied, ConfigRejected, Fact, RequestFinished, StateChanged, VerbUsed
@@ -53,6 +53,7 @@ DEMO_NOTICE: Final = (
     "No configuration file yet: three demo servers are running. "
     "Press i to import the servers of your AI clients."
 )
+MOVED_NOTICE: Final = "A new host, port or path applies after a restart of the gateway."
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(logs.SERVER_LOG)
 
@@ -84,6 +85,7 @@ class Proxy(Control):
         self._tasks = Tasks("proxy")
         self._reload_error: Notice | None = None
         self._started_at = self._clock.monotonic()
+        self._served = loaded.config.proxy
         self._url = ""
         self.cut_off = 0
         """Calls that the last stop did not wait for."""
@@ -135,8 +137,7 @@ class Proxy(Control):
         use_pidfd_child_watcher()
         self._ring = logs.RingHandler(self._logs)
         logging.getLogger(logs.ROOT).addHandler(self._ring)
-        self._stop_requested.clear()
-        self._force.clear()
+        self._served = self.config.proxy
         self._started_at = self._clock.monotonic()
         try:
             # The port first: clients may connect while servers still start.
@@ -188,6 +189,9 @@ class Proxy(Control):
         await self._guard.aclose()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
+        # Not at the start: a stop that was asked for before it must not be forgotten.
+        self._stop_requested.clear()
+        self._force.clear()
         self._build()
 
     async def wait_ready(self, timeout_s: float) -> bool:
@@ -292,16 +296,24 @@ class Proxy(Control):
         return outcome
 
     async def undrain(self, server: str) -> None:
-        await self._registry.get(server).resume()
-        self._verb(server, "undrain", "takes calls again")
+        await self._resume(server, "undrain")
 
     async def enable(self, server: str) -> None:
+        await self._resume(server, "enable")
+
+    async def _resume(self, server: str, verb: str) -> None:
         backend = self._registry.get(server)
-        if server in self._loaded.unset:
-            self._verb(server, "enable", f"stays off: {self._loaded.unset[server]}")
+        if self._stays_off(server, verb):
             return
         await backend.resume()
-        self._verb(server, "enable", "takes calls again")
+        self._verb(server, verb, "takes calls again")
+
+    def _stays_off(self, server: str, verb: str) -> bool:
+        """Whether a variable that is not set keeps the server from running; then said so."""
+        why = self._loaded.unset.get(server)
+        if why is not None:
+            self._verb(server, verb, f"stays off: {why}")
+        return why is not None
 
     async def disable(self, server: str) -> DrainOutcome:
         backend = self._registry.get(server)
@@ -310,11 +322,17 @@ class Proxy(Control):
             outcome = DrainOutcome(0, 0)
         else:
             outcome = await backend.drain(self.config.proxy.grace_s, Event.DISABLED)
+            if backend.state is ServerState.DRAINED:
+                # It joined a drain that somebody else had begun.
+                backend.replica.move(Event.DISABLED, backend.replica.reason)
         self._verb(server, "disable", _drained_words(outcome))
         return outcome
 
     async def restart(self, server: str) -> None:
-        await self._registry.get(server).restart(self.config.proxy.grace_s)
+        backend = self._registry.get(server)
+        if self._stays_off(server, "restart"):
+            return
+        await backend.restart(self.config.proxy.grace_s)
         self._verb(server, "restart", "started again")
 
     async def probe(self, server: str) -> Probe:
@@ -330,16 +348,20 @@ class Proxy(Control):
             self._reload_error = Notice("error", f"The configuration was not applied: {error.message}")
             self._publish(ConfigRejected(self._clock.monotonic(), error.path, error.message))
             raise
-        self._reload_error = None
-        before, self._loaded = self._loaded, loaded
+        self._loaded = loaded
+        self._frontend.use(loaded.config)
         outcome = self._apply()
         path = str(loaded.path) if loaded.path else None
         self._publish(
             ConfigApplied(self._clock.monotonic(), path, outcome.added, outcome.removed, outcome.replaced)
         )
-        if before.config.proxy != loaded.config.proxy or before.config.limits != loaded.config.limits:
-            self._reload_error = Notice("warning", "Changes under proxy or limits apply after a restart.")
+        is_moved = _address(loaded.config.proxy) != _address(self._served)
+        self._reload_error = Notice("warning", MOVED_NOTICE) if is_moved else None
         return outcome
+
+
+def _address(proxy: ProxyConfig) -> tuple[str, int, str]:
+    return proxy.host, proxy.port, proxy.path
 
 
 class _Nobody:
@@ -354,6 +376,7 @@ def _server_says(server: str, level: str, text: str) -> None:
 
 
 def _drained_words(outcome: DrainOutcome) -> str:
+    finished = f"{outcome.finished} call{'' if outcome.finished == 1 else 's'} finished"
     if outcome.abandoned:
-        return f"{outcome.finished} calls finished, {outcome.abandoned} were cut off"
-    return f"{outcome.finished} calls finished" if outcome.finished else "no call was in flight"
+        return f"{finished}, {outcome.abandoned} cut off"
+    return finished if outcome.finished else "no call was in flight"

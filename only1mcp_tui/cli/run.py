@@ -70,8 +70,11 @@ def _overridden(loaded: LoadedConfig, options: "Options") -> LoadedConfig:
 
 
 def _has_screen() -> bool:
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        note("Running headless: there is no terminal.")
+    # Textual draws on stderr, so that one counts too.
+    streams = {"stdout": sys.stdout, "stdin": sys.stdin, "stderr": sys.stderr}
+    elsewhere = [name for name, stream in streams.items() if not stream.isatty()]
+    if elsewhere:
+        note(f"Running headless: no terminal on {', '.join(elsewhere)}.")
     elif os.environ.get("TERM") == "dumb":
         note("Running headless: this terminal (TERM=dumb) cannot draw a screen.")
     else:
@@ -134,7 +137,7 @@ async def _serve(proxy: Proxy) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed: half the CPU a call."""
+    """uvloop's, where it is installed."""
     try:
         import uvloop
     except ImportError:

@@ -3,7 +3,7 @@
 A screen draws the picture it is given and posts intents. It keeps selection, filter and scroll; nothing else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,6 +57,7 @@ class CoreScreen(Screen[None]):
         self._picture = picture
         self.filter = Filter()
         self.filter_text = ""
+        self._footer_key: Hashable = None
 
     def compose(self) -> ComposeResult:
         yield Board(id="title")
@@ -101,14 +102,25 @@ class CoreScreen(Screen[None]):
         self.query_one("#title", Board).put([title_line(picture.snapshot, picture.now, picture.pace, width)])
         self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
         self.draw(picture)
-        self.show_frame()
+        self.show_nav()
+        if (key := self.footer_key()) != self._footer_key:
+            self._footer_key = key
+            self.refresh_bindings()
+            self._show_footer()
 
     def redraw(self) -> None:
         """Draw the last picture again: selection, filter or width changed."""
+        self._footer_key = None
         self.show(self._picture())
 
-    def show_frame(self) -> None:
+    def footer_key(self) -> Hashable:
+        """What the footer depends on; to ask every binding again at each frame would cost a millisecond."""
+        return self.width, self.focused
+
+    def show_nav(self) -> None:
         self.query_one("#nav", Board).put([spread(self._nav_line(), self.status(), self.width)])
+
+    def _show_footer(self) -> None:
         self.query_one("#footer", Board).put([self._footer_line()])
 
     def _nav_line(self) -> Line:

@@ -75,11 +75,11 @@ Our own lines and what each server's process writes to its stderr.
     def _filtered(self) -> None:
         self._kept = self._passing(self._lines)
         self.view.put(self._kept)
-        self.show_frame()
+        self.show_nav()
 
     @on(LogView.FollowChanged)
     def _follow_changed(self) -> None:
-        self.show_frame()
+        self.show_nav()
 
     def action_follow(self) -> None:
         self.view.follow(not self.view.is_following)

@@ -1,6 +1,6 @@
 """What Overview and Servers share: a table of servers and the verbs on the selected one."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -113,9 +113,12 @@ class ServerTableScreen(CoreScreen):
         is_off = row.state is ServerState.DISABLED
         return None if is_off and action in ("drain", "restart", "probe") else True
 
+    def footer_key(self) -> Hashable:
+        row = self.selected
+        return super().footer_key(), row and (row.id, row.state)
+
     @on(LiveTable.Moved)
     def _moved(self) -> None:
-        self.refresh_bindings()
         self.redraw()
 
     @on(LiveTable.HeadClicked)

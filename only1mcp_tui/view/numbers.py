@@ -49,16 +49,6 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.0f}" if share >= 99.95 or share == 0 else f"{share:.1f}"
 
 
-def size(octets: int) -> str:
-    """Bytes in powers of 1024: 512 B, 1.4 KiB, 20.0 MiB."""
-    value = float(octets)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
-
-
 def plural(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 

@@ -88,6 +88,8 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         self._rows: Sequence[Row] = ()
         self._cursor = 0
         self._sorted: tuple[str | None, bool] = (None, False)
+        self._layout: Sequence[tuple[Column, int]] = ()
+        self._layout_width = -1
         self.empty: Line = ()
         """Shown where there is no row."""
 
@@ -96,12 +98,19 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def shown(self) -> list[Column]:
         """The columns that the width allows."""
-        return [column for column in self._columns if column.shown_from <= self.size.width]
+        return [column for column, _ in self._laid_out_for(self.size.width)]
 
     @property
     def flexible_width(self) -> int:
         """Cells of the column that takes what the others leave."""
-        return self._width_of(next((column for column in self.shown if column.flexible), None))
+        return next((wide for column, wide in self._laid_out_for(self.size.width) if column.flexible), 0)
+
+    def _laid_out_for(self, width: int) -> Sequence[tuple[Column, int]]:
+        """The shown columns with their widths; worked out again only when the table's own width changed."""
+        if self._layout_width != width:
+            self._layout_width = width
+            self._layout = _layout(self._columns, width)
+        return self._layout
 
     @property
     def selected(self) -> str | None:
@@ -172,8 +181,8 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
 
     def _click_head(self, x: int) -> None:
         right = MARGIN
-        for column in self.shown:
-            right += self._width_of(column) + GAP
+        for column, wide in self._laid_out_for(self.size.width):
+            right += wide + GAP
             if x < right:
                 self.post_message(self.HeadClicked(column.key))
                 return
@@ -206,40 +215,43 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     # --- painting -------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
+        # Asking a widget for its size walks the screen's map: once a line, not once a cell.
         width = self.size.width
+        columns = self._laid_out_for(width)
         if y == 0:
-            return self.strip_of(self._head(), width)
+            return self.strip_of(_cells(columns, [self._title(column) for column, _ in columns]), width)
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
         lift = None
         if index == self._cursor:
             lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
-        return self.strip_of(self._laid_out(self._rows[index].cells), width, lift)
+        return self.strip_of(_cells(columns, self._rows[index].cells), width, lift)
 
-    def _head(self) -> Line:
-        column_key, is_descending = self._sorted
+    def _title(self, column: Column) -> Span:
+        sorted_by, is_descending = self._sorted
         mark = "▼" if is_descending else "▲"
-        titles = [
-            (f"{column.title}{mark}" if column.key == column_key else column.title, "head")
-            for column in self.shown
-        ]
-        return self._laid_out(titles)
+        return f"{column.title}{mark}" if column.key == sorted_by else column.title, "head"
 
-    def _laid_out(self, cells: Sequence[Span]) -> Line:
-        spans: list[Span] = [(" " * MARGIN, "text")]
-        for column, (text, role, *_) in zip(self.shown, cells, strict=False):
-            spans.append((_fit(text, self._width_of(column), column.right), role))
-            spans.append((" " * GAP, "text"))
-        return tuple(spans)
 
-    def _width_of(self, column: Column | None) -> int:
-        if column is None:
-            return 0
-        if not column.flexible:
-            return column.width
-        others = sum(other.width + GAP for other in self.shown if not other.flexible)
-        return max(column.width, self.size.width - others - GAP - 2 * MARGIN)
+def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+    shown = [column for column in columns if column.shown_from <= width]
+    others = sum(column.width + GAP for column in shown if not column.flexible)
+    rest = width - others - GAP - 2 * MARGIN
+    return [(column, max(column.width, rest) if column.flexible else column.width) for column in shown]
+
+
+def _cells(columns: Sequence[tuple[Column, int]], cells: Sequence[Span]) -> Line:
+    """The cells side by side; neighbours of one role become one span, for each span costs."""
+    spans: list[tuple[str, str]] = [(" " * MARGIN, "text")]
+    for (column, width), (text, role, *_) in zip(columns, cells, strict=False):
+        padded = _fit(text, width, column.right) + " " * GAP
+        last_text, last_role = spans[-1]
+        if role == last_role:
+            spans[-1] = (last_text + padded, role)
+        else:
+            spans.append((padded, role))
+    return tuple(spans)
 
 
 def _fit(text: str, width: int, right: bool) -> str:

@@ -20,7 +20,7 @@ from proxy_core.backends.upward import CallSink, Upward
 from proxy_core.clock import Clock
 from proxy_core.config.models import ServerConfig
 from proxy_core.control import DrainOutcome
-from proxy_core.errors import BackendError, BackendFault, BackendSessionLost
+from proxy_core.errors import BackendError, BackendFault
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.methods import LOG_LEVELS
 from proxy_core.protocol.revisions import Era
@@ -128,14 +128,7 @@ class Backend:
         """
         with self.replica.lease() as replica:
             connection = replica.connection or await replica.ready()
-            sessions = connection.sessions
             try:
-                result = await connection.call(
-                    method, params, replace, name=name, sink=sink, log_level=log_level
-                )
-            except BackendSessionLost:
-                # A 404 means that nothing was processed, so asking again cannot do anything twice.
-                await connection.renew_session(sessions)
                 result = await connection.call(
                     method, params, replace, name=name, sink=sink, log_level=log_level
                 )
@@ -275,9 +268,7 @@ class Backend:
         finally:
             del self._refreshes[kind]
         self._upward.lists_changed(self.id)
-        if kind in self._again:
-            self._again.discard(kind)
-            self.list_changed(kind)
+        self._read_again(kind)
 
     # --- what the connection says (ConnectionOwner) ---------------------------------------------------------
 
@@ -285,10 +276,22 @@ class Backend:
         self.last_error = fault.detail
 
     def list_changed(self, kind: str) -> None:
-        if kind in self._refreshes:
-            # The reading under way may have begun before the change: one more follows it.
+        if kind in self._refreshes or self.replica.connection is None:
+            # The reading under way, also the first, may have begun before the change: one more follows it.
             self._again.add(kind)
-        self.refresh_soon(kind)
+        else:
+            self.refresh_soon(kind)
+
+    def _read_again(self, kind: str) -> None:
+        if kind in self._again:
+            self._again.discard(kind)
+            self.refresh_soon(kind)
+
+    def session_renewed(self) -> None:
+        for kind in METHODS_OF_KIND:
+            self.list_changed(kind)
+        if self._wanted_level is not None and self.replica.connection is not None:
+            self._tasks.start(self._send_log_level(self.replica.connection, self._wanted_level), "log-level")
 
     def said(self, level: str, text: str) -> None:
         self._says(self.id, level, text)
@@ -305,6 +308,8 @@ class Backend:
             self._lost_at = self._clock.monotonic()
         elif now in IN_SERVICE:
             self._lost_at = None
+            for kind in METHODS_OF_KIND:
+                self._read_again(kind)
         self._on_state(self.id, before, now, reason)
         self._upward.lists_changed(self.id)
 

@@ -5,6 +5,7 @@ Spec: 2025-11-25 basic/lifecycle, "Shutdown: stdio".
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from asyncio.subprocess import PIPE
@@ -108,7 +109,7 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     def write(self, data: bytes) -> None:
         """Queue bytes; those of one turn of the loop leave in one write. Raises: StdinClosed, StdinFull."""
-        if self._transport is None or self._is_stopping or self._has_exited or STDIN not in self._open_pipes:
+        if not self._can_write() or self._is_stopping or self._has_exited:
             raise StdinClosed
         waiting = self._queued_bytes + self._stdin().get_write_buffer_size()
         if waiting and waiting + len(data) > MAX_UNREAD_BYTES:
@@ -121,11 +122,15 @@ class ChildProcess(asyncio.SubprocessProtocol):
 
     def _flush(self) -> None:
         self._is_flush_due = False
-        if self._queue and STDIN in self._open_pipes and not self._is_released:
+        if self._queue and self._can_write():
             data = b"".join(self._queue)
             self._queue.clear()
             self._queued_bytes = 0
             self._stdin().write(data)
+
+    def _can_write(self) -> bool:
+        # A transport may be closing for some turns of the loop before it says that the pipe is lost.
+        return self._transport is not None and STDIN in self._open_pipes and not self._stdin().is_closing()
 
     def _stdin(self) -> asyncio.WriteTransport:
         assert self._transport is not None
@@ -143,7 +148,9 @@ class ChildProcess(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
         self._guard.watch(self._transport.get_pid())
-        self.write(go_ahead(self._guard.run_id))
+        with contextlib.suppress(StdinClosed):
+            # Closed already where the opening was cancelled: then the shell ends without having run anything.
+            self.write(go_ahead(self._guard.run_id))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._outputs[fd](data)

@@ -7,7 +7,7 @@ Spec: 2026-07-28 basic (modern); 2025-11-25 basic/lifecycle (legacy).
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -36,6 +36,7 @@ from proxy_core.errors import (
     BackendExited,
     BackendFault,
     BackendHttpError,
+    BackendSessionLost,
     BackendTimeout,
     BackendUnavailable,
     ErrorCode,
@@ -43,7 +44,7 @@ from proxy_core.errors import (
     ParseError,
 )
 from proxy_core.protocol import jsonrpc, meta
-from proxy_core.protocol.methods import LIST_CHANGED
+from proxy_core.protocol.methods import LIST_CHANGED, SERVER_INFO
 from proxy_core.protocol.revisions import LATEST_LEGACY, LEGACY_REVISIONS, MODERN, Era, era_of
 from proxy_core.tasks import Tasks
 
@@ -65,6 +66,10 @@ class ConnectionOwner(Protocol):
 
     def list_changed(self, kind: str) -> None:
         """tools, resources or prompts"""
+        ...
+
+    def session_renewed(self) -> None:
+        """The backend had ended our session and opened another, which knows nothing of the old one."""
         ...
 
     def said(self, level: str, text: str) -> None:
@@ -112,10 +117,12 @@ class Connection(Receiver):
         self._channel: Channel | None = None
         self._fault: BackendFault | None = None
         self._is_closing = False
+        self._is_open = False
         self._renewal: asyncio.Task[None] | None = None
-        self.id = settings.id
-        self.sessions = 1
+        """While a session that the backend ended is being replaced."""
+        self._sessions = 1
         """How many sessions this connection has opened; a call that lost one compares it."""
+        self.id = settings.id
         self.peer = Peer(MODERN, {}, "", "")
         """Meaningful once `open` has returned."""
         self.transport: TransportKind = settings.transport.type
@@ -145,6 +152,10 @@ class Connection(Receiver):
                     step = Step.INITIALIZE
                 case _:
                     raise self._fault or NotServable(self.id, opening.reason)
+        if self._fault is not None:
+            # It answered and went.
+            raise self._fault
+        self._is_open = True
         await self._opened()
 
     async def _open_channel(self, kind: TransportKind) -> None:
@@ -164,12 +175,15 @@ class Connection(Receiver):
         supported = result.get("supportedVersions")
         if not isinstance(supported, list):
             return Nonsense()
-        info = result.get("_meta", {}).get("io.modelcontextprotocol/serverInfo")
+        meta_of_result = result.get("_meta")
+        info = meta_of_result.get(SERVER_INFO) if isinstance(meta_of_result, dict) else None
         self.peer = _peer(MODERN, result, info)
-        return Discovered(tuple(str(version) for version in supported[:32]))
+        return Discovered(_versions(supported))
 
     async def _initialize(self) -> Outcome:
-        self.peer = Peer(LATEST_LEGACY, {}, "", "")
+        if self.peer.era is Era.MODERN:
+            # What the probe left. A peer whose session is renewed stays known meanwhile.
+            self.peer = Peer(LATEST_LEGACY, {}, "", "")
         params = b'{"protocolVersion":"%s","capabilities":{},"clientInfo":%s}' % (
             LATEST_LEGACY.encode(),
             CLIENT_INFO,
@@ -205,27 +219,40 @@ class Connection(Receiver):
         elif any(self.peer.announces(kind) for kind in LIST_CHANGED):
             self._tasks.start(self._listen(), "listen")
 
-    async def renew_session(self, lost: int) -> None:
-        """Handshake again on the same channel after session number `lost` ended; many callers share one.
+    async def _in_session(self, ask: Callable[[], Awaitable[Raw]]) -> Raw:
+        """Ask, and once more on a new session if ours has ended; all who lost it share one renewal.
 
-        Raises: BackendFault if the server does not take us back.
+        A 404 means that nothing was processed, so asking again cannot do anything twice.
         """
-        if self.sessions > lost:
-            return
-        if self._renewal is None or self._renewal.done():
-            self._renewal = self._tasks.start(self._renew_session(), "renew")
-        await asyncio.shield(self._renewal)
+        await self._renewed()
+        session = self._sessions
+        try:
+            return await ask()
+        except BackendSessionLost:
+            if self._renewal is None and self._sessions == session:
+                self._renewal = self._tasks.start(self._renew_session(), "renew")
+            await self._renewed()
+            return await ask()
+
+    async def _renewed(self) -> None:
+        if self._renewal is not None:
+            # Unlike awaiting it, this hands on neither its failure nor its cancellation: `ask` says what is.
+            await asyncio.wait((self._renewal,))
 
     async def _renew_session(self) -> None:
-        outcome = await self._initialize()
-        if not isinstance(outcome, Initialized) or outcome.revision not in LEGACY_REVISIONS:
-            fault = BackendUnavailable(self.id, "The server ended our session and did not open another.")
+        """Handshake again on the same channel; without success the connection is lost."""
+        try:
+            outcome = await self._initialize()
+            if not isinstance(outcome, Initialized) or outcome.revision not in LEGACY_REVISIONS:
+                raise BackendUnavailable(self.id, "The server ended our session and did not open another.")
+            await self._opened()
+        except BackendFault as fault:
             self.closed(fault)
-            raise fault
-        self.sessions += 1
-        await self._opened()
-        for kind in LIST_CHANGED:
-            self._owner.list_changed(kind)
+        else:
+            self._sessions += 1
+            self._owner.session_renewed()
+        finally:
+            self._renewal = None
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -243,6 +270,17 @@ class Connection(Receiver):
 
         The result is the backend's own JSON. Raises: BackendError for its error answer, BackendFault otherwise.
         """
+        return await self._in_session(lambda: self._call(method, params, replace, name, sink, log_level))
+
+    async def _call(
+        self,
+        method: str,
+        params: Raw,
+        replace: dict[str, bytes],
+        name: str | None,
+        sink: CallSink | None,
+        log_level: str | None,
+    ) -> Raw:
         timeouts = self._settings.timeouts
         pending = self._open_request(method, timeouts.call_idle_s, timeouts.call_s, sink)
         token = self._correlation.token(pending) if sink is not None and sink.wants_progress else None
@@ -263,7 +301,7 @@ class Connection(Receiver):
         body = (
             self._modern_params(params or {}) if self.peer.era is Era.MODERN else jsonrpc.encode(params or {})
         )
-        return await self._request(method, body, idle_s=timeout_s, cap_s=timeout_s)
+        return await self._in_session(lambda: self._request(method, body, idle_s=timeout_s, cap_s=timeout_s))
 
     async def probe(self) -> None:
         """Whether the backend answers at all, by the cheapest request of its era."""
@@ -311,7 +349,8 @@ class Connection(Receiver):
             return await waiter
         except asyncio.CancelledError:
             # Whoever asked has gone: the backend need not go on.
-            self._give_up(pending)
+            if self.waits_for(request_id):
+                self._give_up(pending)
             raise
         finally:
             self._correlation.close(request_id)
@@ -396,7 +435,11 @@ class Connection(Receiver):
 
     def _batch(self, data: bytes, origin: int | None) -> None:
         # Only 2025-03-26 knows arrays, but an answer in one is still an answer.
-        for item in jsonrpc.array_items(data):
+        items = jsonrpc.array_items(data)
+        if len(items) > MAX_BATCH:
+            self.skipped(f"an array of {len(items)} messages", data)
+            return
+        for item in items:
             if not jsonrpc.is_array(item):
                 self.message(item, origin)
 
@@ -405,6 +448,9 @@ class Connection(Receiver):
         pending = self._correlation.close(origin if response.id is None else response.id)
         if pending is None or pending.waiter.done():
             return
+        if self._channel is not None:
+            # It may have come on another stream than its own, which then has nothing more to bring.
+            self._channel.abort(pending.id)
         if jsonrpc.is_empty(response.error):
             pending.waiter.set_result(response.result)
         else:
@@ -424,9 +470,12 @@ class Connection(Receiver):
         return self._correlation.get(request_id) is not None
 
     def closed(self, fault: BackendFault) -> None:
+        if self._fault is not None:
+            return
         self._fault = fault
         self._fail_all(fault)
-        if not self._is_closing:
+        # Until it is open, `open` is told by its own requests, and may start the server again.
+        if self._is_open and not self._is_closing:
             self._owner.connection_lost(fault)
 
     def skipped(self, reason: str, sample: bytes) -> None:
@@ -454,7 +503,8 @@ class Connection(Receiver):
             pending.sink.progress(members)
 
     def _logged(self, params: Raw, origin: int | None) -> None:
-        pending = self._correlation.get(origin) or self._correlation.only_one_with_sink()
+        # What a call's own stream carries is that call's or nobody's, even if another is the only one left.
+        pending = self._correlation.only_one_with_sink() if origin is None else self._correlation.get(origin)
         if pending is not None and pending.sink is not None:
             pending.sink.log(params)
             return
@@ -513,6 +563,8 @@ class Connection(Receiver):
 
 MAX_SERVER_REQUESTS: Final = 32
 """Requests of one backend that wait for an answer; more are dropped."""
+MAX_BATCH: Final = 1000
+"""Messages in one array."""
 
 
 def _peer(revision: str, result: dict[str, Any], info: Any) -> Peer:
@@ -543,4 +595,8 @@ def _plain_object(raw: Raw) -> dict[str, Any]:
 def _supported_in(raw_data: bytes) -> tuple[str, ...]:
     data = _plain_object(Raw(raw_data)) if raw_data else {}
     supported = data.get("supported")
-    return tuple(str(version) for version in supported[:32]) if isinstance(supported, list) else ()
+    return _versions(supported) if isinstance(supported, list) else ()
+
+
+def _versions(supported: list[Any]) -> tuple[str, ...]:
+    return tuple(version[:64] for version in supported[:32] if isinstance(version, str))

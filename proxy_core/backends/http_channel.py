@@ -8,7 +8,7 @@ Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -16,6 +16,7 @@ from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
+    Posts,
     Unreachable,
     client_session,
     events,
@@ -68,8 +69,7 @@ class HttpChannel:
         self._on_note = on_note
         self._tasks = Tasks(f"http:{backend}")
         self._session: aiohttp.ClientSession | None = None
-        self._posts: dict[int, asyncio.Task[Any]] = {}
-        self._aborted: set[int] = set()
+        self._posts = Posts(backend, connect_s)
         self._stream_task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._revision: str | None = None
@@ -85,23 +85,7 @@ class HttpChannel:
     # --- one message out, its answer in ---------------------------------------------------------------------
 
     async def send(self, message: Outgoing) -> None:
-        request_id = message.request_id
-        if request_id is None:
-            await self._post(message)
-            return
-        task = asyncio.current_task()
-        assert task is not None
-        self._posts[request_id] = task
-        try:
-            await self._post(message)
-        except asyncio.CancelledError:
-            if request_id not in self._aborted:
-                raise
-            # abort() ended the POST; whoever asked has its fault already and goes on.
-            task.uncancel()
-        finally:
-            self._posts.pop(request_id, None)
-            self._aborted.discard(request_id)
+        await self._posts.run(message, self._post)
 
     async def _post(self, message: Outgoing) -> None:
         session = self._session
@@ -125,9 +109,7 @@ class HttpChannel:
             raise BackendProtocolError(self._backend, "The server sent an event that is too large.") from error
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
-        headers = dict(_BASE_HEADERS)
-        if message.revision is not None and message.revision != "2024-11-05":
-            headers[MCP_PROTOCOL_VERSION] = message.revision
+        headers = _BASE_HEADERS | _version_header(message.revision)
         if message.is_modern:
             headers[MCP_METHOD] = message.method
             if message.name is not None:
@@ -172,19 +154,16 @@ class HttpChannel:
     async def _refused(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
         status, request_id = response.status, message.request_id
         body = await read_bounded(self._backend, response, 1 << 20)
-        if self._is_session_lost(status, body, message):
-            self.session_id = None
+        sent = response.request_info.headers.get(MCP_SESSION_ID)
+        if sent is not None and _is_session_lost(status, body):
+            if sent == self.session_id:
+                # A refusal that comes late says nothing of the session that was opened since.
+                self.session_id = None
             raise BackendSessionLost(self._backend, "The server ended our session.")
         if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
             raise refused(self._backend, status)
         self._receiver.message(body, request_id)
         self._receiver.request_failed(request_id, refused(self._backend, status))
-
-    def _is_session_lost(self, status: int, body: bytes, message: Outgoing) -> bool:
-        if self.session_id is None or message.is_modern or message.method == "initialize":
-            return False
-        # Some servers say 400 where the spec says 404.
-        return status == 404 or (status == 400 and b"session" in body.lower())
 
     def _keep_session(self, session_id: str | None) -> None:
         if session_id is None:
@@ -195,10 +174,7 @@ class HttpChannel:
             raise BackendProtocolError(self._backend, "The server gave an invalid session id.")
 
     def abort(self, request_id: int) -> None:
-        task = self._posts.get(request_id)
-        if task is not None and task is not asyncio.current_task():
-            self._aborted.add(request_id)
-            task.cancel()
+        self._posts.abort(request_id)
 
     def _lost(self, fault: BackendFault) -> None:
         if not self._is_closed:
@@ -219,6 +195,7 @@ class HttpChannel:
         parser = SseParser(MAX_EVENT_BYTES)
         failures = 0
         while True:
+            parser = _resuming(parser)
             try:
                 if not await self._stream_once(parser):
                     return
@@ -229,7 +206,6 @@ class HttpChannel:
                 if isinstance(fault, Unreachable):
                     self._lost(fault)
                     return
-                parser = SseParser(MAX_EVENT_BYTES)
             delay_s = (parser.retry_ms or RETRY_MS) / 1000 * 2 ** min(failures, 6)
             await asyncio.sleep(min(max(delay_s, 0.1), RETRY_CAP_S))
 
@@ -238,9 +214,7 @@ class HttpChannel:
         session = self._session
         if session is None:
             return False
-        headers = {"Accept": "text/event-stream"}
-        if self._revision is not None and self._revision != "2024-11-05":
-            headers[MCP_PROTOCOL_VERSION] = self._revision
+        headers = {"Accept": "text/event-stream"} | _version_header(self._revision)
         if self.session_id is not None:
             headers[MCP_SESSION_ID] = self.session_id
         if parser.last_event_id is not None:
@@ -250,6 +224,8 @@ class HttpChannel:
             translated(self._backend),
             session.get(url, headers=headers, allow_redirects=False) as response,
         ):
+            if response.status >= 500:
+                raise refused(self._backend, response.status)
             if response.status != 200 or response.content_type != "text/event-stream":
                 return False
             async for event in events(response, parser):
@@ -270,9 +246,7 @@ class HttpChannel:
         await session.close()
 
     async def _end_session(self, session: aiohttp.ClientSession, session_id: str) -> None:
-        headers = {MCP_SESSION_ID: session_id}
-        if self._revision is not None:
-            headers[MCP_PROTOCOL_VERSION] = self._revision
+        headers = {MCP_SESSION_ID: session_id} | _version_header(self._revision)
         try:
             async with (
                 asyncio.timeout(CLOSE_S),
@@ -281,7 +255,23 @@ class HttpChannel:
             ):
                 self.session_id = None
         except (BackendFault, TimeoutError) as fault:
-            self._on_note(f"could not end the session: {getattr(fault, 'detail', fault) or 'no answer'}")
+            self._on_note(f"could not end the session: {getattr(fault, 'detail', 'no answer')}")
+
+
+def _version_header(revision: str | None) -> dict[str, str]:
+    return {} if revision in (None, "2024-11-05") else {MCP_PROTOCOL_VERSION: str(revision)}
+
+
+def _resuming(parser: SseParser) -> SseParser:
+    """A fresh parser that goes on from the last whole event of a stream that has ended."""
+    fresh = SseParser(MAX_EVENT_BYTES, parser.last_event_id)
+    fresh.retry_ms = parser.retry_ms
+    return fresh
+
+
+def _is_session_lost(status: int, body: bytes) -> bool:
+    # Some servers say 400 where the spec says 404.
+    return status == 404 or (status == 400 and b"session" in body.lower())
 
 
 def _is_rpc_error(body: bytes) -> bool:

@@ -3,21 +3,24 @@
 Nothing of a client's request ever gets here: headers are the configured ones and those the protocol asks for.
 """
 
+import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
+from proxy_core.backends.channel import Outgoing
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFault,
     BackendHttpError,
     BackendProtocolError,
     BackendStreamLost,
+    BackendTimeout,
     BackendUnavailable,
 )
 from proxy_core.protocol.sse import SseEvent, SseParser
@@ -70,6 +73,57 @@ class Unreachable(BackendUnavailable):
 
     def __init__(self, backend: str, detail: str) -> None:
         super().__init__(backend, "The server cannot be reached.", detail)
+
+
+class Posts:
+    """The POSTs under way, each in the task of whoever asks; that of a request can be ended from outside."""
+
+    def __init__(self, backend: str, accept_s: float) -> None:
+        """`accept_s`: how long a message that has no answer may wait to be accepted."""
+        self._backend = backend
+        self._accept_s = accept_s
+        self._tasks: dict[int, asyncio.Task[Any]] = {}
+        self._aborted: set[int] = set()
+
+    def __contains__(self, request_id: int) -> bool:
+        return request_id in self._tasks
+
+    async def run(self, message: Outgoing, post: Callable[[Outgoing], Awaitable[None]]) -> None:
+        """Raises: BackendFault."""
+        if message.request_id is None:
+            await self._notify(message, post)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
+        self._tasks[message.request_id] = task
+        try:
+            await post(message)
+        except asyncio.CancelledError:
+            # Cancelled by abort() alone: whoever asked has its fault or its answer already, and goes on.
+            if message.request_id not in self._aborted or task.uncancel() > cancellations:
+                raise
+        finally:
+            del self._tasks[message.request_id]
+            self._aborted.discard(message.request_id)
+
+    async def _notify(self, message: Outgoing, post: Callable[[Outgoing], Awaitable[None]]) -> None:
+        # No sweep watches over a message without an answer.
+        try:
+            async with asyncio.timeout(self._accept_s):
+                await post(message)
+        except TimeoutError as error:
+            raise BackendTimeout(
+                self._backend,
+                "The server does not accept messages.",
+                f"it did not take {message.method or 'our answer'}",
+            ) from error
+
+    def abort(self, request_id: int) -> None:
+        task = self._tasks.get(request_id)
+        if task is not None and task is not asyncio.current_task() and request_id not in self._aborted:
+            self._aborted.add(request_id)
+            task.cancel()
 
 
 async def read_bounded(backend: str, response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

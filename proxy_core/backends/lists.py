@@ -63,10 +63,10 @@ async def read_listing(
     items: list[dict[str, Any]] = []
     seen: set[str] = set()
     params: dict[str, Any] = {}
-    ttl_ms, is_private = default_ttl_ms, False
+    ttl_ms, is_private = MAX_TTL_MS, False
     for _ in range(MAX_PAGES):
         page = await _read_page(connection, method, params)
-        ttl_ms = min(ttl_ms, _ttl_ms(page, default_ttl_ms)) if items else _ttl_ms(page, default_ttl_ms)
+        ttl_ms = min(ttl_ms, _ttl_ms(page, default_ttl_ms))
         is_private = is_private or page.get("cacheScope") == "private"
         items += _items(page, LIST_METHODS[method], note)
         cursor = page.get("nextCursor")

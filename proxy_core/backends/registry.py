@@ -119,8 +119,8 @@ class BackendRegistry:
             self._leaving.discard(backend)
 
     async def drain_all(self, grace_s: float) -> int:
-        """Drain every backend at once; how many calls were cut off."""
-        outcomes = await asyncio.gather(*(backend.drain(grace_s) for backend in self))
+        """Drain every backend at once, join the drains under way; how many calls were cut off."""
+        outcomes = await asyncio.gather(*(backend.drain(grace_s) for backend in (*self, *self._leaving)))
         return sum(outcome.abandoned for outcome in outcomes)
 
     async def aclose(self) -> None:

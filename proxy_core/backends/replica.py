@@ -202,6 +202,8 @@ class Replica:
         connection = self.connection
         try:
             self.move(Event.OPENED)
+            # While it drains, no state tells those who waited for this attempt.
+            self._turned()
             fault = await self._lost
             self.connection = None
             self.move(Event.LOST, fault.detail)
@@ -288,6 +290,7 @@ class _Losing:
     def __init__(self, owner: ConnectionOwner, lost: "asyncio.Future[BackendFault]") -> None:
         self._lost = lost
         self.list_changed = owner.list_changed
+        self.session_renewed = owner.session_renewed
         self.said = owner.said
         self.server_request = owner.server_request
 

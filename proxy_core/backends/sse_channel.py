@@ -14,6 +14,7 @@ from yarl import URL
 from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
+    Posts,
     Unreachable,
     client_session,
     events,
@@ -28,6 +29,8 @@ from proxy_core.protocol.sse import SseParser
 from proxy_core.tasks import Tasks
 
 _POST_HEADERS: Final = {"Content-Type": "application/json"}
+POST_GRACE_S: Final = 1.0
+"""An answer may overtake the end of its own POST, which gets so long before it is broken off."""
 
 
 class SseChannel:
@@ -47,6 +50,7 @@ class SseChannel:
         self._tasks = Tasks(f"sse:{backend}")
         self._session: aiohttp.ClientSession | None = None
         self._endpoint: asyncio.Future[URL] | None = None
+        self._posts = Posts(backend, connect_s)
         self._is_closed = False
 
     @property
@@ -104,11 +108,14 @@ class SseChannel:
             raise BackendProtocolError(self._backend, "The server named an invalid endpoint.") from error
         if not is_ours:
             raise BackendProtocolError(
-                self._backend, "The server named an endpoint on another origin.", f"{endpoint.origin()}"
+                self._backend, "The server named an endpoint on another origin.", f"{endpoint.origin()}"[:200]
             )
         return endpoint
 
     async def send(self, message: Outgoing) -> None:
+        await self._posts.run(message, self._post)
+
+    async def _post(self, message: Outgoing) -> None:
         session, endpoint = self._session, self._endpoint
         if session is None or endpoint is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
@@ -122,7 +129,8 @@ class SseChannel:
                 raise refused(self._backend, response.status)
 
     def abort(self, request_id: int) -> None:
-        """Answers come on the shared stream: there is nothing to end."""
+        if request_id in self._posts:
+            asyncio.get_running_loop().call_later(POST_GRACE_S, self._posts.abort, request_id)
 
     def start_stream(self, revision: str) -> None:
         """The stream is open from the start."""

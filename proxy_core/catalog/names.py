@@ -9,6 +9,8 @@ import hashlib
 import re
 from typing import Final, Literal, Protocol, TypeAlias
 
+from proxy_core.protocol.text import clean_text
+
 Prefix: TypeAlias = Literal["always", "none"]
 Charset: TypeAlias = Literal["plain", "sep986"]
 
@@ -49,9 +51,15 @@ def exposed_tool_name(slug: str, tool: str, *, prefix: Prefix, charset: Charset,
 
 
 def exposed_prompt_name(slug: str, name: str, *, prefix: Prefix = "always") -> str:
-    """What clients call the prompt that server `slug` calls `name` (not empty); its characters are kept."""
+    """What clients call the prompt that server `slug` calls `name` (not empty).
+
+    Its characters are kept, but for those that hide or act: lists go out without them.
+    """
     plain = _prefixed(slug, name, prefix)
-    return plain if len(plain) <= MAX_PROMPT_NAME else _marked(plain, slug, name, MAX_PROMPT_NAME)
+    clean = clean_text(plain, 4 * len(plain))
+    if clean == plain and len(plain) <= MAX_PROMPT_NAME:
+        return plain
+    return _marked(clean, slug, name, MAX_PROMPT_NAME)
 
 
 def slug_of(exposed: str) -> str | None:

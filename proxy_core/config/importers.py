@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from proxy_core.config import edit, foreign
 from proxy_core.config.clients import ClientFile, client_files
+from proxy_core.config.connect import ENTRY
 from proxy_core.config.document import DocumentFault, parse, read_json, read_text, shown_path
 from proxy_core.config.faults import checked_server
 from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport
@@ -124,7 +125,9 @@ def _found(file: ClientFile, project: Path | None, name: str, entry: Any, own_ur
     except _OfNoUse as reason:
         return FoundServer(file.client, file.path, name, None, "", str(reason))
     address = masked_address(server.transport)
-    return FoundServer(file.client, file.path, name, server, address, is_ourselves=_leads_here(server, own_url))
+    # `connect` writes our entry under this name, whatever the port was then.
+    is_ourselves = name == ENTRY or _leads_here(server, own_url)
+    return FoundServer(file.client, file.path, name, server, address, is_ourselves=is_ourselves)
 
 
 class _OfNoUse(Exception):

@@ -6,10 +6,13 @@ Knows HTTP and nothing of MCP; what it serves is an `Endpoint`. The only module 
 import asyncio
 import errno
 import logging
-from typing import Final
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from typing import Final, cast
 
 import psutil
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy_core.errors import HttpRefusal, PortInUse
@@ -111,7 +114,34 @@ class Listener:
             return _response(self._endpoint.refuse(head, error))
         streams = _Streams(request)
         answer = await self._endpoint.answer(WireRequest(head, body, streams.open))
-        return streams.opened() if isinstance(answer, Streamed) else _response(answer)
+        if isinstance(answer, Streamed):
+            return streams.opened()
+        if answer.status == 200 and request.keep_alive and request.version == HttpVersion11:
+            # aiohttp asks of a response what _ReadyResponse has, and nothing else.
+            return cast(web.StreamResponse, _ReadyResponse(request, _head_bytes(answer), answer.body))
+        return _response(answer)
+
+
+class _ReadyResponse:
+    """A response that is bytes already. aiohttp's own builds its headers in as long as all the rest takes."""
+
+    __slots__ = ("_body", "_head", "_request")
+    keep_alive = True
+
+    def __init__(self, request: web.BaseRequest, head: bytes, body: bytes) -> None:
+        self._request = request
+        self._head = head
+        self._body = body
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to prepare."""
+
+    async def write_eof(self) -> None:
+        transport = self._request.transport
+        if transport is None:
+            raise ConnectionResetError("The client has gone.")
+        transport.write(self._head + self._body)
+        await self._request.writer.drain()
 
 
 class _Stream:
@@ -157,6 +187,18 @@ class _Streams:
 def _head_of(request: web.BaseRequest) -> WireHead:
     headers = [(name.lower(), value) for name, value in request.headers.items()]
     return WireHead(request.method, request.rel_url.raw_path, headers, request.remote or "", dict(headers))
+
+
+def _head_bytes(reply: WireReply) -> bytes:
+    """Status line and headers of a 200. All in them is ours, but for an Origin that the guard matched whole."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+    date = _http_date(int(time.time()))
+    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(reply.body)}\r\nDate: {date}\r\n\r\n".encode()
+
+
+@lru_cache(maxsize=1)
+def _http_date(wall_s: int) -> str:
+    return formatdate(wall_s, usegmt=True)
 
 
 def _response(reply: WireReply) -> web.Response:

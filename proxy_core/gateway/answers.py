@@ -17,6 +17,7 @@ from proxy_core.errors import (
     ParseError,
     UnknownResource,
 )
+from proxy_core.gateway import completion
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol import contents, jsonrpc, results
 from proxy_core.protocol.revisions import Era
@@ -36,6 +37,7 @@ _OUR_BUSINESS: Final = frozenset(
 )
 """Faults of our own hop: the client could do nothing about them."""
 _SPEC_RANGE: Final = range(-32099, -32019)
+"""The specification's own: what we know of them is dealt with by name, the rest no client can understand."""
 _NO_CONTENTS: Final = re.compile(rb'"contents"\s*:\s*\[\s*\]')
 
 
@@ -45,10 +47,14 @@ def result_for(caller: Caller, method: str, result: Raw, era: Era, backend: str)
     Raises: BackendProtocolError for a resultType that nobody asked for.
     """
     try:
+        results.check_is_object(result)
+        if method == completion.METHOD:
+            result = completion.capped(result)
         if caller.era is Era.MODERN:
             is_read = method == "resources/read"
             cache = results.NO_CACHE if is_read and era is Era.LEGACY else None
-            return results.result_for_modern(result, SERVER_INFO, cache, keep_cache=is_read)
+            stamped = results.result_for_modern(result, SERVER_INFO, cache, keep_cache=is_read)
+            return bytes(contents.result_for_revision(method, Raw(stamped), caller.revision))
         plain = results.result_for_legacy(result) if era is Era.MODERN else result
         return bytes(contents.result_for_revision(method, plain, caller.revision))
     except (results.UnusableResult, ParseError) as error:
@@ -73,9 +79,13 @@ def with_uri(result: Raw, origin: str, uri: str) -> Raw:
     """The contents under the URI that the client asked for, where an alias stands for the backend's own."""
     if origin == uri:
         return result
-    members = jsonrpc.members(result)
-    found = jsonrpc.decode(members.get("contents", jsonrpc.NO_JSON))
+    try:
+        members = jsonrpc.members(result)
+        found = jsonrpc.decode(members.get("contents", jsonrpc.NO_JSON))
+    except ParseError:
+        found = None
     if not isinstance(found, list):
+        # Not for us to mend: whoever reads the result refuses it.
         return result
     own = [
         each | {"uri": uri} if isinstance(each, dict) and each.get("uri") == origin else each for each in found
@@ -90,14 +100,15 @@ def error_for(caller: Caller, method: str, error: BackendError, uri: str | None)
         return UnknownResource(uri)
     if code == ErrorCode.LEGACY_RESOURCE_NOT_FOUND and caller.era is Era.MODERN:
         return BackendError(error.backend, ErrorCode.INVALID_PARAMS, error.message, _capped(error.raw_data))
-    if code in _OUR_BUSINESS or (code in _SPEC_RANGE) or _is_url_elicitation_for(caller, code):
+    if code in _OUR_BUSINESS or (code in _SPEC_RANGE and not _is_url_elicitation_for(caller, code)):
         detail = f"it answered {method} with error {code}: {error.message}"
         return BackendProtocolError(error.backend, "The server refused the request.", detail)
     return BackendError(error.backend, code, error.message, _capped(error.raw_data))
 
 
 def _is_url_elicitation_for(caller: Caller, code: int) -> bool:
-    return code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and caller.revision != "2025-11-25"
+    """Only one revision knows this error; its data names pages that the person should open."""
+    return code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and caller.revision == "2025-11-25"
 
 
 def _names_uri(error: BackendError) -> bool:

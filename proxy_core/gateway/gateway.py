@@ -3,6 +3,7 @@
 Knows eras only as the caller's; the backend's is its connection's business. Reads top to bottom.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -25,7 +26,7 @@ from proxy_core.errors import (
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
-from proxy_core.gateway import answers, instructions
+from proxy_core.gateway import answers, completion, instructions
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.sink import ExchangeSink
@@ -36,7 +37,6 @@ from proxy_core.protocol.revisions import SUPPORTED, Era
 
 CANCELLED: Final = -1
 """How a request that its client gave up is counted."""
-MAX_COMPLETIONS: Final = 100
 DISCOVER_TTL_MS: Final = 60_000
 UNKNOWN_REFRESH_S: Final = 2.0
 """How old a backend's tools must be before a name that they lack has them read again."""
@@ -56,7 +56,6 @@ class Gateway:
         self._clock = clock
         self._publish = publish
         self._registry: BackendRegistry | None = None
-        self._log_level: str | None = None
         self.hub = hub
         self.listing = Listing(lambda: self.registry, lambda: config().routing, hub, clock, publish)
         self._steps: dict[str, Step] = {
@@ -66,7 +65,7 @@ class Gateway:
             "tools/call": self._call_tool,
             "prompts/get": self._get_prompt,
             "resources/read": self._read_resource,
-            "completion/complete": self._complete,
+            completion.METHOD: self._complete,
             **dict.fromkeys(LIST_METHODS, self._list),
         }
 
@@ -84,7 +83,7 @@ class Gateway:
     async def handle(self, exchange: Exchange) -> bytes:
         """The result's JSON, as the caller's revision wants it. Raises: Only1Error."""
         started_at = self._clock.monotonic()
-        code: int | None = CANCELLED
+        code: int | None = ErrorCode.INTERNAL_ERROR
         result = b""
         try:
             step = self._steps.get(exchange.method)
@@ -93,6 +92,9 @@ class Gateway:
             result = await step(exchange)
             code = None
             return result
+        except asyncio.CancelledError:
+            code = CANCELLED
+            raise
         except ParseError as error:
             code = ErrorCode.INVALID_PARAMS
             raise InvalidParams("The params are not valid.") from error
@@ -140,12 +142,9 @@ class Gateway:
         if level not in LOG_LEVELS:
             raise InvalidParams(f"Unknown log level; the levels are {', '.join(LOG_LEVELS)}.")
         exchange.caller.log_level = level
-        self._want_log_level(level)
-        return b"{}"
-
-    def _want_log_level(self, level: str) -> None:
         for backend in self.registry:
             backend.want_log_level(level)
+        return b"{}"
 
     async def _list(self, exchange: Exchange) -> bytes:
         method, caller = exchange.method, exchange.caller
@@ -219,21 +218,37 @@ class Gateway:
 
     async def _complete(self, exchange: Exchange) -> bytes:
         ref = jsonrpc.members(jsonrpc.members(exchange.params).get("ref", jsonrpc.NO_JSON))
-        route, member = self._completion_route(ref)
-        backend = self.registry.get(route.server)
-        if backend.peer is not None and not backend.peer.offers("completions"):
-            return answers.result_for(
-                exchange.caller, exchange.method, Raw(b'{"completion":{"values":[]}}'), Era.LEGACY, route.server
-            )
+        route, member = await self._completion_route(exchange, ref)
+        nothing = answers.result_for(
+            exchange.caller, exchange.method, completion.NOTHING, Era.LEGACY, route.server
+        )
+        peer = self.registry.get(route.server).peer
+        if peer is not None:
+            if not completion.may_ask(peer.revision, peer.offers("completions")):
+                return nothing
+            exchange.params = completion.params_for(exchange.params, peer.revision)
         own_ref = jsonrpc.encode(ref | {member: Raw(jsonrpc.encode(route.origin))})
-        return await self._ask(exchange, route, {"ref": own_ref})
+        try:
+            return await self._ask(exchange, route, {"ref": own_ref})
+        except BackendError as error:
+            if error.code == ErrorCode.METHOD_NOT_FOUND:
+                # We say that completions are to be had, so a server without them has none to give.
+                return nothing
+            raise
 
-    def _completion_route(self, ref: dict[str, Raw]) -> tuple[Route, str]:
+    async def _completion_route(self, exchange: Exchange, ref: dict[str, Raw]) -> tuple[Route, str]:
         kind = _string(ref, "type")
         if kind == "ref/prompt":
-            route, member = self.listing.routes.prompt(_string(ref, "name")), "name"
+            exchange.target = name = _string(ref, "name")
+            route = self.listing.routes.prompt(name) or await self._unlisted(name, "prompts")
+            member = "name"
         elif kind == "ref/resource":
-            route, member = self.listing.routes.template(_string(ref, "uri")), "uri"
+            exchange.target = uri = _string(ref, "uri")
+            route = self.listing.routes.template(uri)
+            if route is None:
+                await self.listing.ready("resources/templates/list")
+                route = self.listing.routes.template(uri)
+            member = "uri"
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
         if route is None:
@@ -245,16 +260,17 @@ class Gateway:
     ) -> bytes:
         """The backend's answer for this caller; `uri` is set for resources/read, as the client wrote it."""
         exchange.backend = route.server
-        caller = exchange.caller
-        if caller.era is Era.MODERN and caller.log_level is not None:
-            self._want_log_level(caller.log_level)
+        caller, backend = exchange.caller, self.registry.get(route.server)
+        if caller.log_level is not None:
+            # Legacy too: the server may have been added since the client set its level.
+            backend.want_log_level(caller.log_level)
         sink = ExchangeSink(exchange, meta.progress_token(meta.read_meta(exchange.params)))
         try:
-            result, era = await self.registry.get(route.server).call(
+            result, era = await backend.call(
                 exchange.method,
                 exchange.params,
                 replace,
-                name=None if exchange.method == "completion/complete" else route.origin,
+                name=None if exchange.method == completion.METHOD else route.origin,
                 sink=sink,
                 log_level=caller.log_level,
             )

@@ -12,18 +12,20 @@ PREAMBLE: Final = (
     "This is a gateway to several MCP servers. A tool or prompt named `<server>__<name>` belongs to the server "
     "with that id."
 )
-EACH_CHARS: Final = 2048
-ALL_CHARS: Final = 12_288
+TITLE_BYTES: Final = 320
+EACH_BYTES: Final = 2048
+ALL_BYTES: Final = 12_288
 
 
 def merged(parts: Iterable[tuple[str, str, str]]) -> str:
     """`parts`: (server id, title, its instructions), in config order; empty ones are left out."""
-    text = PREAMBLE
+    text, size_bytes = PREAMBLE, len(PREAMBLE)
     for server, title, instructions in parts:
-        if not (own := clean_text(instructions, EACH_CHARS).strip()):
+        if not (own := clean_text(instructions, EACH_BYTES).strip()):
             continue
-        section = f"\n\n## {clean_text(title, 80)} (tools: {server}__*)\n{own}"
-        if len(text) + len(section) > ALL_CHARS:
+        section = f"\n\n## {clean_text(title, TITLE_BYTES)} (tools: {server}__*)\n{own}"
+        size_bytes += len(section.encode(errors="replace"))
+        if size_bytes > ALL_BYTES:
             break
         text += section
     return text

@@ -139,7 +139,7 @@ class Listing:
     def hints(self, method: str) -> tuple[int, str]:
         """ttlMs and cacheScope of the merged list, the same for all its pages."""
         now = self._clock.monotonic()
-        listings = [backend.lists.get(method) for backend in self._registry() if backend.is_listed]
+        listings = [backend.lists.get(method) for backend in self._registry() if _contributes(backend, method)]
         ttl_ms = min((listing.remaining_ttl_ms(now) for listing in listings), default=PARTIAL_TTL_MS)
         if self.partial():
             ttl_ms = min(ttl_ms, PARTIAL_TTL_MS)
@@ -169,6 +169,11 @@ def _server_lists(backend: Backend) -> ServerLists:
         templates=items("resources/templates/list"),
         prompts=items("prompts/list"),
     )
+
+
+def _contributes(backend: Backend, method: str) -> bool:
+    """Whether what it has may grow old: a list that it does not even offer never does."""
+    return backend.is_listed and (backend.peer is None or backend.peer.offers(FEATURE_OF[method]))
 
 
 def _is_stale(backend: Backend, method: str, now: float) -> bool:

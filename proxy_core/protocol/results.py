@@ -32,7 +32,7 @@ def result_for_legacy(result: Raw) -> Raw:
 
     Raises: UnusableResult.
     """
-    _check_is_object(result)
+    check_is_object(result)
     if not _may_have(_FOR_LEGACY, bytes(result)):
         return result
     members = _members(result)
@@ -50,7 +50,7 @@ def result_for_modern(
     `cache` sets them; else `keep_cache` keeps the backend's, made valid; else there are none.
     Raises: UnusableResult.
     """
-    _check_is_object(result)
+    check_is_object(result)
     body = bytes(result)
     hints = NO_CACHE if keep_cache and cache is None else cache
     if not _may_have(_FOR_MODERN, body):
@@ -120,7 +120,8 @@ def _decoded(raw: Raw) -> object:
     return value
 
 
-def _check_is_object(result: Raw) -> None:
+def check_is_object(result: Raw) -> None:
+    """Raises: UnusableResult."""
     if jsonrpc.is_empty(result) or memoryview(result)[0] != ord("{"):
         raise UnusableResult("The result is not an object.")
 

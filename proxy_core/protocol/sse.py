@@ -30,7 +30,8 @@ class SseEvent(Struct, frozen=True, gc=False):
 class SseParser:
     """Bytes in, events out. Of no use after it has raised."""
 
-    def __init__(self, max_event_bytes: int) -> None:
+    def __init__(self, max_event_bytes: int, last_event_id: str | None = None) -> None:
+        """`last_event_id`: of the stream that this one resumes."""
         self._max_event_bytes = max_event_bytes
         self._line = bytearray()
         self._data = bytearray()
@@ -38,7 +39,9 @@ class SseParser:
         self._event = "message"
         self._is_first_line = True
         self._after_cr = False
-        self.last_event_id: str | None = None
+        self._id = last_event_id
+        self.last_event_id = last_event_id
+        """Of the last whole event; one that was cut off is still to come."""
         self.retry_ms: int | None = None
 
     def feed(self, data: bytes) -> list[SseEvent]:
@@ -87,12 +90,13 @@ class SseParser:
         elif name == b"event":
             self._event = value.decode(errors="replace") or "message"
         elif name == b"id" and b"\0" not in value:
-            self.last_event_id = value.decode(errors="replace")
+            self._id = value.decode(errors="replace")
         elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry_ms = int(value)
 
     def _dispatch(self) -> SseEvent | None:
         event = None
+        self.last_event_id = self._id
         if self._has_data:
             event = SseEvent(self._event, bytes(self._data[:-1]), self.last_event_id, self.retry_ms)
             self._data.clear()

@@ -1,6 +1,7 @@
 """How late the event loop runs: the longest uninterrupted callback is what every client feels."""
 
 import asyncio
+import math
 from collections import deque
 from typing import Final
 
@@ -28,4 +29,4 @@ class LoopLag:
         """0 before the first sample."""
         if not self._late_ms:
             return 0.0
-        return sorted(self._late_ms)[int(len(self._late_ms) * 0.99) - 1 if len(self._late_ms) > 1 else 0]
+        return sorted(self._late_ms)[math.ceil(len(self._late_ms) * 0.99) - 1]

@@ -25,13 +25,12 @@ FILES_KEPT: Final = 3
 _COLOURS: Final = {"debug": "2", "info": "36", "warning": "33", "error": "31"}
 _CONTROLS: Final = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09},
-    **{
-        code: f"\\u{code:04x}"
-        for code in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-    },
-    0xFEFF: "\\ufeff",
+    **{code: f"\\u{code:04x}" for code in (0x061C, 0x180E, 0xFEFF)},
+    **{code: f"\\u{code:04x}" for code in (*range(0x200B, 0x2010), *range(0x2028, 0x202F))},
+    **{code: f"\\u{code:04x}" for code in range(0x2060, 0x2070)},
+    **{code: f"\\U{code:08x}" for code in range(0xE0000, 0xE0080)},
 }
-"""Control, bidi and zero-width characters, which could rewrite what a reader sees."""
+"""Control, bidi, zero-width and tag characters, which could rewrite or hide what a reader sees."""
 
 
 def setup_logging(
@@ -43,18 +42,18 @@ def setup_logging(
 ) -> None:
     """Send our log to stderr and to `file`, replacing what an earlier call set up.
 
-    Raises: OSError if the file cannot be opened.
+    Raises: OSError if the file cannot be opened; what was set up before then stays.
     """
-    root = logging.getLogger(ROOT)
-    for handler in list(root.handlers):
-        if getattr(handler, "is_ours", False):
-            root.removeHandler(handler)
-            handler.close()
     handlers: list[logging.Handler] = []
     if to_stderr:
         handlers.append(_stderr_handler(format))
     if file is not None:
         handlers.append(_file_handler(Path(file).expanduser()))
+    root = logging.getLogger(ROOT)
+    for handler in list(root.handlers):
+        if getattr(handler, "is_ours", False):
+            root.removeHandler(handler)
+            handler.close()
     for handler in handlers or [logging.NullHandler()]:
         handler.is_ours = True  # type: ignore[attr-defined]
         root.addHandler(handler)
@@ -120,7 +119,11 @@ class PrettyFormatter(logging.Formatter):
         if self._has_colour:
             shown = f"\x1b[{_COLOURS.get(level, '0')}m{shown}\x1b[0m"
         line = f"{clock} {shown} {escaped(source_of(record)):<14} {escaped(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        # What an exception says may be a server's words too.
+        trace = self.formatException(record.exc_info).split("\n")
+        return "\n".join((line, *map(escaped, trace)))
 
 
 class RingHandler(logging.Handler):

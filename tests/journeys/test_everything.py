@@ -1,10 +1,9 @@
-"""Many real servers of every transport behind one gateway: what clients get is what each server answers alone."""
+"""Real servers of every transport behind one gateway: clients get what each server answers alone."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -51,7 +50,9 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
-    direct: dict[str, str | tuple[str, ...]] = {name: demo_command(name) for name in ("clock", "notes", "flaky")}
+    direct: dict[str, str | tuple[str, ...]] = {
+        name: demo_command(name) for name in ("clock", "notes", "flaky")
+    }
     direct |= {"time": TIME, "sdk": sdk_command()}
     with ExitStack() as servers:
         for kind in ("http", "sse"):
@@ -77,7 +78,7 @@ def _configured(server: str, where: str | tuple[str, ...]) -> Json:
 async def test_a_client_gets_exactly_what_the_server_answers(
     house: House, server: str, plan: Plan, mode: str
 ) -> None:
-    """Every list, tool, resource, template, prompt and completion, by the official client in each of its modes."""
+    """Every list, tool, resource, template, prompt and completion, by the official client in each mode."""
     async with talking(house.gateway.url, mode) as talk:
         through = await survey(talk, plan, server)
     # Pinning a server that is legacy only would get no answer from it at all.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual import events
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App
@@ -170,7 +171,7 @@ async def test_a_bug_of_the_screen_is_shown_and_stops_nothing(caplog: pytest.Log
 
 async def test_a_blurred_terminal_is_drawn_once_a_second() -> None:
     async with shown(busy_control()) as (app, pilot):
-        app.app_focus = False
+        app.post_message(events.AppBlur())
         await pilot.pause()
         await pulled(app, pilot)
         assert "1 fps" in text_of(app)
@@ -189,7 +190,7 @@ async def test_an_unknown_theme_falls_back_to_ours() -> None:
 
 async def test_the_palette_has_the_verbs_of_each_server() -> None:
     control = busy_control()
-    async with shown(control) as (app, pilot):
+    async with shown(control) as (_, pilot):
         await pilot.press("colon")
         await pilot.press(*"probe filesystem")
         await pilot.pause(0.3)

@@ -84,7 +84,7 @@ class GatewayProcess:
         return next((text.removeprefix("serving ") for text in said if text.startswith("serving http")), "")
 
     def children(self) -> list[psutil.Process]:
-        """Every descendant and everything that carries its mark, detached ones too. Remembered for `leftovers`."""
+        """Every descendant and all that carries its mark, detached ones too; remembered for `leftovers`."""
         try:
             found = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
@@ -141,4 +141,3 @@ def serving(
         yield gateway
     finally:
         gateway.close()
-

@@ -1,4 +1,4 @@
-"""The MCP reference server on Node.js, which `make node-servers` installs; tests that need it are marked `node`."""
+"""The MCP reference server on Node.js, installed by `make node-servers`; what needs it is marked `node`."""
 
 import shutil
 from collections.abc import Iterator

@@ -71,7 +71,9 @@ def quiet_env(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(
+    command: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """A server that listens on `port` inside the block, and is gone with its children after it."""
     with log.open("wb") as output:
         process = subprocess.Popen(

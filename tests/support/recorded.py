@@ -1,4 +1,4 @@
-"""The official SDK's client, with every answer kept as it came on the wire: its models drop what they do not know."""
+"""The official SDK's client, with every answer kept as it came: its models drop what they do not know."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

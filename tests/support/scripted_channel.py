@@ -1,8 +1,8 @@
 """A backend whose answers are a table, behind as many channels as are opened to it.
 
-What is said on the line is kept as a transcript: `>` from us, `<` from the backend, `start`, `close`, `abort` and
-`stream` for what is done to the channel. A method that is not in the table waits: `await server.next(method)`
-hands it to the test.
+What is said is kept as a transcript: `>` from us, `<` from the backend, `start`, `close`, `abort` and `stream`
+for what is done to the channel. A method that is not in the table waits: `await server.next(method)` hands it
+to the test.
 """
 
 import asyncio
@@ -45,11 +45,18 @@ class Asked:
 
     def answer(self, result: Any, **instead: Any) -> None:
         """`instead` overrides members of the envelope, to answer as no server should."""
+        self.channel.answered(self.id)
         self.channel.says({"jsonrpc": "2.0", "id": self.id, "result": result} | instead)
 
     def refuse(self, code: int, message: str = "no", data: Any = None) -> None:
+        self.channel.answered(self.id)
         error = {"code": code, "message": message} | ({} if data is None else {"data": data})
         self.channel.says({"jsonrpc": "2.0", "id": self.id, "error": error})
+
+    def fail(self, fault: BackendFault) -> None:
+        """As a channel does whose stream for this request has ended without an answer."""
+        self.channel.answered(self.id)
+        self.channel.receiver.request_failed(self.id, fault)
 
     def progress(self, value: Any, token: Any = None) -> None:
         params = {"progressToken": token or self.token, "progress": value}
@@ -106,6 +113,7 @@ class ScriptedChannel(Channel):
         self.kind = kind
         self.receiver = receiver
         self.is_open = False
+        self._answered: set[Any] = set()
 
     async def open(self) -> None:
         self.server.transcript.append(f"start {self.kind}")
@@ -118,7 +126,8 @@ class ScriptedChannel(Channel):
         self.server.hears(asked)
 
     def abort(self, request_id: int) -> None:
-        self.server.transcript.append(f"abort {request_id}")
+        if request_id not in self._answered:
+            self.server.transcript.append(f"abort {request_id}")
 
     def start_stream(self, revision: str) -> None:
         self.server.transcript.append(f"stream {revision}")
@@ -129,6 +138,10 @@ class ScriptedChannel(Channel):
             self.server.transcript.append("close")
 
     # --- the backend's side ---------------------------------------------------------------------------------
+
+    def answered(self, request_id: Any) -> None:
+        """From now on there is nothing of this request that could be aborted."""
+        self._answered.add(request_id)
 
     def says(self, message: Any, origin: int | None = None) -> None:
         self.says_bytes(json.dumps(message).encode(), origin)
@@ -230,6 +243,52 @@ class Owner:
         return RpcError(-32601, f"Method not found: {request.method}")
 
 
+class Heard:
+    """What a channel told the connection above it, whose requests in flight are `waiting`."""
+
+    def __init__(self, *waiting: int) -> None:
+        self.waiting = set(waiting)
+        self.messages: list[tuple[Any, int | None]] = []
+        self.failures: list[tuple[int, BackendFault]] = []
+        self.closes: list[BackendFault] = []
+        self.skips: list[str] = []
+
+    def message(self, data: bytes, origin: int | None) -> None:
+        message = json.loads(data)
+        self.messages.append((message, origin))
+        if "method" not in message:
+            self.waiting.discard(message.get("id") or origin)
+
+    def request_failed(self, request_id: int, fault: BackendFault) -> None:
+        if request_id in self.waiting:
+            self.waiting.discard(request_id)
+            self.failures.append((request_id, fault))
+
+    def waits_for(self, request_id: int) -> bool:
+        return request_id in self.waiting
+
+    def closed(self, fault: BackendFault) -> None:
+        self.closes.append(fault)
+
+    def skipped(self, reason: str, sample: bytes) -> None:
+        self.skips.append(reason)
+
+
+class Gateway:
+    """What a backend told those above it."""
+
+    def __init__(self) -> None:
+        self.changes: list[str] = []
+        self.requests: list[tuple[str, str]] = []
+
+    def lists_changed(self, backend: str) -> None:
+        self.changes.append(backend)
+
+    async def server_request(self, backend: str, request: Request) -> bytes | RpcError:
+        self.requests.append((backend, request.method))
+        return RpcError(-32601, f"Method not found: {request.method}")
+
+
 class Sink:
     """What a call's client was told on the way."""
 
@@ -249,7 +308,7 @@ async def until(condition: Callable[[], Any], within_s: float = SOON_S) -> Any:
     """Let the loop run until the condition holds; its value."""
     async with asyncio.timeout(within_s):
         while not (value := condition()):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.0005)
     return value
 
 
@@ -266,4 +325,5 @@ def _words(data: bytes) -> str:
         return "batch"
     if "method" in message:
         return str(message["method"])
-    return f"error {message['error']['code']}" if "error" in message else "result"
+    error = message.get("error")
+    return f"error {error.get('code')}" if isinstance(error, dict) else "result"

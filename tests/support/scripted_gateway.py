@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from msgspec import Raw
+
 from proxy_core.errors import MethodNotFound, Only1Error
 from proxy_core.gateway.exchange import Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
@@ -66,7 +68,7 @@ class ScriptedGateway:
         return self._scripted(exchange)
 
     def initialize(self, revision: str) -> bytes:
-        return encode({"protocolVersion": revision, "capabilities": {}, "serverInfo": {"name": "only1mcp"}})
+        return encode({"protocolVersion": revision, "capabilities": {}, "serverInfo": Raw(SERVER_INFO)})
 
     def _scripted(self, exchange: Exchange) -> bytes:
         script = self.scripts.get(exchange.method)

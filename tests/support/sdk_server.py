@@ -13,6 +13,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     AudioContent,
@@ -43,7 +44,9 @@ class Sum(BaseModel):
     total: int
 
 
-@server.tool(title="Add numbers", annotations=ToolAnnotations(read_only_hint=True), meta={"example.org/unit": "one"})
+@server.tool(
+    title="Add numbers", annotations=ToolAnnotations(read_only_hint=True), meta={"example.org/unit": "one"}
+)
 def add(a: int, b: int) -> Sum:
     """Structured output with a schema."""
     return Sum(a=a, b=b, total=a + b)
@@ -74,7 +77,7 @@ def mixed() -> CallToolResult:
 @server.tool()
 def fail(message: str) -> str:
     """A tool error."""
-    raise ValueError(message)
+    raise ToolError(message)
 
 
 @server.tool()

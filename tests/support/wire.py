@@ -81,7 +81,9 @@ def messages_of(reply: Reply) -> list[Json]:
     return reply.events if is_stream else [reply.json]
 
 
-def called(client: Client, name: str, arguments: Json, id: Any = 1, token: Any = "t") -> tuple[Json, dict[str, str]]:
+def called(
+    client: Client, name: str, arguments: Json, id: Any = 1, token: Any = "t"
+) -> tuple[Json, dict[str, str]]:
     """Body and headers of a call that asks for progress, in the client's era."""
     params: Json = {"name": name, "arguments": arguments}
     if client.session_id:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from only1mcp_tui.view.numbers import count, duration, millis, percent, rate, size
+from only1mcp_tui.view.numbers import count, duration, millis, percent, rate
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,3 @@ def test_rates_and_counts_grow_a_unit() -> None:
 
 def test_a_share_of_nothing_is_no_number() -> None:
     assert [percent(1, 0), percent(0, 5), percent(1, 3), percent(9, 5)] == ["-", "0", "33.3", "100"]
-
-
-def test_bytes_in_powers_of_1024() -> None:
-    assert [size(512), size(1434), size(20 << 20), size(3 << 30)] == ["512 B", "1.4 KiB", "20.0 MiB", "3.0 GiB"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy_core.backends.connection import MAX_SERVER_REQUESTS, Connection, TransportKind
+from proxy_core.backends.connection import MAX_SERVER_REQUESTS, Connection
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.errors import (
     BackendAuthRequired,
@@ -27,7 +27,6 @@ from proxy_core.errors import (
 from tests.support.clock import FakeClock
 from tests.support.scripted_channel import (
     SOON_S,
-    Asked,
     Owner,
     Reply,
     ScriptedServer,
@@ -128,7 +127,9 @@ LEGACY_TAIL = ["> initialize", "< result", "> notifications/initialized", "strea
         pytest.param(refuses(-32601), ["< error -32601"], id="method-not-found"),
         pytest.param(refuses(-32602), ["< error -32602"], id="invalid-params"),
         pytest.param(refuses(-32022, {"supported": ["2025-06-18"]}), ["< error -32022"], id="legacy-versions"),
-        pytest.param(refuses(-32022, {"supported": ["2025-06-18", 7, None]}), ["< error -32022"], id="odd-list"),
+        pytest.param(
+            refuses(-32022, {"supported": ["2025-06-18", 7, None]}), ["< error -32022"], id="odd-list"
+        ),
         pytest.param(result({"hello": "there"}), ["< result"], id="a-result-of-something-else"),
         pytest.param(result({"supportedVersions": "all"}), ["< result"], id="versions-no-list"),
         pytest.param(exits, ["exit", "start stdio"], id="exit"),
@@ -341,7 +342,12 @@ async def test_answers_may_come_in_any_order(legacy: Line) -> None:
 
 
 async def test_ids_are_never_used_twice(legacy: Line) -> None:
-    legacy.server.script["tools/call"] = [result({}), refuses(-1), raises(BackendUnavailable("box", "no")), result({})]
+    legacy.server.script["tools/call"] = [
+        result({}),
+        refuses(-1),
+        raises(BackendUnavailable("box", "no")),
+        result({}),
+    ]
     for _ in range(4):
         await asyncio.gather(legacy.call(), return_exceptions=True)
     ids = [asked.id for asked in legacy.server.asked if asked.id is not None]
@@ -536,6 +542,7 @@ async def test_a_late_log_line_of_a_call_never_reaches_another_client(legacy: Li
     legacy.call(sink=first)
     one = await legacy.server.next("tools/call")
     legacy.call(sink=second)
+    await legacy.server.next("tools/call")
     one.answer({})
     message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "late"}}
     one.channel.says(message, origin=one.id)
@@ -547,9 +554,13 @@ async def test_a_late_log_line_of_a_call_never_reaches_another_client(legacy: Li
 
 @pytest.mark.requirement("P04")
 @pytest.mark.parametrize(
-    ("transport", "era"), [(CHILD, "legacy"), (CHILD, "modern"), (REMOTE, "legacy")], ids=lambda value: str(value)[:6]
+    ("transport", "era"),
+    [(CHILD, "legacy"), (CHILD, "modern"), (REMOTE, "legacy")],
+    ids=lambda value: str(value)[:6],
 )
-async def test_a_cancelled_call_is_cancelled_at_the_backend_by_our_id(dial: Any, transport: Any, era: Any) -> None:
+async def test_a_cancelled_call_is_cancelled_at_the_backend_by_our_id(
+    dial: Any, transport: Any, era: Any
+) -> None:
     script = {
         "server/discover": discovered(),
         "initialize": initialized(),
@@ -644,7 +655,9 @@ async def test_a_ping_of_the_backend_is_answered(legacy: Line) -> None:
 
 @pytest.mark.parametrize("request_id", [1, "1", 0, -5, 12345678901234567890])
 async def test_any_other_request_of_the_backend_is_put_to_the_owner(legacy: Line, request_id: Any) -> None:
-    legacy.server.line.says({"jsonrpc": "2.0", "id": request_id, "method": "sampling/createMessage", "params": {}})
+    legacy.server.line.says(
+        {"jsonrpc": "2.0", "id": request_id, "method": "sampling/createMessage", "params": {}}
+    )
     answer = await legacy.server.next("")
     assert answer.id == request_id
     assert answer.message["error"]["code"] == -32601
@@ -694,14 +707,29 @@ async def test_a_modern_backend_that_knows_no_listen_is_left_alone(dial: Any) ->
     assert line.server.count("subscriptions/listen") == 1
 
 
+async def test_a_listen_that_broke_is_opened_again_and_everything_is_read_again(dial: Any) -> None:
+    line = dial({"server/discover": discovered(capabilities={"tools": {"listChanged": True}})})
+    await line.connection.open()
+    (await line.server.next("subscriptions/listen")).fail(BackendTimeout("box", "The stream broke."))
+    await line.server.next("subscriptions/listen")
+    assert line.owner.changes == ["tools", "resources", "prompts"]
+
+
 # --- a session that was lost --------------------------------------------------------------------------------
 
 GONE = BackendSessionLost("box", "The server ended our session.")
 
 
+@pytest.mark.requirement("B05")
 async def test_calls_that_lost_the_session_share_one_renewal(legacy: Line) -> None:
-    legacy.server.script["tools/call"] = [raises(GONE)] * 5 + [result({"ok": True})]
     calls = [legacy.call() for _ in range(5)]
+    lost = [await legacy.server.next("tools/call") for _ in calls]
+    legacy.server.script["tools/call"] = [result({"ok": True})]
+    for asked in lost[:3]:
+        asked.fail(GONE)
+    await until(lambda: legacy.owner.renewals)
+    for asked in lost[3:]:
+        asked.fail(GONE)
     assert {bytes(await call) for call in calls} == {b'{"ok": true}'}
     assert legacy.server.count("initialize") == 2
     assert legacy.server.count("tools/call") == 10
@@ -727,6 +755,17 @@ async def test_a_call_begun_during_the_renewal_waits_for_it(legacy: Line) -> Non
     initialized()(initialize)
     await asyncio.gather(first, second)
     assert legacy.server.count("initialize") == 2
+
+
+async def test_closing_during_a_renewal_fails_the_calls_that_wait_for_it(legacy: Line) -> None:
+    legacy.server.script["tools/call"] = [raises(GONE)]
+    del legacy.server.script["initialize"]
+    calls = [legacy.call(), legacy.call()]
+    await legacy.server.next("initialize")
+    await legacy.connection.aclose()
+    for call in calls:
+        with pytest.raises(BackendUnavailable):
+            await call
 
 
 async def test_our_own_requests_renew_the_session_too(legacy: Line) -> None:
@@ -764,7 +803,15 @@ JSON = st.recursive(
 MESSAGES = st.dictionaries(
     st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error"]),
     st.sampled_from(
-        ["2.0", 1, 2, "notifications/progress", "notifications/message", "ping", {"progressToken": 1, "progress": 1}]
+        [
+            "2.0",
+            1,
+            2,
+            "notifications/progress",
+            "notifications/message",
+            "ping",
+            {"progressToken": 1, "progress": 1},
+        ]
     )
     | JSON,
 )
@@ -776,7 +823,10 @@ ANYTHING = (
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.tuples(ANYTHING, st.none() | st.integers(0, 3)), max_size=5), st.sampled_from(["legacy", "modern"]))
+@given(
+    st.lists(st.tuples(ANYTHING, st.none() | st.integers(0, 3)), max_size=5),
+    st.sampled_from(["legacy", "modern"]),
+)
 def test_no_bytes_of_a_backend_do_harm(said: list[tuple[bytes, int | None]], era: Any) -> None:
     async def play() -> None:
         script = {

@@ -60,7 +60,9 @@ def test_anything_that_is_on_can_be_drained_and_disabled(state: S) -> None:
     assert after(state, Event.DISABLED) is S.DISABLED
 
 
-@pytest.mark.parametrize("event", [Event.OPENED, Event.ATTEMPT_FAILED, Event.AUTH_MISSING, Event.LOST, Event.GAVE_UP])
+@pytest.mark.parametrize(
+    "event", [Event.OPENED, Event.ATTEMPT_FAILED, Event.AUTH_MISSING, Event.LOST, Event.GAVE_UP]
+)
 @pytest.mark.parametrize("state", sorted(SWITCHED_OFF))
 def test_nothing_that_happens_by_itself_switches_a_server_on(state: S, event: Event) -> None:
     assert after(state, event) is state

@@ -20,7 +20,7 @@ from proxy_core.protocol.revisions import LEGACY_REVISIONS
 Era: TypeAlias = Literal["auto", "modern", "legacy"]
 Kind: TypeAlias = Literal["stdio", "http", "sse"]
 
-D, I, RESPAWN, SSE, READY, FAIL = (
+ASK, INIT, RESPAWN, SSE, READY, FAIL = (
     Step.DISCOVER,
     Step.INITIALIZE,
     Step.RESPAWN,
@@ -39,7 +39,7 @@ def walk(kind: Kind, *outcomes: Outcome, era: Era = "auto") -> tuple[list[Step],
     steps = [opening.first()]
     for outcome in outcomes:
         asked = steps[-1]
-        steps.append(opening.after_discover(outcome) if asked is D else opening.after_initialize(outcome))
+        steps.append(opening.after_discover(outcome) if asked is ASK else opening.after_initialize(outcome))
     return steps, opening
 
 
@@ -47,26 +47,26 @@ def walk(kind: Kind, *outcomes: Outcome, era: Era = "auto") -> tuple[list[Step],
 @pytest.mark.parametrize(
     ("outcomes", "steps"),
     [
-        pytest.param([MODERN], [D, READY], id="modern"),
-        pytest.param([Discovered(("2099-01-01", "2026-07-28"))], [D, READY], id="modern-and-newer"),
-        pytest.param([Refused(-32601), OLD], [D, I, READY], id="method-not-found"),
-        pytest.param([Refused(-32602), OLD], [D, I, READY], id="invalid-params"),
-        pytest.param([Refused(-32000), OLD], [D, I, READY], id="any-other-code"),
-        pytest.param([Refused(-32020), OLD], [D, I, READY], id="a-modern-code-means-nothing-on-stdio"),
-        pytest.param([Silence(), OLD], [D, I, READY], id="silence"),
-        pytest.param([Exited(), OLD], [D, RESPAWN, READY], id="exit"),
-        pytest.param([Exited(), Exited()], [D, RESPAWN, FAIL], id="exits-always"),
-        pytest.param([UNSUPPORTED, MODERN], [D, D, READY], id="unsupported-then-modern"),
-        pytest.param([UNSUPPORTED, UNSUPPORTED], [D, D, FAIL], id="unsupported-twice"),
-        pytest.param([Refused(-32022, ("2025-06-18",)), OLD], [D, I, READY], id="unsupported-legacy-only"),
-        pytest.param([Refused(-32022, ("2099-01-01",))], [D, FAIL], id="unsupported-nothing-in-common"),
-        pytest.param([Refused(-32022)], [D, FAIL], id="unsupported-without-a-list"),
-        pytest.param([Silence(), UNSUPPORTED, MODERN], [D, I, D, READY], id="the-probe-got-through-late"),
-        pytest.param([Silence(), UNSUPPORTED, Silence(), UNSUPPORTED], [D, I, D, I, FAIL], id="no-third-probe"),
-        pytest.param([Silence(), Silence()], [D, I, FAIL], id="dead"),
-        pytest.param([Silence(), Refused(-32603)], [D, I, FAIL], id="refuses-both"),
-        pytest.param([Silence(), Initialized("1999-12-31")], [D, I, FAIL], id="unknown-version"),
-        pytest.param([Silence(), Initialized("2026-07-28")], [D, I, FAIL], id="initialize-is-never-modern"),
+        pytest.param([MODERN], [ASK, READY], id="modern"),
+        pytest.param([Discovered(("2099-01-01", "2026-07-28"))], [ASK, READY], id="modern-and-newer"),
+        pytest.param([Refused(-32601), OLD], [ASK, INIT, READY], id="method-not-found"),
+        pytest.param([Refused(-32602), OLD], [ASK, INIT, READY], id="invalid-params"),
+        pytest.param([Refused(-32000), OLD], [ASK, INIT, READY], id="any-other-code"),
+        pytest.param([Refused(-32020), OLD], [ASK, INIT, READY], id="a-modern-code-means-nothing-on-stdio"),
+        pytest.param([Silence(), OLD], [ASK, INIT, READY], id="silence"),
+        pytest.param([Exited(), OLD], [ASK, RESPAWN, READY], id="exit"),
+        pytest.param([Exited(), Exited()], [ASK, RESPAWN, FAIL], id="exits-always"),
+        pytest.param([UNSUPPORTED, MODERN], [ASK, ASK, READY], id="unsupported-then-modern"),
+        pytest.param([UNSUPPORTED, UNSUPPORTED], [ASK, ASK, FAIL], id="unsupported-twice"),
+        pytest.param([Refused(-32022, ("2025-06-18",)), OLD], [ASK, INIT, READY], id="unsupported-legacy-only"),
+        pytest.param([Refused(-32022, ("2099-01-01",))], [ASK, FAIL], id="unsupported-nothing-in-common"),
+        pytest.param([Refused(-32022)], [ASK, FAIL], id="unsupported-without-a-list"),
+        pytest.param([Silence(), UNSUPPORTED, MODERN], [ASK, INIT, ASK, READY], id="the-probe-came-late"),
+        pytest.param([Silence(), UNSUPPORTED] * 2, [ASK, INIT, ASK, INIT, FAIL], id="no-third-probe"),
+        pytest.param([Silence(), Silence()], [ASK, INIT, FAIL], id="dead"),
+        pytest.param([Silence(), Refused(-32603)], [ASK, INIT, FAIL], id="refuses-both"),
+        pytest.param([Silence(), Initialized("1999-12-31")], [ASK, INIT, FAIL], id="unknown-version"),
+        pytest.param([Silence(), Initialized("2026-07-28")], [ASK, INIT, FAIL], id="modern-by-initialize"),
     ],
 )
 def test_a_child_ends_in_the_right_era(outcomes: list[Outcome], steps: list[Step]) -> None:
@@ -77,19 +77,19 @@ def test_a_child_ends_in_the_right_era(outcomes: list[Outcome], steps: list[Step
 @pytest.mark.parametrize(
     ("outcomes", "steps"),
     [
-        pytest.param([MODERN], [D, READY], id="modern"),
-        pytest.param([UNSUPPORTED, MODERN], [D, D, READY], id="unsupported-then-modern"),
-        pytest.param([Refused(-32022, ("2025-11-25",)), OLD], [D, I, READY], id="unsupported-legacy-only"),
-        pytest.param([Refused(-32020)], [D, FAIL], id="header-mismatch"),
-        pytest.param([Refused(-32021)], [D, FAIL], id="missing-capability"),
-        pytest.param([Refused(-32601), OLD], [D, I, READY], id="method-not-found"),
-        pytest.param([HttpRefused(400), OLD], [D, I, READY], id="400-empty"),
-        pytest.param([HttpRefused(422), OLD], [D, I, READY], id="422-empty"),
-        pytest.param([HttpRefused(404), HttpRefused(404), OLD], [D, I, SSE, READY], id="404-is-sse"),
-        pytest.param([HttpRefused(405), HttpRefused(405), OLD], [D, I, SSE, READY], id="405-is-sse"),
-        pytest.param([HttpRefused(400), HttpRefused(400), OLD], [D, I, SSE, READY], id="400-is-sse"),
-        pytest.param([HttpRefused(404), HttpRefused(410)], [D, I, FAIL], id="410-is-not"),
-        pytest.param([HttpRefused(404), HttpRefused(404), HttpRefused(404)], [D, I, SSE, FAIL], id="sse-once"),
+        pytest.param([MODERN], [ASK, READY], id="modern"),
+        pytest.param([UNSUPPORTED, MODERN], [ASK, ASK, READY], id="unsupported-then-modern"),
+        pytest.param([Refused(-32022, ("2025-11-25",)), OLD], [ASK, INIT, READY], id="unsupported-legacy-only"),
+        pytest.param([Refused(-32020)], [ASK, FAIL], id="header-mismatch"),
+        pytest.param([Refused(-32021)], [ASK, FAIL], id="missing-capability"),
+        pytest.param([Refused(-32601), OLD], [ASK, INIT, READY], id="method-not-found"),
+        pytest.param([HttpRefused(400), OLD], [ASK, INIT, READY], id="400-empty"),
+        pytest.param([HttpRefused(422), OLD], [ASK, INIT, READY], id="422-empty"),
+        pytest.param([HttpRefused(404), HttpRefused(404), OLD], [ASK, INIT, SSE, READY], id="404-is-sse"),
+        pytest.param([HttpRefused(405), HttpRefused(405), OLD], [ASK, INIT, SSE, READY], id="405-is-sse"),
+        pytest.param([HttpRefused(400), HttpRefused(400), OLD], [ASK, INIT, SSE, READY], id="400-is-sse"),
+        pytest.param([HttpRefused(404), HttpRefused(410)], [ASK, INIT, FAIL], id="410-is-not"),
+        pytest.param([HttpRefused(404)] * 3, [ASK, INIT, SSE, FAIL], id="sse-once"),
     ],
 )
 def test_an_http_server_ends_in_the_right_era(outcomes: list[Outcome], steps: list[Step]) -> None:
@@ -101,21 +101,21 @@ def test_an_http_server_ends_in_the_right_era(outcomes: list[Outcome], steps: li
 @pytest.mark.parametrize("version", LEGACY_REVISIONS)
 def test_a_server_that_lists_only_legacy_versions_gets_initialize(kind: Kind, version: str) -> None:
     steps, opening = walk(kind, Discovered((version,)), Initialized(version))
-    assert (steps, opening.revision) == ([D, I, READY], version)
+    assert (steps, opening.revision) == ([ASK, INIT, READY], version)
 
 
 @pytest.mark.parametrize(
     ("kind", "era", "outcomes", "steps"),
     [
-        pytest.param("stdio", "legacy", [OLD], [I, READY], id="legacy"),
-        pytest.param("stdio", "legacy", [UNSUPPORTED], [I, FAIL], id="legacy-of-a-modern-server"),
-        pytest.param("http", "legacy", [HttpRefused(404), OLD], [I, SSE, READY], id="legacy-over-sse"),
-        pytest.param("stdio", "modern", [Refused(-32601)], [D, FAIL], id="modern-of-a-legacy-server"),
-        pytest.param("stdio", "modern", [Exited()], [D, FAIL], id="modern-exits"),
-        pytest.param("stdio", "modern", [Silence()], [D, FAIL], id="modern-is-silent"),
-        pytest.param("http", "modern", [HttpRefused(404)], [D, FAIL], id="modern-404"),
-        pytest.param("sse", "auto", [OLD], [I, READY], id="sse-has-one-era"),
-        pytest.param("sse", "modern", [OLD], [I, READY], id="sse-whatever-is-pinned"),
+        pytest.param("stdio", "legacy", [OLD], [INIT, READY], id="legacy"),
+        pytest.param("stdio", "legacy", [UNSUPPORTED], [INIT, FAIL], id="legacy-of-a-modern-server"),
+        pytest.param("http", "legacy", [HttpRefused(404), OLD], [INIT, SSE, READY], id="legacy-over-sse"),
+        pytest.param("stdio", "modern", [Refused(-32601)], [ASK, FAIL], id="modern-of-a-legacy-server"),
+        pytest.param("stdio", "modern", [Exited()], [ASK, FAIL], id="modern-exits"),
+        pytest.param("stdio", "modern", [Silence()], [ASK, FAIL], id="modern-is-silent"),
+        pytest.param("http", "modern", [HttpRefused(404)], [ASK, FAIL], id="modern-404"),
+        pytest.param("sse", "auto", [OLD], [INIT, READY], id="sse-has-one-era"),
+        pytest.param("sse", "modern", [OLD], [INIT, READY], id="sse-whatever-is-pinned"),
     ],
 )
 def test_a_pinned_era_is_the_only_one_tried(
@@ -150,6 +150,6 @@ def test_no_server_keeps_us_opening_for_ever(kind: Kind, always: Outcome) -> Non
     opening = Opening(kind, "auto")
     step, steps = opening.first(), 1
     while step not in (READY, FAIL):
-        step = opening.after_discover(always) if step is D else opening.after_initialize(always)
+        step = opening.after_discover(always) if step is ASK else opening.after_initialize(always)
         steps += 1
         assert steps < 10

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proxy_core.catalog.names import Charset, exposed_prompt_name, exposed_tool_name, slug_of
 from proxy_core.config.models import SLUG_PATTERN
+from proxy_core.protocol.translate import normalise_prompt
 
 LEGAL = {"plain": re.compile(r"[A-Za-z0-9_-]+"), "sep986": re.compile(r"[A-Za-z0-9_.-]+")}
 slugs = st.from_regex(SLUG_PATTERN, fullmatch=True)
@@ -84,6 +85,17 @@ def test_a_name_without_a_server_id_leads_nowhere(name: str):
 
 def test_a_prompt_keeps_its_characters():
     assert exposed_prompt_name("a", "Größe, bitte.") == "a__Größe, bitte."
+
+
+@pytest.mark.parametrize("name", ["zero\u200bwidth", "\x1b[31mred", "over\u202eride", "\u200b"])
+def test_a_prompt_loses_the_characters_that_hide_or_act_and_carries_a_mark(name: str):
+    assert re.fullmatch(r"a__(zerowidth|red|override|)-[0-9a-f]{6}", exposed_prompt_name("a", name))
+
+
+@given(slugs, own_names)
+def test_a_prompt_is_called_what_its_list_calls_it(slug: str, name: str):
+    shown = exposed_prompt_name(slug, name)
+    assert normalise_prompt({"name": shown}, "2025-06-18")["name"] == shown
 
 
 @given(slugs, own_names)

@@ -140,13 +140,22 @@ def test_an_unset_variable_elsewhere_is_a_fault(text: str, key: str):
     assert any(f" {key}: environment variable NOPE is not set" in fault for fault in faults(text))
 
 
+def test_a_url_with_a_reference_left_in_it_still_shows_it():
+    text = '{"servers": {"aa": {"url": "${input:the url}/mcp"}}}'
+    (server,) = read(text, "x.json").config.servers
+    assert isinstance(server.transport, HttpTransport)
+    assert server.transport.url == "http://unset.invalid/${input:theurl}/mcp"
+
+
 def test_a_value_of_the_environment_is_never_printed():
-    environ = {"SECRET": "hunter2-hunter2"}
+    environ = {"SECRET": "hunter2-hunter2", "ID": "hunter2"}
     text = """
         proxy: {port: "${SECRET}", path: "${SECRET}"}
         logging: {level: "${SECRET}"}
         servers:
         - {id: "${SECRET}!", transport: {type: "${SECRET}", url: "${SECRET}"}}
+        - {id: "${ID}", transport: {type: stdio, command: x}}
+        - {id: "${ID}", transport: {type: stdio, command: x}}
         - {id: aa, era: "${SECRET}", transport: {type: http, url: "${SECRET}", headers: {"a b": "${SECRET}"}}}
         """
     found = faults(text, environ=environ)

