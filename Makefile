@@ -8,10 +8,10 @@ NODE_STAMP := .cache/node/$(subst /,-,$(NODE_SERVERS)).installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run install check docs test test-long bench clean node-servers
+.PHONY: help run install check docs test test-long conformance bench clean node-servers
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: .venv/.installed ## Start the gateway with its screen; ARGS="..." go to the only1mcp command
 	@exec $(BIN)/only1mcp $(ARGS)
@@ -35,6 +35,9 @@ test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytes
 
 test-long: .venv/.installed-dev node-servers ## Run the tests with the full counts as well
 	$(BIN)/python -m pytest -m "long or not long" $(ARGS)
+
+conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1 for a short look
 	QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks $(ARGS)

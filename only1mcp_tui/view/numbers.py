@@ -49,8 +49,8 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.0f}" if share >= 99.95 or share == 0 else f"{share:.1f}"
 
 
-def plural(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def plural(number: int, one: str) -> str:
+    return f"{number} {one if number == 1 else one + 's'}"
 
 
 def clock_time(wall: float) -> str:

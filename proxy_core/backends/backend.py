@@ -12,9 +12,11 @@ from typing import Final
 from msgspec import Raw
 
 from proxy_core.backends.channel import Channel, Receiver
-from proxy_core.backends.connection import Connection, Peer, TransportKind
+from proxy_core.backends.connection import Connection
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
 from proxy_core.backends.lists import EMPTY, FEATURE_OF, METHODS_OF_KIND, Listing, read_listing
+from proxy_core.backends.opening import TransportKind
+from proxy_core.backends.peer import Peer
 from proxy_core.backends.replica import Replica
 from proxy_core.backends.upward import CallSink, Upward
 from proxy_core.clock import Clock
@@ -28,6 +30,7 @@ from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import Probe, ServerState
 
 STDERR_LINES: Final = 200
+REREAD_PAUSE_S: Final = 0.5
 STALE_S: Final = 600.0
 """How long the last lists of a server that is down are still served."""
 
@@ -68,6 +71,8 @@ class Backend:
         self._tasks = Tasks(f"backend:{settings.id}")
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._reread_at: dict[str, float] = {}
+        """When a kind may be read again at the earliest, in monotonic seconds."""
         self._drain: asyncio.Task[DrainOutcome] | None = None
         self._wanted_level: str | None = None
         self._lost_at: float | None = None
@@ -257,8 +262,11 @@ class Backend:
             self._refreshes[kind] = self._tasks.start(self._refresh_one(kind), f"refresh-{kind}")
 
     async def _refresh_one(self, kind: str) -> None:
-        connection = self.replica.connection
         try:
+            # Some servers announce a change with every reading: they must not keep us reading.
+            await asyncio.sleep(self._reread_at.get(kind, 0.0) - self._clock.monotonic())
+            self._reread_at[kind] = self._clock.monotonic() + REREAD_PAUSE_S
+            connection = self.replica.connection
             if connection is not None:
                 for method in METHODS_OF_KIND[kind]:
                     await self._read(connection, method)

@@ -8,34 +8,21 @@ Spec: 2026-07-28 basic (modern); 2025-11-25 basic/lifecycle (legacy).
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Raw
 
-from proxy_core import __version__
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.correlation import Correlation, Pending
-from proxy_core.backends.opening import (
-    Discovered,
-    Exited,
-    HttpRefused,
-    Initialized,
-    Nonsense,
-    Opening,
-    Outcome,
-    Refused,
-    Silence,
-    Step,
-)
+from proxy_core.backends.handshake import CLIENT_INFO, NO_CAPABILITIES, Handshake, modern_params
+from proxy_core.backends.opening import Initialized, TransportKind
+from proxy_core.backends.peer import nobody
 from proxy_core.backends.upward import CallSink
 from proxy_core.clock import Clock
 from proxy_core.config.models import ServerConfig
 from proxy_core.errors import (
     BackendError,
-    BackendExited,
     BackendFault,
-    BackendHttpError,
     BackendSessionLost,
     BackendTimeout,
     BackendUnavailable,
@@ -44,18 +31,17 @@ from proxy_core.errors import (
     ParseError,
 )
 from proxy_core.protocol import jsonrpc, meta
-from proxy_core.protocol.methods import LIST_CHANGED, SERVER_INFO
-from proxy_core.protocol.revisions import LATEST_LEGACY, LEGACY_REVISIONS, MODERN, Era, era_of
+from proxy_core.protocol.methods import LIST_CHANGED
+from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN, Era
 from proxy_core.tasks import Tasks
 
-CLIENT_INFO: Final = jsonrpc.encode({"name": "only1mcp", "version": __version__})
-NO_CAPABILITIES: Final = b"{}"
 LISTEN_S: Final = 10 * 365 * 86_400.0
 """A listen has no deadline; its end is the backend's or ours."""
+LISTEN_PAUSE_S: Final = 30.0
+"""Longest pause before a broken listen is opened again; one that lasted longer counts as good."""
 PROBE_S: Final = 5.0
 _KIND_OF_CHANGE: Final = {method: kind for kind, method in LIST_CHANGED.items()}
 
-TransportKind: TypeAlias = Literal["stdio", "http", "sse"]
 Waiter: TypeAlias = asyncio.Future[Raw]
 
 
@@ -77,27 +63,6 @@ class ConnectionOwner(Protocol):
         ...
 
     async def server_request(self, request: jsonrpc.Request) -> bytes | jsonrpc.RpcError: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What the handshake told. All of it is the backend's own word."""
-
-    revision: str
-    capabilities: dict[str, Any]
-    server_info: str
-    instructions: str
-
-    @property
-    def era(self) -> Era:
-        return era_of(self.revision)
-
-    def offers(self, feature: str) -> bool:
-        return isinstance(self.capabilities.get(feature), dict)
-
-    def announces(self, feature: str) -> bool:
-        """Whether it says when this list changes."""
-        return self.offers(feature) and self.capabilities[feature].get("listChanged") is True
 
 
 class Connection(Receiver):
@@ -122,8 +87,9 @@ class Connection(Receiver):
         """While a session that the backend ended is being replaced."""
         self._sessions = 1
         """How many sessions this connection has opened; a call that lost one compares it."""
+        self._handshake = Handshake(self, settings)
         self.id = settings.id
-        self.peer = Peer(MODERN, {}, "", "")
+        self.peer = nobody(MODERN)
         """Meaningful once `open` has returned."""
         self.transport: TransportKind = settings.transport.type
         """What it turned out to be: an http backend may answer on HTTP+SSE only."""
@@ -135,81 +101,25 @@ class Connection(Receiver):
 
         Raises: BackendFault, its `detail` saying in a person's words what went wrong.
         """
-        opening = Opening(self.transport, self._settings.era)
-        step = opening.first()
-        await self._open_channel(self.transport)
-        while step is not Step.READY:
-            match step:
-                case Step.DISCOVER:
-                    step = opening.after_discover(await self._discover())
-                case Step.INITIALIZE:
-                    step = opening.after_initialize(await self._initialize())
-                case Step.RESPAWN:
-                    await self._open_channel(self.transport)
-                    step = Step.INITIALIZE
-                case Step.TRY_SSE:
-                    await self._open_channel("sse")
-                    step = Step.INITIALIZE
-                case _:
-                    raise self._fault or NotServable(self.id, opening.reason)
+        try:
+            await self._handshake.open()
+        except NotServable as refusal:
+            # What ended the channel says more than that the handshake came to nothing.
+            raise (self._fault or refusal) from None
         if self._fault is not None:
             # It answered and went.
             raise self._fault
         self._is_open = True
         await self._opened()
 
-    async def _open_channel(self, kind: TransportKind) -> None:
+    async def reopen(self, kind: TransportKind) -> None:
+        """A fresh channel in place of the present one, for the handshake. Raises: BackendFault."""
         if self._channel is not None:
             await self._channel.aclose()
         self._fault = None
         self.transport = kind
         self._channel = self._make_channel(kind, self)
         await self._channel.open()
-
-    async def _discover(self) -> Outcome:
-        self.peer = Peer(MODERN, {}, "", "")
-        answer = await self._ask_opening("server/discover", self._modern_params({}))
-        if not isinstance(answer, Raw):
-            return answer
-        result = _plain_object(answer)
-        supported = result.get("supportedVersions")
-        if not isinstance(supported, list):
-            return Nonsense()
-        meta_of_result = result.get("_meta")
-        info = meta_of_result.get(SERVER_INFO) if isinstance(meta_of_result, dict) else None
-        self.peer = _peer(MODERN, result, info)
-        return Discovered(_versions(supported))
-
-    async def _initialize(self) -> Outcome:
-        if self.peer.era is Era.MODERN:
-            # What the probe left. A peer whose session is renewed stays known meanwhile.
-            self.peer = Peer(LATEST_LEGACY, {}, "", "")
-        params = b'{"protocolVersion":"%s","capabilities":{},"clientInfo":%s}' % (
-            LATEST_LEGACY.encode(),
-            CLIENT_INFO,
-        )
-        answer = await self._ask_opening("initialize", params)
-        if not isinstance(answer, Raw):
-            return answer
-        result = _plain_object(answer)
-        revision = result.get("protocolVersion")
-        if not isinstance(revision, str):
-            return Nonsense()
-        self.peer = _peer(revision[:64], result, result.get("serverInfo"))
-        return Initialized(revision[:64])
-
-    async def _ask_opening(self, method: str, params: bytes) -> Raw | Outcome:
-        connect_s = self._settings.timeouts.connect_s
-        try:
-            return await self._request(method, params, idle_s=connect_s, cap_s=connect_s)
-        except BackendError as error:
-            return Refused(error.code, _supported_in(error.raw_data))
-        except BackendHttpError as error:
-            return HttpRefused(error.status)
-        except BackendTimeout:
-            return Silence()
-        except BackendExited:
-            return Exited()
 
     async def _opened(self) -> None:
         if self.peer.era is Era.LEGACY:
@@ -242,7 +152,7 @@ class Connection(Receiver):
     async def _renew_session(self) -> None:
         """Handshake again on the same channel; without success the connection is lost."""
         try:
-            outcome = await self._initialize()
+            outcome = await self._handshake.initialize()
             if not isinstance(outcome, Initialized) or outcome.revision not in LEGACY_REVISIONS:
                 raise BackendUnavailable(self.id, "The server ended our session and did not open another.")
             await self._opened()
@@ -298,10 +208,9 @@ class Connection(Receiver):
 
     async def ask(self, method: str, params: dict[str, Any] | None = None, *, timeout_s: float) -> Raw:
         """A request of the gateway's own: declares no capabilities."""
-        body = (
-            self._modern_params(params or {}) if self.peer.era is Era.MODERN else jsonrpc.encode(params or {})
-        )
-        return await self._in_session(lambda: self._request(method, body, idle_s=timeout_s, cap_s=timeout_s))
+        own = jsonrpc.encode(params or {})
+        body = modern_params(own) if self.peer.era is Era.MODERN else own
+        return await self._in_session(lambda: self.request(method, body, idle_s=timeout_s, cap_s=timeout_s))
 
     async def probe(self) -> None:
         """Whether the backend answers at all, by the cheapest request of its era."""
@@ -321,11 +230,6 @@ class Connection(Receiver):
     def in_flight(self) -> int:
         return len(self._correlation)
 
-    def _modern_params(self, params: dict[str, Any]) -> bytes:
-        return meta.for_modern_backend(
-            Raw(jsonrpc.encode(params)), {}, None, MODERN, NO_CAPABILITIES, CLIENT_INFO, None
-        )
-
     def _open_request(
         self, method: str, idle_s: float, cap_s: float, sink: CallSink | None = None
     ) -> Pending[Waiter]:
@@ -338,7 +242,7 @@ class Connection(Receiver):
             method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, sink=sink
         )
 
-    async def _request(self, method: str, params: bytes, *, idle_s: float, cap_s: float) -> Raw:
+    async def request(self, method: str, params: bytes, *, idle_s: float, cap_s: float) -> Raw:
         return await self._exchange(self._open_request(method, idle_s, cap_s), params, None)
 
     async def _exchange(self, pending: Pending[Waiter], params: bytes, name: str | None) -> Raw:
@@ -543,10 +447,12 @@ class Connection(Receiver):
     async def _listen(self) -> None:
         """Keep one subscriptions/listen open; after a break re-listen and read everything again."""
         wanted = {f"{kind}ListChanged": True for kind in LIST_CHANGED if self.peer.announces(kind)}
-        params = self._modern_params({"notifications": wanted})
-        for attempt in range(1, 1_000_000):
+        params = modern_params(jsonrpc.encode({"notifications": wanted}))
+        failures = 0
+        while True:
+            begun_at = self._clock.monotonic()
             try:
-                await self._request("subscriptions/listen", params, idle_s=LISTEN_S, cap_s=LISTEN_S)
+                await self.request("subscriptions/listen", params, idle_s=LISTEN_S, cap_s=LISTEN_S)
             except BackendError as error:
                 if error.code == ErrorCode.METHOD_NOT_FOUND:
                     self._owner.said(
@@ -556,7 +462,9 @@ class Connection(Receiver):
             except BackendFault:
                 if self._fault is not None:
                     return
-            await asyncio.sleep(min(30.0, 0.5 * 2 ** min(attempt, 6)))
+            lasted_s = self._clock.monotonic() - begun_at
+            failures = 1 if lasted_s > LISTEN_PAUSE_S else failures + 1
+            await asyncio.sleep(min(LISTEN_PAUSE_S, 0.5 * 2 ** min(failures, 6)))
             for kind in LIST_CHANGED:
                 self._owner.list_changed(kind)
 
@@ -565,38 +473,3 @@ MAX_SERVER_REQUESTS: Final = 32
 """Requests of one backend that wait for an answer; more are dropped."""
 MAX_BATCH: Final = 1000
 """Messages in one array."""
-
-
-def _peer(revision: str, result: dict[str, Any], info: Any) -> Peer:
-    capabilities = result.get("capabilities")
-    instructions = result.get("instructions")
-    return Peer(
-        revision,
-        capabilities if isinstance(capabilities, dict) else {},
-        _info_text(info),
-        instructions[:16_384] if isinstance(instructions, str) else "",
-    )
-
-
-def _info_text(info: Any) -> str:
-    if not isinstance(info, dict):
-        return ""
-    return " ".join(str(info[key])[:80] for key in ("name", "version") if isinstance(info.get(key), str))
-
-
-def _plain_object(raw: Raw) -> dict[str, Any]:
-    try:
-        value = jsonrpc.decode(raw)
-    except ParseError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _supported_in(raw_data: bytes) -> tuple[str, ...]:
-    data = _plain_object(Raw(raw_data)) if raw_data else {}
-    supported = data.get("supported")
-    return _versions(supported) if isinstance(supported, list) else ()
-
-
-def _versions(supported: list[Any]) -> tuple[str, ...]:
-    return tuple(version[:64] for version in supported[:32] if isinstance(version, str))

@@ -6,7 +6,7 @@ Spec: 2026-07-28 basic/versioning, "Backward compatibility"; basic/transports/st
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from proxy_core.errors import ErrorCode
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
@@ -66,7 +66,8 @@ class Exited:
     """The child ended."""
 
 
-Outcome = Discovered | Initialized | Refused | HttpRefused | Silence | Nonsense | Exited
+TransportKind: TypeAlias = Literal["stdio", "http", "sse"]
+Outcome: TypeAlias = Discovered | Initialized | Refused | HttpRefused | Silence | Nonsense | Exited
 
 _MODERN_CODES = frozenset(
     {ErrorCode.HEADER_MISMATCH, ErrorCode.MISSING_CLIENT_CAPABILITY, ErrorCode.UNSUPPORTED_VERSION}
@@ -77,9 +78,7 @@ _SSE_STATUSES = frozenset({400, 404, 405})
 class Opening:
     """One attempt to open. `reason` says why it failed, `revision` what was agreed on READY."""
 
-    def __init__(
-        self, transport: Literal["stdio", "http", "sse"], era: Literal["auto", "modern", "legacy"]
-    ) -> None:
+    def __init__(self, transport: TransportKind, era: Literal["auto", "modern", "legacy"]) -> None:
         self._transport = transport
         self._era = era
         self._probes = 0

@@ -6,10 +6,10 @@ from typing import Final
 
 from proxy_core.backends.backend import Backend, ServerSays
 from proxy_core.backends.channel import Channel, Receiver
-from proxy_core.backends.connection import TransportKind
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.http_channel import HttpChannel
 from proxy_core.backends.lifecycle import Event
+from proxy_core.backends.opening import TransportKind
 from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.backends.stdio_channel import StdioChannel
 from proxy_core.backends.upward import Upward

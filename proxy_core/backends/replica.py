@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Final, NoReturn
 
 from proxy_core.backends.channel import Channel, Receiver
-from proxy_core.backends.connection import Connection, ConnectionOwner, TransportKind
+from proxy_core.backends.connection import Connection, ConnectionOwner
 from proxy_core.backends.lifecycle import SWITCHED_OFF, Event, after
+from proxy_core.backends.opening import TransportKind
 from proxy_core.clock import Clock
 from proxy_core.config.models import ServerConfig
 from proxy_core.errors import BackendAuthRequired, BackendError, BackendFault, BackendUnavailable

@@ -1,4 +1,4 @@
-"""completion/complete from one revision to another: what may be asked, what may be answered. Pure.
+"""Completions from one revision to another: what may be asked, what may be answered. Pure.
 
 Spec: server/utilities/completion (at most 100 values); 2025-03-26 brought a capability for it, 2025-06-18 the
 `context` of arguments that are known already.

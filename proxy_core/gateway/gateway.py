@@ -324,7 +324,7 @@ def _finished(
         exchange.target,
         (now - started_at) * 1000,
         code,
-        # A text that says so by chance is miscounted, no more.
+        # A structured value with a member of that name is miscounted, no more.
         b'"isError"' in result and _IS_ERROR.search(result) is not None,
         len(result),
     )

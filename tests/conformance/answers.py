@@ -97,8 +97,12 @@ def _response_in(reply: Reply) -> Json:
 
 
 def plain(answer: Json) -> Json:
-    """The outcome alone, without what the gateway sets for itself."""
-    return {key: _without_own(answer[key]) for key in ("result", "error") if key in answer}
+    """The outcome alone, without what the gateway sets for itself; it puts lists into an order of its own."""
+    outcome = {key: _without_own(answer[key]) for key in ("result", "error") if key in answer}
+    for kind in LISTS:
+        if kind in outcome.get("result", {}):
+            outcome["result"][kind].sort(key=_canonical)
+    return outcome
 
 
 def _without_own(value: Any) -> Any:
@@ -126,5 +130,5 @@ def equal(answers: Answers, direct: Answers) -> list[str]:
     return [name for name in REQUESTS if _canonical(answers[name]) == _canonical(direct[name])]
 
 
-def _canonical(answer: Json) -> str:
+def _canonical(answer: Any) -> str:
     return json.dumps(answer, sort_keys=True)

@@ -59,13 +59,11 @@ def _column(
     alone: Mapping[str, Answers],
 ) -> Column:
     print(f"Judging: {title} ...", flush=True)
-    same = {era: equal(given, alone[era]) for era, given in answers.items()}
     return Column(
         title,
         {suite.title: judge.run(suite, url, folder / title / suite.title) for suite in SUITES},
         {era: counts(given) for era, given in answers.items()},
-        same,
-        {era: [name for name in given if name not in same[era]] for era, given in answers.items()},
+        {era: equal(given, alone[era]) for era, given in answers.items()},
     )
 
 

@@ -63,9 +63,10 @@ class Run:
     def is_full(self) -> bool:
         return set(self.passed()) == self.scored
 
-    def weaker_than(self, direct: "Run") -> list[str]:
-        """Scenarios that passed with other checks than those of the direct run."""
-        return [name for name in self.passed() if not self.scenarios[name].is_like(direct.scenarios[name])]
+    def as_in(self, direct: "Run", is_scored: bool = True) -> list[str]:
+        """Scenarios that passed with the very checks of the direct run."""
+        names = self.passed(is_scored)
+        return [name for name in names if self.scenarios[name].is_like(direct.scenarios[name])]
 
 
 @dataclass(frozen=True)
@@ -77,32 +78,37 @@ class Column:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Era -> list -> how many items."""
     equal_answers: Mapping[str, list[str]] = field(default_factory=dict)
-    """Era -> requests answered as by the server alone."""
-    other_answers: Mapping[str, list[str]] = field(default_factory=dict)
+    """Era -> requests answered as by the server alone; of the direct column all."""
 
 
 Promise = Mapping[str, Mapping[str, list[str]]]
-"""Column -> suite or era -> what passes."""
+"""Column -> what kind of thing -> the names of those that hold."""
 
 
 def promise_of(columns: list[Column]) -> Promise:
-    """What the columns show, to be held to from now on."""
-    return {
-        column.title: {
-            **{suite: run.passed() + run.passed(is_scored=False) for suite, run in column.runs.items()},
-            **{f"{era} answers": names for era, names in column.equal_answers.items()},
-        }
-        for column in columns
-    }
+    """What the columns after the direct one show, to be held to from now on."""
+    direct = columns[0]
+    return {column.title: _shown(column, direct) for column in columns[1:]}
+
+
+def _shown(column: Column, direct: Column) -> Mapping[str, list[str]]:
+    shown = {}
+    for suite, run in column.runs.items():
+        alone = direct.runs[suite]
+        shown[f"{suite}: passed"] = run.passed() + run.passed(is_scored=False)
+        shown[f"{suite}: as direct"] = run.as_in(alone) + run.as_in(alone, is_scored=False)
+    for era, names in column.equal_answers.items():
+        shown[f"{era} client: same answer"] = names
+    return shown
 
 
 def broken(promise: Promise, columns: list[Column]) -> list[str]:
     """Each thing that is promised and does not hold."""
     now = promise_of(columns)
     return [
-        f"{title}, {group}: {name}"
-        for title, groups in promise.items()
-        for group, names in groups.items()
+        f"{title}, {kind}: {name}"
+        for title, kinds in promise.items()
+        for kind, names in kinds.items()
         for name in names
-        if name not in now.get(title, {}).get(group, [])
+        if name not in now.get(title, {}).get(kind, [])
     ]

@@ -79,6 +79,7 @@ async def test_the_healthy_ones_are_served_meanwhile(gateway: GatewayProcess) ->
         assert time.monotonic() - started_at < SLACK_S
 
 
+@pytest.mark.requirement("B08")
 async def test_a_crash_in_mid_call_fails_that_call_and_the_server_comes_back(gateway: GatewayProcess) -> None:
     """The others notice nothing; the next call to it waits for the new start, or finds it done."""
     async with connected(gateway.url) as client:
@@ -93,6 +94,7 @@ async def test_a_crash_in_mid_call_fails_that_call_and_the_server_comes_back(gat
         await comes_true(answers, "flaky answers again")
 
 
+@pytest.mark.requirement("B10")
 async def test_every_row_says_in_words_what_is_wrong() -> None:
     """What a person reads on the Servers screen; the healthy rows have nothing to say."""
     config = Config.model_validate({"proxy": {"port": 0, "grace_s": 0}, "servers": _servers()})

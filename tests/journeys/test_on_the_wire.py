@@ -125,6 +125,7 @@ async def test_a_modern_cancel_that_is_posted_cancels_nothing(gateway: GatewayPr
         assert "cancelled kept" not in await _history(client, "pipe")
 
 
+@pytest.mark.requirement("P07")
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_log_messages_reach_the_client_that_asked_for_their_level(
     gateway: GatewayProcess, mode: str

@@ -82,6 +82,7 @@ async def test_nothing_outlives_a_gateway_that_is_killed(tmp_path: Path) -> None
         eventually(lambda: not gateway.leftovers(), f"all are gone; left: {gateway.leftovers()}", GUARD_S)
 
 
+@pytest.mark.requirement("B09")
 async def test_a_child_that_heeds_nothing_is_ended_all_the_same(tmp_path: Path) -> None:
     """It ignores the end of its stdin and SIGTERM; a stop takes a few seconds more, not for ever."""
     with serving(tmp_path, [stdio("stubborn", bad_command("stubborn"))]) as gateway:
@@ -92,6 +93,7 @@ async def test_a_child_that_heeds_nothing_is_ended_all_the_same(tmp_path: Path) 
         assert gateway.leftovers() == []
 
 
+@pytest.mark.requirement("B09")
 async def test_children_see_nothing_of_the_gateways_environment(tmp_path: Path) -> None:
     """A secret in our environment stays ours, unless the configuration passes it on."""
     script = "import os, sys; sys.stderr.write('ENV ' + ' '.join(sorted(os.environ)) + '\\n'); sys.stdin.read()"

@@ -17,7 +17,14 @@ import pytest
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
 from proxy_core.control import DrainOutcome
-from proxy_core.errors import BackendUnavailable, ConfigError, ConfigProblem, PortInUse, UnknownServer
+from proxy_core.errors import (
+    BackendUnavailable,
+    ConfigError,
+    ConfigProblem,
+    InvalidParams,
+    PortInUse,
+    UnknownServer,
+)
 from proxy_core.facts import ConfigApplied, ConfigRejected, RequestFinished, StateChanged, VerbUsed
 from proxy_core.proxy import DEMO_NOTICE, MOVED_NOTICE, Proxy
 from proxy_core.telemetry.snapshot import ServerState
@@ -153,6 +160,18 @@ async def test_what_happened_and_what_was_said_can_be_read_by_number(caplog: pyt
         seq, lines = proxy.logs_after(0)
         assert ("info", "box", "healthy") in [(line.level, line.source, line.text) for line in lines]
         assert proxy.logs_after(seq) == (seq, ())
+
+
+@pytest.mark.requirement("A12")
+async def test_what_clients_send_and_servers_answer_is_not_logged(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "proxy_core")
+    async with serving(loaded("box")) as proxy:
+        await told(proxy, "box__echo", text="s3cret")
+        with pytest.raises(InvalidParams):
+            await told(proxy, "box__s3cret", token="s3cret")
+        lines = proxy.logs_after(0)[1]
+        assert lines
+        assert not any("s3cret" in line.text for line in lines)
 
 
 async def test_the_log_level_can_be_set_while_it_runs():

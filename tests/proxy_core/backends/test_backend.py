@@ -447,6 +447,14 @@ async def test_a_change_while_the_list_is_read_has_it_read_once_more(box: Box) -
     assert box.server.count("tools/list") == 3
 
 
+async def test_a_server_that_announces_a_change_with_every_reading_does_not_keep_us_reading(box: Box) -> None:
+    before = box.server.count("tools/list")
+    for _ in range(10):
+        box.server.line.notifies("notifications/tools/list_changed")
+        await box.rest()
+    assert box.server.count("tools/list") == before + 1, "the next reading waits its turn"
+
+
 async def test_a_change_while_the_first_lists_are_read_is_not_lost(boxes: Any) -> None:
     box = boxes()
     del box.server.script["tools/list"]

@@ -157,6 +157,8 @@ async def test_a_server_that_dies_under_a_call_fails_that_call_and_no_other():
         assert await house.names() == ["box__search", "web__search"]
 
 
+@pytest.mark.requirement("D04")
+@pytest.mark.requirement("D05")
 async def test_what_reaches_a_server_holds_nothing_of_the_clients_envelope():
     old, new = searcher(), searcher(MODERN)
     meta = {
@@ -173,7 +175,8 @@ async def test_what_reaches_a_server_holds_nothing_of_the_clients_envelope():
         assert all("task" not in params for params in sent)
         assert set(sent[0]["_meta"]) == {"traceparent", "progressToken"}
         assert sent[0]["_meta"]["progressToken"] != 7
-        assert sent[1]["_meta"][P + "clientCapabilities"] == {}
+        envelopes = [asked.params["_meta"] for asked in new.asked]
+        assert [envelope[P + "clientCapabilities"] for envelope in envelopes] == [{}] * 4
         assert sent[1]["_meta"][P + "clientInfo"]["name"] == "only1mcp"
 
 
