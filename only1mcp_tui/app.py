@@ -301,7 +301,11 @@ class Only1App(App[None]):
         if self._discover is None or self._write is None:
             self.notify("Servers can be imported only where the gateway itself runs.", markup=False)
             return
-        found = await asyncio.to_thread(self._discover)
+        try:
+            found = await asyncio.to_thread(self._discover)
+        except (Only1Error, OSError) as error:
+            self.notify(_words(error), severity="error", markup=False)
+            return
         if chosen := await self.push_screen_wait(ImportScreen(found)):
             await self._tell(self._write_and_apply(self._write, chosen))
 

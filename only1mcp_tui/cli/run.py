@@ -109,6 +109,8 @@ def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
         raise app.failure
     if app.outcome:
         say(app.outcome)
+    if proxy.cut_off:
+        note(f"{proxy.cut_off} calls in flight were cut off.")
     return app.return_code or Exit.OK
 
 

@@ -57,7 +57,7 @@ class ImportScreen(ModalScreen[tuple[FoundServer, ...]]):
         shown = {column.key for column in table.shown}
         rows = enumerate(self._found)
         table.put([Row(str(at), found_cells(found, at in self._chosen, shown)) for at, found in rows])
-        found_words = f"{plural(len(self._found), 'server')} found in the configurations of AI clients."
+        found_words = f"{plural(len(self._found), 'server')} found in your AI clients."
         self.query_one("#import-head", Board).put(
             [
                 (("Import servers", "strong"),),

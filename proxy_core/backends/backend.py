@@ -177,8 +177,11 @@ class Backend:
     async def drain(self, grace_s: float, final: Event = Event.DRAINED) -> DrainOutcome:
         """Stop taking calls, wait for those in flight, then close the connection.
 
-        Safe to call twice: the second call joins the first; `grace_s` and `final` are the first's.
+        Safe to call twice: the second call joins the first; `grace_s` and `final` are the first's. A server
+        that is off already stays as it is.
         """
+        if self.state in (ServerState.DRAINED, ServerState.DISABLED):
+            return DrainOutcome(0, 0)
         if self._drain is None or self._drain.done():
             self._drain = self._tasks.start(self._drain_now(grace_s, final), "drain")
         return await asyncio.shield(self._drain)
@@ -200,6 +203,10 @@ class Backend:
             self.replica.start()
 
     async def restart(self, grace_s: float) -> None:
+        """Drain, then start again; goes on to its end even if whoever asked does not wait for it."""
+        await asyncio.shield(self._tasks.start(self._restart_now(grace_s), "restart"))
+
+    async def _restart_now(self, grace_s: float) -> None:
         if self.state in IN_SERVICE or self.state is ServerState.DRAINING:
             await self.drain(grace_s)
         if self.state not in SWITCHED_OFF:

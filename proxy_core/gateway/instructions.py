@@ -3,6 +3,7 @@
 Spec: 2025-11-25 basic/lifecycle; 2026-07-28 server/discover.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,13 +16,16 @@ PREAMBLE: Final = (
 TITLE_BYTES: Final = 320
 EACH_BYTES: Final = 2048
 ALL_BYTES: Final = 12_288
+_HEADING: Final = re.compile(r"^[ \t]*#{1,2}(?=\s)", re.MULTILINE)
 
 
 def merged(parts: Iterable[tuple[str, str, str]]) -> str:
     """`parts`: (server id, title, its instructions), in config order; empty ones are left out."""
     text, size_bytes = PREAMBLE, len(PREAMBLE)
     for server, title, instructions in parts:
-        if not (own := clean_text(instructions, EACH_BYTES).strip()):
+        # No server's words may look like the start of another's.
+        own = _HEADING.sub("###", clean_text(instructions, EACH_BYTES).strip())
+        if not own:
             continue
         section = f"\n\n## {clean_text(title, TITLE_BYTES)} (tools: {server}__*)\n{own}"
         size_bytes += len(section.encode(errors="replace"))

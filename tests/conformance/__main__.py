@@ -55,7 +55,7 @@ def versions(judge: Judge) -> str:
 
 def report(faults: list[str]) -> int:
     for fault in faults:
-        print(f"no longer passes: {fault}", file=sys.stderr)
+        print(f"does not pass: {fault}", file=sys.stderr)
     print(f"Written: {PAGE.relative_to(ROOT)}; the suite's own files: {RESULTS.relative_to(ROOT)}")
     return 1 if faults else 0
 

@@ -98,7 +98,7 @@ def _response_in(reply: Reply) -> Json:
 
 def plain(answer: Json) -> Json:
     """The outcome alone, without what the gateway sets for itself; it puts lists into an order of its own."""
-    outcome = {key: _without_own(answer[key]) for key in ("result", "error") if key in answer}
+    outcome: Json = {key: _without_own(answer[key]) for key in ("result", "error") if key in answer}
     for kind in LISTS:
         if kind in outcome.get("result", {}):
             outcome["result"][kind].sort(key=_canonical)

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,7 @@ class Judge:
     def __init__(self) -> None:
         """Install what is missing. Raises: CalledProcessError when npm cannot."""
         for suite in SUITES:
-            if not suite.package.is_dir():
-                _install(CACHE / suite.version, f"{PACKAGE}@{suite.version}")
+            _install(CACHE / suite.version, f"{PACKAGE}@{suite.version}")
         self._node = _node()
         self.node_version = _version_of(self._node)
 
@@ -95,11 +95,11 @@ def _node() -> str:
     own = shutil.which("node")
     if own is not None and _major(_version_of(own)) >= NODE_MAJOR:
         return own
-    package = NODE_PACKAGES[platform.system(), platform.machine()]
-    installed = CACHE / "node" / "node_modules" / package / "bin/node"
-    if not installed.is_file():
-        _install(CACHE / "node", f"{package}@{NODE_VERSION}")
-    return str(installed)
+    package = NODE_PACKAGES.get((platform.system(), platform.machine()))
+    if package is None:
+        sys.exit(f"The conformance suite needs Node.js {NODE_MAJOR} or newer; found: {own or 'none'}.")
+    _install(CACHE / "node", f"{package}@{NODE_VERSION}")
+    return str(CACHE / "node" / "node_modules" / package / "bin/node")
 
 
 def _version_of(node: str) -> str:
@@ -112,6 +112,13 @@ def _major(version: str) -> int:
 
 
 def _install(prefix: Path, package: str) -> None:
+    """Once: a stamp says that it was finished."""
+    stamp = prefix / f"{package.replace('/', '-')}.installed"
+    if stamp.exists():
+        return
+    if shutil.which("npm") is None:
+        sys.exit(f"npm is not installed: it brings {package}.")
     print(f"Installing {package} ...", flush=True)
     flags = ("--silent", "--no-save", "--no-package-lock", "--no-audit", "--no-fund")
     subprocess.run(["npm", "install", *flags, "--prefix", str(prefix), package], check=True)
+    stamp.touch()

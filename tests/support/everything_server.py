@@ -193,8 +193,8 @@ def tagged(handler: Callable[[Context, Any], Awaitable[Json]]) -> Callable[[Cont
 
 
 async def refuse_initialize(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """A server of the modern era alone (2026-07-28 basic/versioning)."""
-    if ctx.method == "initialize":
+    """A server of the modern era alone (2026-07-28 basic/versioning); in it the method does not exist."""
+    if ctx.method == "initialize" and ctx.protocol_version != MODERN:
         requested = (ctx.params or {}).get("protocolVersion")
         data = {"supported": [MODERN], "requested": requested}
         raise MCPError(types.UNSUPPORTED_PROTOCOL_VERSION, "Only the modern era is served.", data=data)

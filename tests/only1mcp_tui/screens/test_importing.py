@@ -8,6 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from only1mcp_tui.screens.importing import ImportScreen
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
+from proxy_core.errors import ConfigError, ConfigProblem
 from tests.support.screens import busy_control, pulled, seen, shown, svg_of
 
 HOME = Path("/home/ada")
@@ -89,3 +90,15 @@ async def _opened(app, pilot) -> None:  # type: ignore[no-untyped-def]
     while not isinstance(app.screen, ImportScreen):
         await pilot.pause()
     await pulled(app, pilot)
+
+
+async def test_a_file_of_ours_that_cannot_be_read_is_a_toast_and_no_crash() -> None:
+    """Looking for servers reads our own configuration too."""
+
+    def discover() -> Sequence[FoundServer]:
+        raise ConfigError("/home/ada/only1mcp.yaml", (ConfigProblem("servers", "is broken", 3),))
+
+    async with shown(busy_control(), discover=discover, write=Writer()) as (app, pilot):
+        await pilot.press("i")
+        await seen(app, pilot, "only1mcp.yaml:3: servers: is broken")
+        assert not isinstance(app.screen, ImportScreen)
