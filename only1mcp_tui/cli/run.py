@@ -4,6 +4,7 @@ The only place that decides between the two; Textual is imported after the decis
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -83,6 +84,7 @@ def _has_screen() -> bool:
 
 
 def run_headless(proxy: Proxy) -> int:
+    _settle_memory()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(proxy))
@@ -104,6 +106,7 @@ def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
         discover=lambda: discovered(_import_target(loaded, options), loaded.config.proxy),
         write=lambda found: _import(_import_target(loaded, options), found),
     )
+    _settle_memory()
     app.run()
     if app.failure is not None:
         raise app.failure
@@ -112,6 +115,12 @@ def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
     if proxy.cut_off:
         note(f"{proxy.cut_off} calls in flight were cut off.")
     return app.return_code or Exit.OK
+
+
+def _settle_memory() -> None:
+    """What importing made lives as long as we do: a full collection that walks it all would stop every call."""
+    gc.collect()
+    gc.freeze()
 
 
 def _import_target(loaded: LoadedConfig, options: "Options") -> Path:

@@ -81,6 +81,9 @@ class CoreScreen(Screen[None]):
         return ((f"filter: {fit(self.filter_text, 30).rstrip()} ", "warn"),) if self.filter_text else ()
 
     def label_of(self, binding: Binding) -> str:
+        # Only the first screen is left for good; from the others the same key leads back to it.
+        if binding.action == "leave" and self.MODE != self.app.DEFAULT_MODE:
+            return "Back"
         return binding.description
 
     def go_back(self) -> bool:

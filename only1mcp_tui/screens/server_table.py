@@ -101,7 +101,7 @@ class ServerTableScreen(CoreScreen):
             return "Undrain"
         if binding.action == "enable" and (row is None or row.state is not ServerState.DISABLED):
             return "Disable"
-        return binding.description
+        return super().label_of(binding)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """None greys a verb out."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from tests.proxy_core.frontend.client import Client, Reply, request
 from tests.support import everything_catalog as catalog
+from tests.support.http_client import Client, Reply, request
 from tests.support.wire import LEGACY_ERA, MODERN_ERA, comes_true, connected
 
 Json = dict[str, Any]

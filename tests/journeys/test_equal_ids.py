@@ -12,7 +12,7 @@ from tests.support.wire import Json, called, connected, messages_of, once_listed
 
 CLIENTS = 64
 HOLD_S = 0.5
-pytestmark = [pytest.mark.requirement("P01"), pytest.mark.requirement("G13")]
+pytestmark = pytest.mark.requirement("P01")
 
 
 @pytest.fixture(scope="module")

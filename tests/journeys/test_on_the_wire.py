@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning
 
-from tests.proxy_core.frontend.client import Client
 from tests.support.gateway_process import GatewayProcess, remote, serving, stdio
+from tests.support.http_client import Client
 from tests.support.processes import sdk_command, sdk_server
 from tests.support.recorded import talking
 from tests.support.wire import (

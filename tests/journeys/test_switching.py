@@ -9,8 +9,8 @@ from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
-from tests.proxy_core.frontend.client import Client, Stream, modern
 from tests.support.gateway_process import stdio
+from tests.support.http_client import Client, Stream, modern
 from tests.support.processes import demo_command
 from tests.support.wire import call, call_text, comes_true, connected, once_listed, open_call, tool_names
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.proxy_core.frontend.client import ENVELOPE, Client, Reply, Stream, modern, request
+from tests.support.http_client import ENVELOPE, Client, Reply, Stream, modern, request
 from tests.support.processes import SOON_S
 
 Json = dict[str, Any]

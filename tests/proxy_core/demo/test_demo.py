@@ -133,7 +133,6 @@ def words(result: Any) -> str:
 
 
 @ALL
-@pytest.mark.requirement("L18")
 async def test_a_demo_serves_both_eras_on_one_pipe(spawn: Spawner, demo: str):
     child = await spawn(demo)
     discovered = (await child.modern("server/discover"))["result"]
@@ -172,7 +171,6 @@ async def test_the_handshake_settles_on_a_revision_that_both_know(spawn: Spawner
 
 
 @ALL
-@pytest.mark.requirement("L17")
 async def test_a_demo_ends_soon_after_its_stdin(spawn: Spawner, demo: str):
     child = await spawn(demo)
     await child.initialize()

@@ -9,7 +9,7 @@ from proxy_core.clock import SystemClock
 from proxy_core.config.models import Config, LimitsConfig, ProxyConfig
 from proxy_core.facts import Fact
 from proxy_core.frontend.frontend import Frontend
-from tests.proxy_core.frontend.client import SOON_S, Client
+from tests.support.http_client import SOON_S, Client
 from tests.support.scripted_gateway import ScriptedGateway
 
 

@@ -9,7 +9,7 @@ import pytest
 from proxy_core.config.models import Config, LimitsConfig, ProxyConfig
 from proxy_core.errors import InsecureBind
 from proxy_core.frontend import server
-from tests.proxy_core.frontend.client import SOON_S, Client, modern, request
+from tests.support.http_client import SOON_S, Client, modern, request
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 
 

@@ -10,7 +10,7 @@ from proxy_core.config.models import LimitsConfig
 from proxy_core.errors import BackendUnavailable, InvalidParams, MethodNotFound, UnknownResource
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.protocol import jsonrpc
-from tests.proxy_core.frontend.client import (
+from tests.support.http_client import (
     LATEST_LEGACY,
     MODERN,
     POST_HEADERS,

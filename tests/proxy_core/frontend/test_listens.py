@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy_core.config.models import LimitsConfig
-from tests.proxy_core.frontend.client import META, SOON_S, Client, modern
+from tests.support.http_client import META, SOON_S, Client, modern
 from tests.support.scripted_gateway import ScriptedGateway
 
 SUBSCRIPTION_ID = META + "subscriptionId"

@@ -15,7 +15,7 @@ from proxy_core.errors import (
     UnknownResource,
 )
 from proxy_core.protocol import jsonrpc
-from tests.proxy_core.frontend.client import (
+from tests.support.http_client import (
     ENVELOPE,
     META,
     MODERN,

@@ -13,7 +13,7 @@ import pytest
 
 from proxy_core.errors import PortInUse
 from proxy_core.frontend import server
-from tests.proxy_core.frontend.client import SOON_S, Client, modern
+from tests.support.http_client import SOON_S, Client, modern
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 
 HEAD = (

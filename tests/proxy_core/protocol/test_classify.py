@@ -320,7 +320,6 @@ def test_a_response_is_legacy_without_a_modern_header():
 # --- a pipe ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("L18")
 def test_both_eras_are_told_apart_on_one_pipe_without_headers():
     served(classify_line(body("tools/call", ECHO)))
     assert isinstance(classify_line(body("initialize", meta=None)), LegacyPost)
