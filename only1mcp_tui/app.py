@@ -71,6 +71,8 @@ class Only1App(App[None]):
         Binding("5", "switch_mode('logs')", "Logs", show=False),
         Binding("space", "pause", "Pause"),
         Binding("t", "change_theme", "Theme", show=False),
+        # Textual adds its own ctrl+p only where nothing else opens the palette.
+        Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
         Binding("colon", "command_palette", "Commands", show=False),
         Binding("ctrl+s", "screenshot", "Save the screen as SVG", show=False),
         Binding("escape", "back", "Back", show=False),

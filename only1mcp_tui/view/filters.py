@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
+WORDS = frozenset({"state"})
+"""Fields that hold one word of a fixed set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     text: str
@@ -11,7 +15,10 @@ class Term:
     negated: bool
 
     def matches(self, fields: Mapping[str, str]) -> bool:
-        return (self.text in fields[self.key or "text"]) is not self.negated
+        field = fields[self.key or "text"]
+        # A state is named from its start: `healthy` must not find `unhealthy`.
+        is_found = field.startswith(self.text) if self.key in WORDS else self.text in field
+        return is_found is not self.negated
 
 
 @dataclass(frozen=True, slots=True)

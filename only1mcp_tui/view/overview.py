@@ -163,7 +163,7 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
         case facts.VerbUsed():
             return fact.server, "accent", "›", f"{fact.verb}: {fact.outcome}"
         case facts.CatalogChanged():
-            return "lists", "info", "·", f"clients now see {fact.count} {fact.kind}"
+            return "lists", "info", "·", f"clients now see {plural(fact.count, fact.kind.removesuffix('s'))}"
         case facts.NameHidden():
             return fact.server, "warn", "▲", f"{fact.name} is not listed: {fact.reason}"
         case facts.ConfigApplied():

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Connection
+from proxy_core.backends.last_words import with_last_words
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
 from proxy_core.backends.lists import EMPTY, FEATURE_OF, METHODS_OF_KIND, Listing, read_listing
 from proxy_core.backends.opening import TransportKind
@@ -30,6 +31,8 @@ from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import Probe, ServerState
 
 STDERR_LINES: Final = 200
+LAST_WORDS: Final = 20
+"""Lines among which the reason of a failure is looked for."""
 REREAD_PAUSE_S: Final = 0.5
 STALE_S: Final = 600.0
 """How long the last lists of a server that is down are still served."""
@@ -77,18 +80,26 @@ class Backend:
         self._wanted_level: str | None = None
         self._lost_at: float | None = None
         self._was_listed = False
+        self._make_channel = make_channel
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
+        """What the present child said lately; the next one starts anew."""
         self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self.lists = Lists()
         self.last_error = ""
         self.last_probe: Probe | None = None
         self.replica = Replica(
             settings,
-            lambda kind, receiver: make_channel(settings, kind, receiver, self.heard_stderr),
+            self._new_channel,
             self,
             clock,
             on_open=self._opened,
             on_state=self._state_changed,
+            explain=lambda fault: with_last_words(fault.detail, self._words),
         )
+
+    def _new_channel(self, kind: TransportKind, receiver: Receiver) -> Channel:
+        self._words.clear()
+        return self._make_channel(self.settings, kind, receiver, self.heard_stderr)
 
     # --- for those above ------------------------------------------------------------------------------------
 
@@ -316,6 +327,7 @@ class Backend:
 
     def heard_stderr(self, line: str) -> None:
         self.stderr.append(line)
+        self._words.append(line)
         self._says(self.id, "info", line)
 
     def _state_changed(self, before: ServerState, now: ServerState, reason: str) -> None:

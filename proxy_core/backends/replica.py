@@ -37,14 +37,19 @@ class Replica:
         *,
         on_open: Callable[[Connection], Awaitable[None]],
         on_state: Callable[[ServerState, ServerState, str], None],
+        explain: Callable[[BackendFault], str] = lambda fault: fault.detail,
     ) -> None:
-        """`on_open` runs before the replica takes calls; a BackendFault from it counts as a failed attempt."""
+        """`on_open` runs before the replica takes calls; a BackendFault from it counts as a failed attempt.
+
+        `explain` makes the reason on the row of a fault.
+        """
         self._settings = settings
         self._make_channel = make_channel
         self._owner = owner
         self._clock = clock
         self._on_open = on_open
         self._on_state = on_state
+        self._explain = explain
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[BackendFault] | None = None
@@ -170,7 +175,9 @@ class Replica:
             else:
                 failures += 1
             if self._is_crash_loop(fault):
-                self.move(Event.GAVE_UP, f"gave up after {CRASHES} crashes in 10 minutes: {fault.detail}")
+                self.move(
+                    Event.GAVE_UP, f"gave up after {CRASHES} crashes in 10 minutes: {self._explain(fault)}"
+                )
                 return
             await self._wait_for_next(failures, fault)
 
@@ -207,7 +214,7 @@ class Replica:
             self._turned()
             fault = await self._lost
             self.connection = None
-            self.move(Event.LOST, fault.detail)
+            self.move(Event.LOST, self._explain(fault))
             return fault
         finally:
             self.connection = None
@@ -218,7 +225,7 @@ class Replica:
         self.retry_at = self._clock.monotonic() + delay_s
         if failures:
             is_auth = isinstance(fault, BackendAuthRequired)
-            self.move(Event.AUTH_MISSING if is_auth else Event.ATTEMPT_FAILED, fault.detail)
+            self.move(Event.AUTH_MISSING if is_auth else Event.ATTEMPT_FAILED, self._explain(fault))
             self._turned()
         try:
             async with asyncio.timeout(delay_s):

@@ -188,10 +188,11 @@ async def test_an_unknown_theme_falls_back_to_ours() -> None:
         assert app.theme == "only1-dark"
 
 
-async def test_the_palette_has_the_verbs_of_each_server() -> None:
+@pytest.mark.parametrize("key", ["ctrl+p", "colon"])
+async def test_the_palette_has_the_verbs_of_each_server(key: str) -> None:
     control = busy_control()
     async with shown(control) as (_, pilot):
-        await pilot.press("colon")
+        await pilot.press(key)
         await pilot.press(*"probe filesystem")
         await pilot.pause(0.3)
         await pilot.press("enter", "enter")

@@ -20,6 +20,7 @@ ROW = {"state": "healthy", "id": "github", "why": "", "text": "github healthy ht
         ("!jira", True),
         ("!git", False),
         ("state:heal", True),
+        ("state:ealthy", False),
         ("stat:heal", True),
         ("!state:heal", False),
         ("id:heal", False),

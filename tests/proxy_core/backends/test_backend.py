@@ -518,6 +518,14 @@ async def test_a_server_without_logging_is_told_no_level(boxes: Any) -> None:
     assert box.server.count("logging/setLevel") == 0
 
 
+async def test_the_row_of_a_server_that_died_has_its_last_words(box: Box) -> None:
+    box.backend.heard_stderr("Error: no token")
+    box.backend.heard_stderr("bye")
+    box.server.line.ends()
+    await box.reached(S.RESTARTING)
+    assert box.backend.replica.reason.endswith("Its last words: Error: no token")
+
+
 async def test_the_last_lines_of_stderr_are_kept(box: Box) -> None:
     for number in range(STDERR_LINES + 5):
         box.backend.heard_stderr(f"line {number}")
