@@ -74,6 +74,6 @@ clean: ## Remove what the other targets made, .venv included
 node-servers:
 	@if [ -e "$(NODE_STAMP)" ]; then :; \
 	elif ! command -v npm >/dev/null 2>&1; then echo "npm is not installed: the tests that need Node.js will be skipped."; \
-	elif npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix .cache/node $(NODE_SERVERS); \
+	elif npm install --loglevel error --no-save --no-package-lock --no-audit --no-fund --prefix .cache/node $(NODE_SERVERS); \
 	then touch "$(NODE_STAMP)"; \
 	else echo "npm could not install $(NODE_SERVERS): the tests that need Node.js will be skipped."; fi

@@ -275,6 +275,9 @@ class Only1App(App[None]):
     async def _act(self, verb: Verb, server: str) -> None:
         row = next((row for row in self._snapshot.servers if row.id == server), None)
         question = verb.question(row) if row is not None else None
+        if question is not None:
+            # On a small terminal an old toast would lie over the question.
+            self.clear_notifications()
         if question is not None and not await self.push_screen_wait(ConfirmScreen(question)):
             return
         await self._tell(verb.act(self._control, server))

@@ -76,6 +76,12 @@ class CoreScreen(Screen[None]):
         """Put the picture into the body's widgets."""
         raise NotImplementedError
 
+    def filter_changed(self) -> None:
+        """`filter` is another one: a screen that keeps what passes sorts it out anew.
+
+        A hook and no second handler: Textual calls the handlers of a subclass before ours.
+        """
+
     def status(self) -> Line:
         """The right end of the navigation line."""
         return ((f"filter: {fit(self.filter_text, 30).rstrip()} ", "warn"),) if self.filter_text else ()
@@ -171,6 +177,7 @@ class CoreScreen(Screen[None]):
     def _filter_edited(self, event: FilterBar.Edited) -> None:
         self.filter_text = event.expression
         self.filter = parse_filter(event.expression, self.FILTER_KEYS)
+        self.filter_changed()
         self.redraw()
 
     @on(FilterBar.Left)

@@ -11,7 +11,6 @@ from only1mcp_tui import messages
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.view.logs import FILTER_KEYS, log_fields, log_spans
 from only1mcp_tui.view.text import Line, plain
-from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import LogLine
@@ -71,11 +70,9 @@ Our own lines and what each server's process writes to its stderr.
         how: Line = (("● following ", "good"),) if is_following else (("◌ held, f follows ", "warn"),)
         return *super().status(), (f"{len(self._kept)} of {len(self._lines)} lines  ", "muted"), *how
 
-    @on(FilterBar.Edited)
-    def _filtered(self) -> None:
+    def filter_changed(self) -> None:
         self._kept = self._passing(self._lines)
         self.view.put(self._kept)
-        self.show_nav()
 
     @on(LogView.FollowChanged)
     def _follow_changed(self) -> None:

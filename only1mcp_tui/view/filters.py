@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 WORDS = frozenset({"state"})
 """Fields that hold one word of a fixed set."""
 

@@ -50,3 +50,16 @@ async def test_the_oldest_lines_make_room() -> None:
         await pilot.press("5")
         await pulled(app, pilot)
         assert "5000 of 5000 lines" in text_of(app)
+
+
+async def test_the_filter_holds_to_its_last_character_and_escape_brings_everything_back() -> None:
+    control = busy_control()
+    control.log(*log_lines(12))
+    async with shown(control) as (app, pilot):
+        await pilot.press("5", "slash", *"line 1x")
+        await pulled(app, pilot)
+        assert "0 of 12 lines" in text_of(app)
+        await pilot.press("escape")
+        await pulled(app, pilot)
+        assert "12 of 12 lines" in text_of(app)
+        assert "line 11 " in text_of(app)
