@@ -64,7 +64,6 @@ class CoreScreen(Screen[None]):
         yield Board(id="nav")
         yield Board(id="banner")
         yield from self.body()
-        yield FilterBar(self.FILTER_HINT)
         yield Board(id="footer")
 
     # --- what each screen says ------------------------------------------------------------------------------
@@ -170,7 +169,11 @@ class CoreScreen(Screen[None]):
 
     # --- the filter -----------------------------------------------------------------------------------------
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
+        if not self.query(FilterBar):
+            # Not composed with the rest: from Python 3.12 on Textual starts tasks eagerly, and an Input that is
+            # mounted before its screen is on the stack ends the app.
+            await self.mount(FilterBar(self.FILTER_HINT), before="#footer")
         self.query_one(FilterBar).open()
 
     @on(FilterBar.Edited)

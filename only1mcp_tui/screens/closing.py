@@ -23,7 +23,9 @@ class ClosingScreen(ModalScreen[None]):
             yield Board()
 
     def on_mount(self) -> None:
-        self.show(self._picture())
+        self.call_after_refresh(lambda: self.show(self._picture()))
 
     def show(self, picture: Picture) -> None:
-        self.query_one(Board).put(closing_lines(picture.snapshot))
+        # Nothing to draw on before the first layout; a screen may be handed a picture that early.
+        for board in self.query(Board):
+            board.put(closing_lines(picture.snapshot))

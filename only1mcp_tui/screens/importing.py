@@ -40,13 +40,12 @@ class ImportScreen(ModalScreen[tuple[FoundServer, ...]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -large"):
             yield Board(id="import-head")
-            yield LiveTable(COLUMNS)
+            table = LiveTable(COLUMNS)
+            table.empty = (("  No AI client on this machine has a server configured.", "muted"),)
+            yield table
             yield Board(id="import-foot")
 
     def on_mount(self) -> None:
-        self.query_one(LiveTable).empty = (
-            ("  No AI client on this machine has a server configured.", "muted"),
-        )
         self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:

@@ -65,10 +65,12 @@ async def test_the_reason_of_the_selected_server_is_in_full_under_the_table() ->
 
 
 async def test_keys_are_not_typed_into_the_filter() -> None:
-    async with shown(busy_control()) as (app, pilot):
-        await pilot.press("p")
+    control = busy_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("p", "slash", "escape", "p")
         await app.workers.wait_for_complete()
         assert app.screen.query_one(Input).value == ""
+        assert [verb for verb, _ in control.asked] == ["probe", "probe"]
 
 
 async def test_the_filter_narrows_while_typing_and_escape_clears_it_first() -> None:
