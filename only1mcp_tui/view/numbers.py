@@ -21,11 +21,12 @@ def duration(seconds: float) -> str:
 
 
 def millis(value: float | None) -> str:
-    """A latency without its unit: 0.4, 18, 12.3s."""
+    """A latency in at most four cells, milliseconds without their unit: 0.4, 18, 7.7s."""
     if value is None:
         return ABSENT
-    if value >= 10_000:
-        return f"{value / 1000:.1f}s"
+    if value >= 1000:
+        seconds = value / 1000
+        return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 

@@ -107,7 +107,7 @@ def _errors(totals: Totals) -> Line:
 def _open(totals: Totals) -> Line:
     return (
         _strong(f"{totals.in_flight}"),
-        (" in flight  ", "muted"),
+        (" calls  ", "muted"),
         (plural(totals.sessions, "session"), "muted"),
     )
 

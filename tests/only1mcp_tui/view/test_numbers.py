@@ -14,7 +14,7 @@ def test_a_duration_has_two_units_at_most(seconds: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(None, "-"), (0.42, "0.4"), (17.6, "18"), (9999, "9999"), (12_300, "12.3s")]
+    ("value", "words"), [(None, "-"), (0.42, "0.4"), (17.6, "18"), (999, "999"), (7738, "7.7s"), (9999, "10s")]
 )
 def test_a_latency_is_as_exact_as_it_is_short(value: float | None, words: str) -> None:
     assert millis(value) == words
