@@ -6,6 +6,7 @@ They are kept in the file that ONLY1MCP_NOTES_DB names, or for this process's li
 import os
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -91,6 +92,9 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
 
     def add(self, text: str) -> Json:
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -201,4 +205,5 @@ def _open_store() -> Store:
 
 
 if __name__ == "__main__":
-    main(Notes(_open_store()))
+    with closing(_open_store()) as store:
+        main(Notes(store))

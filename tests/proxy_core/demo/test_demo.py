@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +281,8 @@ async def test_time_zones_are_completed_best_first_and_a_hundred_at_most(spawn: 
 
 async def test_notes_are_kept_found_listed_read_and_deleted(spawn: Spawner):
     child = await spawn("notes")
-    schemas = {name: tool.definition for name, tool in Notes(Store(":memory:")).tools.items()}
+    with closing(Store(":memory:")) as store:
+        schemas = {name: tool.definition for name, tool in Notes(store).tools.items()}
     added = await child.call("add", text="Buy milk\nand bread")
     await child.call("add", text="Call Ann")
     found, listed = await child.call("search", query="MILK"), await child.call("list")
