@@ -348,6 +348,8 @@ class Proxy(Control):
             self._reload_error = Notice("error", f"The configuration was not applied: {error.message}")
             self._publish(ConfigRejected(self._clock.monotonic(), error.path, error.message))
             raise
+        if loaded.config.logging.level != self.config.logging.level:
+            self.set_log_level(loaded.config.logging.level)
         self._loaded = loaded
         self._frontend.use(loaded.config)
         outcome = self._apply()

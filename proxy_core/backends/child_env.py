@@ -65,7 +65,8 @@ def find_program(backend: str, transport: StdioTransport, env: Mapping[str, str]
         candidate = shutil.which(command, path=search) or shutil.which(command, os.F_OK, search)
         where = f"PATH {search}"
     if candidate is None:
-        raise unavailable(backend, f"command not found: {command} (looked in {where})")
+        looked = "" if where == command else f" (looked in {where})"
+        raise unavailable(backend, f"command not found: {command}{looked}")
     if not os.access(candidate, os.X_OK):
         raise unavailable(backend, f"command not executable: {candidate}")
     return os.path.abspath(candidate)

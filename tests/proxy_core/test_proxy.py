@@ -334,6 +334,22 @@ async def test_new_guards_apply_at_once():
         assert ("Host" in before, "Host" in after) == (True, False)
 
 
+async def test_a_new_log_level_applies_at_once():
+    """Unless it is the same as before: a level that was set by hand stays."""
+    logger = logging.getLogger("proxy_core")
+    before, configs = logger.level, Configs(loaded())
+    try:
+        async with serving(loaded(), reload=configs) as proxy:
+            proxy.set_log_level("error")
+            await proxy.apply_reload()
+            assert logger.level == logging.ERROR
+            configs.now = loaded(logging={"level": "debug"})
+            await proxy.apply_reload()
+            assert logger.level == logging.DEBUG
+    finally:
+        logger.setLevel(before)
+
+
 # --- start and stop -----------------------------------------------------------------------------------------
 
 
