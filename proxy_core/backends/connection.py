@@ -28,6 +28,7 @@ from proxy_core.errors import (
     BackendUnavailable,
     ErrorCode,
     NotServable,
+    Only1Error,
     ParseError,
 )
 from proxy_core.protocol import jsonrpc, meta
@@ -201,7 +202,7 @@ class Connection(Receiver):
                 )
             else:
                 body = meta.for_legacy_backend(params, replace, token)
-        except BaseException:
+        except Only1Error:
             self._correlation.close(pending.id)
             raise
         return await self._exchange(pending, body, name)

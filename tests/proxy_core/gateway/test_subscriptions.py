@@ -27,6 +27,21 @@ async def test_changes_that_come_together_are_delivered_once_for_each_kind(hub: 
     assert told == ["tools", "prompts", "tools"]
 
 
+@pytest.mark.requirement("C10")
+async def test_changes_some_turns_of_the_loop_apart_are_delivered_once(hub: SubscriptionHub):
+    """A server that restarts leaves the lists and comes back; one that connects brings several lists."""
+    told: list[str] = []
+    hub.add(ALL_KINDS, told.append)
+    for _ in range(3):
+        hub.changed("tools")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert told == []
+    await until(lambda: told)
+    await asyncio.sleep(0)
+    assert told == ["tools"]
+
+
 @pytest.mark.requirement("C09")
 async def test_a_listener_hears_only_the_kinds_that_it_asked_for(hub: SubscriptionHub):
     some: list[str] = []
