@@ -36,7 +36,7 @@ test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytes
 test-long: .venv/.installed-dev node-servers ## Run the tests with the full counts as well
 	$(BIN)/python -m pytest -m "long or not long" $(ARGS)
 
-conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today
+conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today, ARGS="--only HTTP" is quick
 	$(BIN)/python -m tests.conformance $(ARGS)
 
 bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1 for a short look

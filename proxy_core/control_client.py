@@ -5,6 +5,7 @@ bounded in size. Spec: 2026-07-28 basic/transports/streamable-http; server/utili
 """
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -40,6 +41,10 @@ class GatewayUnreachable(Only1Error):
     """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
 
 
+class TokenRefused(Only1Error):
+    """Who asks must say who he is. The gateway is there, so nothing is to be started in its place."""
+
+
 class Listing(NamedTuple):
     """Everything the gateway offers."""
 
@@ -49,10 +54,11 @@ class Listing(NamedTuple):
 
 
 class GatewayClient:
-    """A client of one gateway. Use as an async context manager."""
+    """A client of one gateway. Use as an async context manager. Every exchange raises TokenRefused on a 401."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self._token = token
         self._last_id = 0
         self._session: aiohttp.ClientSession | None = None
 
@@ -98,7 +104,7 @@ class GatewayClient:
         raw_id = str(self._last_id).encode()
         envelope = meta.envelope(MODERN, b"{}", _CLIENT_INFO)
         body = jsonrpc.request(raw_id, method, jsonrpc.encode({**params, "_meta": envelope}))
-        answer = await self._post(body, _headers(method, params), timeout_s)
+        answer = await self._post(body, _headers(method, params) | self._credentials(), timeout_s)
         if answer.id != self._last_id and answer.id is not None:
             raise self._unreachable("it answered something else than was asked")
         if not jsonrpc.is_empty(answer.error):
@@ -125,6 +131,8 @@ class GatewayClient:
             async with self._session.post(
                 self.url, data=body, headers=request_headers, timeout=timeout, allow_redirects=False
             ) as response:
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    raise self._refused()
                 return await self._read(response)
         except TimeoutError as error:
             raise self._unreachable("it does not answer in time") from error
@@ -146,6 +154,16 @@ class GatewayClient:
             if isinstance(message, jsonrpc.Response):
                 return message
         raise ParseError("There is no response in the body.")
+
+    def _credentials(self) -> dict[str, str]:
+        return {} if self._token is None else {"authorization": f"Bearer {self._token}"}
+
+    def _refused(self) -> TokenRefused:
+        said = "wants a token" if self._token is None else "does not know the token that it was sent"
+        return TokenRefused(
+            f"The gateway at {self.url} {said}. Put one of its tokens into the environment variable "
+            "ONLY1MCP_TOKEN; `only1mcp token new` makes them."
+        )
 
     def _unreachable(self, why: str) -> GatewayUnreachable:
         return GatewayUnreachable(f"No gateway at {self.url}: {why}.")

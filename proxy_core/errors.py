@@ -6,6 +6,7 @@ Spec: 2026-07-28 basic, "Error Codes"; the HTTP statuses apply to the modern era
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -43,6 +44,8 @@ class Kind(StrEnum):
     STREAM_LOST = "backend_stream_lost"
     AUTH_REQUIRED = "backend_auth_required"
     PROTOCOL = "backend_protocol"
+    TOO_MANY_ROUNDS = "too_many_rounds"
+    ELICITATION_DECLINED = "elicitation_declined"
     OVERLOADED = "overloaded"
 
 
@@ -98,6 +101,27 @@ class UnknownResource(InvalidParams):
         return {"uri": self.uri}
 
 
+class InvalidRequestState(InvalidParams):
+    """What a client brought back is not what it was given for this request; never said in what it differs."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid or expired requestState")
+
+    def data(self) -> dict[str, Any]:
+        return {"reason": "invalid_request_state"}
+
+
+class NotSubscribable(InvalidParams):
+    """The server that has this resource does not tell when it changes."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__("The resource cannot be subscribed to")
+        self.uri = uri
+
+    def data(self) -> dict[str, Any]:
+        return {"uri": self.uri}
+
+
 class HeaderMismatch(ClientFault):
     code = ErrorCode.HEADER_MISMATCH
 
@@ -114,6 +138,20 @@ class UnsupportedVersion(ClientFault):
         return {"supported": list(self.supported), "requested": self.requested}
 
 
+class MissingCapability(ClientFault):
+    """A server needs something of the client that it did not declare with this request."""
+
+    code = ErrorCode.MISSING_CLIENT_CAPABILITY
+
+    def __init__(self, required: dict[str, dict[str, Any]]) -> None:
+        """`required`: a capabilities object, as `{"elicitation": {"form": {}}}`."""
+        super().__init__("The request needs a client capability that was not declared.")
+        self.required = required
+
+    def data(self) -> dict[str, Any]:
+        return {"requiredCapabilities": self.required}
+
+
 class HttpRefusal(ClientFault):
     """A fault of the HTTP layer: the status says it all, the JSON-RPC body only repeats it in words."""
 
@@ -127,6 +165,22 @@ class HttpRefusal(ClientFault):
     @property
     def http_status(self) -> int:
         return self.status
+
+
+# --- what a client does with a request of ours --------------------------------------------------------------
+
+
+class ClientError(Only1Error):
+    """The client's own JSON-RPC error to a request of a server. `raw_data` is its `data` as JSON, or empty."""
+
+    def __init__(self, code: int, message: str, raw_data: bytes = b"") -> None:
+        super().__init__(message)
+        self.code = code
+        self.raw_data = raw_data
+
+
+class ClientSilent(Only1Error):
+    """The client cannot be asked, or did not answer in time."""
 
 
 # --- a backend's fault, or ours -----------------------------------------------------------------------------
@@ -164,6 +218,17 @@ class BackendUnavailable(BackendFault):
     kind, retryable = Kind.UNAVAILABLE, True
 
 
+class CircuitOpen(BackendUnavailable):
+    """It fails too often to be asked now; nothing was sent, and this is not one more failure of its own."""
+
+    def __init__(self, backend: str, retry_in_s: float) -> None:
+        """`retry_in_s`: 0 while it is being tried."""
+        wait_s = ceil(retry_in_s)
+        unit = "second" if wait_s == 1 else "seconds"
+        when = f"tried again in {wait_s} {unit}" if wait_s > 0 else "being tried again"
+        super().__init__(backend, f"The server is failing; {when}.")
+
+
 class BackendTimeout(BackendFault):
     kind = Kind.TIMEOUT
 
@@ -184,6 +249,41 @@ class BackendAuthRequired(BackendFault):
 
 class BackendProtocolError(BackendFault):
     kind = Kind.PROTOCOL
+
+    def __init__(
+        self,
+        backend: str,
+        message: str,
+        detail: str = "",
+        *,
+        backend_code: int | None = None,
+        required: dict[str, Any] | None = None,
+    ) -> None:
+        """`backend_code`: the backend's own error code, if clients have no meaning for it.
+
+        `required`: a capabilities object that the backend wants of a client that cannot declare it.
+        """
+        super().__init__(backend, message, detail)
+        self._backend_code = backend_code
+        self._required = required
+
+    def data(self) -> dict[str, Any]:
+        data = super().data()
+        if self._backend_code is not None:
+            data["dev.only1mcp"]["backendCode"] = self._backend_code
+        return data if self._required is None else data | {"requiredCapabilities": self._required}
+
+
+class TooManyRounds(BackendFault):
+    """The backend keeps asking for input."""
+
+    kind = Kind.TOO_MANY_ROUNDS
+
+
+class ElicitationDeclined(BackendFault):
+    """The person did not do what the backend needs before it can answer."""
+
+    kind = Kind.ELICITATION_DECLINED
 
 
 class BackendHttpError(BackendFault):
@@ -241,8 +341,8 @@ class InsecureBind(Only1Error):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"Listening on {host} lets anyone who can reach this machine use your servers. "
-            "Use 127.0.0.1, or say --insecure if that is what you want."
+            f"Listening on {host} lets anyone who can reach this machine use your servers. Use 127.0.0.1, "
+            "or have clients send a token (only1mcp token new), or say --insecure if that is what you want."
         )
 
 

@@ -15,6 +15,9 @@ class RequestFinished(Struct, frozen=True, gc=False):
     at: float
     client: str
     """The client's self-reported name: display only."""
+    principal: str
+    era: str
+    """legacy or modern"""
     revision: str
     method: str
     server: str | None

@@ -7,6 +7,7 @@ their results, drain up to `grace_s`, close the children, release the rest.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -14,11 +15,13 @@ from typing import Any, Final
 from msgspec import Raw
 
 from proxy_core import __version__
+from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.lifecycle import SWITCHED_OFF, Event
 from proxy_core.backends.pictures import detail_of, named_items, row_of
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
+from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config, ProxyConfig
@@ -27,11 +30,14 @@ from proxy_core.errors import ConfigError
 from proxy_core.facts import ConfigApplied, ConfigRejected, Fact, RequestFinished, StateChanged, VerbUsed
 from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
-from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.frontend.pipe import Pipe
+from proxy_core.frontend.stdio_front import StdioFront
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
+from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry import logs
 from proxy_core.telemetry.lag import LoopLag
@@ -68,13 +74,18 @@ class Proxy(Control):
         listen: bool = True,
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
+        pipe: Pipe | None = None,
     ) -> None:
-        """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False."""
+        """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False.
+
+        `pipe`: serve the one client at its other end, instead of a port.
+        """
         self._loaded = loaded
         self._reload = reload or (lambda: loaded)
         self._insecure = insecure
         self._listens = listen
         self._only = only
+        self._pipe = pipe
         self._clock = clock or SystemClock()
         self._stop_requested = asyncio.Event()
         self._force = asyncio.Event()
@@ -89,6 +100,8 @@ class Proxy(Control):
         self._url = ""
         self.cut_off = 0
         """Calls that the last stop did not wait for."""
+        folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
+        self._verdicts = EraVerdicts(folder, self._clock)
         self._build()
         self._picture = self._fresh_picture(0)
 
@@ -96,12 +109,25 @@ class Proxy(Control):
         self._guard = Guard()
         self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish)
         self._registry = BackendRegistry(
-            self._gateway, self._clock, self._guard, says=_server_says, on_state=self._state_changed
+            self._gateway,
+            self._clock,
+            self._guard,
+            says=_server_says,
+            on_state=self._state_changed,
+            terms=Terms(
+                self._verdicts,
+                lambda: self.config.limits.server_queue,
+                lambda: self.config.circuit_breaker,
+            ),
         )
         self._gateway.serve(self._registry)
-        self._frontend = Frontend(
-            self.config, self._gateway, self._clock, self._publish, allow_remote=self._insecure
-        )
+        self._frontend = self._new_frontend()
+
+    def _new_frontend(self) -> Frontend | StdioFront:
+        config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
+        if self._pipe is not None:
+            return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop)
+        return Frontend(config, handler, clock, publish, allow_remote=self._insecure)
 
     @property
     def config(self) -> Config:
@@ -140,10 +166,11 @@ class Proxy(Control):
         self._served = self.config.proxy
         self._started_at = self._clock.monotonic()
         try:
-            # The port first: clients may connect while servers still start.
+            await self._guard.start()
+            # The clients' side before the servers': clients may connect while servers still start. And last of
+            # what is awaited: the first request, which a pipe may hold already, must find the servers listed.
             if self._listens:
                 self._url = await self._frontend.start()
-            await self._guard.start()
         except BaseException:
             await self._release()
             raise
@@ -158,7 +185,7 @@ class Proxy(Control):
             servers = tuple(server for server in servers if server.id in self._only)
         outcome = self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
-        self._gateway.listing.changed()
+        self._gateway.servers_changed()
         return outcome
 
     async def _stop(self) -> None:
@@ -168,6 +195,8 @@ class Proxy(Control):
             log.info("stopping: waiting up to %g s for %d calls in flight", grace_s, in_flight)
         await self._frontend.stop_listening()
         await self._frontend.end_streams()
+        # Calls that wait for a client would be waited for in vain.
+        await self._gateway.aclose()
         self.cut_off = await self._drained(grace_s)
         await self._release()
         log.info("stopped%s", f"; {self.cut_off} calls were cut off" if self.cut_off else "")
@@ -185,8 +214,9 @@ class Proxy(Control):
         await self._tasks.aclose()
         await self._registry.aclose()
         await self._frontend.aclose()
-        self._gateway.hub.close()
+        await self._gateway.aclose()
         await self._guard.aclose()
+        await self._verdicts.aclose()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
         # Not at the start: a stop that was asked for before it must not be forgotten.
@@ -243,6 +273,7 @@ class Proxy(Control):
             config_path=str(self._loaded.path) if self._loaded.path else None,
             demo=self._loaded.path is None,
             servers=tuple(row_of(backend, self._metrics, now) for backend in self._registry),
+            clients=self._metrics.clients.rows(),
             totals=self._totals(now),
             notices=self._notices(),
         )
@@ -287,7 +318,7 @@ class Proxy(Control):
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         caller = Caller(Era.LEGACY, LATEST_LEGACY, client="only1mcp")
         params = Raw(jsonrpc.encode({"name": name, "arguments": arguments}))
-        result = jsonrpc.decode(await self._gateway.handle(Exchange("tools/call", params, caller, _Nobody())))
+        result = jsonrpc.decode(await self._gateway.handle(Exchange("tools/call", params, caller, Nobody())))
         return result if isinstance(result, dict) else {}
 
     async def drain(self, server: str) -> DrainOutcome:
@@ -364,13 +395,6 @@ class Proxy(Control):
 
 def _address(proxy: ProxyConfig) -> tuple[str, int, str]:
     return proxy.host, proxy.port, proxy.path
-
-
-class _Nobody:
-    """The outlet of a call that no client made."""
-
-    def notify(self, message: bytes) -> None:
-        return
 
 
 def _server_says(server: str, level: str, text: str) -> None:

@@ -25,7 +25,9 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "servers": ("ask", "List the servers and what each offers."),
     "tools": ("ask", "List the tools as clients see them."),
     "call": ("ask", "Call a tool."),
+    "stdio": ("stdio", "Serve one AI client on stdin and stdout; with --to, by a gateway that runs already."),
     "connect": ("connect", "Show how to point an AI client at this gateway."),
+    "token": ("token", "Make the tokens by which clients say who they are."),
     "version": ("about", "Show the version."),
 }
 """Name -> module that holds `<name>_command`, and the line in `--help`."""
@@ -82,7 +84,7 @@ class Options:
 @click.option("--demo", is_flag=True, help="Run the bundled demo servers, whatever the configuration.")
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 lets the system choose.")
-@click.option("--insecure", is_flag=True, help="Allow a host that other machines can reach, without a login.")
+@click.option("--insecure", is_flag=True, help="Allow a host that other machines can reach, without tokens.")
 @click.pass_context
 def only1mcp(
     ctx: click.Context,

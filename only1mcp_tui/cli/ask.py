@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from only1mcp_tui.cli.common import config_option, gateway_url, json_option, loaded_config
+from only1mcp_tui.cli.common import config_option, gateway_token, gateway_url, json_option, loaded_config
 from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import note, one_line, say, say_json, table
 from only1mcp_tui.cli.source import Answer, Gateway, called, listing
@@ -30,9 +30,9 @@ url_option = click.option(
 
 def _gateway(ctx: click.Context, config: Path | None, url: str | None) -> Gateway:
     if url is not None:
-        return Gateway(LoadedConfig(Config()), url, may_start=False)
+        return Gateway(LoadedConfig(Config()), url, gateway_token(), may_start=False)
     loaded = loaded_config(ctx, config) or demo_config()
-    return Gateway(loaded, gateway_url(loaded.config.proxy), may_start=True)
+    return Gateway(loaded, gateway_url(loaded.config.proxy), gateway_token(), may_start=True)
 
 
 @click.command("servers")

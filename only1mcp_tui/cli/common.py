@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,8 @@ from proxy_core.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
+
+TOKEN_VAR: Final = "ONLY1MCP_TOKEN"
 
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="Configuration file, instead of the one that is found."
@@ -52,6 +54,17 @@ def writable_config(ctx: click.Context, given: Path | None) -> Path:
 def loaded_config(ctx: click.Context, given: Path | None) -> LoadedConfig | None:
     path = found_config(ctx, given)
     return None if path is None else load(path, os.environ)
+
+
+def gateway_token() -> str | None:
+    """What a gateway is sent, should it want a token. Not an option: `ps` shows those to everyone.
+
+    Raises: click.UsageError if no header can carry it.
+    """
+    token = os.environ.get(TOKEN_VAR, "").strip()
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise click.UsageError(f"{TOKEN_VAR} is not a token.")
+    return token or None
 
 
 def gateway_url(proxy: ProxyConfig) -> str:

@@ -8,7 +8,7 @@ import click
 
 from only1mcp_tui.cli.common import config_option, gateway_url, json_option, loaded_config
 from only1mcp_tui.cli.output import note, say, say_json
-from proxy_core.config.connect import CLIENTS, connection, write_connection
+from proxy_core.config.connect import CLIENTS, connection, token_note, write_connection
 from proxy_core.config.models import Config
 
 
@@ -23,19 +23,26 @@ def connect_command(
     ctx: click.Context, client: str, write: bool, url: str | None, config: Path | None, as_json: bool
 ) -> None:
     """Show how to point an AI client at this gateway; the client's file is changed only with --write."""
-    if url is None:
-        loaded = loaded_config(ctx, config)
-        url = gateway_url(loaded.config.proxy if loaded is not None else Config().proxy)
-    wanted = connection(client, url, Path.home(), sys.platform)
+    loaded = loaded_config(ctx, config) if url is None else None
+    settings = loaded.config if loaded is not None else Config()
+    wanted = connection(client, url or gateway_url(settings.proxy), Path.home(), sys.platform, _program())
+    notes = [wanted.note, token_note(client) if settings.auth.tokens else ""]
     backup = write_connection(wanted, datetime.now()) if write else None
     if as_json:
         copied = str(backup) if backup else None
-        say_json({"path": str(wanted.path), "snippet": wanted.snippet, "written": write, "backup": copied})
+        told = {"path": str(wanted.path), "snippet": wanted.snippet, "notes": [each for each in notes if each]}
+        say_json({**told, "written": write, "backup": copied})
         return
     if write:
         say(f"Wrote {wanted.path}" + (f"; the copy of before is {backup}" if backup else ""))
     else:
         note(f"In {wanted.path} (--write puts it there):")
         say(wanted.snippet.rstrip())
-    if wanted.note:
-        note(wanted.note)
+    for each in filter(None, notes):
+        note(each)
+
+
+def _program() -> tuple[str, ...]:
+    """How another program starts us: by a full path, since what desktops start has hardly a PATH."""
+    script = Path(sys.executable).with_name("only1mcp")
+    return (str(script),) if script.exists() else (sys.executable, "-m", "only1mcp_tui")

@@ -19,7 +19,7 @@ from only1mcp_tui.cli.output import note, say
 from proxy_core.config.demo import demo_config
 from proxy_core.config.importers import FoundServer, write_import
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
-from proxy_core.config.models import ProxyConfig, is_loopback
+from proxy_core.config.models import ProxyConfig
 from proxy_core.errors import ConfigError, ConfigProblem, InsecureBind, Only1Error
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.logs import setup_logging
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 def run(options: "Options") -> int:
     """Run until stopped; the exit code. Raises: ConfigError, InsecureBind, PortInUse."""
-    reload = _reader(options)
+    reload = reader(options)
     loaded = reload()
-    if not options.insecure and not is_loopback(loaded.config.proxy.host):
+    if loaded.config.is_exposed and not options.insecure:
         raise InsecureBind(loaded.config.proxy.host)
     headless = options.headless or not _has_screen()
-    _start_logging(loaded, to_stderr=headless)
+    start_logging(loaded, to_stderr=headless)
     proxy = Proxy(loaded, reload, insecure=options.insecure)
     return run_headless(proxy) if headless else run_screen(proxy, loaded, options)
 
 
-def _reader(options: "Options") -> Callable[[], LoadedConfig]:
+def reader(options: "Options") -> Callable[[], LoadedConfig]:
     """Reads what to run, again and again; the demo servers if there is no file. Raises: ConfigError."""
     cwd = Path.cwd()
     first = None if options.demo else find_config(options.config, os.environ, cwd)
@@ -53,7 +53,7 @@ def _reader(options: "Options") -> Callable[[], LoadedConfig]:
     return read
 
 
-def _start_logging(loaded: LoadedConfig, to_stderr: bool) -> None:
+def start_logging(loaded: LoadedConfig, to_stderr: bool) -> None:
     log = loaded.config.logging
     try:
         setup_logging(log.level, log.format, log.file, to_stderr=to_stderr)
@@ -83,11 +83,12 @@ def _has_screen() -> bool:
     return False
 
 
-def run_headless(proxy: Proxy) -> int:
+def run_headless(proxy: Proxy, is_urgent: Callable[[], bool] = lambda: False) -> int:
+    """`is_urgent`: whether the first signal already ends it at once."""
     _settle_memory()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(proxy))
+            runner.run(_serve(proxy, is_urgent))
     except OSError as error:
         host, port = proxy.config.proxy.host, proxy.config.proxy.port
         raise Only1Error(f"Cannot listen on {host}, port {port}: {error.strerror or error}") from error
@@ -132,13 +133,13 @@ def _import(path: Path, found: Sequence[FoundServer]) -> str:
     return str(path)
 
 
-async def _serve(proxy: Proxy) -> None:
+async def _serve(proxy: Proxy, is_urgent: Callable[[], bool]) -> None:
     """The first signal asks for a graceful stop, the second ends it at once."""
     asked = False
 
     def on_signal() -> None:
         nonlocal asked
-        proxy.request_stop(force=asked)
+        proxy.request_stop(force=asked or is_urgent())
         asked = True
 
     loop = asyncio.get_running_loop()

@@ -6,7 +6,7 @@ without a listener, for the length of one command.
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from only1mcp_tui.cli.output import note
@@ -27,6 +27,8 @@ class Gateway:
 
     loaded: LoadedConfig
     url: str
+    token: str | None = field(repr=False)
+    """Sent to it; None: nothing is."""
     may_start: bool
     """Whether servers may be started for the command if nothing answers."""
 
@@ -41,8 +43,8 @@ class Answer:
 
 
 async def listing(gateway: Gateway) -> Answer:
-    """Everything that is offered. Raises: GatewayUnreachable, BackendError."""
-    async with GatewayClient(gateway.url) as client:
+    """Everything that is offered. Raises: GatewayUnreachable, TokenRefused, BackendError."""
+    async with GatewayClient(gateway.url, gateway.token) as client:
         if await _answers(client, gateway):
             items, missing = await client.listing()
             return Answer(items, _states_from_afar(gateway.loaded, missing))
@@ -53,8 +55,8 @@ async def listing(gateway: Gateway) -> Answer:
 
 
 async def called(gateway: Gateway, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The result of a tool. Raises: GatewayUnreachable, and what the call failed with."""
-    async with GatewayClient(gateway.url) as client:
+    """The result of a tool. Raises: GatewayUnreachable, TokenRefused, and what the call failed with."""
+    async with GatewayClient(gateway.url, gateway.token) as client:
         if await _answers(client, gateway):
             return await client.call(name, arguments)
     async with _own_proxy(gateway.loaded, _owners(gateway.loaded.config, name)) as proxy:
@@ -65,7 +67,7 @@ async def called(gateway: Gateway, name: str, arguments: dict[str, Any]) -> dict
 
 
 async def _answers(client: GatewayClient, gateway: Gateway) -> bool:
-    """Raises: GatewayUnreachable if nothing answers and nothing may be started either."""
+    """Raises: GatewayUnreachable if nothing answers and nothing may be started either; TokenRefused."""
     try:
         await client.check()
     except GatewayUnreachable as error:

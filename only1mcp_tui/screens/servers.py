@@ -31,6 +31,8 @@ class ServersScreen(ServerTableScreen):
     HELP = """\
 # Servers
 
+◆ marks the modern era of MCP, ◇ the legacy one, each with its revision; **Clients** lists who asks, likewise.
+
 One server in full. **[** and **]** turn its tabs, **Tab** moves between list and detail.
 
 A drained or disabled server stays so until you say otherwise; the configuration file is not changed.
@@ -63,7 +65,7 @@ A drained or disabled server stays so until you say otherwise; the configuration
             # Removed between the snapshot and the question; the next snapshot knows.
             self._show_detail((), (), [])
             return
-        scene = Scene(picture.now, picture.history, width)
+        scene = Scene(picture.now, picture.history, width, picture.snapshot.clients)
         lines = list(TABS[self._tab].lines(detail, scene))
         self._show_detail(head_line(detail.row), tabs_line(detail.row, self._tab, width), lines)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import count, duration, millis, percent, plural, rate
-from only1mcp_tui.view.states import LOOKS
+from only1mcp_tui.view.states import LOOKS, era_badge
 from only1mcp_tui.view.text import Line, Span, fit, safe, safe_lines, wrap
-from proxy_core.telemetry.snapshot import NamedItem, ServerDetail, ServerRow
+from proxy_core.telemetry.snapshot import BreakerState, ClientRow, NamedItem, ServerDetail, ServerRow
 
 LABEL = 13
 DESCRIPTION_LIMIT = 2000
@@ -21,6 +21,7 @@ class Scene:
     now: float
     history: History
     width: int
+    clients: tuple[ClientRow, ...] = ()
 
 
 def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
@@ -32,6 +33,8 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
         yield from _paragraph("why", row.reason, look.role, scene.width)
     if row.retry_at is not None:
         yield _labelled("next try", (f"in {duration(row.retry_at - scene.now)}", "info"))
+    if row.breaker is not BreakerState.CLOSED:
+        yield _labelled("breaker", _breaker(row, scene.now))
     yield _labelled("address", (safe(row.address), "text"))
     yield _labelled("speaks", (_speaks(row), "text"))
     if row.server_info:
@@ -69,6 +72,12 @@ def _speaks(row: ServerRow) -> str:
         return f"{safe(row.transport, 8)}, era not known yet"
     revision = f" {safe(row.revision, 20)}" if row.revision else ""
     return f"MCP{revision} over {safe(row.transport, 8)} ({ERA_WORDS.get(row.era, 'era unknown')})"
+
+
+def _breaker(row: ServerRow, now: float) -> Span:
+    if row.breaker is BreakerState.OPEN and row.breaker_retry_at is not None:
+        return f"open, tried again in {duration(row.breaker_retry_at - now)}", "bad"
+    return "half open, a few calls try it", "warn"
 
 
 def _probe(row: ServerRow, now: float) -> Span:
@@ -126,6 +135,25 @@ def _item(item: NamedItem, width: int) -> Iterator[Line]:
             yield ((f"   {part}", "muted"),)
 
 
+def clients(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
+    """Whoever has asked the gateway something, those that called this server first."""
+    if not scene.clients:
+        yield _nothing("No client has asked anything yet.")
+        return
+    here = [(row, dict(row.calls).get(detail.row.id, 0)) for row in scene.clients]
+    for row, calls in sorted(here, key=lambda each: not each[1]):
+        name = safe(row.name, 60) or "(no name)"
+        who = f"  {safe(row.principal, 40)}" if row.principal != "anon" else ""
+        yield (
+            (" ", "text"),
+            era_badge(row.era, row.revision),
+            (f"  {name}", "text" if calls else "muted"),
+            (who, "info"),
+            (f"  {plural(calls, 'call')} here", "accent" if calls else "muted"),
+            (f", {plural(row.requests, 'request')}, {duration(scene.now - row.last_at)} ago", "muted"),
+        )
+
+
 def config(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     wide = max((len(key) for key, _ in detail.settings), default=0)
     for key, value in detail.settings:
@@ -157,6 +185,7 @@ TABS: tuple[Tab, ...] = (
     Tab("Tools", items("tool"), lambda row: row.tools),
     Tab("Resources", items("resource", "template"), lambda row: row.resources + row.templates),
     Tab("Prompts", items("prompt"), lambda row: row.prompts),
+    Tab("Clients", clients),
     Tab("Config", config),
     Tab("Stderr", stderr),
 )

@@ -7,11 +7,11 @@ from typing import Any
 from only1mcp_tui.view.filters import Filter
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import ABSENT, duration, millis, percent, rate
-from only1mcp_tui.view.states import LOOKS
+from only1mcp_tui.view.states import LOOKS, era_badge
 from only1mcp_tui.view.text import Span, safe
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
-FILTER_KEYS = frozenset({"id", "name", "state", "transport", "address", "why"})
+FILTER_KEYS = frozenset({"id", "name", "state", "transport", "address", "why", "era"})
 NAME_LIMIT = 80
 
 
@@ -59,6 +59,16 @@ def _transport(row: ServerRow, scene: Scene) -> Span:
     return safe(row.transport, 8), "muted"
 
 
+def _era(row: ServerRow, scene: Scene) -> Span:
+    return era_badge(row.era, row.revision)
+
+
+def _era_in_short(row: ServerRow, scene: Scene) -> Span:
+    badge, role = era_badge(row.era, row.revision)
+    # Month and year tell all revisions apart.
+    return badge[:2] + badge[4:9] if row.revision else badge, role
+
+
 def _tools(row: ServerRow, scene: Scene) -> Span:
     return str(row.tools), "text" if row.tools else "muted"
 
@@ -102,6 +112,7 @@ OVERVIEW_COLUMNS: tuple[ServerColumn, ...] = (
     ServerColumn("server", "SERVER", 18, _name, lambda row: row.id),
     ServerColumn("state", "STATE", 15, _state, lambda row: LOOKS[row.state].rank),
     ServerColumn("via", "VIA", 5, _transport, lambda row: row.transport, shown_from=96),
+    ServerColumn("mcp", "MCP", 12, _era, lambda row: row.revision or "", shown_from=132),
     ServerColumn("tools", "TOOLS", 5, _tools, lambda row: row.tools, right=True, shown_from=90),
     ServerColumn("rps", "RPS", 6, _calls_per_s, lambda row: row.calls_per_s, right=True),
     ServerColumn("p95", "P95 ms", 6, _p95, lambda row: row.latency.p95_ms or -1.0, right=True, shown_from=60),
@@ -117,8 +128,9 @@ LIST_COLUMNS: tuple[ServerColumn, ...] = (
     ServerColumn("server", "SERVER", 12, _name, lambda row: row.id, flexible=True),
     ServerColumn("state", "STATE", 15, _state, lambda row: LOOKS[row.state].rank),
     ServerColumn("rps", "RPS", 6, _calls_per_s, lambda row: row.calls_per_s, right=True),
-    ServerColumn("infl", "INFL", 4, _in_flight, lambda row: row.in_flight, right=True, shown_from=46),
-    ServerColumn("tools", "TOOLS", 5, _tools, lambda row: row.tools, right=True, shown_from=58),
+    ServerColumn("infl", "INFL", 4, _in_flight, lambda row: row.in_flight, right=True, shown_from=52),
+    ServerColumn("mcp", "MCP", 7, _era_in_short, lambda row: row.revision or "", shown_from=46),
+    ServerColumn("tools", "TOOLS", 5, _tools, lambda row: row.tools, right=True, shown_from=62),
 )
 
 
@@ -141,6 +153,7 @@ def _fields(row: ServerRow) -> dict[str, str]:
         "transport": row.transport,
         "address": row.address.lower(),
         "why": row.reason.lower(),
+        "era": f"{row.era or ''} {row.revision or ''}",
     }
     return fields | {"text": "\n".join(fields.values())}
 

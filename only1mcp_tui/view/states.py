@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from only1mcp_tui.view.numbers import ABSENT
+from only1mcp_tui.view.text import safe
 from proxy_core.telemetry.snapshot import ServerState
 
 
@@ -26,6 +28,17 @@ LOOKS: dict[ServerState, Look] = {
     ServerState.HEALTHY: Look("●", "healthy", "good", 8),
     ServerState.DISABLED: Look("○", "disabled", "muted", 9),
 }
+
+ERA_GLYPHS = {"modern": "◆", "legacy": "◇"}
+
+
+def era_badge(era: str | None, revision: str | None) -> tuple[str, str]:
+    """Which protocol somebody speaks: the era as a glyph, the revision in figures."""
+    if era is None or revision is None:
+        return ABSENT, "muted"
+    role = "accent" if era == "modern" else "muted"
+    return f"{ERA_GLYPHS.get(era, '?')} {safe(revision, 10)}", role
+
 
 LEVEL_ROLES = {"debug": "muted", "info": "info", "warning": "warn", "error": "bad"}
 """Of log lines and of notices."""

@@ -4,10 +4,11 @@ A channel moves whole JSON-RPC messages and knows nothing of methods, eras or wa
 (OSError, aiohttp's) are translated into `BackendFault` here below, once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy_core.errors import BackendFault
+from proxy_core.protocol.headers import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Outgoing:
     revision: str | None = None
     """For `MCP-Protocol-Version`; None sends no such header."""
     is_modern: bool = False
+    param_headers: Headers = field(default_factory=list)
+    """`Mcp-Param-*` lines, values encoded."""
 
 
 class Receiver(Protocol):
@@ -44,8 +47,16 @@ class Receiver(Protocol):
         """Whether this request is still without an answer."""
         ...
 
+    def will_be_polled(self, request_id: int) -> None:
+        """The backend has let us go on purpose; we ask for the answer from time to time."""
+        ...
+
     def closed(self, fault: BackendFault) -> None:
         """The channel ended by itself; nothing more will come. At most once, never after aclose()."""
+        ...
+
+    def missed(self) -> None:
+        """The stream that all share was broken for a while: what the backend said by itself may be lost."""
         ...
 
     def skipped(self, reason: str, sample: bytes) -> None:

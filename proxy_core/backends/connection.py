@@ -7,63 +7,62 @@ Spec: 2026-07-28 basic (modern); 2025-11-25 basic/lifecycle (legacy).
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from msgspec import Raw
 
+from proxy_core.backends.call import Call
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.correlation import Correlation, Pending
-from proxy_core.backends.handshake import CLIENT_INFO, NO_CAPABILITIES, Handshake, modern_params
+from proxy_core.backends.handshake import CLIENT_INFO, Handshake, NoVerdicts, Verdicts, modern_params
+from proxy_core.backends.isolation import declared_with_call
+from proxy_core.backends.listening import ListenFeed
+from proxy_core.backends.notices import Notices
 from proxy_core.backends.opening import Initialized, TransportKind
-from proxy_core.backends.peer import nobody
-from proxy_core.backends.upward import CallSink
+from proxy_core.backends.owner import ConnectionOwner
+from proxy_core.backends.peer import nobody, plain_object
+from proxy_core.backends.questions import Questions
+from proxy_core.backends.renewal import Renewal
+from proxy_core.backends.slots import Slots
+from proxy_core.backends.subscribing import SubscribeFeed
+from proxy_core.backends.task_runs import TaskRuns
+from proxy_core.backends.wanted import FEED_METHODS, Feed
 from proxy_core.clock import Clock
-from proxy_core.config.models import ServerConfig
+from proxy_core.config.models import CircuitBreakerConfig, ServerConfig
 from proxy_core.errors import (
     BackendError,
     BackendFault,
-    BackendSessionLost,
+    BackendStreamLost,
     BackendTimeout,
     BackendUnavailable,
-    ErrorCode,
     NotServable,
     Only1Error,
     ParseError,
 )
-from proxy_core.protocol import jsonrpc, meta
-from proxy_core.protocol.methods import LIST_CHANGED
+from proxy_core.protocol import header_params, jsonrpc, meta, tasks
+from proxy_core.protocol.capabilities import NONE, ClientCapabilities, declaration
+from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN, Era
 from proxy_core.tasks import Tasks
 
 LISTEN_S: Final = 10 * 365 * 86_400.0
 """A listen has no deadline; its end is the backend's or ours."""
-LISTEN_PAUSE_S: Final = 30.0
-"""Longest pause before a broken listen is opened again; one that lasted longer counts as good."""
 PROBE_S: Final = 5.0
-_KIND_OF_CHANGE: Final = {method: kind for kind, method in LIST_CHANGED.items()}
 
 Waiter: TypeAlias = asyncio.Future[Raw]
 
 
-class ConnectionOwner(Protocol):
-    """The replica above. Calls are synchronous and must not raise, but for `server_request`."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every connection to any server."""
 
-    def connection_lost(self, fault: BackendFault) -> None: ...
-
-    def list_changed(self, kind: str) -> None:
-        """tools, resources or prompts"""
-        ...
-
-    def session_renewed(self) -> None:
-        """The backend had ended our session and opened another, which knows nothing of the old one."""
-        ...
-
-    def said(self, level: str, text: str) -> None:
-        """For the server's log: something it did that no call caused."""
-        ...
-
-    async def server_request(self, request: jsonrpc.Request) -> bytes | jsonrpc.RpcError: ...
+    verdicts: Verdicts = field(default_factory=NoVerdicts)
+    server_queue: Callable[[], int] = lambda: 256
+    """How many calls may wait for a free place, as the configuration in force says."""
+    breaker: Callable[[], CircuitBreakerConfig] = CircuitBreakerConfig
+    """Likewise, when a server is not asked."""
 
 
 class Connection(Receiver):
@@ -73,7 +72,12 @@ class Connection(Receiver):
         make_channel: Callable[[TransportKind, Receiver], Channel],
         owner: ConnectionOwner,
         clock: Clock,
+        *,
+        declared: ClientCapabilities = NONE,
+        terms: Terms | None = None,
     ) -> None:
+        """`declared`: what a legacy server is told in `initialize`."""
+        terms = terms or Terms()
         self._settings = settings
         self._make_channel = make_channel
         self._owner = owner
@@ -83,13 +87,26 @@ class Connection(Receiver):
         self._channel: Channel | None = None
         self._fault: BackendFault | None = None
         self._is_closing = False
+        self._closing: asyncio.Task[None] | None = None
         self._is_open = False
-        self._renewal: asyncio.Task[None] | None = None
-        """While a session that the backend ended is being replaced."""
-        self._sessions = 1
-        """How many sessions this connection has opened; a call that lost one compares it."""
-        self._handshake = Handshake(self, settings)
+        self._slots = Slots(settings.concurrency, terms.server_queue)
+        self._renewal = Renewal(self._tasks, self._renew_session)
+        self._notices = Notices(self._correlation, owner, clock)
+        self._questions = Questions(
+            self._correlation,
+            owner,
+            clock,
+            self._answer_backend,
+            on_uncorrelated=self._slots.narrow,
+            come_back=self._slots.come_back,
+        )
+        self._task_runs = TaskRuns(self, self._correlation, clock, self._tasks)
+        said = declaration(declared, declared.announces_roots)
+        self._handshake = Handshake(self, settings, said, terms.verdicts)
+        self.declared = declared
         self.id = settings.id
+        self.feed: Feed | None = None
+        """What the backend tells unasked; set once `open` has returned."""
         self.peer = nobody(MODERN)
         """Meaningful once `open` has returned."""
         self.transport: TransportKind = settings.transport.type
@@ -127,30 +144,16 @@ class Connection(Receiver):
             await self.notify("notifications/initialized")
             if self._channel is not None:
                 self._channel.start_stream(self.peer.revision)
-        elif any(self.peer.announces(kind) for kind in LIST_CHANGED):
-            self._tasks.start(self._listen(), "listen")
+        if self.feed is None:
+            is_modern = self.peer.era is Era.MODERN
+            self.feed = (
+                ListenFeed(self, self._owner, self._clock, self._tasks)
+                if is_modern
+                else SubscribeFeed(self, self._owner, self._tasks)
+            )
+        self.feed.opened()
 
-    async def _in_session(self, ask: Callable[[], Awaitable[Raw]]) -> Raw:
-        """Ask, and once more on a new session if ours has ended; all who lost it share one renewal.
-
-        A 404 means that nothing was processed, so asking again cannot do anything twice.
-        """
-        await self._renewed()
-        session = self._sessions
-        try:
-            return await ask()
-        except BackendSessionLost:
-            if self._renewal is None and self._sessions == session:
-                self._renewal = self._tasks.start(self._renew_session(), "renew")
-            await self._renewed()
-            return await ask()
-
-    async def _renewed(self) -> None:
-        if self._renewal is not None:
-            # Unlike awaiting it, this hands on neither its failure nor its cancellation: `ask` says what is.
-            await asyncio.wait((self._renewal,))
-
-    async def _renew_session(self) -> None:
+    async def _renew_session(self) -> bool:
         """Handshake again on the same channel; without success the connection is lost."""
         try:
             outcome = await self._handshake.initialize()
@@ -158,60 +161,100 @@ class Connection(Receiver):
                 raise BackendUnavailable(self.id, "The server ended our session and did not open another.")
             await self._opened()
         except BackendFault as fault:
-            self.closed(fault)
-        else:
-            self._sessions += 1
-            self._owner.session_renewed()
-        finally:
-            self._renewal = None
+            self.lose(fault)
+            return False
+        self._owner.session_renewed()
+        return True
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    async def call(
-        self,
-        method: str,
-        params: Raw,
-        replace: dict[str, bytes],
-        *,
-        name: str | None = None,
-        sink: CallSink | None = None,
-        log_level: str | None = None,
-    ) -> Raw:
-        """One client call: `params` as the client sent them, with the members in `replace` put in their place.
+    async def call(self, call: Call) -> Raw:
+        """The backend's own result, once there is a place for the call.
 
-        The result is the backend's own JSON. Raises: BackendError for its error answer, BackendFault otherwise.
+        Raises: BackendError for its error answer; Overloaded if too many wait; BackendFault otherwise.
         """
-        return await self._in_session(lambda: self._call(method, params, replace, name, sink, log_level))
-
-    async def _call(
-        self,
-        method: str,
-        params: Raw,
-        replace: dict[str, bytes],
-        name: str | None,
-        sink: CallSink | None,
-        log_level: str | None,
-    ) -> Raw:
-        timeouts = self._settings.timeouts
-        pending = self._open_request(method, timeouts.call_idle_s, timeouts.call_s, sink)
-        token = self._correlation.token(pending) if sink is not None and sink.wants_progress else None
+        slots = self._slots
+        if call.is_parked:
+            # It gave its place away before it had to be asked again.
+            pass
+        elif slots.taken < slots.limit:
+            slots.taken += 1
+        else:
+            await self._wait_for_place()
+        call.on_parked = slots.give
         try:
-            if self.peer.era is Era.MODERN:
-                body = meta.for_modern_backend(
-                    params, replace, token, MODERN, NO_CAPABILITIES, CLIENT_INFO, log_level
-                )
-            else:
-                body = meta.for_legacy_backend(params, replace, token)
+            return await self._renewal.around(lambda: self._call(call))
+        finally:
+            call.on_parked = None
+            if not call.is_parked:
+                slots.give()
+
+    async def _wait_for_place(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        await self._slots.wait(self._clock.monotonic() + self._settings.timeouts.call_idle_s)
+
+    async def _call(self, call: Call) -> Raw:
+        timeouts = self._settings.timeouts
+        pending = self._open_request(call.method, timeouts.call_idle_s, timeouts.call_s, call)
+        answer = self._carry(pending, call)
+        return await (self._task_runs.to_end(pending.id, call, answer) if call.is_task else answer)
+
+    async def ask_of_task(self, request: Call, call: Call | None, wait_s: float) -> Raw:
+        return await self._carry(self._open_request(request.method, wait_s, wait_s, call), request)
+
+    async def _carry(self, pending: Pending[Waiter], call: Call) -> Raw:
+        try:
+            params = self._params(call, pending)
+            headers = self._param_headers(call) if call.header_params else None
         except Only1Error:
             self._correlation.close(pending.id)
             raise
-        return await self._exchange(pending, body, name)
+        return await self._exchange(pending, params, call.name, headers)
+
+    def _params(self, call: Call, pending: Pending[Waiter]) -> bytes:
+        sink = call.sink
+        token = self._correlation.token(pending) if sink is not None and sink.wants_progress else None
+        if self.peer.era is Era.LEGACY:
+            is_begun = call.is_task and call.method == tasks.CALL
+            as_task = {"task": jsonrpc.encode({"ttl": self._task_ttl_ms})} if is_begun else {}
+            return meta.for_legacy_backend(call.params, call.replace | as_task, token)
+        capabilities = call.capabilities.with_tasks() if call.is_task else call.capabilities
+        declared = declaration(declared_with_call(capabilities, self.peer))
+        return meta.for_modern_backend(
+            call.params, call.replace, token, MODERN, declared, CLIENT_INFO, call.log_level
+        )
+
+    @property
+    def _task_ttl_ms(self) -> int:
+        return int(self._settings.timeouts.call_s * 1000)
+
+    def _param_headers(self, call: Call) -> Headers | None:
+        if not self._is_modern_http:
+            return None
+        arguments = jsonrpc.members(call.params).get("arguments", jsonrpc.NO_JSON)
+        return header_params.headers_for(call.header_params, arguments)
+
+    @property
+    def _is_modern_http(self) -> bool:
+        return self.peer.era is Era.MODERN and self.transport == "http"
 
     async def ask(self, method: str, params: dict[str, Any] | None = None, *, timeout_s: float) -> Raw:
         """A request of the gateway's own: declares no capabilities."""
         own = jsonrpc.encode(params or {})
         body = modern_params(own) if self.peer.era is Era.MODERN else own
-        return await self._in_session(lambda: self.request(method, body, idle_s=timeout_s, cap_s=timeout_s))
+        try:
+            return await self._ask(method, body, timeout_s)
+        except BackendStreamLost:
+            if not self._is_modern_http:
+                raise
+            # Modern streams are not resumed; what we ask by ourselves can be asked twice.
+            return await self._ask(method, body, timeout_s)
+
+    async def _ask(self, method: str, params: bytes, timeout_s: float) -> Raw:
+        return await self._renewal.around(
+            lambda: self.request(method, params, idle_s=timeout_s, cap_s=timeout_s)
+        )
 
     async def probe(self) -> None:
         """Whether the backend answers at all, by the cheapest request of its era."""
@@ -228,11 +271,16 @@ class Connection(Receiver):
         return self._channel.pid if self._channel is not None else None
 
     @property
+    def announces_roots(self) -> bool:
+        """Whether the server was told that it will hear when the client's roots change."""
+        return self.declared.announces_roots and self.peer.era is Era.LEGACY
+
+    @property
     def in_flight(self) -> int:
         return len(self._correlation)
 
     def _open_request(
-        self, method: str, idle_s: float, cap_s: float, sink: CallSink | None = None
+        self, method: str, idle_s: float, cap_s: float, call: Call | None = None
     ) -> Pending[Waiter]:
         if self._fault is not None:
             raise self._fault
@@ -240,36 +288,50 @@ class Connection(Receiver):
             raise BackendUnavailable(self.id, "The server is not connected.")
         waiter: Waiter = asyncio.get_running_loop().create_future()
         return self._correlation.open(
-            method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, sink=sink
+            method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, call=call
         )
 
     async def request(self, method: str, params: bytes, *, idle_s: float, cap_s: float) -> Raw:
         return await self._exchange(self._open_request(method, idle_s, cap_s), params, None)
 
-    async def _exchange(self, pending: Pending[Waiter], params: bytes, name: str | None) -> Raw:
+    def begin_listen(self, params: bytes) -> tuple[int, Coroutine[Any, Any, Raw]]:
+        """A subscriptions/listen: its id, and what sends it and waits for its end. Raises: BackendFault."""
+        pending = self._open_request("subscriptions/listen", LISTEN_S, LISTEN_S)
+        return pending.id, self._exchange(pending, params, None)
+
+    async def _exchange(
+        self, pending: Pending[Waiter], params: bytes, name: str | None, headers: Headers | None = None
+    ) -> Raw:
         request_id, waiter = pending.id, pending.waiter
         message = jsonrpc.one_line(jsonrpc.request(b"%d" % request_id, pending.method, params))
         try:
-            await self._send(self._outgoing(message, request_id, pending.method, name))
+            await self._send(self._outgoing(message, request_id, pending.method, name, headers))
             return await waiter
         except asyncio.CancelledError:
             # Whoever asked has gone: the backend need not go on.
             if self.waits_for(request_id):
-                self._give_up(pending)
+                self.give_up(pending)
             raise
         finally:
             self._correlation.close(request_id)
+            if pending.questions:
+                self._questions.ended(pending)
             # A fault raised by send leaves the waiter unread; its exception, if any, is the same fault.
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()
 
     def _outgoing(
-        self, data: bytes, request_id: int | None = None, method: str = "", name: str | None = None
+        self,
+        data: bytes,
+        request_id: int | None = None,
+        method: str = "",
+        name: str | None = None,
+        headers: Headers | None = None,
     ) -> Outgoing:
         is_modern = self.peer.era is Era.MODERN
         # initialize never carries a version header left over from the probe, and 2024-11-05 knows none.
         revision = self.peer.revision if is_modern or method != "initialize" else None
-        return Outgoing(data, request_id, method, name, revision, is_modern)
+        return Outgoing(data, request_id, method, name, revision, is_modern, headers or [])
 
     async def _send(self, message: Outgoing) -> None:
         if self._fault is not None:
@@ -282,19 +344,24 @@ class Connection(Receiver):
 
     def sweep(self, now: float) -> None:
         """Fail the requests whose time has run out."""
+        self._slots.expire(now)
         for pending in self._correlation.expired(now):
-            timeout_s = pending.idle_s if now >= pending.idle_at else self._settings.timeouts.call_s
+            timeout_s = pending.idle_s if pending.has_idled(now) else self._settings.timeouts.call_s
             fault = BackendTimeout(self.id, f"The server did not answer within {timeout_s:g} seconds.")
             self.request_failed(pending.id, fault, pending)
-            self._give_up(pending)
+            self.give_up(pending)
 
-    def _give_up(self, pending: Pending[Waiter]) -> None:
+    def give_up(self, pending: Pending[Waiter]) -> None:
         self._correlation.close(pending.id)
+        self._questions.ended(pending)
         if self._channel is None:
+            return
+        if pending.task is not None:
+            self._tasks.start(self._task_runs.cancel(pending), "cancel-task")
             return
         self._channel.abort(pending.id)
         # The handshake cannot be cancelled; on modern HTTP the closed stream says it all.
-        silent = pending.method in ("initialize", "server/discover", "subscriptions/listen")
+        silent = pending.method in ("initialize", "server/discover")
         if not silent and not (self.peer.era is Era.MODERN and self.transport == "http"):
             self._tasks.start(self._send_cancelled(pending.id), "cancelled")
 
@@ -305,14 +372,25 @@ class Connection(Receiver):
             self._owner.said("debug", f"could not send a cancellation: {fault.detail}")
 
     async def aclose(self) -> None:
-        """End every request in flight and close the channel. Safe to call twice."""
-        self._is_closing = True
-        self._fail_all(BackendUnavailable(self.id, "The connection to the server was closed."))
+        """End every request in flight and close the channel.
+
+        Goes on to its end even if whoever asked does not wait for it. A second call joins the first.
+        """
+        if self._closing is None:
+            self._is_closing = True
+            self._fail_all(BackendUnavailable(self.id, "The connection to the server was closed."))
+            self._closing = Tasks(f"closing:{self.id}").start(self._close(), "close")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self._questions.aclose()
         await self._tasks.aclose()
         if self._channel is not None:
             await self._channel.aclose()
 
     def _fail_all(self, fault: BackendFault) -> None:
+        self._questions.drop()
+        self._slots.fail(fault)
         for pending in self._correlation:
             self.request_failed(pending.id, fault)
 
@@ -336,7 +414,7 @@ class Connection(Receiver):
             case jsonrpc.Notification():
                 self._notified(message, origin)
             case jsonrpc.Request():
-                self._asked(message)
+                self._asked(message, origin)
 
     def _batch(self, data: bytes, origin: int | None) -> None:
         # Only 2025-03-26 knows arrays, but an answer in one is still an answer.
@@ -357,6 +435,7 @@ class Connection(Receiver):
             # It may have come on another stream than its own, which then has nothing more to bring.
             self._channel.abort(pending.id)
         if jsonrpc.is_empty(response.error):
+            self._task_runs.answered(pending, response.result)
             pending.waiter.set_result(response.result)
         else:
             error = jsonrpc.rpc_error(response.error)
@@ -374,7 +453,16 @@ class Connection(Receiver):
     def waits_for(self, request_id: int) -> bool:
         return self._correlation.get(request_id) is not None
 
+    def will_be_polled(self, request_id: int) -> None:
+        pending = self._correlation.get(request_id)
+        if pending is not None and pending.call is not None and pending.call.sink is not None:
+            pending.call.sink.let_go()
+
     def closed(self, fault: BackendFault) -> None:
+        self.lose(fault)
+
+    def lose(self, fault: BackendFault) -> None:
+        """Count this connection as lost: nothing more is asked on it, and its owner opens another."""
         if self._fault is not None:
             return
         self._fault = fault
@@ -383,6 +471,10 @@ class Connection(Receiver):
         if self._is_open and not self._is_closing:
             self._owner.connection_lost(fault)
 
+    def missed(self) -> None:
+        if self.feed is not None:
+            self.feed.missed()
+
     def skipped(self, reason: str, sample: bytes) -> None:
         text = sample[:200].decode(errors="replace")
         self._owner.said("warning", f"skipped something that is not MCP ({reason}): {text}")
@@ -390,87 +482,36 @@ class Connection(Receiver):
     def _notified(self, notification: jsonrpc.Notification, origin: int | None) -> None:
         method = notification.method
         if method == "notifications/progress":
-            self._progressed(notification.params)
+            self._notices.progress(notification.params)
         elif method == "notifications/message":
-            self._logged(notification.params, origin)
-        elif (kind := _KIND_OF_CHANGE.get(method)) is not None:
-            self._owner.list_changed(kind)
+            self._notices.log(notification.params, origin)
+        elif method in FEED_METHODS:
+            if self.feed is not None:
+                self.feed.heard(notification, origin)
+        elif self.peer.era is Era.LEGACY:
+            if method == "notifications/cancelled":
+                self._questions.cancelled(notification.params)
+            elif method == "notifications/elicitation/complete":
+                self._elicited(notification.params)
 
-    def _progressed(self, params: Raw) -> None:
-        try:
-            members = jsonrpc.members(params)
-            token = jsonrpc.decode(members.get("progressToken", jsonrpc.NO_JSON))
-            value = jsonrpc.decode(members.get("progress", jsonrpc.NO_JSON))
-        except ParseError:
-            return
-        pending = self._correlation.progressed(token, value, self._clock.monotonic())
-        if pending is not None and pending.sink is not None:
-            pending.sink.progress(members)
+    def _elicited(self, params: Raw) -> None:
+        elicitation_id = plain_object(params).get("elicitationId")
+        if isinstance(elicitation_id, str) and len(elicitation_id) <= MAX_ELICITATION_ID:
+            self._owner.elicitation_complete(elicitation_id)
 
-    def _logged(self, params: Raw, origin: int | None) -> None:
-        # What a call's own stream carries is that call's or nobody's, even if another is the only one left.
-        pending = self._correlation.only_one_with_sink() if origin is None else self._correlation.get(origin)
-        if pending is not None and pending.sink is not None:
-            pending.sink.log(params)
-            return
-        try:
-            data = jsonrpc.members(params).get("data", jsonrpc.NO_JSON)
-        except ParseError:
-            return
-        self._owner.said("info", bytes(data)[:2048].decode(errors="replace"))
-
-    def _asked(self, request: jsonrpc.Request) -> None:
-        if self.peer.era is Era.MODERN:
+    def _asked(self, request: jsonrpc.Request, origin: int | None) -> None:
+        if self.peer.era is Era.LEGACY:
+            self._questions.asked(request, origin)
+        else:
             self._owner.said(
                 "warning", f"dropped a request that a modern server may not send: {request.method[:80]}"
             )
-        elif len(self._tasks) < MAX_SERVER_REQUESTS:
-            self._tasks.start(self._answer(request), "server-request")
-        else:
-            self._owner.said("warning", "dropped a request: too many of this server's are unanswered")
 
-    async def _answer(self, request: jsonrpc.Request) -> None:
-        if request.method == "ping":
-            answer: bytes | jsonrpc.RpcError = b"{}"
-        else:
-            answer = await self._owner.server_request(request)
-        if isinstance(answer, jsonrpc.RpcError):
-            body = jsonrpc.error(request.raw_id, answer.code, answer.message)
-        else:
-            body = jsonrpc.result(request.raw_id, answer)
-        try:
-            await self._send(self._outgoing(body))
-        except BackendFault as fault:
-            self._owner.said("debug", f"could not answer the server's {request.method[:80]}: {fault.detail}")
-
-    # --- the modern feed of list changes --------------------------------------------------------------------
-
-    async def _listen(self) -> None:
-        """Keep one subscriptions/listen open; after a break re-listen and read everything again."""
-        wanted = {f"{kind}ListChanged": True for kind in LIST_CHANGED if self.peer.announces(kind)}
-        params = modern_params(jsonrpc.encode({"notifications": wanted}))
-        failures = 0
-        while True:
-            begun_at = self._clock.monotonic()
-            try:
-                await self.request("subscriptions/listen", params, idle_s=LISTEN_S, cap_s=LISTEN_S)
-            except BackendError as error:
-                if error.code == ErrorCode.METHOD_NOT_FOUND:
-                    self._owner.said(
-                        "debug", "it announces list changes but does not know subscriptions/listen"
-                    )
-                    return
-            except BackendFault:
-                if self._fault is not None:
-                    return
-            lasted_s = self._clock.monotonic() - begun_at
-            failures = 1 if lasted_s > LISTEN_PAUSE_S else failures + 1
-            await asyncio.sleep(min(LISTEN_PAUSE_S, 0.5 * 2 ** min(failures, 6)))
-            for kind in LIST_CHANGED:
-                self._owner.list_changed(kind)
+    async def _answer_backend(self, response: bytes) -> None:
+        await self._send(self._outgoing(response))
 
 
-MAX_SERVER_REQUESTS: Final = 32
-"""Requests of one backend that wait for an answer; more are dropped."""
+MAX_ELICITATION_ID: Final = 1024
+"""Characters."""
 MAX_BATCH: Final = 1000
 """Messages in one array."""

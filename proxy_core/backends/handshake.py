@@ -23,18 +23,15 @@ from proxy_core.backends.opening import (
     TransportKind,
 )
 from proxy_core.backends.peer import Peer
+from proxy_core.backends.verdicts import address_of
 from proxy_core.config.models import ServerConfig
 from proxy_core.errors import BackendError, BackendExited, BackendHttpError, BackendTimeout, NotServable
 from proxy_core.protocol import jsonrpc, meta
-from proxy_core.protocol.revisions import LATEST_LEGACY, MODERN, Era
+from proxy_core.protocol.revisions import LATEST_LEGACY, MODERN, Era, era_of
 
 CLIENT_INFO: Final = jsonrpc.encode({"name": "only1mcp", "version": __version__})
 NO_CAPABILITIES: Final = b"{}"
-_INITIALIZE: Final = b'{"protocolVersion":"%s","capabilities":%s,"clientInfo":%s}' % (
-    LATEST_LEGACY.encode(),
-    NO_CAPABILITIES,
-    CLIENT_INFO,
-)
+_INITIALIZE: Final = b'{"protocolVersion":%s,"capabilities":%s,"clientInfo":%s}'
 
 
 class Line(Protocol):
@@ -52,14 +49,59 @@ class Line(Protocol):
         ...
 
 
+class Verdicts(Protocol):
+    """What is remembered of a server's era from earlier starts, by an address of its own."""
+
+    def get(self, address: str) -> Era | None: ...
+
+    def remember(self, address: str, era: Era) -> None: ...
+
+    def forget(self, address: str) -> None: ...
+
+
+class NoVerdicts:
+    """Remembers nothing."""
+
+    def get(self, address: str) -> Era | None:
+        return None
+
+    def remember(self, address: str, era: Era) -> None:
+        return
+
+    def forget(self, address: str) -> None:
+        return
+
+
 class Handshake:
-    def __init__(self, line: Line, settings: ServerConfig) -> None:
+    def __init__(
+        self,
+        line: Line,
+        settings: ServerConfig,
+        declared: bytes = NO_CAPABILITIES,
+        verdicts: Verdicts | None = None,
+    ) -> None:
+        """`declared`: the JSON of the client capabilities that a legacy server is told in `initialize`."""
         self._line = line
         self._settings = settings
+        self._declared = declared
+        # A pinned era is not in question.
+        self._verdicts = (verdicts if settings.era == "auto" else None) or NoVerdicts()
 
     async def open(self) -> None:
         """Connect and agree on a revision. Raises: BackendFault; NotServable where they do not agree."""
-        opening = Opening(self._line.transport, self._settings.era)
+        address = address_of(self._settings.transport)
+        known = self._verdicts.get(address)
+        opening = Opening(self._line.transport, self._settings.era, known is Era.LEGACY)
+        try:
+            await self._carry_out(opening)
+        except NotServable:
+            self._verdicts.forget(address)
+            raise
+        found = era_of(opening.revision)
+        if found is not known and self._line.transport == self._settings.transport.type != "sse":
+            self._verdicts.remember(address, found)
+
+    async def _carry_out(self, opening: Opening) -> None:
         step = opening.first()
         await self._line.reopen(self._line.transport)
         while step is not Step.READY:
@@ -92,7 +134,9 @@ class Handshake:
         if self._line.peer.era is Era.MODERN:
             # What the probe left. A peer whose session is renewed stays known meanwhile.
             self._line.peer = peer.nobody(LATEST_LEGACY)
-        answer = await self._ask("initialize", _INITIALIZE)
+        answer = await self._ask(
+            "initialize", _INITIALIZE % (jsonrpc.encode(LATEST_LEGACY), self._declared, CLIENT_INFO)
+        )
         if not isinstance(answer, Raw):
             return answer
         found = peer.initialized(answer)
@@ -115,6 +159,6 @@ class Handshake:
             return Exited()
 
 
-def modern_params(params: bytes) -> bytes:
-    """Params of a request of the gateway's own, which declares no capabilities."""
-    return meta.for_modern_backend(Raw(params), {}, None, MODERN, NO_CAPABILITIES, CLIENT_INFO, None)
+def modern_params(params: bytes, declared: bytes = NO_CAPABILITIES) -> bytes:
+    """Params of a request of the gateway's own, which but for what it is itself about declares nothing."""
+    return meta.for_modern_backend(Raw(params), {}, None, MODERN, declared, CLIENT_INFO, None)

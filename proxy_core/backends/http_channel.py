@@ -8,6 +8,7 @@ Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import aiohttp
@@ -22,14 +23,16 @@ from proxy_core.backends.http_client import (
     events,
     read_bounded,
     refused,
-    translated,
+    requesting,
 )
+from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
     BackendFault,
     BackendProtocolError,
     BackendSessionLost,
     BackendStreamLost,
+    BackendUnavailable,
     ParseError,
 )
 from proxy_core.protocol import jsonrpc
@@ -47,9 +50,11 @@ from proxy_core.tasks import Tasks
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,1024}")
 _BASE_HEADERS: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+_NOT_YET: Final = frozenset({409, 429})
+"""Of a GET that resumes: the server may think that the old connection lives, or that we ask too often."""
 CLOSE_S: Final = 2.0
-RETRY_MS: Final = 1000
 RETRY_CAP_S: Final = 30.0
+MAX_REFUSAL_BYTES: Final = 1 << 20
 
 
 class HttpChannel:
@@ -71,6 +76,7 @@ class HttpChannel:
         self._session: aiohttp.ClientSession | None = None
         self._posts = Posts(backend, connect_s)
         self._stream_task: asyncio.Task[None] | None = None
+        self._has_streamed = False
         self._is_closed = False
         self._revision: str | None = None
         self.session_id: str | None = None
@@ -88,25 +94,29 @@ class HttpChannel:
         await self._posts.run(message, self._post)
 
     async def _post(self, message: Outgoing) -> None:
-        session = self._session
-        if session is None or self._is_closed:
-            raise Unreachable(self._backend, "the connection is closed")
         try:
-            async with (
-                translated(self._backend),
-                session.post(
-                    self._transport.url,
-                    data=message.data,
-                    headers=self._headers(message),
-                    allow_redirects=False,
-                ) as response,
-            ):
-                await self._read(response, message)
+            await self._ask(message)
         except Unreachable as fault:
             self._lost(fault)
             raise
         except FrameTooLarge as error:
             raise BackendProtocolError(self._backend, "The server sent an event that is too large.") from error
+
+    async def _ask(self, message: Outgoing) -> None:
+        stream = Resumption(MAX_EVENT_BYTES)
+        headers = self._headers(message)
+        try:
+            async with self._requesting("POST", headers, message.data) as response:
+                await self._read(response, message, stream)
+        except BackendStreamLost as fault:
+            await self._resume(message, stream, headers.get(MCP_SESSION_ID, self.session_id), fault)
+
+    def _requesting(
+        self, method: str, headers: dict[str, str], data: bytes | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if self._session is None or self._is_closed:
+            raise Unreachable(self._backend, "the connection is closed")
+        return requesting(self._backend, self._session, method, self._transport.url, headers, data)
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
         headers = _BASE_HEADERS | _version_header(message.revision)
@@ -114,11 +124,12 @@ class HttpChannel:
             headers[MCP_METHOD] = message.method
             if message.name is not None:
                 headers[MCP_NAME] = encode_value(message.name)
+            headers.update(message.param_headers)
         elif self.session_id is not None and message.method != "initialize":
             headers[MCP_SESSION_ID] = self.session_id
         return headers
 
-    async def _read(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
+    async def _read(self, response: aiohttp.ClientResponse, message: Outgoing, stream: Resumption) -> None:
         request_id = message.request_id
         if response.status >= 300:
             await self._refused(response, message)
@@ -129,11 +140,9 @@ class HttpChannel:
             self._keep_session(response.headers.get(MCP_SESSION_ID))
         content_type = response.content_type
         if content_type == "text/event-stream":
-            await self._read_events(response, request_id)
-            fault: BackendFault = BackendStreamLost(
-                self._backend, "The server ended its stream without an answer."
-            )
-        elif content_type == "application/json" and response.status == 200:
+            await self._read_events(response, stream.parser, request_id)
+            return
+        if content_type == "application/json" and response.status == 200:
             self._receiver.message(await read_bounded(self._backend, response, MAX_JSON_BYTES), request_id)
             fault = BackendProtocolError(self._backend, "The server's answer belongs to no request of ours.")
         else:
@@ -141,8 +150,8 @@ class HttpChannel:
             fault = BackendProtocolError(self._backend, "The server did not answer as MCP says.", detail)
         self._receiver.request_failed(request_id, fault)
 
-    async def _read_events(self, response: aiohttp.ClientResponse, request_id: int) -> None:
-        parser = SseParser(MAX_EVENT_BYTES)
+    async def _read_events(self, response: aiohttp.ClientResponse, parser: SseParser, request_id: int) -> None:
+        """Until the answer is there. Raises: BackendStreamLost if it does not come."""
         async for event in events(response, parser):
             if event.data:
                 self._receiver.message(event.data, request_id)
@@ -150,20 +159,24 @@ class HttpChannel:
                 # The answer ends the stream, whether or not the server closes it.
                 response.close()
                 return
+        raise BackendStreamLost(self._backend, "The server ended its stream without an answer.")
 
     async def _refused(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
         status, request_id = response.status, message.request_id
-        body = await read_bounded(self._backend, response, 1 << 20)
+        body = await read_bounded(self._backend, response, MAX_REFUSAL_BYTES)
         sent = response.request_info.headers.get(MCP_SESSION_ID)
         if sent is not None and _is_session_lost(status, body):
-            if sent == self.session_id:
-                # A refusal that comes late says nothing of the session that was opened since.
-                self.session_id = None
-            raise BackendSessionLost(self._backend, "The server ended our session.")
+            raise self._session_lost(sent)
         if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
             raise refused(self._backend, status)
         self._receiver.message(body, request_id)
         self._receiver.request_failed(request_id, refused(self._backend, status))
+
+    def _session_lost(self, session_id: str) -> BackendSessionLost:
+        if session_id == self.session_id:
+            # A refusal that comes late says nothing of the session that was opened since.
+            self.session_id = None
+        return BackendSessionLost(self._backend, "The server ended our session.")
 
     def _keep_session(self, session_id: str | None) -> None:
         if session_id is None:
@@ -181,6 +194,53 @@ class HttpChannel:
             self._is_closed = True
             self._receiver.closed(fault)
 
+    # --- an answer whose stream broke off -------------------------------------------------------------------
+
+    async def _resume(
+        self, message: Outgoing, stream: Resumption, session_id: str | None, fault: BackendStreamLost
+    ) -> None:
+        """Go on from the last event until the answer is there. Raises: BackendFault if it does not come."""
+        request_id = message.request_id
+        if request_id is None:
+            raise fault
+        while self._receiver.waits_for(request_id):
+            pause_s = None if message.is_modern else stream.pause_s()
+            if pause_s is None:
+                raise fault
+            if stream.is_polled:
+                self._receiver.will_be_polled(request_id)
+            await asyncio.sleep(pause_s)
+            headers = _stream_headers(stream, message.revision, session_id)
+            try:
+                async with self._requesting("GET", headers) as response:
+                    goes_on = await self._read_on(response, message, request_id, stream)
+            except Unreachable:
+                raise
+            except (BackendStreamLost, BackendUnavailable) as broken:
+                self._on_note(f"the stream of an answer to {message.method} broke: {broken.detail}")
+            else:
+                if not goes_on:
+                    raise fault
+
+    async def _read_on(
+        self, response: aiohttp.ClientResponse, message: Outgoing, request_id: int, stream: Resumption
+    ) -> bool:
+        """Read what a resumed stream brings; False if the server does not resume it."""
+        status = response.status
+        if status == 200 and response.content_type == "text/event-stream":
+            await self._read_events(response, stream.parser, request_id)
+            return True
+        if status >= 500 or status in _NOT_YET:
+            raise BackendUnavailable(self._backend, "The server is failing.", f"HTTP status {status}")
+        if status in (401, 403):
+            raise refused(self._backend, status)
+        body = await read_bounded(self._backend, response, MAX_REFUSAL_BYTES)
+        sent = response.request_info.headers.get(MCP_SESSION_ID)
+        # A tool may have begun to act, so it is not called again on another session.
+        if sent is not None and message.method != "tools/call" and _is_session_lost(status, body):
+            raise self._session_lost(sent)
+        return False
+
     # --- the stream for what a legacy backend starts by itself ----------------------------------------------
 
     def start_stream(self, revision: str) -> None:
@@ -188,16 +248,17 @@ class HttpChannel:
         if self._stream_task is not None:
             # A session that was renewed: the old stream belonged to the old one.
             self._stream_task.cancel()
+        self._has_streamed = False
         self._stream_task = self._tasks.start(self._stream(), "stream")
 
     async def _stream(self) -> None:
         """GET, for ever: reconnect after `retry` milliseconds, doubling while it fails; 405 ends it."""
-        parser = SseParser(MAX_EVENT_BYTES)
+        stream = Resumption(MAX_EVENT_BYTES)
         failures = 0
         while True:
-            parser = _resuming(parser)
+            stream.reconnected()
             try:
-                if not await self._stream_once(parser):
+                if not await self._stream_once(stream):
                     return
                 failures = 0
             except (BackendFault, FrameTooLarge) as fault:
@@ -206,29 +267,22 @@ class HttpChannel:
                 if isinstance(fault, Unreachable):
                     self._lost(fault)
                     return
-            delay_s = (parser.retry_ms or RETRY_MS) / 1000 * 2 ** min(failures, 6)
-            await asyncio.sleep(min(max(delay_s, 0.1), RETRY_CAP_S))
+            delay_s = (stream.parser.retry_ms or RETRY_MS) / 1000 * 2 ** min(failures, 6)
+            await asyncio.sleep(min(max(delay_s, MIN_PAUSE_S), RETRY_CAP_S))
 
-    async def _stream_once(self, parser: SseParser) -> bool:
+    async def _stream_once(self, stream: Resumption) -> bool:
         """Read the stream to its end; False if the server offers none."""
-        session = self._session
-        if session is None:
-            return False
-        headers = {"Accept": "text/event-stream"} | _version_header(self._revision)
-        if self.session_id is not None:
-            headers[MCP_SESSION_ID] = self.session_id
-        if parser.last_event_id is not None:
-            headers[LAST_EVENT_ID] = parser.last_event_id
-        url = self._transport.url
-        async with (
-            translated(self._backend),
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
+        headers = _stream_headers(stream, self._revision, self.session_id)
+        async with self._requesting("GET", headers) as response:
             if response.status >= 500:
                 raise refused(self._backend, response.status)
             if response.status != 200 or response.content_type != "text/event-stream":
                 return False
-            async for event in events(response, parser):
+            if self._has_streamed and stream.last_event_id is None:
+                # With an id, the server repeats what was sent in between.
+                self._receiver.missed()
+            self._has_streamed = True
+            async for event in events(response, stream.parser):
                 if event.data:
                     self._receiver.message(event.data, None)
         return True
@@ -250,8 +304,7 @@ class HttpChannel:
         try:
             async with (
                 asyncio.timeout(CLOSE_S),
-                translated(self._backend),
-                session.delete(self._transport.url, headers=headers, allow_redirects=False),
+                requesting(self._backend, session, "DELETE", self._transport.url, headers),
             ):
                 self.session_id = None
         except (BackendFault, TimeoutError) as fault:
@@ -262,11 +315,13 @@ def _version_header(revision: str | None) -> dict[str, str]:
     return {} if revision in (None, "2024-11-05") else {MCP_PROTOCOL_VERSION: str(revision)}
 
 
-def _resuming(parser: SseParser) -> SseParser:
-    """A fresh parser that goes on from the last whole event of a stream that has ended."""
-    fresh = SseParser(MAX_EVENT_BYTES, parser.last_event_id)
-    fresh.retry_ms = parser.retry_ms
-    return fresh
+def _stream_headers(stream: Resumption, revision: str | None, session_id: str | None) -> dict[str, str]:
+    headers = {"Accept": "text/event-stream"} | _version_header(revision)
+    if session_id is not None:
+        headers[MCP_SESSION_ID] = session_id
+    if stream.last_event_id is not None:
+        headers[LAST_EVENT_ID] = stream.last_event_id
+    return headers
 
 
 def _is_session_lost(status: int, body: bytes) -> bool:

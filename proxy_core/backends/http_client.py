@@ -30,6 +30,10 @@ MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 # Below the five seconds after which common servers close an idle connection under our feet.
 KEEPALIVE_S: Final = 4.0
 READ_CHUNK_BYTES: Final = 65_536
+MAX_REDIRECTS: Final = 3
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_KEEPING_METHOD: Final = frozenset({307, 308})
+"""The others let a client turn a POST into a GET."""
 
 
 def client_session(headers: Mapping[str, str], connect_s: float) -> aiohttp.ClientSession:
@@ -66,6 +70,62 @@ async def translated(backend: str) -> AsyncIterator[None]:
     except ValueError as error:
         # Header lines or chunks beyond aiohttp's own bounds.
         raise BackendProtocolError(backend, "The server answered with invalid HTTP.", str(error)) from error
+
+
+@asynccontextmanager
+async def requesting(
+    backend: str,
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str | URL,
+    headers: Mapping[str, str],
+    data: bytes | None = None,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """One request and its response, which may also fail while it is read. Raises: BackendFault.
+
+    A redirect is followed only to where the same headers may go: the same origin, or HTTPS on the same host.
+    """
+    target = URL(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        async with (
+            translated(backend),
+            session.request(method, target, data=data, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status not in _REDIRECTS:
+                yield response
+                return
+            target = _redirected(backend, response)
+    raise _bad_redirect(backend, f"it redirects more than {MAX_REDIRECTS} times in a row")
+
+
+def _redirected(backend: str, response: aiohttp.ClientResponse) -> URL:
+    try:
+        target = response.url.join(URL(response.headers["Location"])).with_user(None)
+        is_allowed = may_follow(response.url, target)
+    except (KeyError, ValueError):
+        raise _bad_redirect(backend, "it redirects to an address that is none") from None
+    where = str(target.with_query(None).with_fragment(None))[:200]
+    if not is_allowed:
+        raise _bad_redirect(
+            backend, f"it redirects to {where}: if you trust that address, put it into the config"
+        )
+    if response.status not in _KEEPING_METHOD:
+        raise _bad_redirect(
+            backend,
+            f"it redirects to {where} with HTTP status {response.status}: put that address into the config",
+        )
+    return target
+
+
+def may_follow(first: URL, second: URL) -> bool:
+    """Within one origin, or from HTTP to HTTPS on the same host, each on its own port."""
+    ports = (first.port, second.port)
+    is_upgrade = (first.scheme, second.scheme) == ("http", "https") and ports == (80, 443)
+    return (is_upgrade and first.host == second.host) or same_origin(first, second)
+
+
+def _bad_redirect(backend: str, detail: str) -> BackendProtocolError:
+    return BackendProtocolError(backend, "The server redirects elsewhere.", detail)
 
 
 class Unreachable(BackendUnavailable):

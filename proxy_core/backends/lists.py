@@ -11,10 +11,15 @@ from proxy_core.backends.connection import Connection
 from proxy_core.errors import BackendError, BackendProtocolError, ErrorCode, ParseError
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
+from proxy_core.protocol.revisions import Era
 
 LIST_S: Final = 15.0
 MAX_PAGES: Final = 100
 MAX_ITEMS: Final = 5000
+MAX_LISTING_BYTES: Final = 32 * 1024 * 1024
+"""Of all pages together, as they came."""
+MAX_ITEM_DEPTH: Final = 64
+"""Objects and arrays within each other; far below what the JSON codec can write."""
 MAX_TTL_MS: Final = 86_400_000
 FED_TTL_MS: Final = 60_000
 """What a list of a legacy backend that announces changes is good for."""
@@ -41,6 +46,8 @@ class Listing:
     ttl_ms: int = FED_TTL_MS
     is_private: bool = False
     read_at: float = field(default=0.0)
+    is_from_modern_http: bool = False
+    """Whether arguments of its tools may have to travel as headers, which invalid annotations make unsafe."""
 
     def remaining_ttl_ms(self, now: float) -> int:
         return max(0, self.ttl_ms - int((now - self.read_at) * 1000))
@@ -63,9 +70,15 @@ async def read_listing(
     items: list[dict[str, Any]] = []
     seen: set[str] = set()
     params: dict[str, Any] = {}
-    ttl_ms, is_private = MAX_TTL_MS, False
+    ttl_ms, is_private, size = MAX_TTL_MS, False, 0
     for _ in range(MAX_PAGES):
-        page = await _read_page(connection, method, params)
+        page, page_size = await _read_page(connection, method, params)
+        size += page_size
+        if size > MAX_LISTING_BYTES:
+            note(
+                f"{method} was cut at {len(items)} items: all of them are larger than {MAX_LISTING_BYTES} bytes"
+            )
+            break
         ttl_ms = min(ttl_ms, _ttl_ms(page, default_ttl_ms))
         is_private = is_private or page.get("cacheScope") == "private"
         items += _items(page, LIST_METHODS[method], note)
@@ -79,22 +92,25 @@ async def read_listing(
         params = {"cursor": cursor}
     else:
         note(f"{method} was cut after {MAX_PAGES} pages")
-    return Listing(tuple(items[:MAX_ITEMS]), ttl_ms, is_private, now())
+    is_from_modern_http = peer.era is Era.MODERN and connection.transport == "http"
+    return Listing(tuple(items[:MAX_ITEMS]), ttl_ms, is_private, now(), is_from_modern_http)
 
 
-async def _read_page(connection: Connection, method: str, params: dict[str, Any]) -> dict[str, Any]:
+async def _read_page(connection: Connection, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """One page, and how many bytes it took."""
     try:
-        page = jsonrpc.decode(await connection.ask(method, params, timeout_s=LIST_S))
+        raw = await connection.ask(method, params, timeout_s=LIST_S)
+        page = jsonrpc.decode(raw)
     except BackendError as error:
         if error.code == ErrorCode.METHOD_NOT_FOUND:
             # Offered as a whole, but without this list: many servers have resources and no templates.
-            return {}
+            return {}, 0
         raise
     except ParseError:
         page = None
     if not isinstance(page, dict):
         raise BackendProtocolError(connection.id, f"The server's answer to {method} is not a list.")
-    return page
+    return page, memoryview(raw).nbytes
 
 
 def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -105,7 +121,25 @@ def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> li
     good = [item for item in found if isinstance(item, dict)]
     if len(good) < len(found):
         note(f"{len(found) - len(good)} of its {member} are not objects and were left out")
-    return good
+    shallow = [item for item in good if not _is_deeper(item, MAX_ITEM_DEPTH)]
+    if len(shallow) < len(good):
+        note(f"{len(good) - len(shallow)} of its {member} are nested too deeply and were left out")
+    return shallow
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether objects and arrays are nested more than `depth` times; found without recursion."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _ttl_ms(page: dict[str, Any], default_ms: int) -> int:

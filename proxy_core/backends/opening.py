@@ -78,9 +78,16 @@ _SSE_STATUSES = frozenset({400, 404, 405})
 class Opening:
     """One attempt to open. `reason` says why it failed, `revision` what was agreed on READY."""
 
-    def __init__(self, transport: TransportKind, era: Literal["auto", "modern", "legacy"]) -> None:
+    def __init__(
+        self,
+        transport: TransportKind,
+        era: Literal["auto", "modern", "legacy"],
+        is_known_legacy: bool = False,
+    ) -> None:
+        """`is_known_legacy`: it was when it was probed last, and is not probed unless it says otherwise."""
         self._transport = transport
         self._era = era
+        self._is_known_legacy = is_known_legacy and era == "auto"
         self._probes = 0
         self._respawned = False
         self.revision = ""
@@ -88,7 +95,8 @@ class Opening:
 
     def first(self) -> Step:
         # HTTP+SSE exists in 2024-11-05 only.
-        return Step.INITIALIZE if self._era == "legacy" or self._transport == "sse" else self._discover()
+        is_legacy = self._era == "legacy" or self._transport == "sse" or self._is_known_legacy
+        return Step.INITIALIZE if is_legacy else self._discover()
 
     def _discover(self) -> Step:
         self._probes += 1
@@ -145,6 +153,9 @@ class Opening:
                 return Step.READY
             case Initialized(revision):
                 return self._fail(f"it answered initialize with the unknown version {revision!r}")
+            case Refused() | HttpRefused() if self._is_known_legacy and not self._probes:
+                # No legacy server refuses this, so it is none any more.
+                return self._discover()
             case Refused(code) if code == ErrorCode.UNSUPPORTED_VERSION and self._probes == 1:
                 # The probe got through late: it is a modern server after all.
                 return self._discover()

@@ -37,6 +37,17 @@ class Peer:
         """Whether it says when this list changes."""
         return self.offers(feature) and self.capabilities[feature].get("listChanged") is True
 
+    def extension(self, name: str) -> dict[str, Any] | None:
+        """The settings of an extension; None if it is not offered."""
+        extensions = self.capabilities.get("extensions")
+        settings = extensions.get(name) if isinstance(extensions, dict) else None
+        return settings if isinstance(settings, dict) else None
+
+    @property
+    def offers_subscriptions(self) -> bool:
+        """Whether it tells of single resources that change."""
+        return self.offers("resources") and self.capabilities["resources"].get("subscribe") is True
+
 
 def nobody(revision: str) -> Peer:
     """Somebody spoken to in `revision`, of whom nothing is known yet."""

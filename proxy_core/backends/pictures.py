@@ -36,6 +36,8 @@ def row_of(backend: Backend, metrics: Metrics, now: float) -> ServerRow:
         latency=series.latency.latency(now),
         last_error=backend.last_error,
         probe=backend.last_probe,
+        breaker=replica.breaker.state,
+        breaker_retry_at=replica.breaker.retry_at,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy_core.backends.backend import Backend, ServerSays
 from proxy_core.backends.channel import Channel, Receiver
+from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.http_channel import HttpChannel
 from proxy_core.backends.lifecycle import Event
@@ -33,12 +34,14 @@ class BackendRegistry:
         *,
         says: ServerSays,
         on_state: Callable[[str, ServerState, ServerState, str], None],
+        terms: Terms | None = None,
     ) -> None:
         self._upward = upward
         self._clock = clock
         self._guard = guard
         self._says = says
         self._on_state = on_state
+        self._terms = terms
         self._tasks = Tasks("registry")
         self._backends: dict[str, Backend] = {}
         self._leaving: set[Backend] = set()
@@ -91,7 +94,13 @@ class BackendRegistry:
 
     def _build(self, settings: ServerConfig, unset: Mapping[str, str]) -> Backend:
         backend = Backend(
-            settings, self._channel, self._upward, self._clock, says=self._says, on_state=self._on_state
+            settings,
+            self._channel,
+            self._upward,
+            self._clock,
+            says=self._says,
+            on_state=self._on_state,
+            terms=self._terms,
         )
         if settings.id in unset:
             backend.replica.move(Event.DISABLED, unset[settings.id])

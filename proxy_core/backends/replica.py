@@ -1,30 +1,39 @@
 """One configured endpoint or command, kept connected: start, handshake, loss, back-off, start again.
 
-Sole writer of its state, its reason and its in-flight count. Knows no lists and no names: the backend above
-reads those when it says that a connection is open.
+Its state is that of its primary connection; others are opened beside it as calls need them. Sole writer of its
+state, its reason and its in-flight count. Knows no lists and no names: the backend above reads those when it
+says that a connection is open.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.channel import Channel, Receiver
-from proxy_core.backends.connection import Connection, ConnectionOwner
+from proxy_core.backends.connection import Connection, Terms
+from proxy_core.backends.connections import Connections, ReplicaOwner
+from proxy_core.backends.isolation import EVERYTHING, Key
 from proxy_core.backends.lifecycle import SWITCHED_OFF, Event, after
 from proxy_core.backends.opening import TransportKind
+from proxy_core.backends.owner import ConnectionOwner, Relay
+from proxy_core.backends.verdicts import address_of
 from proxy_core.clock import Clock
 from proxy_core.config.models import ServerConfig
 from proxy_core.errors import BackendAuthRequired, BackendError, BackendFault, BackendUnavailable
+from proxy_core.protocol.capabilities import ClientCapabilities
 from proxy_core.tasks import Tasks
-from proxy_core.telemetry.snapshot import ServerState
+from proxy_core.telemetry.snapshot import BreakerState, ServerState
 
 CRASH_WINDOW_S: Final = 600.0
 CRASHES: Final = 5
 MIN_WAKE_S: Final = 1.0
 """A call that finds its backend waiting for its next start brings it forward, at most so often."""
+RENEGOTIATE_S: Final = 10.0
+"""A connection that is younger is not replaced because the server speaks another revision."""
 
 
 class Replica:
@@ -32,16 +41,19 @@ class Replica:
         self,
         settings: ServerConfig,
         make_channel: Callable[[TransportKind, Receiver], Channel],
-        owner: ConnectionOwner,
+        owner: ReplicaOwner,
         clock: Clock,
         *,
         on_open: Callable[[Connection], Awaitable[None]],
+        on_open_further: Callable[[Connection], Coroutine[Any, Any, None]],
         on_state: Callable[[ServerState, ServerState, str], None],
         explain: Callable[[BackendFault], str] = lambda fault: fault.detail,
+        terms: Terms | None = None,
     ) -> None:
         """`on_open` runs before the replica takes calls; a BackendFault from it counts as a failed attempt.
 
-        `explain` makes the reason on the row of a fault.
+        `on_open_further` runs before a connection beside the primary one takes calls. `explain` makes the
+        reason on the row of a fault.
         """
         self._settings = settings
         self._make_channel = make_channel
@@ -50,6 +62,8 @@ class Replica:
         self._on_open = on_open
         self._on_state = on_state
         self._explain = explain
+        self._terms = terms or Terms()
+        self.breaker = Breaker(settings.id, self._terms.breaker, clock.monotonic, self._breaker_turned)
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[BackendFault] | None = None
@@ -70,6 +84,10 @@ class Replica:
         """Set exactly while the replica takes calls."""
         self.opening: Connection | None = None
         """The connection of the attempt under way, whose deadlines need sweeping too."""
+        self._opened_at = 0.0
+        self._last: Connection | None = None
+        """Primary; it may still be closing."""
+        self.further = Connections(settings.id, self._new_further, owner, clock, on_open=on_open_further)
 
     @property
     def transport(self) -> TransportKind:
@@ -93,6 +111,10 @@ class Replica:
             self.since_at = self._clock.monotonic()
             self._turned()
             self._on_state(before, self.state, reason)
+
+    def _breaker_turned(self, now: BreakerState) -> None:
+        level = "warning" if now is BreakerState.OPEN else "info"
+        self._owner.said(level, _BREAKER_WORDS[now])
 
     def _turned(self) -> None:
         turn, self._turn = self._turn, asyncio.Event()
@@ -137,6 +159,38 @@ class Replica:
     def _unavailable(self) -> BackendUnavailable:
         detail = f"{self.state}: {self.reason}" if self.reason else str(self.state)
         return BackendUnavailable(self._settings.id, f"The server is {_WORDS[self.state]}.", detail)
+
+    async def renegotiate(self) -> bool:
+        """Agree on a revision anew, since the server has changed; whether there is a connection to ask again.
+
+        Calls in flight fail: they were made in a revision that the server does not speak.
+        """
+        connection = self.connection
+        if connection is not None:
+            if self._clock.monotonic() - self._opened_at < RENEGOTIATE_S:
+                return False
+            connection.lose(
+                BackendUnavailable(
+                    self._settings.id, "The server has changed.", "it speaks another revision than before"
+                )
+            )
+            self._terms.verdicts.forget(address_of(self._settings.transport))
+            await self.settled()
+            await self.further.aclose()
+        await self.ready()
+        return True
+
+    def sweep(self, now: float) -> None:
+        """Fail the requests whose time has run out."""
+        primary = self.connection or self.opening
+        if primary is not None:
+            primary.sweep(now)
+        self.further.sweep(now)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All that take calls."""
+        return ([self.connection] if self.connection is not None else []) + self.further.open
 
     def _wake_up(self) -> None:
         now = self._clock.monotonic()
@@ -184,10 +238,8 @@ class Replica:
     async def _attempt(self) -> BackendFault | None:
         """One connection attempt; the fault if it failed."""
         self._lost = asyncio.get_running_loop().create_future()
-        connection = Connection(
-            self._settings, self._make_channel, _Losing(self._owner, self._lost), self._clock
-        )
-        self.opening = connection
+        connection = self._new_connection(self._settings, _Losing(self._owner, self._lost), EVERYTHING)
+        self.opening = self._last = connection
         try:
             await connection.open()
             await self._on_open(connection)
@@ -203,7 +255,22 @@ class Replica:
         finally:
             self.opening = None
         self.connection = connection
+        self._opened_at = self._clock.monotonic()
         return None
+
+    def _new_connection(
+        self, settings: ServerConfig, owner: ConnectionOwner, declared: ClientCapabilities
+    ) -> Connection:
+        return Connection(
+            settings, self._make_channel, owner, self._clock, declared=declared, terms=self._terms
+        )
+
+    def _new_further(self, key: Key, owner: ConnectionOwner) -> Connection:
+        settings = self._settings
+        if self.connection is not None:
+            # The primary connection has found out which era it is.
+            settings = settings.model_copy(update={"era": self.connection.peer.era.value})
+        return self._new_connection(settings, owner, key.declared)
 
     async def _in_service(self) -> BackendFault:
         assert self._lost is not None and self.connection is not None
@@ -218,6 +285,9 @@ class Replica:
             return fault
         finally:
             self.connection = None
+            # Without a connection the state refuses calls, and a new one begins with a handshake and lists that
+            # were answered: what the last one did must neither delay it nor be held against it.
+            self.breaker.renew()
             await connection.aclose()
 
     async def _wait_for_next(self, failures: int, fault: BackendFault) -> None:
@@ -258,8 +328,11 @@ class Replica:
         return 0
 
     async def stop(self) -> None:
-        """Close the connection and make no more; calls in flight fail. Safe to call twice."""
+        """Close every connection and make no more; calls in flight fail. Safe to call twice."""
         await self._tasks.aclose()
+        if self._last is not None:
+            await self._last.aclose()
+        await self.further.aclose()
         self._run = None
         self.retry_at = None
         self._is_attempting = False
@@ -292,15 +365,12 @@ class Lease:
         self._replica.left()
 
 
-class _Losing:
-    """Hands on what a connection says, and remembers that it was lost."""
+class _Losing(Relay):
+    """Remembers that the primary connection was lost."""
 
-    def __init__(self, owner: ConnectionOwner, lost: "asyncio.Future[BackendFault]") -> None:
+    def __init__(self, above: ConnectionOwner, lost: "asyncio.Future[BackendFault]") -> None:
+        super().__init__(above)
         self._lost = lost
-        self.list_changed = owner.list_changed
-        self.session_renewed = owner.session_renewed
-        self.said = owner.said
-        self.server_request = owner.server_request
 
     def connection_lost(self, fault: BackendFault) -> None:
         if not self._lost.done():
@@ -320,3 +390,9 @@ _WORDS: Final = {
     ServerState.DISABLED: "disabled",
 }
 """What clients are told; the reason itself stays inside."""
+
+_BREAKER_WORDS: Final = {
+    BreakerState.CLOSED: "its circuit breaker is closed: it is asked as usual again",
+    BreakerState.OPEN: "its circuit breaker is open: it fails too often to be asked for now",
+    BreakerState.HALF_OPEN: "its circuit breaker is half open: a few calls try it",
+}

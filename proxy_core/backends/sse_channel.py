@@ -19,8 +19,8 @@ from proxy_core.backends.http_client import (
     client_session,
     events,
     refused,
+    requesting,
     same_origin,
-    translated,
 )
 from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost, BackendTimeout
@@ -88,10 +88,7 @@ class SseChannel:
     async def _read_stream(self, session: aiohttp.ClientSession, endpoint: "asyncio.Future[URL]") -> None:
         headers = {"Accept": "text/event-stream"}
         url = self._transport.url
-        async with (
-            translated(self._backend),
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
+        async with requesting(self._backend, session, "GET", url, headers) as response:
             if response.status != 200 or response.content_type != "text/event-stream":
                 raise refused(self._backend, response.status)
             async for event in events(response, SseParser(MAX_EVENT_BYTES)):
@@ -119,12 +116,9 @@ class SseChannel:
         session, endpoint = self._session, self._endpoint
         if session is None or endpoint is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        async with (
-            translated(self._backend),
-            session.post(
-                endpoint.result(), data=message.data, headers=_POST_HEADERS, allow_redirects=False
-            ) as response,
-        ):
+        async with requesting(
+            self._backend, session, "POST", endpoint.result(), _POST_HEADERS, message.data
+        ) as response:
             if response.status >= 300:
                 raise refused(self._backend, response.status)
 

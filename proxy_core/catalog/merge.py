@@ -9,11 +9,13 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from proxy_core.catalog.aliases import alias_of, split_alias
-from proxy_core.catalog.names import Naming, exposed_prompt_name, exposed_tool_name
+from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
+from proxy_core.protocol import header_params
+from proxy_core.protocol.header_params import HeaderParam, InvalidAnnotation
 from proxy_core.protocol.methods import OWN_META
 
 Item: TypeAlias = dict[str, Any]
@@ -44,6 +46,10 @@ class ServerLists:
     resources: tuple[Item, ...] = ()
     templates: tuple[Item, ...] = ()
     prompts: tuple[Item, ...] = ()
+    prefix: Prefix | None = None
+    """How this server's names begin; None: as the naming says."""
+    is_strict: bool = False
+    """Whether an invalid `x-mcp-header` costs the whole tool, as modern HTTP has it, or only itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Entry:
     exposed: str
     item: Item
     """What clients get. Shared by all who read the catalog: never changed in place."""
+    header_params: tuple[HeaderParam, ...] = ()
+    """Tools: arguments that travel as headers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +108,18 @@ def merge(lists: Sequence[ServerLists], naming: Naming) -> Catalog:
     servers = tuple(each.server for each in lists)
     uris, uri_templates = _UriOwners(servers), _UriOwners(servers)
     hidden: list[Hidden] = []
-    tools = _MergedList("tool", "name", 1024, hidden)
+    tools = _MergedList("tool", "name", 1024, hidden, frozenset(servers))
     resources = _MergedList("resource", "uri", MAX_URI_CHARS, hidden)
     templates = _MergedList("template", "uriTemplate", 2048, hidden)
-    prompts = _MergedList("prompt", "name", 1024, hidden)
+    prompts = _MergedList("prompt", "name", 1024, hidden, frozenset(servers))
     for each in lists:
-        tools.add(each, each.tools, partial(_tool_name, each.server, naming), partial(_refusal, each.rules))
+        prefix = each.prefix or naming.prefix
+        tools.add(
+            each, each.tools, partial(_tool_name, each.server, naming, prefix), partial(_admitted_tool, each)
+        )
         resources.add(each, each.resources, partial(uris.exposed, each.server))
         templates.add(each, each.templates, partial(uri_templates.exposed, each.server))
-        prompts.add(each, each.prompts, partial(exposed_prompt_name, each.server, prefix=naming.prefix))
+        prompts.add(each, each.prompts, partial(exposed_prompt_name, each.server, prefix=prefix))
     # After every list, so that the page of one server's tool never takes a URI that another server lists.
     linked, links = _link_pages(tools.entries, uris)
     return Catalog(
@@ -122,33 +133,57 @@ def merge(lists: Sequence[ServerLists], naming: Naming) -> Catalog:
     )
 
 
-def _tool_name(server: str, naming: Naming, tool: str) -> str:
-    return exposed_tool_name(
-        server, tool, prefix=naming.prefix, charset=naming.charset, budget=naming.name_budget
-    )
+def _tool_name(server: str, naming: Naming, prefix: Prefix, tool: str) -> str:
+    return exposed_tool_name(server, tool, prefix=prefix, charset=naming.charset, budget=naming.name_budget)
 
 
-def _refusal(rules: ToolRules, tool: str) -> str | None:
-    if any(fnmatchcase(tool, glob) for glob in rules.deny):
+class _Admitted(NamedTuple):
+    """An item that may be listed."""
+
+    item: Item
+    header_params: tuple[HeaderParam, ...] = ()
+
+
+def _admitted_tool(lists: ServerLists, name: str, tool: Item) -> _Admitted | str:
+    """The tool as it may be listed, or why it may not."""
+    if any(fnmatchcase(name, glob) for glob in lists.rules.deny):
         return "The configuration denies it."
-    if not any(fnmatchcase(tool, glob) for glob in rules.allow):
+    if not any(fnmatchcase(name, glob) for glob in lists.rules.allow):
         return "The configuration does not allow it."
-    return None
+    schema = tool.get("inputSchema")
+    if not isinstance(schema, dict) or not header_params.is_annotated(schema):
+        return _Admitted(tool)
+    try:
+        mended = schema if lists.is_strict else header_params.without_invalid(schema)
+        return _Admitted({**tool, "inputSchema": mended}, header_params.annotations(mended))
+    except InvalidAnnotation as error:
+        return error.message
 
 
-def _nothing_refused(_name: str) -> str | None:
-    return None
+def _admitted(_name: str, item: Item) -> _Admitted | str:
+    return _Admitted(item)
 
 
 class _MergedList:
     """One kind of item while it is collected, server by server."""
 
-    def __init__(self, kind: Kind, member: str, max_chars: int, hidden: list[Hidden]) -> None:
-        """`member` of an item holds its name or URI, which is at most `max_chars` long."""
+    def __init__(
+        self,
+        kind: Kind,
+        member: str,
+        max_chars: int,
+        hidden: list[Hidden],
+        slugs: frozenset[str] = frozenset(),
+    ) -> None:
+        """`member` of an item holds its name or URI, which is at most `max_chars` long.
+
+        A name that begins with one of `slugs` is that server's and no other's.
+        """
         self._kind = kind
         self._member = member
         self._max_chars = max_chars
         self._hidden = hidden
+        self._slugs = slugs
         self._title_of: dict[str, str] = {}
         """Exposed name -> title of the server that has it."""
         self.entries: list[Entry] = []
@@ -158,26 +193,31 @@ class _MergedList:
         lists: ServerLists,
         items: Iterable[Item],
         exposed_of: Callable[[str], str],
-        refusal: Callable[[str], str | None] = _nothing_refused,
+        admit: Callable[[str, Item], _Admitted | str] = _admitted,
     ) -> None:
-        """Take one server's items, under the names that `exposed_of` makes, without those that are refused."""
+        """Take one server's items, under the names that `exposed_of` makes, without those not admitted."""
         named = [
-            (exposed_of(origin), origin, item) for origin, item in self._usable(lists.server, items, refusal)
+            (exposed_of(origin), origin, admitted)
+            for origin, admitted in self._usable(lists.server, items, admit)
         ]
         # Names that are kept go before names that were made, so which of two equal ones wins has no luck in it.
         named.sort(key=lambda each: (each[0], not each[0].endswith(each[1]), each[1]))
-        for exposed, origin, item in named:
+        for exposed, origin, (item, params) in named:
             owner = self._title_of.get(exposed)
             if owner is not None:
                 self._hide(lists.server, origin, f"{owner} has the same name for clients and comes first.")
                 continue
+            slug = slug_of(exposed)
+            if slug != lists.server and slug in self._slugs:
+                self._hide(lists.server, origin, f"It reads as a name of {slug}.")
+                continue
             self._title_of[exposed] = lists.title
             listed = _listed(item, self._member, exposed, lists.server, origin)
-            self.entries.append(Entry(lists.server, origin, exposed, listed))
+            self.entries.append(Entry(lists.server, origin, exposed, listed, params))
 
     def _usable(
-        self, server: str, items: Iterable[Item], refusal: Callable[[str], str | None]
-    ) -> Iterator[tuple[str, Item]]:
+        self, server: str, items: Iterable[Item], admit: Callable[[str, Item], _Admitted | str]
+    ) -> Iterator[tuple[str, _Admitted]]:
         seen: set[str] = set()
         for item in items:
             origin = item.get(self._member)
@@ -187,11 +227,11 @@ class _MergedList:
                 self._hide(server, origin, f"Its {self._member} is longer than {self._max_chars} characters.")
             elif origin in seen:
                 self._hide(server, origin, "The server lists it twice; the first is kept.")
-            elif reason := refusal(origin):
-                self._hide(server, origin, reason)
+            elif isinstance(admitted := admit(origin, item), str):
+                self._hide(server, origin, admitted)
             else:
                 seen.add(origin)
-                yield origin, item
+                yield origin, admitted
 
     def _hide(self, server: str, origin: str, reason: str) -> None:
         self._hidden.append(Hidden(server, self._kind, origin[:MAX_SHOWN_NAME], reason))

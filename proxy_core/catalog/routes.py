@@ -12,6 +12,7 @@ from proxy_core.catalog.aliases import split_alias
 from proxy_core.catalog.merge import Catalog, Entry, Link
 from proxy_core.catalog.names import slug_of
 from proxy_core.catalog.uri_template import MAX_URI_CHARS, Uri, UriTemplate
+from proxy_core.protocol.header_params import HeaderParam
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Route:
 
     server: str
     origin: str
+    header_params: tuple[HeaderParam, ...] = ()
+    """Tools: arguments that travel as headers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,15 @@ class Routes:
     def prompt(self, name: str) -> Route | None:
         return self._prompts.get(name)
 
-    def resource(self, uri: str) -> Route | None:
-        """The owner of a URI: listed or in force as an alias, then any alias form, then by template."""
+    def resource(self, uri: str, seen_at: str | None = None) -> Route | None:
+        """The owner of a URI: listed or in force as an alias, then any alias form, then who spoke of it, then
+        by template. `seen_at`: the server that told whoever asks of this URI."""
         listed = self._resources.get(uri)
         if listed is not None or len(uri) > MAX_URI_CHARS:
             return listed
         alias = split_alias(uri, self._servers)
         if alias is None:
-            return self._by_template(uri)
+            return Route(seen_at, uri) if seen_at in self._servers else self._by_template(uri)
         server, origin = alias
         # A server's own URIs may begin like its alias; whoever means another server is never led to it.
         return self._by_template(uri, server) or Route(server, origin)
@@ -93,14 +97,18 @@ class Routes:
 
 
 def _by_exposed(entries: Iterable[Entry | Link]) -> dict[str, Route]:
-    return {each.exposed: Route(each.server, each.origin) for each in entries}
+    return {each.exposed: _route(each) for each in entries}
+
+
+def _route(each: Entry | Link) -> Route:
+    return Route(each.server, each.origin, each.header_params if isinstance(each, Entry) else ())
 
 
 def _bare_names(tools: Iterable[Entry], servers: Container[str]) -> dict[str, Route]:
     """Servers' own names that exactly one server has."""
     owners: dict[str, Route | None] = {}
     for each in tools:
-        owners[each.origin] = None if each.origin in owners else Route(each.server, each.origin)
+        owners[each.origin] = None if each.origin in owners else _route(each)
     # `other__tool` of this server must not be called in the place of the other, while that one is away.
     return {name: route for name, route in owners.items() if route and slug_of(name) not in servers}
 

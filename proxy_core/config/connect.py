@@ -5,6 +5,7 @@ Pure but for `write_connection`, which keeps a copy of the client's file before 
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,15 +33,20 @@ class Connection:
     note: str = ""
 
 
-def connection(client: str, url: str, home: Path, platform: str) -> Connection:
-    """`client` is one of CLIENTS; `platform` as in sys.platform."""
+def connection(
+    client: str, url: str, home: Path, platform: str, program: Sequence[str] = ("only1mcp",)
+) -> Connection:
+    """`client` is one of CLIENTS; `platform` as in sys.platform; `program` is how a client starts us."""
     settings = user_settings(home, platform)
     match client:
         case "claude":
-            # Claude Desktop's file knows commands alone; mcp-remote is the bridge that its own guide names.
-            entry: dict[str, Any] = {"command": "npx", "args": ["-y", "mcp-remote", url]}
+            # Claude Desktop's file knows commands alone.
+            command, *arguments = program
+            entry: dict[str, Any] = {"command": command, "args": [*arguments, "stdio", "--to", url]}
             path, key = settings / "Claude" / "claude_desktop_config.json", "mcpServers"
-            note = "Claude Desktop starts commands only: npx (Node.js) must be there. Restart it afterwards."
+            note = (
+                "Claude Desktop starts commands only; this one leads it to the gateway. Restart it afterwards."
+            )
         case "claude-code":
             entry, path, key = {"type": "http", "url": url}, home / ".claude.json", "mcpServers"
             note = f"Or: claude mcp add --transport http --scope user {ENTRY} {url}"
@@ -53,6 +59,18 @@ def connection(client: str, url: str, home: Path, platform: str) -> Connection:
             snippet = f"[mcp_servers.{ENTRY}]\nurl = {json.dumps(url)}\n"
             return Connection(home / ".codex" / "config.toml", snippet, None)
     return Connection(path, _json({key: {ENTRY: entry}}), entry, key, note)
+
+
+def token_note(client: str) -> str:
+    """How this client is made to send a token; the token itself is for its owner to put there."""
+    wanted = "The gateway wants a token (only1mcp token new makes one): "
+    if client == "codex":
+        return (
+            wanted + f'add bearer_token_env_var = "VARIABLE" to [mcp_servers.{ENTRY}], and set that variable.'
+        )
+    if client == "claude":
+        return wanted + 'add "env": {"ONLY1MCP_TOKEN": "TOKEN"} beside the args.'
+    return wanted + 'add "headers": {"Authorization": "Bearer TOKEN"} to the entry.'
 
 
 def write_connection(connection: Connection, now: datetime) -> Path | None:

@@ -1,7 +1,7 @@
 """What is wrong with a configuration, in a person's words: found, allowed, nearest known key. Pure.
 
 Values are shown as the file has them, never as the environment filled them in, and not at all where secrets
-stand: under `env`, `headers`, `args` and in URLs.
+stand: under `env`, `headers`, `args`, in URLs, sealing keys and digests of tokens.
 """
 
 import types
@@ -17,7 +17,7 @@ from proxy_core.config.models import Config, ServerConfig
 from proxy_core.config.slugs import slug
 from proxy_core.errors import ConfigError, ConfigProblem
 
-_HIDDEN: Final = frozenset({"env", "headers", "args", "url"})
+_HIDDEN: Final = frozenset({"env", "headers", "args", "url", "seal_keys", "sha256"})
 _TRANSPORT_AT: Final = 2
 """servers, index, transport"""
 _ABSENT = object()
@@ -51,7 +51,8 @@ def nearest(word: str, known: list[str]) -> str:
 def _key_path(details: ErrorDetails) -> KeyPath:
     """pydantic's location without what is not in the file: the tag of a union, the mark of a dict key."""
     loc = details["loc"]
-    path = loc[:-1] if loc[-1:] == ("[key]",) else loc
+    # An unknown key may itself be called that.
+    path = loc[:-1] if loc[-1:] == ("[key]",) and details["type"] != "extra_forbidden" else loc
     if details["type"] == "union_tag_invalid":
         return (*path, "type")
     if path[:1] == ("servers",) and path[_TRANSPORT_AT : _TRANSPORT_AT + 1] == ("transport",):

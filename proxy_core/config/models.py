@@ -7,7 +7,7 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,22}[a-z0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
@@ -47,6 +47,10 @@ def _http_url(value: str) -> str:
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_safe)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SealKey = Annotated[str, StringConstraints(min_length=16, max_length=1024)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FileUri = Annotated[str, StringConstraints(pattern=r"^file://")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -57,7 +61,9 @@ class Model(BaseModel):
 class ProxyConfig(Model):
     """The listener that AI clients connect to."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback needs --insecure.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; anything but loopback needs auth.tokens, or --insecure."
+    )
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
     path: str = Field("/mcp", pattern=r"^/[A-Za-z0-9._~/-]*$", description="Path of the MCP endpoint.")
     grace_s: float = Field(
@@ -66,12 +72,43 @@ class ProxyConfig(Model):
     max_body_bytes: int = Field(
         4_194_304, ge=1024, le=1 << 30, description="Largest request body accepted from a client, in bytes."
     )
+    legacy_sse: bool = Field(
+        False, description="Serve HTTP+SSE too, the transport of 2024-11-05, on /sse and /messages."
+    )
+    seal_keys: tuple[SealKey, ...] = Field(
+        (),
+        repr=False,
+        description="Secrets that seal what clients keep for us (cursors, request states, task ids): the first "
+        "seals, all verify. Empty: a random one for each process.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host header values accepted beside the loopback names (`name` or `name:port`)."
     )
     allowed_origins: tuple[str, ...] = Field(
         (), description="Origin header values accepted beside the loopback ones (`https://app.example`)."
     )
+
+
+class TokenConfig(Model):
+    """One bearer token: whoever sends it is this principal."""
+
+    name: TokenName = Field(description="Names the principal on screens and in logs.")
+    sha256: Sha256 = Field(repr=False, description="Of the token, in hex; `only1mcp token new` makes both.")
+
+
+class AuthConfig(Model):
+    """Who may connect. Without tokens, everyone who can reach the listener."""
+
+    tokens: tuple[TokenConfig, ...] = Field((), description="Bearer tokens, each a principal of its own.")
+
+    @field_validator("tokens")
+    @classmethod
+    def _told_apart(cls, tokens: tuple[TokenConfig, ...]) -> tuple[TokenConfig, ...]:
+        if len({token.name for token in tokens}) < len(tokens):
+            raise ValueError("each token needs a name of its own")
+        if len({token.sha256 for token in tokens}) < len(tokens):
+            raise ValueError("the same token may not stand under two names")
+        return tokens
 
 
 class StdioTransport(Model):
@@ -113,6 +150,9 @@ class ToolRules(Model):
 
     allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are kept.")
     deny: tuple[str, ...] = Field((), description="Globs of tools that are removed, after `allow`.")
+    retry: tuple[str, ...] = Field(
+        (), description="Globs of tools that are safe to repeat: asked again once if their stream breaks."
+    )
 
 
 class Timeouts(Model):
@@ -131,11 +171,28 @@ class ServerConfig(Model):
     enabled: bool = Field(True, description="False: configured but not started.")
     transport: Transport = Field(description="How to reach it.")
     tools: ToolRules = Field(ToolRules(), description="Which of its tools are kept.")
+    prefix: Literal["always", "none"] | None = Field(
+        None, description="How its names begin, in place of routing.prefix; `none` for at most one server."
+    )
     instructions: bool = Field(True, description="Join its instructions to ours.")
     era: Literal["auto", "modern", "legacy"] = Field(
         "auto", description="Which protocol era to speak to it; auto asks the server."
     )
+    isolation: Literal["auto", "shared", "principal", "session"] = Field(
+        "auto",
+        description="Who shares a connection to it: everyone, each principal, or each legacy session. auto: "
+        "a stdio server is shared without tokens and per principal with them; a legacy HTTP server has a "
+        "session for each principal and set of client capabilities.",
+    )
+    roots: tuple[FileUri, ...] = Field(
+        (), description="file:// URIs told to a server that asks for roots when no client can be asked."
+    )
+    elicitation_prefix: Literal["auto"] | bool = Field(
+        "auto",
+        description="Begin its questions to people with `[name] `; auto: if there is more than one server.",
+    )
     timeouts: Timeouts = Field(Timeouts(), description="Waits for this server.")
+    concurrency: int = Field(64, ge=1, le=10_000, description="Calls in flight on one connection; more wait.")
 
     @property
     def title(self) -> str:
@@ -159,8 +216,33 @@ class LimitsConfig(Model):
 
     sessions: int = Field(1000, ge=1, description="Legacy sessions alive at once.")
     session_idle_s: float = Field(1800, gt=0, description="A session unused for so long is ended, in seconds.")
-    listens: int = Field(64, ge=0, description="Open listens per principal; not applied on loopback.")
-    calls: int = Field(64, ge=0, description="Calls in flight per principal; not applied on loopback.")
+    listens: int = Field(
+        64, ge=0, description="Open listens of one principal, except without tokens on loopback."
+    )
+    parked: int = Field(
+        100,
+        ge=0,
+        description="Calls of one principal that wait for input, except without tokens on loopback.",
+    )
+    server_queue: int = Field(256, ge=1, description="Calls that may wait for a free place at one server.")
+    calls: int = Field(
+        64, ge=0, description="Calls in flight of one principal, except without tokens on loopback."
+    )
+
+
+class CircuitBreakerConfig(Model):
+    """When a server that is connected but keeps failing is not asked for a while."""
+
+    failure_threshold: int = Field(
+        5, ge=1, le=1000, description="Failures in a row that open it; an error answer is none."
+    )
+    open_s: Seconds = Field(30, description="How long calls then fail at once, in seconds.")
+    half_open_requests: int = Field(
+        1, ge=1, le=1000, description="Trials under way at the same time after that; probes count as trials."
+    )
+    success_threshold: int = Field(
+        2, ge=1, le=1000, description="Trials that must be answered to close it; one that fails opens it again."
+    )
 
 
 class LoggingConfig(Model):
@@ -182,8 +264,17 @@ class Config(Model):
 
     version: Literal[1] = Field(1, description="Of this format.")
     proxy: ProxyConfig = Field(ProxyConfig(), description="The listener.")
+    auth: AuthConfig = Field(AuthConfig(), description="Who may connect.")
     servers: tuple[ServerConfig, ...] = Field((), description="The MCP servers, in list order.")
     routing: RoutingConfig = Field(RoutingConfig(), description="How names are made.")
     limits: LimitsConfig = Field(LimitsConfig(), description="Bounds on clients.")
+    circuit_breaker: CircuitBreakerConfig = Field(
+        CircuitBreakerConfig(), description="When failing servers are not asked."
+    )
     logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")
     tui: TuiConfig = Field(TuiConfig(), description="The terminal screen.")
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach the listener and nobody there has to say who they are."""
+        return not (self.auth.tokens or is_loopback(self.proxy.host))

@@ -14,7 +14,19 @@ from proxy_core.config.models import Config
 from proxy_core.config.variables import Expander
 from proxy_core.errors import ConfigProblem
 
-_DROPPED_IF_UNSET: Final = frozenset({"enabled", "instructions", "era", "timeouts"})
+_DROPPED_IF_UNSET: Final = frozenset(
+    {
+        "concurrency",
+        "elicitation_prefix",
+        "enabled",
+        "era",
+        "instructions",
+        "isolation",
+        "prefix",
+        "roots",
+        "timeouts",
+    }
+)
 """Settings of a server whose type admits no placeholder; the server is off anyway."""
 
 
@@ -114,10 +126,16 @@ class Reading:
             server_id = server.get("id") if isinstance(server, dict) else None
             if isinstance(server_id, str) and first.setdefault(server_id, index) != index:
                 self._faults.append((("servers", index, "id"), self._duplicate(first[server_id])))
-        routing = data.get("routing")
-        if len(servers) > 1 and isinstance(routing, dict) and routing.get("prefix") == "none":
-            message = f"found 'none' with {len(servers)} servers; it is for at most one."
-            self._faults.append((("routing", "prefix"), message))
+        self._check_prefixes(servers, data.get("routing"))
+
+    def _check_prefixes(self, servers: list[Any], routing: Any) -> None:
+        default = routing.get("prefix") if isinstance(routing, dict) else None
+        own = [(server.get("prefix") if isinstance(server, dict) else None) for server in servers]
+        bare = [index for index, prefix in enumerate(own) if (prefix or default) == "none"]
+        if len(bare) < 2:
+            return
+        key = ("routing", "prefix") if default == "none" else ("servers", bare[1], "prefix")
+        self._faults.append((key, f"found 'none' with {len(bare)} servers; it is for at most one."))
 
     def _duplicate(self, index: int) -> str:
         server_id = self._raw["servers"][index]["id"]  # as the file has it, not as the environment filled it in

@@ -17,7 +17,7 @@ _SECRET_WORD = re.compile(
     r"|api.?key|access.?key|license.?key|(?:^|[^a-z])(?:key|sig|pat|dsn|pass|jwt)(?:$|[^a-z]))"
 )
 _SECRET_SHAPE = re.compile(
-    r"^(?:gh[a-z]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|AKIA|ASIA|AIza|ya29\.|eyJ|npm_|pypi-|hf_|lin_|ntn_)"
+    r"^(?:gh[a-z]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|AKIA|ASIA|AIza|ya29\.|eyJ|npm_|pypi-|hf_|lin_|ntn_|o1_)"
 )
 _HARMLESS_VALUE = re.compile(
     r"(?i)^(?:|true|false|yes|no|on|off|none|null|-?\d{1,6}(?:\.\d{1,3})?|trace|debug|info|notice|warn|warning"
@@ -27,6 +27,8 @@ _REFERENCES_ONLY = re.compile(r"^(?:(?:Bearer|Basic|token) )?(?:\$\{(?:(?!:-)[^}
 _HARMLESS_HEADERS: Final = frozenset({"accept", "content-type", "user-agent", "accept-language"})
 _OPTION = re.compile(r"^(--?[A-Za-z][\w-]*)=(.*)$", re.DOTALL)
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.-]*)(\s*[=:]\s*)(.+)$", re.DOTALL)
+_PLAIN: Final = ("enabled", "instructions", "era", "isolation", "elicitation_prefix", "concurrency")
+"""Settings of a server that are one word or number."""
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -40,6 +42,9 @@ def masked_address(transport: Transport) -> str:
 def masked_config(config: Config) -> dict[str, Any]:
     """The whole configuration as plain values, defaults included."""
     data = config.model_dump(mode="json")
+    data["proxy"]["seal_keys"] = [DOTS] * len(config.proxy.seal_keys)
+    for token in data["auth"]["tokens"]:
+        token["sha256"] = DOTS
     for server, plain in zip(config.servers, data["servers"], strict=True):
         plain["transport"] |= _masked_transport(server.transport)
     return data
@@ -59,11 +64,14 @@ def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
     rows += _transport_rows(server.transport)
     if server.tools != ToolRules():
         rows += [("tools.allow", ", ".join(server.tools.allow)), ("tools.deny", ", ".join(server.tools.deny))]
+    rows += [("tools.retry", ", ".join(server.tools.retry))] if server.tools.retry else []
     if server.timeouts != Timeouts():
         rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
-    rows += [("enabled", "false")] if not server.enabled else []
-    rows += [("instructions", "false")] if not server.instructions else []
-    rows += [("era", server.era)] if server.era != "auto" else []
+    rows += [("roots", ", ".join(server.roots))] if server.roots else []
+    given = [(key, getattr(server, key)) for key in _PLAIN]
+    rows += [
+        (key, str(value).lower()) for key, value in given if value != ServerConfig.model_fields[key].default
+    ]
     return tuple(rows)
 
 

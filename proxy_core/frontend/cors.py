@@ -32,7 +32,7 @@ def answer_headers(head: WireHead) -> HeaderList:
         return []
     return [
         ("Access-Control-Allow-Origin", origin),
-        ("Access-Control-Expose-Headers", "Mcp-Session-Id"),
+        ("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate"),
         ("Vary", "Origin"),
     ]
 

@@ -1,17 +1,17 @@
-"""The MCP endpoint: guards first, then HTTP method and era, then whoever serves that.
+"""The MCP endpoint: guards first, then who asks, then HTTP method and era, then whoever serves that.
 
 The one object that a listener sees. Knows no sockets.
 Spec: 2026-07-28 basic/transports/streamable-http; basic/versioning, "Backward Compatibility".
 """
-
-from typing import Final
 
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend import cors
 from proxy_core.frontend.guards import Guard
 from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.modern import ModernEra
+from proxy_core.frontend.principals import Principals
 from proxy_core.frontend.responses import ACCEPTED, http_refusal, refused
+from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.wire import (
     HeaderList,
     OpenStream,
@@ -26,27 +26,39 @@ from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernR
 from proxy_core.protocol.headers import MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
 
-PRINCIPAL: Final = "anon"
-"""Everyone, as long as nobody has to say who they are."""
-
 
 class McpEndpoint:
-    def __init__(self, guard: Guard, modern: ModernEra, legacy: LegacyEra) -> None:
+    def __init__(
+        self, guard: Guard, principals: Principals, modern: ModernEra, legacy: LegacyEra, sse: SseFront
+    ) -> None:
         self.guard = guard
+        self.principals = principals
         self.is_stopping = False
         """Set once, when no new work is taken; connections that are open may still ask."""
         self._modern = modern
         self._legacy = legacy
+        self._sse = sse
 
     @property
     def max_body_bytes(self) -> int:
         return self.guard.max_body_bytes
 
     def admit(self, head: WireHead) -> WireReply | None:
-        refusal = self.guard.refusal(head)
+        refusal = self.guard.refusal(head) or self._strangers_refusal(head)
         if refusal is None and self.is_stopping:
             refusal = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
         return None if refusal is None else self.refuse(head, refusal)
+
+    def _strangers_refusal(self, head: WireHead) -> HttpRefusal | None:
+        if head.method == "OPTIONS":
+            # A browser asks before it sends credentials, and asks without them (Fetch, "CORS-preflight fetch").
+            return None
+        try:
+            head.principal = self.principals.identify(head)
+        except HttpRefusal as refusal:
+            return refusal
+        head.admitted_by = self.principals
+        return None
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
         reply = http_refusal(refusal)
@@ -56,6 +68,10 @@ class McpEndpoint:
         return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
 
     async def answer(self, request: WireRequest) -> WireAnswer:
+        head = request.head
+        if head.admitted_by is not self.principals and (refusal := self._strangers_refusal(head)) is not None:
+            # The token was taken back while the body came: what this would open, nobody would end.
+            return self.refuse(head, refusal)
         extra = cors.answer_headers(request.head)
         if not extra:
             return await self._route(request)
@@ -67,25 +83,29 @@ class McpEndpoint:
 
     async def _route(self, request: WireRequest) -> WireAnswer:
         method = request.head.method
-        if method == "POST":
-            return await self._post(request)
         if method == "OPTIONS":
             return cors.preflight(request.head)
+        if request.head.path != self.guard.path:
+            return await self._sse.answer(request, request.head.principal)
+        if method == "POST":
+            return await self._post(request)
         if (refusal := _version_refusal(request.head)) is not None:
             return http_refusal(refusal)
         if method == "GET":
-            return await self._legacy.answer_get(request, PRINCIPAL)
-        return self._legacy.answer_delete(request.head, PRINCIPAL)
+            return await self._legacy.answer_get(request, request.head.principal)
+        return self._legacy.answer_delete(request.head, request.head.principal)
 
     async def _post(self, request: WireRequest) -> WireAnswer:
         match classify_post(request.head.headers, request.body):
             case ModernRequest() as posted:
                 return await self._modern.answer(request, posted)
             case LegacyPost() as posted:
-                return await self._legacy.answer_post(request, posted, PRINCIPAL)
+                return await self._legacy.answer_post(request, posted, request.head.principal)
             case ModernNotification():
                 # Over HTTP a modern client cancels by hanging up; no notification of its has an effect.
                 return ACCEPTED
+            case Refused(is_array=True) as refusal:
+                return await self._legacy.answer_array(request, refusal, request.head.principal)
             case Refused() as refusal:
                 return refused(refusal)
 

@@ -7,14 +7,17 @@ Spec: basic/transports/streamable-http, "Sending Messages to the Server"; WHATWG
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
+from msgspec import Raw
+
 from proxy_core.clock import Clock
-from proxy_core.errors import ParseError
+from proxy_core.errors import ClientSilent, ParseError
 from proxy_core.frontend.guards import EVENT_STREAM
 from proxy_core.frontend.wire import HeaderList, OpenStream, WireStream
 from proxy_core.protocol.jsonrpc import one_line
-from proxy_core.protocol.sse import KEEPALIVE, encode_event
+from proxy_core.protocol.sse import KEEPALIVE, encode_event, has_event_with
 from proxy_core.tasks import Tasks
 
 KEEP_ALIVE_S: Final = 15.0
@@ -37,6 +40,7 @@ class EventStream:
         "_is_blocked",
         "_is_over",
         "_open_stream",
+        "_opening",
         "_pump",
         "_queue",
         "_queued_bytes",
@@ -46,8 +50,12 @@ class EventStream:
         "quiet_since",
     )
 
-    def __init__(self, open_stream: OpenStream, tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self, open_stream: OpenStream, tasks: Tasks, clock: Clock, opening: Callable[[], bytes] | None = None
+    ) -> None:
+        """`opening` is asked once, when the response becomes a stream: the bytes that go before all others."""
         self._open_stream = open_stream
+        self._opening = opening
         self._tasks = tasks
         self._clock = clock
         self._queue: list[bytes] = []
@@ -66,6 +74,11 @@ class EventStream:
         return self._pump is not None
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._is_over
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing more is taken and nothing is left to write."""
         return self._is_over and (self._pump is None or self._pump.done())
@@ -76,17 +89,31 @@ class EventStream:
 
     def notify(self, message: bytes) -> None:
         """Queue one JSON-RPC message. A client that lets too many pile up loses its stream."""
-        if self._is_over:
-            return
         try:
-            self._put(encode_event(one_line(message)))
+            self.put(encode_event(one_line(message)))
         except ParseError:
             log.warning("a notification with a raw line end in a string was dropped")
 
+    def put(self, event: bytes) -> None:
+        """The same for an event that is encoded already."""
+        if not self._is_over:
+            self._put(event)
+
+    def let_go(self) -> None:
+        """Its connection is its only one."""
+
+    async def request(self, method: str, params: bytes, *, timeout_s: float) -> Raw:
+        """A stream by itself has nobody to take the answer. Raises: ClientSilent."""
+        raise ClientSilent("This client cannot be asked.")
+
     def notify_once(self, message: bytes) -> None:
-        """The same, unless an equal message still waits to be written."""
-        if encode_event(message) not in self._queue:
+        """The same as `notify`, unless an equal message still waits to be written."""
+        if not self.is_waiting(message):
             self.notify(message)
+
+    def is_waiting(self, line: bytes) -> bool:
+        """Whether an event with this data, whatever its id, still waits to be written."""
+        return has_event_with(self._queue, line)
 
     def keep_alive(self) -> None:
         """Show that the connection lives, unless something waits to be sent anyway."""
@@ -95,12 +122,16 @@ class EventStream:
 
     def end_soon(self, last: bytes | None = None) -> None:
         """Take nothing more; write what is queued, then `last` (one line of JSON), then close."""
+        self.close_soon(None if last is None else encode_event(last))
+
+    def close_soon(self, last_event: bytes | None = None) -> None:
+        """The same with a last event that is encoded already."""
         if self._is_over:
             return
         self._is_over = True
-        if last is not None:
+        if last_event is not None:
             # Not counted: the answer is what the client came for.
-            self._queue.append(encode_event(last))
+            self._queue.append(last_event)
         self._start_or_wake()
 
     async def end(self, last: bytes | None = None) -> None:
@@ -141,10 +172,14 @@ class EventStream:
         return is_slow or self._queued_bytes + len(event) > MAX_QUEUED_BYTES
 
     def _start_or_wake(self) -> None:
-        if self._pump is None:
-            self._pump = self._tasks.start(self._write_all(), "event-stream")
-        else:
+        if self._pump is not None:
             self._wake_up()
+            return
+        if self._opening is not None and (first := self._opening()):
+            self._queue.insert(0, first)
+            self._queued_bytes += len(first)
+        self._opening = None
+        self._pump = self._tasks.start(self._write_all(), "event-stream")
 
     def _wake_up(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -188,8 +223,8 @@ class EventStreams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, open_stream: OpenStream) -> EventStream:
-        stream = EventStream(open_stream, self._tasks, self._clock)
+    def open(self, open_stream: OpenStream, opening: Callable[[], bytes] | None = None) -> EventStream:
+        stream = EventStream(open_stream, self._tasks, self._clock, opening)
         self._open.add(stream)
         return stream
 

@@ -8,20 +8,24 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, is_loopback
 from proxy_core.errors import InsecureBind
 from proxy_core.facts import Fact, SessionsChanged
-from proxy_core.frontend.endpoint import PRINCIPAL, McpEndpoint
+from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
 from proxy_core.frontend.legacy import LegacyEra
+from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.modern import ModernEra
+from proxy_core.frontend.principals import Principals
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
+from proxy_core.frontend.sse_front import SseFront
 from proxy_core.tasks import Tasks
 
 SWEEP_S: Final = 1.0
@@ -41,7 +45,7 @@ class Frontend:
         *,
         allow_remote: bool = False,
     ) -> None:
-        """`allow_remote`: the operator said that strangers on the network may connect."""
+        """`allow_remote`: the operator said that strangers on the network may connect without a token."""
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -51,15 +55,19 @@ class Frontend:
         self._allow_remote = allow_remote
         limits = config.limits
         # On loopback everyone is the one user of this machine, whose agents may well run many calls at once.
-        exempt = frozenset({PRINCIPAL}) if is_loopback(config.proxy.host) else frozenset[str]()
+        exempt = frozenset({ANYONE}) if is_loopback(config.proxy.host) else frozenset[str]()
         self._calls = Quota("calls", limits.calls, exempt)
         self._open = EventStreams(clock)
-        self._sessions = LegacySessions(limits.sessions, limits.session_idle_s, clock, self._tell)
+        self._sessions = LegacySessions(
+            limits.sessions, limits.session_idle_s, clock, self._tell, handler.session_ended
+        )
         self._listen_quota = Quota("listens", limits.listens, exempt)
-        self._listens = Listens(handler.hub, self._open, self._listen_quota, self._tell)
-        self._legacy = LegacyEra(handler, self._open, self._calls, self._sessions)
+        self._listens = Listens(handler, self._open, self._listen_quota, self._tell)
+        self._legacy_calls = LegacyCalls(handler, self._calls, self._sessions)
+        self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions)
         modern = ModernEra(handler, self._open, self._calls, self._listens)
-        self._endpoint = McpEndpoint(self._guard(), modern, self._legacy)
+        self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions)
+        self._endpoint = McpEndpoint(self._guard(), self._principals(), modern, self._legacy, self._sse)
         self._listener = Listener(self._endpoint, config.proxy.host, config.proxy.port)
         self._tasks = Tasks("frontend")
 
@@ -81,7 +89,7 @@ class Frontend:
     async def start(self) -> str:
         """Listen; the URL for clients on this machine. Raises: InsecureBind, PortInUse, OSError."""
         proxy = self._config.proxy
-        if not (self._allow_remote or is_loopback(proxy.host)):
+        if self._config.is_exposed and not self._allow_remote:
             raise InsecureBind(proxy.host)
         self._port = await self._listener.start()
         self._endpoint.guard = self._guard()
@@ -90,11 +98,15 @@ class Frontend:
         return self.url
 
     def use(self, config: Config) -> None:
-        """Apply allow-lists and limits from now on. Host, port and path stay until the next start."""
+        """Apply tokens, allow-lists and limits from now on. Host, port and path stay until the next start.
+
+        What was open with a token that is gone or changed ends: sessions with all they have, and listens.
+        """
         kept = self._config.proxy
         address = {"host": kept.host, "port": kept.port, "path": kept.path}
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
+        self._use_principals(self._principals())
         self._calls.limit = config.limits.calls
         self._listen_quota.limit = config.limits.listens
         self._sessions.limit = config.limits.sessions
@@ -119,8 +131,9 @@ class Frontend:
         self._endpoint.is_stopping = True
         await self._tasks.aclose()
         await self.end_streams()
+        self._sse.end_all()
         await self._listener.aclose()
-        await self._legacy.aclose()
+        await self._legacy_calls.aclose()
         await self._open.aclose()
 
     def _guard(self) -> Guard:
@@ -132,7 +145,21 @@ class Frontend:
             allowed_hosts=proxy.allowed_hosts,
             allowed_origins=proxy.allowed_origins,
             max_body_bytes=proxy.max_body_bytes,
+            has_sse=proxy.legacy_sse,
         )
+
+    def _principals(self) -> Principals:
+        is_open = self._allow_remote or is_loopback(self._config.proxy.host)
+        return Principals(self._config.auth.tokens, is_open=is_open)
+
+    def _use_principals(self, principals: Principals) -> None:
+        lost = self._endpoint.principals.lost(principals)
+        self._endpoint.principals = principals
+        if lost:
+            self._sessions.end_of(lost)
+            self._listens.end_of(lost)
+        if self._config.is_exposed and not self._allow_remote:
+            log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
 
     def _tell(self) -> None:
         self._publish(SessionsChanged(self._clock.monotonic(), self.session_count, self.stream_count))

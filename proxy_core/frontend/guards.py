@@ -16,12 +16,14 @@ from proxy_core.frontend.wire import WireHead
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 METHODS: Final = ("POST", "GET", "DELETE")
-ALLOW: Final = ", ".join((*METHODS, "OPTIONS"))
+SSE_PATH: Final = "/sse"
+MESSAGES_PATH: Final = "/messages"
+_SSE_METHODS: Final[dict[str, tuple[str, ...]]] = {SSE_PATH: ("GET",), MESSAGES_PATH: ("POST",)}
 
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 # Any port: a page served by this machine (an inspector, a dev server) is as local as its user.
 _LOOPBACK_ORIGIN: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
-_SINGLE: Final = ("host", "origin", "content-type", "content-length", "mcp-session-id")
+_SINGLE: Final = ("host", "origin", "authorization", "content-type", "content-length", "mcp-session-id")
 """Headers that would be read differently by us and by someone in front of us if they came twice."""
 
 
@@ -36,6 +38,8 @@ class Guard:
     """Host names allowed with any port, or none."""
     origins: frozenset[str]
     max_body_bytes: int
+    has_sse: bool = False
+    """Whether HTTP+SSE is served too, on its own two paths."""
 
     def refusal(self, head: WireHead) -> HttpRefusal | None:
         """The first rule that the head breaks, in the order in which the transports name them."""
@@ -64,11 +68,18 @@ class Guard:
         return origin in self.origins or _LOOPBACK_ORIGIN.fullmatch(origin) is not None
 
     def route_refusal(self, head: WireHead) -> HttpRefusal | None:
-        if head.path != self.path:
+        methods = self._methods_of(head.path)
+        if not methods:
             return HttpRefusal(404, "There is nothing here.")
-        if head.method not in METHODS and head.method != "OPTIONS":
-            return HttpRefusal(405, "This HTTP method is not served here.", {"Allow": ALLOW})
+        if head.method not in methods and head.method != "OPTIONS":
+            allow = ", ".join((*methods, "OPTIONS"))
+            return HttpRefusal(405, "This HTTP method is not served here.", {"Allow": allow})
         return None
+
+    def _methods_of(self, path: str) -> tuple[str, ...]:
+        if path == self.path:
+            return METHODS
+        return _SSE_METHODS.get(path, ()) if self.has_sse else ()
 
     def body_refusal(self, head: WireHead) -> HttpRefusal | None:
         values = head.values
@@ -78,6 +89,9 @@ class Guard:
             return HttpRefusal(415, f"The Content-Type must be {JSON}.")
         if values.get("content-encoding", "identity").lower() != "identity":
             return HttpRefusal(415, "A compressed body is not accepted.", {"Accept-Encoding": "identity"})
+        if head.path != self.path:
+            # A message of HTTP+SSE, whose answer goes elsewhere.
+            return None
         accept = ",".join(head.all("accept"))
         if not (accepts(accept, JSON) and accepts(accept, EVENT_STREAM)):
             return HttpRefusal(406, f"The client must accept both {JSON} and {EVENT_STREAM}.")
@@ -92,6 +106,7 @@ def guard_for(
     allowed_hosts: tuple[str, ...] = (),
     allowed_origins: tuple[str, ...] = (),
     max_body_bytes: int,
+    has_sse: bool = False,
 ) -> Guard:
     """The rules of a listener bound to `host` and `port`. An allowed host without a port stands for any."""
     own = {f"{name}:{port}" for name in (*_LOOPBACK_HOSTS, bracketed(host).lower())}
@@ -105,6 +120,7 @@ def guard_for(
         names=names,
         origins=frozenset(origin.lower().rstrip("/") for origin in allowed_origins),
         max_body_bytes=max_body_bytes,
+        has_sse=has_sse,
     )
 
 

@@ -1,55 +1,54 @@
-"""The legacy era over HTTP: sessions, and calls that outlive the connection that asked for them.
+"""The legacy era over Streamable HTTP: sessions, streams that can be resumed, and batches where they exist.
 
-Each call is a task of its session. Whether a session exists is for `sessions` to say.
-Spec: 2025-11-25 basic/transports, "Streamable HTTP"; basic/lifecycle; basic/utilities/cancellation.
+What a request does is for `legacy_calls` to say, whether a session exists for `sessions`.
+Spec: 2025-11-25 basic/transports, "Streamable HTTP"; 2025-03-26 basic, "Batching".
 """
 
 import asyncio
 from typing import Final
 
-from msgspec import Raw
-
-from proxy_core.errors import HttpRefusal, InvalidRequest, Overloaded, ParseError
+from proxy_core.errors import HttpRefusal, InvalidRequest, Only1Error, Overloaded, ParseError
+from proxy_core.frontend import batch
+from proxy_core.frontend.batch import BatchAnswer
+from proxy_core.frontend.client_stream import ClientStream
 from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, accepts
-from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of
 from proxy_core.frontend.responses import (
     ACCEPTED,
     JSON_HEADERS,
     Handler,
     Outcome,
-    deliver,
+    as_line,
     failure,
     http_refusal,
-    outcome_of,
     refused,
     reply,
 )
+from proxy_core.frontend.resumption import Position
 from proxy_core.frontend.sessions import LegacySessions, Session
 from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireReply, WireRequest
-from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
-from proxy_core.protocol.classify import LegacyPost, Refused, client_name
-from proxy_core.protocol.headers import MCP_SESSION_ID
+from proxy_core.protocol.classify import LegacyPost, Refused
+from proxy_core.protocol.headers import LAST_EVENT_ID, MCP_SESSION_ID
 from proxy_core.protocol.methods import LIST_CHANGED
-from proxy_core.protocol.revisions import Era, negotiate_legacy
-from proxy_core.tasks import Tasks
+from proxy_core.protocol.revisions import Era
 
 _SESSION_HEADER: Final = "Mcp-Session-Id"
-_MAX_TASK_NAME: Final = 40
 # A cancelled request has no answer, yet HTTP wants one: of the two content types the transport allows for
 # a request, only an event stream can be complete with no message in it.
 _NO_ANSWER: Final = WireReply(200, STREAM_HEADERS)
 
 
 class LegacyEra:
-    def __init__(self, handler: Handler, streams: EventStreams, calls: Quota, sessions: LegacySessions) -> None:
+    def __init__(
+        self, handler: Handler, streams: EventStreams, calls: LegacyCalls, sessions: LegacySessions
+    ) -> None:
         self._handler = handler
         self._streams = streams
         self._calls = calls
         self._sessions = sessions
-        self._tasks = Tasks("legacy calls")
 
     async def answer_post(self, wire: WireRequest, posted: LegacyPost, principal: str) -> WireAnswer:
         message = posted.message
@@ -62,20 +61,38 @@ class LegacyEra:
             return http_refusal(refusal, raw_id)
         if isinstance(message, jsonrpc.Request):
             return await self._call(wire, session, message)
-        if isinstance(message, jsonrpc.Notification):
-            _act_on(session, message)
+        self._calls.take(session, message)
         return ACCEPTED
 
+    async def answer_array(self, wire: WireRequest, refusal: Refused, principal: str) -> WireAnswer:
+        """An array is a batch to a session whose revision has them, and refused everywhere else."""
+        session_id = wire.head.values.get(MCP_SESSION_ID)
+        if not session_id:
+            return refused(refusal)
+        try:
+            session = self._session(session_id, principal)
+        except HttpRefusal as error:
+            return http_refusal(error)
+        if session.caller.revision not in batch.REVISIONS:
+            return refused(refusal)
+        try:
+            items = batch.read(wire.body)
+        except (InvalidRequest, ParseError) as error:
+            return refused(Refused(error, b"null", Era.LEGACY))
+        return await self._batch(wire, session, items)
+
     async def answer_get(self, wire: WireRequest, principal: str) -> WireAnswer:
-        """Open the session's stream for what belongs to no request; it ends with the connection."""
+        """Open the session's stream for what belongs to no request, or resume any stream of it."""
         if not accepts(",".join(wire.head.all("accept")), EVENT_STREAM):
             return http_refusal(HttpRefusal(406, f"The client must accept {EVENT_STREAM}."))
         try:
             session = self._session(wire.head.values.get(MCP_SESSION_ID), principal)
+            last_event_id = wire.head.values.get(LAST_EVENT_ID)
+            if last_event_id:
+                return await self._resume(wire, session, _position(session, last_event_id))
         except HttpRefusal as refusal:
             return http_refusal(refusal)
-        await self._push(session, self._streams.open(wire.open_stream))
-        return STREAMED
+        return await self._listen(wire, session)
 
     def answer_delete(self, head: WireHead, principal: str) -> WireAnswer:
         try:
@@ -84,11 +101,6 @@ class LegacyEra:
             return http_refusal(refusal)
         self._sessions.end(session)
         return WireReply(200, [])
-
-    async def aclose(self) -> None:
-        """End every session; the calls in flight are cancelled and awaited."""
-        self._sessions.end_all()
-        await self._tasks.aclose()
 
     def _session(self, session_id: str | None, principal: str) -> Session:
         if not session_id:
@@ -100,97 +112,142 @@ class LegacyEra:
 
     def _initialize(self, request: jsonrpc.Request, principal: str) -> WireReply:
         try:
-            params = jsonrpc.members(request.params)
-            requested = jsonrpc.decode(params.get("protocolVersion", jsonrpc.NO_JSON))
+            caller = caller_of(request, principal)
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
-        revision = negotiate_legacy(requested)
-        name = client_name(params.get("clientInfo", jsonrpc.NO_JSON))
-        session = self._sessions.open(Caller(Era.LEGACY, revision, principal, name))
-        body = jsonrpc.result(request.raw_id, self._handler.initialize(revision))
+        session = self._sessions.open(caller)
+        body = jsonrpc.result(request.raw_id, self._handler.initialize(caller.revision))
         return WireReply(200, [*JSON_HEADERS, (_SESSION_HEADER, session.id)], body)
 
-    # --- calls ------------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
-        if request.id in session.calls:
-            error = InvalidRequest("A request with this id is still in flight.")
-            return refused(Refused(error, request.raw_id, Era.LEGACY))
+        stream = self._sessions.new_stream(session)
+        carrier = self._carrier(wire, stream)
+        ended: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+
+        def end(outcome: Outcome | None) -> None:
+            if outcome is not None and stream.is_streaming:
+                stream.finish(as_line(outcome.body), request.raw_id)
+            else:
+                stream.finish()
+            if not ended.done():
+                ended.set_result(outcome)
+
+        def let_go() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        stream.was_let_go = let_go
         try:
-            self._calls.enter(session.caller.principal)
-        except Overloaded as error:
-            return reply(failure(error, request.raw_id, Era.LEGACY))
-        stream = self._streams.open(wire.open_stream)
-        try:
+            self._calls.begin(session, request, stream, end)
             # A client that hangs up has not cancelled, so this waits for the outcome, not for the task
             # (2025-11-25 basic/transports, "Sending Messages to the Server").
-            return await _deliver_or_end(stream, await self._begin(session, request, stream))
+            outcome = await ended
+            return await _answer(carrier, None if outcome is None else reply(outcome))
+        except InvalidRequest as error:
+            return refused(Refused(error, request.raw_id, Era.LEGACY))
+        except Overloaded as error:
+            return reply(failure(error, request.raw_id, Era.LEGACY))
         finally:
-            self._streams.release(stream)
+            self._leave(stream, carrier)
 
-    def _begin(
-        self, session: Session, request: jsonrpc.Request, stream: EventStream
-    ) -> asyncio.Future[Outcome | None]:
-        """Start the call; the future gets its outcome, or None if the call was cancelled."""
-        ended: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
-        exchange = Exchange(request.method, request.params, session.caller, stream)
-        work = outcome_of(self._handler, exchange, request.raw_id)
-        call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
-        self._sessions.begin_call(session, request.id, call)
-
-        # Not a `finally` of the task: one that is cancelled before its first step would skip it.
-        def end(call: asyncio.Task[Outcome]) -> None:
-            self._calls.leave(session.caller.principal)
-            self._sessions.end_call(session, request.id)
-            if not ended.done():
-                ended.set_result(None if call.cancelled() else call.result())
-
-        call.add_done_callback(end)
-        return ended
-
-    # --- the session's own stream -----------------------------------------------------------------------------
-
-    async def _push(self, session: Session, stream: EventStream) -> None:
-        self._sessions.attach(session, stream)
-        stream.commit()
-
-        def deliver(kind: ListKind) -> None:
-            stream.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
-
-        unsubscribe = self._handler.hub.add(ALL_KINDS, deliver)
+    async def _batch(self, wire: WireRequest, session: Session, items: list[batch.Item]) -> WireAnswer:
+        stream = self._sessions.new_stream(session)
+        carrier = self._carrier(wire, stream)
+        answer = BatchAnswer(stream)
         try:
-            await stream.finished()
+            for item in items:
+                self._take(session, item, stream, answer)
+            answer.seal()
+            body = await answer.ended
+            if answer.is_empty:
+                return ACCEPTED
+            return await _answer(carrier, WireReply(200, JSON_HEADERS, body) if body else None)
         finally:
-            unsubscribe()
-            self._streams.release(stream)
-            self._sessions.detach(session, stream)
+            self._leave(stream, carrier)
+
+    def _take(self, session: Session, item: batch.Item, stream: ClientStream, answer: BatchAnswer) -> None:
+        if isinstance(item, jsonrpc.Notification | jsonrpc.Response):
+            self._calls.take(session, item)
+            return
+        answer.expect()
+        try:
+            if isinstance(item, Only1Error):
+                raise item
+            if item.method == "initialize":
+                raise InvalidRequest("initialize cannot be part of a batch.")
+            self._calls.begin(
+                session, item, stream, lambda outcome: answer.add(b"" if outcome is None else outcome.body)
+            )
+        except Only1Error as error:
+            answer.add(failure(error, _raw_id(item), Era.LEGACY).body)
+
+    # --- streams ----------------------------------------------------------------------------------------------
+
+    async def _listen(self, wire: WireRequest, session: Session) -> WireAnswer:
+        own = session.own
+        if own.newest is None:
+
+            def deliver(kind: ListKind) -> None:
+                own.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
+
+            self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver))
+        stream = self._sessions.new_own_stream(session)
+        return await self._serve(session, stream, self._carrier(wire, stream))
+
+    async def _resume(
+        self, wire: WireRequest, session: Session, position: Position[ClientStream]
+    ) -> WireAnswer:
+        stream = position.stream
+        carrier = self._streams.open(wire.open_stream, lambda: stream.missed(position.number))
+        stream.carry(carrier)
+        return await self._serve(session, stream, carrier)
+
+    async def _serve(self, session: Session, stream: ClientStream, carrier: EventStream) -> WireAnswer:
+        """Let `carrier` carry the stream until one of them ends."""
+        is_own = stream is session.own.newest
+        if is_own:
+            self._sessions.attach(session, carrier)
+        carrier.commit()
+        if stream.is_ended:
+            carrier.close_soon()
+        try:
+            await carrier.finished()
+        finally:
+            self._leave(stream, carrier)
+            if is_own:
+                self._sessions.detach(session, carrier)
+        return STREAMED
+
+    def _carrier(self, wire: WireRequest, stream: ClientStream) -> EventStream:
+        carrier = self._streams.open(wire.open_stream, stream.opening)
+        stream.carry(carrier)
+        return carrier
+
+    def _leave(self, stream: ClientStream, carrier: EventStream) -> None:
+        stream.leave(carrier)
+        self._streams.release(carrier)
 
 
-async def _deliver_or_end(stream: EventStream, outcome: Outcome | None) -> WireAnswer:
-    """`outcome` None: the call was cancelled, and no response may follow."""
-    if outcome is not None:
-        return await deliver(stream, outcome)
-    if not stream.is_committed:
-        stream.withhold()
-        return _NO_ANSWER
-    await stream.end()
-    return STREAMED
+async def _answer(carrier: EventStream, ready: WireReply | None) -> WireAnswer:
+    """`ready`, unless it went out as an event already; None: there is nothing to answer."""
+    if carrier.is_committed:
+        await carrier.finished()
+        return STREAMED
+    return _NO_ANSWER if ready is None else ready
 
 
-def _act_on(session: Session, message: jsonrpc.Notification) -> None:
-    """The only notification that asks something of us is a cancellation; what it cannot name is ignored."""
-    if message.method != "notifications/cancelled":
-        return
-    request_id = _request_id(message.params)
-    call = None if request_id is None else session.calls.get(request_id)
-    if call is not None:
-        call.cancel()
+def _position(session: Session, last_event_id: str) -> Position[ClientStream]:
+    position = None if session.ring is None else session.ring.find(last_event_id)
+    if position is None:
+        # Not an empty stream: the client would wait on it for an answer that will never come. Not 404 either,
+        # which would tell it that its session is gone.
+        raise HttpRefusal(400, "There is nothing to resume after this Last-Event-ID.")
+    return position
 
 
-def _request_id(params: Raw) -> jsonrpc.RequestId | None:
-    try:
-        request_id = jsonrpc.decode(jsonrpc.members(params).get("requestId", jsonrpc.NO_JSON))
-    except ParseError:
-        return None
-    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
-    return request_id if is_id else None
+def _raw_id(item: jsonrpc.Request | Only1Error) -> bytes:
+    if isinstance(item, jsonrpc.Request):
+        return item.raw_id
+    return (item.raw_id if isinstance(item, jsonrpc.NotOneMessage) else b"") or b"null"

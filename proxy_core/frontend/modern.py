@@ -11,7 +11,9 @@ from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
 from proxy_core.frontend.wire import WireAnswer, WireRequest
 from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.protocol import capabilities
 from proxy_core.protocol.classify import ModernRequest
+from proxy_core.protocol.headers import param_headers
 from proxy_core.protocol.revisions import Era
 
 
@@ -24,10 +26,17 @@ class ModernEra:
 
     async def answer(self, wire: WireRequest, posted: ModernRequest) -> WireAnswer:
         """Serve one request. Cancelled with the connection, and everything below is cancelled with it."""
-        caller = Caller(Era.MODERN, posted.version, client=posted.client_name, log_level=posted.log_level)
+        caller = Caller(
+            Era.MODERN,
+            posted.version,
+            wire.head.principal,
+            posted.client_name,
+            posted.log_level,
+            capabilities.read(posted.capabilities, posted.version),
+        )
         try:
             if posted.request.method == "subscriptions/listen":
-                return await self._listens.serve(wire, posted.request, caller.principal)
+                return await self._listens.serve(wire, posted.request, caller)
             return await self._exchange(wire, posted, caller)
         except Only1Error as error:
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
@@ -37,7 +46,9 @@ class ModernEra:
         self._calls.enter(caller.principal)
         stream = self._streams.open(wire.open_stream)
         try:
-            exchange = Exchange(request.method, request.params, caller, stream)
+            exchange = Exchange(
+                request.method, request.params, caller, stream, param_headers(wire.head.headers)
+            )
             outcome = await outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:

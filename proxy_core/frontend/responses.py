@@ -7,12 +7,24 @@ Spec: 2026-07-28 basic/transports/streamable-http; 2025-11-25 basic/transports; 
 import logging
 from typing import Final, NamedTuple, Protocol
 
-from proxy_core.errors import BackendError, ErrorCode, HttpRefusal, Only1Error, ParseError, UnknownResource
+from msgspec import Raw
+
+from proxy_core.errors import (
+    BackendError,
+    ClientError,
+    ErrorCode,
+    HttpRefusal,
+    Only1Error,
+    ParseError,
+    UnknownResource,
+)
 from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.guards import JSON
 from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
-from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
+from proxy_core.gateway.task_updates import TaskUpdates
+from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import Refused
 from proxy_core.protocol.revisions import Era
@@ -26,6 +38,8 @@ class Handler(Protocol):
     """What the eras ask of the gateway."""
 
     hub: SubscriptionHub
+    updates: ResourceUpdates
+    task_updates: TaskUpdates
 
     async def handle(self, exchange: Exchange) -> bytes:
         """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
@@ -33,6 +47,14 @@ class Handler(Protocol):
 
     def initialize(self, revision: str) -> bytes:
         """The result of a legacy handshake, as JSON."""
+        ...
+
+    def notified(self, caller: Caller, method: str, params: Raw) -> None:
+        """A legacy client's notification; cancellations are the era's own business."""
+        ...
+
+    def session_ended(self, caller: Caller) -> None:
+        """Let go of what was kept for this legacy client."""
         ...
 
 
@@ -65,7 +87,7 @@ async def deliver(stream: EventStream, outcome: Outcome) -> WireAnswer:
     if not stream.is_committed:
         stream.withhold()
         return WireReply(outcome.status, JSON_HEADERS, outcome.body)
-    await stream.end(_as_line(outcome.body))
+    await stream.end(as_line(outcome.body))
     return STREAMED
 
 
@@ -83,6 +105,15 @@ def http_refusal(error: HttpRefusal, raw_id: bytes | None = None) -> WireReply:
     return WireReply(error.status, [*JSON_HEADERS, *error.headers.items()], body)
 
 
+def as_line(body: bytes) -> bytes:
+    """A response as one line, which is what a stream can carry."""
+    try:
+        return jsonrpc.one_line(body)
+    except ParseError:
+        log.warning("an answer was not JSON and could not be streamed")
+        return _internal_error(None)
+
+
 def _error_body(error: Only1Error, raw_id: bytes | None, era: Era) -> bytes:
     code = error.code
     if era is Era.LEGACY and isinstance(error, UnknownResource):
@@ -91,18 +122,10 @@ def _error_body(error: Only1Error, raw_id: bytes | None, era: Era) -> bytes:
 
 
 def _raw_data(error: Only1Error) -> bytes:
-    if isinstance(error, BackendError):
+    if isinstance(error, BackendError | ClientError):
         return error.raw_data
     data = error.data()
     return b"" if data is None else jsonrpc.encode(data)
-
-
-def _as_line(body: bytes) -> bytes:
-    try:
-        return jsonrpc.one_line(body)
-    except ParseError:
-        log.warning("an answer was not JSON and could not be streamed")
-        return _internal_error(None)
 
 
 def _internal_error(raw_id: bytes | None) -> bytes:

@@ -186,7 +186,10 @@ class _Streams:
 
 def _head_of(request: web.BaseRequest) -> WireHead:
     headers = [(name.lower(), value) for name, value in request.headers.items()]
-    return WireHead(request.method, request.rel_url.raw_path, headers, request.remote or "", dict(headers))
+    url = request.rel_url
+    return WireHead(
+        request.method, url.raw_path, headers, request.remote or "", dict(headers), query=url.raw_query_string
+    )
 
 
 def _head_bytes(reply: WireReply) -> bytes:

@@ -7,17 +7,21 @@ Spec: 2025-11-25 basic/transports, "Session Management".
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from proxy_core.clock import Clock
 from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.client_requests import ClientRequests
+from proxy_core.frontend.client_stream import ClientStream, OwnStream
 from proxy_core.frontend.event_stream import EventStream
+from proxy_core.frontend.resumption import WITHOUT_IDS, EventRing
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.jsonrpc import RequestId
 
 _ID_BYTES: Final = 24
+_NAME_BYTES: Final = 9
 
 
 @dataclass(slots=True, eq=False)
@@ -31,20 +35,37 @@ class Session:
     calls: dict[RequestId, asyncio.Task[Any]] = field(default_factory=dict)
     """Requests that are being served, by the client's own ids."""
     stream: EventStream | None = None
-    """The GET stream, if one is open."""
+    """The connection that carries the session's own stream, if one is open."""
+    own: OwnStream = field(default_factory=OwnStream)
+    requests: ClientRequests = field(default_factory=ClientRequests)
+    ring: EventRing[ClientStream] | None = None
+    """None: the client's revision knows no resumption."""
+    ends: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be done when it ends."""
+    has_one_stream: bool = False
+    """HTTP+SSE: its stream carries the answers too, and so ends with the session alone."""
 
     @property
     def is_busy(self) -> bool:
+        """Whether somebody waits for it. Neither what is kept for resumption nor an open question counts."""
         return bool(self.calls) or self.stream is not None
 
 
 class LegacySessions:
-    def __init__(self, limit: int, idle_s: float, clock: Clock, on_change: Callable[[], None]) -> None:
-        """`on_change` is told after each change of the number of sessions or streams."""
+    def __init__(
+        self,
+        limit: int,
+        idle_s: float,
+        clock: Clock,
+        on_change: Callable[[], None],
+        on_end: Callable[[Caller], None],
+    ) -> None:
+        """`on_change` is told after each change of the number of sessions or streams, `on_end` of each end."""
         self.limit = limit
         self.idle_s = idle_s
         self._clock = clock
         self._on_change = on_change
+        self._on_end = on_end
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         """Least recently used first."""
         self.stream_count = 0
@@ -53,13 +74,18 @@ class LegacySessions:
         return len(self._sessions)
 
     def open(self, caller: Caller) -> Session:
-        """A new session; at the limit, the least recently used idle one makes room.
+        """A new session, made known to `caller`; at the limit, the least recently used idle one makes room.
 
         Raises: HttpRefusal 503 if every session has a stream or a call.
         """
         if len(self._sessions) >= self.limit:
             self._evict()
         session = Session(secrets.token_urlsafe(_ID_BYTES), caller, self._clock.monotonic())
+        if caller.revision not in WITHOUT_IDS:
+            session.ring = EventRing(caller.revision, self._clock)
+        # Not the id: it is the client's key, and nobody else's business.
+        caller.session = secrets.token_urlsafe(_NAME_BYTES)
+        caller.stream = session.own
         self._sessions[session.id] = session
         self._on_change()
         return session
@@ -78,9 +104,29 @@ class LegacySessions:
             return
         for call in session.calls.values():
             call.cancel()
+        session.requests.end()
+        for end in session.ends:
+            end()
         if session.stream is not None:
             self._drop_stream(session)
+        self._on_end(session.caller)
         self._on_change()
+
+    def new_stream(self, session: Session) -> ClientStream:
+        """For what one request of the client streams back."""
+        return ClientStream(session.ring, session.requests, self._clock)
+
+    def new_own_stream(self, session: Session) -> ClientStream:
+        """For what belongs to no request; it takes the place of the one before."""
+        stream = ClientStream(session.ring, session.requests, self._clock, is_of_request=False)
+        if session.own.newest is not None:
+            session.own.newest.finish()
+        session.own.newest = stream
+        return stream
+
+    def at_end(self, session: Session, end: Callable[[], None]) -> None:
+        """Call `end`, which must not raise, when the session ends."""
+        session.ends.append(end)
 
     def begin_call(self, session: Session, request_id: RequestId, call: asyncio.Task[Any]) -> None:
         session.calls[request_id] = call
@@ -89,11 +135,13 @@ class LegacySessions:
         del session.calls[request_id]
         self._touch(session)
 
-    def attach(self, session: Session, stream: EventStream) -> None:
-        """Make `stream` the session's GET stream. The newest wins: the older may be a half-dead socket."""
+    def attach(self, session: Session, stream: EventStream, *, carries_answers: bool = False) -> None:
+        """Let `stream` carry the session's own. The newest wins: the older may be a half-dead socket."""
         if session.stream is not None:
             self._drop_stream(session)
         session.stream = stream
+        session.has_one_stream = carries_answers
+        session.own.has_reader.set()
         self.stream_count += 1
         self._on_change()
 
@@ -105,7 +153,12 @@ class LegacySessions:
             self._on_change()
 
     def sweep(self) -> None:
-        """End the sessions that were idle too long."""
+        """End the sessions that were idle too long; forget of the others what nobody came back for."""
+        for session in self._sessions.values():
+            if session.ring is not None and not session.ring.is_idle:
+                session.ring.expire()
+                for stream in session.ring.streams:
+                    stream.give_up_late_readers()
         due = self._clock.monotonic() - self.idle_s
         for session in list(self._sessions.values()):
             if session.last_used_at > due:
@@ -114,10 +167,16 @@ class LegacySessions:
                 self.end(session)
 
     def end_streams(self) -> None:
-        """End every GET stream; the sessions stay."""
+        """End every stream that carries no answers; the sessions stay."""
         for session in list(self._sessions.values()):
-            if session.stream is not None:
+            if session.stream is not None and not session.has_one_stream:
                 self.detach(session, session.stream)
+
+    def end_of(self, principals: Collection[str]) -> None:
+        """End every session of these."""
+        for session in list(self._sessions.values()):
+            if session.caller.principal in principals:
+                self.end(session)
 
     def end_all(self) -> None:
         for session in list(self._sessions.values()):
@@ -138,4 +197,5 @@ class LegacySessions:
         if session.stream is not None:
             session.stream.end_soon()
             session.stream = None
+            session.own.has_reader.clear()
             self.stream_count -= 1

@@ -46,6 +46,12 @@ class WireHead:
     """Address of the other end of the connection, which may be a proxy's; empty if unknown."""
     values: dict[str, str]
     """The last value of each header: for headers that mean the same however often they come."""
+    principal: str = "anon"
+    """Who asks, once the request was admitted."""
+    query: str = ""
+    """What follows the question mark, still percent-encoded."""
+    admitted_by: object = None
+    """The rules by which it was, for whoever admits: they may be others by the time the body is there."""
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name]

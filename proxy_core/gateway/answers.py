@@ -13,14 +13,15 @@ from proxy_core.errors import (
     BackendError,
     BackendProtocolError,
     ErrorCode,
+    MissingCapability,
     Only1Error,
     ParseError,
     UnknownResource,
 )
 from proxy_core.gateway import completion
 from proxy_core.gateway.exchange import Caller
-from proxy_core.protocol import contents, jsonrpc, results
-from proxy_core.protocol.revisions import Era
+from proxy_core.protocol import capabilities, contents, jsonrpc, results
+from proxy_core.protocol.revisions import MODERN, Era
 
 SERVER_INFO_VALUE: Final[dict[str, Any]] = {"name": "only1mcp", "version": __version__}
 SERVER_INFO: Final = jsonrpc.encode(SERVER_INFO_VALUE)
@@ -31,19 +32,21 @@ _OUR_BUSINESS: Final = frozenset(
         ErrorCode.PARSE_ERROR,
         ErrorCode.INVALID_REQUEST,
         ErrorCode.HEADER_MISMATCH,
-        ErrorCode.MISSING_CLIENT_CAPABILITY,
         ErrorCode.UNSUPPORTED_VERSION,
     }
 )
 """Faults of our own hop: the client could do nothing about them."""
 _SPEC_RANGE: Final = range(-32099, -32019)
-"""The specification's own: what we know of them is dealt with by name, the rest no client can understand."""
+"""The specification's own: those that we know are dealt with by name, the rest no client can understand."""
 _NO_CONTENTS: Final = re.compile(rb'"contents"\s*:\s*\[\s*\]')
 
 
-def result_for(caller: Caller, method: str, result: Raw, era: Era, backend: str) -> bytes:
+def result_for(
+    caller: Caller, method: str, result: Raw, era: Era, backend: str, is_after_input: bool = False
+) -> bytes:
     """The result as `caller` must see it; the very bytes where nothing has to change.
 
+    `is_after_input`: what the client brought with this request is in it, so it is good for no other.
     Raises: BackendProtocolError for a resultType that nobody asked for.
     """
     try:
@@ -52,7 +55,7 @@ def result_for(caller: Caller, method: str, result: Raw, era: Era, backend: str)
             result = completion.capped(result)
         if caller.era is Era.MODERN:
             is_read = method == "resources/read"
-            cache = results.NO_CACHE if is_read and era is Era.LEGACY else None
+            cache = results.NO_CACHE if is_read and (era is Era.LEGACY or is_after_input) else None
             stamped = results.result_for_modern(result, SERVER_INFO, cache, keep_cache=is_read)
             return bytes(contents.result_for_revision(method, Raw(stamped), caller.revision))
         plain = results.result_for_legacy(result) if era is Era.MODERN else result
@@ -100,15 +103,45 @@ def error_for(caller: Caller, method: str, error: BackendError, uri: str | None)
         return UnknownResource(uri)
     if code == ErrorCode.LEGACY_RESOURCE_NOT_FOUND and caller.era is Era.MODERN:
         return BackendError(error.backend, ErrorCode.INVALID_PARAMS, error.message, _capped(error.raw_data))
-    if code in _OUR_BUSINESS or (code in _SPEC_RANGE and not _is_url_elicitation_for(caller, code)):
+    if code == ErrorCode.MISSING_CLIENT_CAPABILITY:
+        return _missing_capability(caller, error)
+    if code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED:
+        words = "The server needs a page to be visited first, which this client's revision cannot say."
+        return BackendProtocolError(error.backend, words)
+    if code in _OUR_BUSINESS or code in _SPEC_RANGE:
         detail = f"it answered {method} with error {code}: {error.message}"
-        return BackendProtocolError(error.backend, "The server refused the request.", detail)
+        own = None if code in _OUR_BUSINESS else code
+        return BackendProtocolError(error.backend, "The server refused the request.", detail, backend_code=own)
     return BackendError(error.backend, code, error.message, _capped(error.raw_data))
 
 
-def _is_url_elicitation_for(caller: Caller, code: int) -> bool:
-    """Only one revision knows this error; its data names pages that the person should open."""
-    return code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and caller.revision == "2025-11-25"
+def _missing_capability(caller: Caller, error: BackendError) -> Only1Error:
+    """Told to a client that can do something about it; if it declared all that, the fault is on our hop."""
+    required = _required_capabilities(error)
+    if caller.era is Era.MODERN and _lacks(caller, required):
+        return MissingCapability(required)
+    words = "The server needs a capability that was not declared to it."
+    return BackendProtocolError(
+        error.backend, words, f"it requires {jsonrpc.encode(required).decode()}", required=required or None
+    )
+
+
+def _required_capabilities(error: BackendError) -> dict[str, dict[str, Any]]:
+    try:
+        members = jsonrpc.members(_capped(error.raw_data))
+        required = jsonrpc.decode(members.get("requiredCapabilities", jsonrpc.NO_JSON))
+    except ParseError:
+        return {}
+    if not isinstance(required, dict):
+        return {}
+    return {name: wanted for name, wanted in required.items() if isinstance(wanted, dict)}
+
+
+def _lacks(caller: Caller, required: dict[str, dict[str, Any]]) -> bool:
+    wanted = capabilities.read(jsonrpc.encode(required), MODERN)
+    if not wanted.features <= caller.capabilities.features:
+        return True
+    return any(not caller.capabilities.declares(name) for name, _ in wanted.extensions)
 
 
 def _names_uri(error: BackendError) -> bool:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from msgspec import Raw
 
+from proxy_core.errors import ClientSilent
+from proxy_core.protocol.capabilities import NONE, ClientCapabilities
+from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import Era
 
 
@@ -18,6 +21,30 @@ class Outlet(Protocol):
         Never blocks: the outlet bounds its queue and ends the stream of a caller that does not read.
         """
         ...
+
+    def let_go(self) -> None:
+        """Release a caller that can come back for its answer (2025-11-25, "polling"); others stay."""
+        ...
+
+    async def request(self, method: str, params: bytes, *, timeout_s: float) -> Raw:
+        """Ask the caller something on the same stream, legacy only; the result's JSON.
+
+        A request that is cancelled is cancelled at the client too. Raises: ClientError, ClientSilent.
+        """
+        ...
+
+
+class Nobody:
+    """The outlet of a caller that waits for the result alone."""
+
+    def notify(self, message: bytes) -> None:
+        return
+
+    def let_go(self) -> None:
+        return
+
+    async def request(self, method: str, params: bytes, *, timeout_s: float) -> Raw:
+        raise ClientSilent("Nobody is there to be asked.")
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +58,11 @@ class Caller:
     """The client's self-reported name, bounded: display only."""
     log_level: str | None = None
     """Least level of log notifications the caller wants; None: legacy decides for itself, modern gets none."""
+    capabilities: ClientCapabilities = NONE
+    session: str | None = None
+    """Legacy: names the session, inside the gateway only."""
+    stream: Outlet | None = None
+    """Legacy: the session's own stream, for what belongs to no request; drops what nobody is there to read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +73,8 @@ class Exchange:
     params: Raw
     caller: Caller
     outlet: Outlet
+    param_headers: Headers | None = None
+    """The `Mcp-Param-*` headers that came with it; None where the transport has none to check."""
     backend: str | None = None
     """Set by the gateway: the id of the backend that answered."""
     target: str | None = None

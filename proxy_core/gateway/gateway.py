@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from proxy_core.backends.lists import METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.routes import Route
+from proxy_core.catalog.routes import Route, Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
 from proxy_core.errors import (
@@ -26,14 +26,20 @@ from proxy_core.errors import (
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
-from proxy_core.gateway import answers, completion, instructions
+from proxy_core.gateway import answers, completion, extensions, instructions
+from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.listing import Listing
-from proxy_core.gateway.sink import ExchangeSink
+from proxy_core.gateway.owners import ResourceOwners
+from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
-from proxy_core.protocol import jsonrpc, meta
+from proxy_core.gateway.task_updates import TaskUpdates
+from proxy_core.gateway.updates import ResourceUpdates
+from proxy_core.protocol import header_params, jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, OWN_META, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
+from proxy_core.protocol.tasks import METHODS as TASK_METHODS
+from proxy_core.protocol.tasks import Task
 
 CANCELLED: Final = -1
 """How a request that its client gave up is counted."""
@@ -57,7 +63,12 @@ class Gateway:
         self._publish = publish
         self._registry: BackendRegistry | None = None
         self.hub = hub
-        self.listing = Listing(lambda: self.registry, lambda: config().routing, hub, clock, publish)
+        sealer = Sealing(lambda: config().proxy.seal_keys)
+        self.listing = Listing(lambda: self.registry, lambda: config().routing, hub, clock, publish, sealer)
+        self.owners = ResourceOwners(self.listing, clock)
+        self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners)
+        self.updates = ResourceUpdates(lambda: self.registry, self.owners)
+        self.task_updates = TaskUpdates(self.asking.tasks)
         self._steps: dict[str, Step] = {
             "ping": self._ping,
             "server/discover": self._discover,
@@ -66,7 +77,10 @@ class Gateway:
             "prompts/get": self._get_prompt,
             "resources/read": self._read_resource,
             completion.METHOD: self._complete,
+            "resources/subscribe": self.updates.subscribe,
+            "resources/unsubscribe": self.updates.unsubscribe,
             **dict.fromkeys(LIST_METHODS, self._list),
+            **dict.fromkeys(TASK_METHODS, self.asking.tasks.ask),
         }
 
     def serve(self, registry: BackendRegistry) -> None:
@@ -122,13 +136,17 @@ class Gateway:
             {
                 "resultType": "complete",
                 "supportedVersions": SUPPORTED,
-                "capabilities": _capabilities(exchange.caller.revision),
+                "capabilities": _capabilities(exchange.caller.revision) | self._extensions(),
                 "instructions": self._instructions(),
                 "ttlMs": DISCOVER_TTL_MS,
                 "cacheScope": "public",
                 "_meta": {SERVER_INFO: answers.SERVER_INFO_VALUE},
             }
         )
+
+    def _extensions(self) -> dict[str, Any]:
+        found = extensions.offered(b.peer for b in self.registry if b.is_listed and b.peer is not None)
+        return {"extensions": found} if found else {}
 
     def _instructions(self) -> str:
         told = (b for b in self.registry if b.is_listed and b.settings.instructions and b.peer is not None)
@@ -151,17 +169,17 @@ class Gateway:
         cursor = jsonrpc.decode(jsonrpc.members(exchange.params).get("cursor", jsonrpc.NO_JSON))
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
-        await self.listing.ready(method)
+        await self.listing.ready(method, caller.principal)
         if self.listing.has_failed():
             raise BackendUnavailable("*", "None of the servers is available.")
         page = self.listing.page(method, caller.revision, caller.principal, cursor)
         return b"{%s%s}" % (page, self._list_suffix(caller, method))
 
     def _list_suffix(self, caller: Caller, method: str) -> bytes:
-        partial = self.listing.partial()
+        partial = self.listing.partial(method, caller.principal)
         marks: dict[str, Any] = {OWN_META + "partial": partial} if partial else {}
         if caller.era is Era.MODERN:
-            ttl_ms, scope = self.listing.hints(method)
+            ttl_ms, scope = self.listing.hints(method, caller.principal)
             marks[SERVER_INFO] = answers.SERVER_INFO_VALUE
             stamp = b',"resultType":"complete","ttlMs":%d,"cacheScope":"%s"' % (ttl_ms, scope.encode())
         else:
@@ -171,28 +189,33 @@ class Gateway:
     # --- of one backend -------------------------------------------------------------------------------------
 
     async def _call_tool(self, exchange: Exchange) -> bytes:
-        name = _string(jsonrpc.members(exchange.params), "name")
-        exchange.target = name
-        route = self.listing.routes.tool(name) or await self._unlisted(name, "tools")
+        params = jsonrpc.members(exchange.params)
+        exchange.target = name = _string(params, "name")
+        principal = exchange.caller.principal
+        route = self.listing.routes(principal).tool(name) or await self._unlisted(name, "tools", principal)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
-        return await self._ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+        if exchange.param_headers is not None and route.header_params:
+            arguments = params.get("arguments", jsonrpc.NO_JSON)
+            header_params.check(route.header_params, arguments, exchange.param_headers)
+        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:
         name = _string(jsonrpc.members(exchange.params), "name")
         exchange.target = name
-        route = self.listing.routes.prompt(name) or await self._unlisted(name, "prompts")
+        principal = exchange.caller.principal
+        route = self.listing.routes(principal).prompt(name) or await self._unlisted(name, "prompts", principal)
         if route is None:
             raise InvalidParams(f"Unknown prompt: {name[:256]}")
-        return await self._ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
-    async def _unlisted(self, name: str, kind: str) -> Route | None:
+    async def _unlisted(self, name: str, kind: str, principal: str) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""
-        await self.listing.ready(f"{kind}/list")
-        find = self.listing.routes.tool if kind == "tools" else self.listing.routes.prompt
-        if (route := find(name)) is not None:
+        await self.listing.ready(f"{kind}/list", principal)
+        routes = self.listing.routes(principal)
+        if (route := _named(routes, kind, name)) is not None:
             return route
-        backend = self.registry.find(self.listing.routes.owner_guess(name) or "")
+        backend = self.registry.find(routes.owner_guess(name) or "")
         if backend is None:
             return None
         if not backend.is_listed:
@@ -202,19 +225,16 @@ class Gateway:
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
         await backend.refresh((kind,))
-        routes = self.listing.routes
-        return routes.tool(name) if kind == "tools" else routes.prompt(name)
+        await self.listing.own_ready(principal)
+        return _named(self.listing.routes(principal), kind, name)
 
     async def _read_resource(self, exchange: Exchange) -> bytes:
         uri = _string(jsonrpc.members(exchange.params), "uri")
         exchange.target = uri
-        route = self.listing.routes.resource(uri)
-        if route is None:
-            await self.listing.ready("resources/list")
-            route = self.listing.routes.resource(uri)
+        route = await self.owners.find(uri, exchange.caller.principal)
         if route is None:
             raise UnknownResource(uri)
-        return await self._ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
+        return await self.asking.ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
 
     async def _complete(self, exchange: Exchange) -> bytes:
         ref = jsonrpc.members(jsonrpc.members(exchange.params).get("ref", jsonrpc.NO_JSON))
@@ -229,7 +249,7 @@ class Gateway:
             exchange.params = completion.params_for(exchange.params, peer.revision)
         own_ref = jsonrpc.encode(ref | {member: Raw(jsonrpc.encode(route.origin))})
         try:
-            return await self._ask(exchange, route, {"ref": own_ref})
+            return await self.asking.ask(exchange, route, {"ref": own_ref})
         except BackendError as error:
             if error.code == ErrorCode.METHOD_NOT_FOUND:
                 # We say that completions are to be had, so a server without them has none to give.
@@ -237,17 +257,19 @@ class Gateway:
             raise
 
     async def _completion_route(self, exchange: Exchange, ref: dict[str, Raw]) -> tuple[Route, str]:
-        kind = _string(ref, "type")
+        kind, principal = _string(ref, "type"), exchange.caller.principal
         if kind == "ref/prompt":
             exchange.target = name = _string(ref, "name")
-            route = self.listing.routes.prompt(name) or await self._unlisted(name, "prompts")
+            route = self.listing.routes(principal).prompt(name) or await self._unlisted(
+                name, "prompts", principal
+            )
             member = "name"
         elif kind == "ref/resource":
             exchange.target = uri = _string(ref, "uri")
-            route = self.listing.routes.template(uri)
+            route = self.listing.routes(principal).template(uri)
             if route is None:
-                await self.listing.ready("resources/templates/list")
-                route = self.listing.routes.template(uri)
+                await self.listing.ready("resources/templates/list", principal)
+                route = self.listing.routes(principal).template(uri)
             member = "uri"
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
@@ -255,41 +277,52 @@ class Gateway:
             raise InvalidParams("The ref names nothing that is known here.")
         return route, member
 
-    async def _ask(
-        self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
-    ) -> bytes:
-        """The backend's answer for this caller; `uri` is set for resources/read, as the client wrote it."""
-        exchange.backend = route.server
-        caller, backend = exchange.caller, self.registry.get(route.server)
-        if caller.log_level is not None:
-            # Legacy too: the server may have been added since the client set its level.
-            backend.want_log_level(caller.log_level)
-        sink = ExchangeSink(exchange, meta.progress_token(meta.read_meta(exchange.params)))
-        try:
-            result, era = await backend.call(
-                exchange.method,
-                exchange.params,
-                replace,
-                name=None if exchange.method == completion.METHOD else route.origin,
-                sink=sink,
-                log_level=caller.log_level,
-            )
-        except BackendError as error:
-            raise answers.error_for(caller, exchange.method, error, uri) from error
-        if uri is not None:
-            if answers.has_no_contents(result):
-                raise UnknownResource(uri)
-            result = answers.with_uri(result, route.origin, uri)
-        return answers.result_for(caller, exchange.method, result, era, route.server)
-
     # --- what backends start by themselves (Upward) ---------------------------------------------------------
 
     def lists_changed(self, backend: str) -> None:
-        self.listing.changed()
+        self.servers_changed()
 
-    async def server_request(self, backend: str, request: jsonrpc.Request) -> bytes | jsonrpc.RpcError:
-        """We declared no capability, so nothing but a ping may be asked of a client."""
-        return jsonrpc.RpcError(ErrorCode.METHOD_NOT_FOUND, f"Method not found: {request.method[:128]}")
+    def servers_changed(self) -> None:
+        """The set of backends, their order or their settings are others now."""
+        self.listing.changed()
+        self.updates.routes_changed()
+
+    def resource_updated(self, backend: str, uri: str) -> None:
+        self.updates.resource_updated(backend, uri)
+
+    def task_changed(self, backend: str, task: Task) -> None:
+        self.task_updates.changed(backend, task)
+
+    def elicitation_complete(self, backend: str, elicitation_id: str) -> None:
+        self.asking.elicitation_complete(backend, elicitation_id)
+
+    async def session_request(
+        self, backend: str, session: str, request: jsonrpc.Request
+    ) -> bytes | jsonrpc.RpcError:
+        return await self.asking.session_request(backend, session, request)
+
+    # --- what legacy clients start by themselves --------------------------------------------------------------
+
+    def notified(self, caller: Caller, method: str, params: Raw) -> None:
+        """A legacy client's notification, cancellations left out; those that ask nothing of us are ignored."""
+        self.asking.seen(caller)
+        if method == "notifications/roots/list_changed":
+            for backend in self.registry:
+                backend.roots_changed(caller.principal, caller.session)
+
+    def session_ended(self, caller: Caller) -> None:
+        """Let go of all that was kept for a legacy client."""
+        self.updates.session_ended(caller)
+        self.asking.session_ended(caller)
+        for backend in self.registry:
+            backend.session_ended(caller.session)
+
+    async def aclose(self) -> None:
+        """Fail the calls that wait for a client."""
+        await self.updates.aclose()
+        await self.asking.aclose()
+        await self.listing.aclose()
+        self.hub.close()
 
 
 def _capabilities(revision: str) -> dict[str, Any]:
@@ -297,12 +330,16 @@ def _capabilities(revision: str) -> dict[str, Any]:
     capabilities: dict[str, Any] = {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
-        "resources": {"listChanged": True},
+        "resources": {"listChanged": True, "subscribe": True},
         "logging": {},
     }
     if revision != "2024-11-05":
         capabilities["completions"] = {}
     return capabilities
+
+
+def _named(routes: Routes, kind: str, name: str) -> Route | None:
+    return routes.tool(name) if kind == "tools" else routes.prompt(name)
 
 
 def _string(members: dict[str, Raw], key: str) -> str:
@@ -318,6 +355,8 @@ def _finished(
     return RequestFinished(
         now,
         exchange.caller.client,
+        exchange.caller.principal,
+        exchange.caller.era,
         exchange.caller.revision,
         exchange.method,
         exchange.backend,

@@ -4,11 +4,12 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
+from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
+from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
@@ -17,8 +18,10 @@ from proxy_core.catalog.names import Naming
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.facts import CatalogChanged, Fact, NameHidden
+from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.views import ListViews
+from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.sealed import Sealer
 
 FIRST_CONNECT_S: Final = 5.0
@@ -35,7 +38,20 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
 }
 
 
+_NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
+
+
+class _Merged(NamedTuple):
+    """One catalog and what is made from it."""
+
+    catalog: Catalog
+    routes: Routes
+    views: ListViews
+
+
 class Listing:
+    """`principal` is whose lists are meant: all have the same but where a server calls one of its private."""
+
     def __init__(
         self,
         registry: Callable[[], BackendRegistry],
@@ -43,18 +59,21 @@ class Listing:
         hub: SubscriptionHub,
         clock: Clock,
         publish: Callable[[Fact], None],
+        sealer: Callable[[], Sealer],
     ) -> None:
         self._registry = registry
         self._naming = naming
         self._hub = hub
         self._clock = clock
         self._publish = publish
-        self._sealer = Sealer([secrets.token_bytes(32)])
+        self._sealer = sealer
         self._is_stale = False
         self._hidden: frozenset[Hidden] = frozenset()
-        self.catalog = Catalog()
-        self._routes = Routes.of(self.catalog)
-        self._views = ListViews(self.catalog, self._sealer)
+        self._shared = self._made(Catalog())
+        self._own = PrivateLists(clock, self._own_changed)
+        self._private: tuple[Place, ...] = ()
+        self._merged_own: dict[str, _Merged] = {}
+        """By principal, where something is private; made when first asked for."""
 
     # --- the catalog in force -------------------------------------------------------------------------------
 
@@ -65,21 +84,73 @@ class Listing:
             asyncio.get_running_loop().call_soon(self._merge_if_stale)
 
     @property
-    def routes(self) -> Routes:
+    def catalog(self) -> Catalog:
+        """What everyone shares, and whoever has no token; as it was last merged."""
+        return self._shared.catalog
+
+    def routes(self, principal: str) -> Routes:
+        return self._merged(principal).routes
+
+    def _merged(self, principal: str) -> _Merged:
         self._merge_if_stale()
-        return self._routes
+        if principal == ANYONE or not self._private:
+            return self._shared
+        merged = self._merged_own.get(principal)
+        if merged is None:
+            merged = self._made(self._catalog_of(principal))
+            self._merged_own[principal] = merged
+        return merged
 
     def _merge_if_stale(self) -> None:
         if not self._is_stale:
             return
         self._is_stale = False
         before = self.catalog
-        # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
-        lists = [_server_lists(backend) for backend in self._registry()]
-        self.catalog = merge(lists, self._naming())
-        self._routes = Routes.of(self.catalog)
-        self._views = ListViews(self.catalog, self._sealer)
+        self._shared = self._made(self._catalog_of(ANYONE))
+        self._private = tuple(
+            (backend, method)
+            for backend in self._registry()
+            for method in FEATURE_OF
+            if backend.is_listed and backend.lists.get(method).is_private
+        )
+        self._merged_own.clear()
+        self._own.keep({backend for backend, _ in self._private})
         self._tell(before)
+
+    def _catalog_of(self, principal: str) -> Catalog:
+        # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
+        return merge([self._server_lists(backend, principal) for backend in self._registry()], self._naming())
+
+    def _made(self, catalog: Catalog) -> _Merged:
+        return _Merged(catalog, Routes.of(catalog), ListViews(catalog, self._sealer))
+
+    def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
+        def items(method: str) -> tuple[dict[str, object], ...]:
+            return self._list(backend, method, principal).items if backend.is_listed else ()
+
+        return ServerLists(
+            server=backend.id,
+            title=backend.settings.title,
+            rules=backend.settings.tools,
+            prefix=backend.settings.prefix,
+            tools=items("tools/list"),
+            resources=items("resources/list"),
+            templates=items("resources/templates/list"),
+            prompts=items("prompts/list"),
+            is_strict=backend.lists.get("tools/list").is_from_modern_http,
+        )
+
+    def _list(self, backend: Backend, method: str, principal: str) -> lists.Listing:
+        shared = backend.lists.get(method)
+        if principal == ANYONE or not shared.is_private:
+            return shared
+        return self._own.get(principal, (backend, method)) or _NOT_READ
+
+    def _own_changed(self, principal: str, kind: str | None) -> None:
+        self._merged_own.pop(principal, None)
+        for each in _SHELVES_OF_KIND:
+            if each == kind:
+                self._hub.changed(each)
 
     def _tell(self, before: Catalog) -> None:
         now = self._clock.monotonic()
@@ -95,11 +166,17 @@ class Listing:
 
     # --- pages ----------------------------------------------------------------------------------------------
 
-    async def ready(self, method: str) -> None:
+    async def ready(self, method: str, principal: str) -> None:
         """Wait a little for what a complete list needs: first connects, and lists grown stale."""
         await self._first_connects()
         await self._freshened(method)
+        await self.own_ready(principal)
+
+    async def own_ready(self, principal: str) -> None:
+        """Wait a little for what is private to this principal, of all kinds: they are merged together."""
         self._merge_if_stale()
+        if principal != ANYONE and self._private:
+            await self._own.ready(principal, self._private)
 
     async def _first_connects(self) -> None:
         deadline_at = self._clock.monotonic() + FIRST_CONNECT_S
@@ -134,41 +211,38 @@ class Listing:
 
     def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""
-        return self._views.page(method, revision, principal, cursor)
+        return self._merged(principal).views.page(method, revision, principal, cursor)
 
-    def hints(self, method: str) -> tuple[int, str]:
+    def hints(self, method: str, principal: str) -> tuple[int, str]:
         """ttlMs and cacheScope of the merged list, the same for all its pages."""
         now = self._clock.monotonic()
-        listings = [backend.lists.get(method) for backend in self._registry() if _contributes(backend, method)]
+        backends = [backend for backend in self._registry() if _contributes(backend, method)]
+        listings = [self._list(backend, method, principal) for backend in backends]
         ttl_ms = min((listing.remaining_ttl_ms(now) for listing in listings), default=PARTIAL_TTL_MS)
-        if self.partial():
+        if self.partial(method, principal):
             ttl_ms = min(ttl_ms, PARTIAL_TTL_MS)
-        is_private = any(listing.is_private for listing in listings)
+        # A legacy server cannot say that a list is for one alone, so where there are several it may be.
+        is_private = any(listing.is_private for listing in listings) or (
+            principal != ANYONE and any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+        )
         return min(ttl_ms, MAX_TTL_MS), "private" if is_private else "public"
 
-    def partial(self) -> list[str]:
-        """Backends that should be in the lists and are not in service."""
-        return [b.id for b in self._registry() if b.state not in IN_SERVICE and b.state not in SWITCHED_OFF]
+    def partial(self, method: str, principal: str) -> list[str]:
+        """Backends that should be in the list and are not in service, or were not read for this principal."""
+        return [b.id for b in self._registry() if self._is_missing(b, method, principal)]
+
+    def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
+        if backend.state in IN_SERVICE:
+            return self._list(backend, method, principal) is _NOT_READ
+        return backend.state not in SWITCHED_OFF
+
+    async def aclose(self) -> None:
+        await self._own.aclose()
 
     def has_failed(self) -> bool:
         """Whether there are backends that should answer, and not one of them has anything to show."""
         wanted = [backend for backend in self._registry() if backend.state not in SWITCHED_OFF]
         return bool(wanted) and not any(backend.is_listed or backend.is_settling for backend in wanted)
-
-
-def _server_lists(backend: Backend) -> ServerLists:
-    def items(method: str) -> tuple[dict[str, object], ...]:
-        return backend.lists.get(method).items if backend.is_listed else ()
-
-    return ServerLists(
-        server=backend.id,
-        title=backend.settings.title,
-        rules=backend.settings.tools,
-        tools=items("tools/list"),
-        resources=items("resources/list"),
-        templates=items("resources/templates/list"),
-        prompts=items("prompts/list"),
-    )
 
 
 def _contributes(backend: Backend, method: str) -> bool:

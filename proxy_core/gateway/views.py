@@ -6,6 +6,7 @@ Spec: 2026-07-28 server/utilities/pagination; keyset cursors, so a change betwee
 
 import logging
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +38,7 @@ class _View:
 
 
 class ListViews:
-    def __init__(self, catalog: Catalog, sealer: Sealer) -> None:
+    def __init__(self, catalog: Catalog, sealer: Callable[[], Sealer]) -> None:
         self._catalog = catalog
         self._sealer = sealer
         self._place = {server: place for place, server in enumerate(catalog.servers)}
@@ -66,10 +67,10 @@ class ListViews:
     def _cursor(self, view: _View, method: str, principal: str, end: int) -> str:
         place, exposed = view.keys[end - 1]
         server = self._catalog.servers[place]
-        return self._sealer.seal(CURSOR, {"m": method, "s": server, "k": exposed, "p": principal})
+        return self._sealer().seal(CURSOR, {"m": method, "s": server, "k": exposed, "p": principal})
 
     def _start(self, view: _View, method: str, principal: str, cursor: str) -> int:
-        payload = self._sealer.open(CURSOR, cursor)
+        payload = self._sealer().open(CURSOR, cursor)
         place = self._place.get(str(payload.get("s")))
         if payload.get("m") != method or payload.get("p") != principal or place is None:
             raise InvalidParams("Invalid or expired cursor.")

@@ -62,6 +62,8 @@ class Refused(Struct, frozen=True):
     error: Only1Error
     raw_id: bytes | None
     era: Era
+    is_array: bool = False
+    """Whether the body is a JSON array of the legacy era, of which one revision makes a batch."""
 
 
 Posted: TypeAlias = ModernRequest | ModernNotification | LegacyPost | Refused
@@ -74,7 +76,7 @@ def classify_post(headers: Headers, body: bytes) -> Posted:
     try:
         message = jsonrpc.parse(body)
     except (ParseError, jsonrpc.NotOneMessage) as error:
-        return Refused(error, _echo(error, era, versions), era)
+        return Refused(error, _echo(error, era, versions), era, era is Era.LEGACY and _is_array(error))
     try:
         opened = _open(message)
         if opened.has_envelope:
@@ -139,6 +141,10 @@ def _echo(error: ParseError | jsonrpc.NotOneMessage, era: Era, versions: list[st
         return error.raw_id
     leaves_out = era is Era.MODERN or any(version in _IDLESS_ERRORS for version in versions)
     return None if leaves_out else b"null"
+
+
+def _is_array(error: Only1Error) -> bool:
+    return isinstance(error, jsonrpc.NotOneMessage) and error.is_array
 
 
 def _id_of(message: jsonrpc.Message) -> bytes | None:

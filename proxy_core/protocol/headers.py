@@ -18,6 +18,7 @@ Headers: TypeAlias = list[tuple[str, str]]
 MCP_PROTOCOL_VERSION: Final = "mcp-protocol-version"
 MCP_METHOD: Final = "mcp-method"
 MCP_NAME: Final = "mcp-name"
+MCP_PARAM: Final = "mcp-param-"
 MCP_SESSION_ID: Final = "mcp-session-id"
 LAST_EVENT_ID: Final = "last-event-id"
 
@@ -26,6 +27,7 @@ _OPTIONAL_WHITESPACE: Final = " \t"
 _MARK: Final = "=?base64?"
 _END: Final = "?="
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*\Z")
+_READABLE: Final = re.compile(r"[\t\x20-\x7e]*\Z")
 
 
 class RoutingHeaders(Struct, frozen=True, gc=False):
@@ -57,6 +59,11 @@ def routing_headers(headers: Headers) -> RoutingHeaders:
     return RoutingHeaders(**found)
 
 
+def param_headers(headers: Headers) -> Headers:
+    """The `Mcp-Param-*` lines."""
+    return [line for line in headers if line[0].startswith(MCP_PARAM)]
+
+
 def encode_value(value: str) -> str:
     """A header value that any HTTP library carries unchanged; base64 in a sentinel where it must be."""
     if _PLAIN.match(value) and value == value.strip(_OPTIONAL_WHITESPACE) and not _looks_encoded(value):
@@ -67,9 +74,12 @@ def encode_value(value: str) -> str:
 def decode_value(value: str) -> str:
     """The inverse of `encode_value`; edge whitespace is not part of the value.
 
-    Raises: HeaderMismatch for a sentinel that does not hold canonical base64 of UTF-8.
+    Raises: HeaderMismatch for a sentinel that does not hold canonical base64 of UTF-8, and for characters
+    that every reader takes for something else.
     """
     value = value.strip(_OPTIONAL_WHITESPACE)
+    if not _READABLE.match(value):
+        raise HeaderMismatch("A header value has characters that must be encoded.")
     if not _looks_encoded(value):
         return value
     payload = value[len(_MARK) : -len(_END)]

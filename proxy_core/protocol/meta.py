@@ -19,16 +19,25 @@ _NOT_FORWARDED: Final = frozenset(
         "baggage",
     }
 )
+_OURS_TO_SET: Final = (
+    "_meta",
+    # We advertise no legacy tasks, so a `task` member is a stray one, and no backend may act on it.
+    "task",
+    # Answers and state go to a backend only where they were sealed for it: then they are in `replace`.
+    "inputResponses",
+    "requestState",
+)
 _MAX_TOKEN_BYTES: Final = 256
 _TOKEN_STARTS: Final = b'"-0123456789'
 
 
 def read_meta(params: Raw) -> dict[str, Raw]:
     """The members of `_meta`; none if it is absent or null. Raises: InvalidParams, ParseError."""
-    return _meta_of(jsonrpc.members(params))
+    return meta_of(jsonrpc.members(params))
 
 
-def _meta_of(members: dict[str, Raw]) -> dict[str, Raw]:
+def meta_of(members: dict[str, Raw]) -> dict[str, Raw]:
+    """The same for params that are taken apart already."""
     raw = members.get("_meta", jsonrpc.NO_JSON)
     if bytes(raw) == b"null":
         return {}
@@ -53,7 +62,7 @@ def for_legacy_backend(params: Raw, replace: dict[str, bytes], progress_token: b
     Raises: InvalidParams, ParseError.
     """
     members = jsonrpc.members(params)
-    return _rebuilt(members, replace, _forwarded(_meta_of(members), progress_token))
+    return _rebuilt(members, replace, _forwarded(meta_of(members), progress_token))
 
 
 def for_modern_backend(
@@ -71,7 +80,7 @@ def for_modern_backend(
     """
     members = jsonrpc.members(params)
     meta = envelope(version, capabilities, client_info, log_level)
-    return _rebuilt(members, replace, meta | _forwarded(_meta_of(members), progress_token))
+    return _rebuilt(members, replace, meta | _forwarded(meta_of(members), progress_token))
 
 
 def envelope(
@@ -101,9 +110,8 @@ def _stays_here(key: str) -> bool:
 
 
 def _rebuilt(members: dict[str, Raw], replace: dict[str, bytes], meta: dict[str, Raw]) -> bytes:
-    members.pop("_meta", None)
-    # We advertise no tasks, so a `task` member is a stray one, and no backend may act on it.
-    members.pop("task", None)
+    for name in _OURS_TO_SET:
+        members.pop(name, None)
     members.update((key, Raw(value)) for key, value in replace.items())
     if meta:
         members["_meta"] = Raw(jsonrpc.encode(meta))

@@ -23,6 +23,9 @@ MODERN_REQUESTS = frozenset(
         "resources/read",
         "completion/complete",
         "subscriptions/listen",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
     }
 )
 LEGACY_REQUESTS = frozenset(
@@ -40,7 +43,14 @@ LEGACY_REQUESTS = frozenset(
         "logging/setLevel",
     }
 )
-NAME_HEADER_PARAM = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAME_HEADER_PARAM = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Which param the `Mcp-Name` header repeats."""
 
 CACHEABLE = frozenset(
@@ -68,5 +78,9 @@ LIST_CHANGED = {
     "resources": "notifications/resources/list_changed",
     "prompts": "notifications/prompts/list_changed",
 }
+
+RESOURCE_UPDATED = "notifications/resources/updated"
+TASK_CHANGED = "notifications/tasks"
+SUBSCRIPTIONS_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")

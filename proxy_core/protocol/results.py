@@ -5,7 +5,8 @@ Spec: 2026-07-28 basic, "Result type"; server/utilities/caching; 2025-11-25 sche
 """
 
 import re
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec import Raw
 
@@ -17,14 +18,57 @@ CacheHints: TypeAlias = tuple[int, str]
 
 NO_CACHE: Final[CacheHints] = (0, "private")
 COMPLETE: Final = b'"complete"'
+INPUT_REQUIRED: Final = "input_required"
 _MODERN_MEMBERS: Final = ("resultType", "ttlMs", "cacheScope")
+_NOT_KEPT: Final = frozenset({"ttlMs", "cacheScope", "inputRequests", "requestState"})
 # One pattern that starts with a quote scans text far faster than a substring search for each name.
 _FOR_LEGACY: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|io\.modelcontextprotocol\\?/serverInfo)"')
 _FOR_MODERN: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|_meta)"')
+_NEEDS_INPUT: Final = re.compile(rb'"input_required"')
 
 
 class UnusableResult(Only1Error):
     """What a backend sent as a result is none that we can pass on."""
+
+
+class InputRequired(NamedTuple):
+    """A server's word that it needs input before it can answer."""
+
+    members: dict[str, Raw]
+    requests: dict[str, Raw]
+    state: str | None
+
+
+def input_required(result: Raw) -> InputRequired | None:
+    """What the server needs first; None of any other result. Raises: UnusableResult."""
+    check_is_object(result)
+    if not _may_have(_NEEDS_INPUT, bytes(result)):
+        return None
+    members = _members(result)
+    if _decoded(members.get("resultType", jsonrpc.NO_JSON)) != INPUT_REQUIRED:
+        return None
+    state = _decoded(members.get("requestState", jsonrpc.NO_JSON))
+    raw = members.get("inputRequests", jsonrpc.NO_JSON)
+    requests = {} if bytes(raw) == b"null" else _members(raw)
+    if not (state is None or isinstance(state, str)) or (state is None and not requests):
+        raise UnusableResult("The result says neither what input it needs nor what to bring back.")
+    return InputRequired(members, requests, state)
+
+
+def needing_input(
+    requests: Mapping[str, Any], state: str | None, server_info: bytes, members: Mapping[str, Raw] | None = None
+) -> bytes:
+    """The result for a modern client; the requests of a modern server come in its `members`.
+
+    It has no cache hints, and no state where there is none to bring back.
+    """
+    kept = {name: value for name, value in (members or {}).items() if name not in _NOT_KEPT}
+    own: dict[str, Any] = {"resultType": INPUT_REQUIRED, "_meta": restamped(members or {}, server_info)}
+    if requests:
+        own["inputRequests"] = requests
+    if state is not None:
+        own["requestState"] = state
+    return jsonrpc.encode(kept | own)
 
 
 def result_for_legacy(result: Raw) -> Raw:
@@ -61,8 +105,22 @@ def result_for_modern(
         hints = cache_hints(members)
     for name in _MODERN_MEMBERS:
         members.pop(name, None)
-    meta = _meta(members) | {methods.SERVER_INFO: Raw(server_info)}
-    return jsonrpc.encode(members | _stamp(meta, hints))
+    return jsonrpc.encode(members | _stamp(restamped(members, server_info), hints))
+
+
+def restamped(members: Mapping[str, Raw], server_info: bytes) -> dict[str, Raw]:
+    """The `_meta` of a modern result, signed by us in the backend's place."""
+    return _meta(members) | {methods.SERVER_INFO: Raw(server_info)}
+
+
+def without_server_info(result: Raw) -> Raw:
+    """A result within another, without the backend's signature; the very same object if it has none.
+
+    Raises: UnusableResult.
+    """
+    check_is_object(result)
+    members = _members(result)
+    return Raw(jsonrpc.encode(members)) if _remove_server_info(members) else result
 
 
 def cache_hints(members: dict[str, Raw]) -> CacheHints:
@@ -97,7 +155,7 @@ def _remove_server_info(members: dict[str, Raw]) -> bool:
     return True
 
 
-def _meta(members: dict[str, Raw]) -> dict[str, Raw]:
+def _meta(members: Mapping[str, Raw]) -> dict[str, Raw]:
     """The members of `_meta`; one that is no object says nothing."""
     try:
         return jsonrpc.members(members.get("_meta", jsonrpc.NO_JSON))

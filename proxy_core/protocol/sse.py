@@ -4,6 +4,7 @@ Knows bytes only; what an event's data means is the channel's matter.
 Spec: WHATWG HTML, "Server-sent events"; 2025-11-25 basic/transports, "Resumability and Redelivery".
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -107,13 +108,23 @@ class SseParser:
 
 def encode_event(data: bytes, event: str = "message", event_id: str | None = None) -> bytes:
     """One event. `data` must be one line, as `jsonrpc.one_line` gives it."""
-    head = b"event: " + event.encode() + b"\r\n"
+    head = b"event: " + event.encode()
     if event_id is not None:
-        head += b"id: " + event_id.encode() + b"\r\n"
-    return head + b"data: " + data + b"\r\n\r\n"
+        head += b"\r\nid: " + event_id.encode()
+    return head + _tail(data)
 
 
 def priming_event(event_id: str, retry_ms: int | None = None) -> bytes:
     """An event without content that gives the client an id to resume from before anything happened."""
     retry = b"" if retry_ms is None else b"retry: %d\r\n" % retry_ms
     return b"id: " + event_id.encode() + b"\r\n" + retry + b"data: \r\n\r\n"
+
+
+def has_event_with(events: Iterable[bytes], data: bytes) -> bool:
+    """Whether one of these events of ours has this data, whatever its id."""
+    tail = _tail(data)
+    return any(event.endswith(tail) for event in events)
+
+
+def _tail(data: bytes) -> bytes:
+    return b"\r\ndata: " + data + b"\r\n\r\n"

@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy_core.errors import ErrorCode
 from proxy_core.facts import Fact, RequestFinished, SessionsChanged
+from proxy_core.telemetry.clients import Clients
 from proxy_core.telemetry.histogram import LatencyWindow, RateWindow
 
 NOT_THE_SERVERS_FAULT: Final = frozenset(
@@ -42,12 +43,14 @@ class Metrics:
     def __init__(self) -> None:
         self.total = Series()
         self._servers: dict[str, Series] = {}
+        self.clients = Clients()
         self.sessions = 0
         self.streams = 0
 
     def fold(self, fact: Fact) -> None:
         if isinstance(fact, RequestFinished):
             self.total.add(fact)
+            self.clients.fold(fact)
             if fact.server is not None:
                 self.of(fact.server).add(fact)
         elif isinstance(fact, SessionsChanged):
@@ -63,3 +66,4 @@ class Metrics:
         """Forget the servers that are no longer configured."""
         for gone in self._servers.keys() - servers:
             del self._servers[gone]
+        self.clients.keep(servers)

@@ -21,6 +21,14 @@ class ServerState(StrEnum):
     DISABLED = "disabled"
 
 
+class BreakerState(StrEnum):
+    """Whether calls reach a server that is connected; never one of its states."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The last probe of a server."""
@@ -79,6 +87,27 @@ class ServerRow:
     latency: Latency = Latency()
     last_error: str = ""
     probe: Probe | None = None
+    breaker: BreakerState = BreakerState.CLOSED
+    """Open: it fails too often to be asked; half open: a few calls try it."""
+    breaker_retry_at: float | None = None
+    """When an open one lets the first of those through."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """One client as it calls itself, by principal and revision."""
+
+    name: str
+    """Self-reported: display only. Empty if it did not say."""
+    principal: str
+    era: str
+    """legacy or modern"""
+    revision: str
+    requests: int
+    """Of every method, since start."""
+    last_at: float
+    calls: tuple[tuple[str, int], ...] = ()
+    """Server and how many calls reached it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +152,8 @@ class Snapshot:
     """None: no config file, the demo servers run."""
     demo: bool
     servers: tuple[ServerRow, ...] = ()
+    clients: tuple[ClientRow, ...] = ()
+    """The one seen last is first."""
     totals: Totals = Totals()
     notices: tuple[Notice, ...] = ()
 

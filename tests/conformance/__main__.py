@@ -1,48 +1,102 @@
 """The gateway before the official conformance suite: `make conformance`, ARGS=--accept to raise the bar.
 
-Writes docs/conformance.md. Fails if the everything server, asked directly, does not get full marks: then
-nothing else means anything. Fails too if something no longer passes that expected.json promises.
+Writes docs/conformance.md. Fails if the everything server, asked directly, does not get full marks, or the
+client that is compared with; if something no longer holds that expected.json promises; and if something is not
+as it is directly and there is no reason for it in tests/conformance/reasons.py.
 """
 
 import argparse
 import json
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.metadata import version
 
-from tests.conformance.columns import judge_all
+from tests.conformance import clients, promises, reasons
+from tests.conformance.columns import WAYS, judge_direct, judge_way
 from tests.conformance.judge import CACHE, SUITES, Judge
 from tests.conformance.page import page
-from tests.conformance.verdicts import Column, broken, promise_of
+from tests.conformance.promises import CLIENT_MODE, Change
+from tests.conformance.verdicts import Column, Findings, Visit
 from tests.support.processes import ROOT
 
 PAGE = ROOT / "docs/conformance.md"
 EXPECTED = ROOT / "tests/conformance/expected.json"
 RESULTS = CACHE / "results"
+AT_ONCE = 2
+"""Each judging is a gateway, a server and the suite, often waiting; more would be in each other's way."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Judge the gateway by the official conformance suite.")
     parser.add_argument("--accept", action="store_true", help="promise from now on what passes today")
+    columns = [*(way.title for way in WAYS), CLIENT_MODE]
+    parser.add_argument("--only", action="append", choices=columns, help="this column; writes no page")
     given = parser.parse_args()
     judge = Judge()
     shutil.rmtree(RESULTS, ignore_errors=True)
-    columns = judge_all(judge, RESULTS)
-    PAGE.write_text(page(columns, versions(judge), date.today().isoformat()), encoding="utf-8")
-    for column in columns:
+    RESULTS.mkdir(parents=True)
+    findings = judge_all(judge, given.only or columns)
+    print_scores(findings)
+    if given.only is None:
+        PAGE.write_text(page(findings, versions(judge), date.today().isoformat()), encoding="utf-8")
+        print(f"Written: {PAGE.relative_to(ROOT)}; the suite's own files: {RESULTS.relative_to(ROOT)}")
+        if given.accept:
+            EXPECTED.write_text(json.dumps(promises.promise_of(findings), indent=2) + "\n", encoding="utf-8")
+    return report(findings, json.loads(EXPECTED.read_text(encoding="utf-8")), is_whole=given.only is None)
+
+
+def judge_all(judge: Judge, titles: Iterable[str]) -> Findings:
+    direct, alone = judge_direct(judge, RESULTS)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        through = [pool.submit(judge_way, way, judge, RESULTS, alone) for way in WAYS if way.title in titles]
+        asked = clients.scenarios() if CLIENT_MODE in titles else ()
+        visits = [pool.submit(clients.visit, judge, *scenario, RESULTS / CLIENT_MODE) for scenario in asked]
+        return Findings(direct, [each.result() for each in through], [each.result() for each in visits])
+
+
+def print_scores(findings: Findings) -> None:
+    for column in findings.columns:
         scores = (f"{suite}: {len(run.passed())}/{len(run.scored)}" for suite, run in column.runs.items())
         print(f"{column.title:18} {', '.join(scores)}")
-    if given.accept:
-        EXPECTED.write_text(json.dumps(promise_of(columns), indent=2) + "\n", encoding="utf-8")
-    return report([*short_of_full(columns[0]), *broken(json.loads(EXPECTED.read_text()), columns)])
+    if findings.visits:
+        held = sum(visit.is_as_direct for visit in findings.visits)
+        print(f"{CLIENT_MODE:18} {held}/{len(findings.visits)} as a direct client")
 
 
-def short_of_full(direct: Column) -> list[str]:
-    """The server that all are measured by must itself be beyond doubt."""
-    return [
-        f"direct, {suite}: {', '.join(run.failed())}" for suite, run in direct.runs.items() if not run.is_full
-    ]
+def report(findings: Findings, promise: promises.Promise, is_whole: bool) -> int:
+    lost = promises.broken(promise, findings)
+    faults = [*short_of_full(findings.direct, findings.visits), *reasons.unexplained(findings)]
+    if is_whole:
+        faults += reasons.needless(findings)
+        faults += [f"{title} is promised and was not judged" for title in promises.unjudged(promise, findings)]
+    print_changes("Holds, and is not promised yet (ARGS=--accept):", promises.gained(promise, findings))
+    print_changes("PROMISED, AND DOES NOT HOLD:", lost)
+    if faults:
+        print("\nNOT AS IT SHOULD BE:", *faults, sep="\n  ")
+    return 1 if lost or faults else 0
+
+
+def short_of_full(direct: Column, visits: Iterable[Visit]) -> Iterator[str]:
+    """What all are measured by must itself be beyond doubt."""
+    for suite, run in direct.runs.items():
+        if not run.is_full:
+            yield f"the everything server alone, {suite}: {', '.join(run.scored - set(run.passed()))}"
+    for visit in visits:
+        if visit.direct.failures or not visit.direct.successes:
+            yield f"the client alone, {visit.revision}: {visit.name}"
+
+
+def print_changes(title: str, changes: list[Change]) -> None:
+    if not changes:
+        return
+    widths = [max(map(len, cells)) for cells in zip(*(change.cells for change in changes), strict=True)]
+    print(f"\n{title}")
+    for change in changes:
+        cells = (cell.ljust(width) for cell, width in zip(change.cells, widths, strict=True))
+        print(" ", "  ".join(cells).rstrip())
 
 
 def versions(judge: Judge) -> str:
@@ -51,13 +105,6 @@ def versions(judge: Judge) -> str:
         f"only1mcp {version('only1mcp')}, the suite {suites}, Node.js {judge.node_version}, "
         f"the Python SDK {version('mcp')}, Python {sys.version.split()[0]}"
     )
-
-
-def report(faults: list[str]) -> int:
-    for fault in faults:
-        print(f"does not pass: {fault}", file=sys.stderr)
-    print(f"Written: {PAGE.relative_to(ROOT)}; the suite's own files: {RESULTS.relative_to(ROOT)}")
-    return 1 if faults else 0
 
 
 if __name__ == "__main__":

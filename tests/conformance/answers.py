@@ -1,6 +1,7 @@
-"""Ask for everything the everything server has, raw, in both eras, and say how much came back the same.
+"""Ask for everything the everything server has, in both eras, and say how much came back the same.
 
-The suite is content with an empty list and takes some errors for passes; this is not.
+The suite is content with an empty list and takes some errors for passes; this is not. Asked by raw clients that
+declare no capabilities, and by the SDK's client that has them all and answers what it is asked.
 """
 
 import json
@@ -9,11 +10,15 @@ from functools import partial
 from typing import Any
 
 from tests.support import everything_catalog as catalog
+from tests.support.answering import CALLBACKS
 from tests.support.http_client import Client, Reply, request
+from tests.support.recorded import talking
 from tests.support.wire import LEGACY_ERA, MODERN_ERA, comes_true, connected
 
 Json = dict[str, Any]
-ERAS = (LEGACY_ERA, MODERN_ERA)
+MODES = {LEGACY_ERA: "legacy", MODERN_ERA: "auto"}
+"""Era -> how the SDK's client is told of it."""
+PATIENCE_S = 20
 LISTS = {
     "tools": "tools/list",
     "prompts": "prompts/list",
@@ -23,6 +28,9 @@ LISTS = {
 # What the gateway sets for itself, or has to (2026-07-28 server/utilities/caching; basic, "_meta").
 OWN = ("ttlMs", "cacheScope", "requestState", "io.modelcontextprotocol/serverInfo")
 OWN_PREFIX = "dev.only1mcp"
+ORIGIN = OWN_PREFIX + "/origin"
+SERVER_ID = "everything"
+"""Of the everything server, in the configuration of a gateway."""
 LEFT_OUT = ("test_trigger_tool_change", "test_trigger_prompt_change", "test_reconnection")
 """They change what there is to compare, or answer on another stream."""
 ARGUMENTS = {"test_sampling": {"prompt": "Hi"}, "test_elicitation": {"message": "Hi"}}
@@ -65,17 +73,32 @@ REQUESTS: dict[str, tuple[str, Json]] = {
     "call of no tool": ("tools/call", {"name": "no_such_tool", "arguments": {}}),
     "get of no prompt": ("prompts/get", {"name": "no_such_prompt"}),
 }
+MAY_ASK = ("tools/call", "prompts/get")
+"""The methods that may ask the client for something."""
 Answers = Mapping[str, Json]
 
 
 async def everything(url: str) -> Mapping[str, Answers]:
-    """Era -> request -> its answer, without what may differ. Waits until there is something to ask."""
-    found = {}
-    for era in ERAS:
+    """Who asks -> request -> its answer, without what may differ. Waits until there is something to ask."""
+    found: dict[str, Answers] = {}
+    for era in MODES:
         async with connected(url, era) as client:
             await comes_true(partial(_has_tools, client), f"{url} lists tools")
-            found[era] = {name: plain(await _ask(client, *asked)) for name, asked in REQUESTS.items()}
+            found[f"{era} client"] = {
+                name: plain(await _ask(client, *asked)) for name, asked in REQUESTS.items()
+            }
+    for era, mode in MODES.items():
+        found[f"{era} client that answers"] = await _answering(url, mode)
     return found
+
+
+async def _answering(url: str, mode: str) -> Answers:
+    async with talking(url, mode, read_timeout_seconds=PATIENCE_S, **CALLBACKS) as talk:
+        return {
+            name: plain(await talk.ask(method, params["name"], params.get("arguments")))
+            for name, (method, params) in REQUESTS.items()
+            if method in MAY_ASK
+        }
 
 
 async def _has_tools(client: Client) -> bool:
@@ -97,12 +120,22 @@ def _response_in(reply: Reply) -> Json:
 
 
 def plain(answer: Json) -> Json:
-    """The outcome alone, without what the gateway sets for itself; it puts lists into an order of its own."""
-    outcome: Json = {key: _without_own(answer[key]) for key in ("result", "error") if key in answer}
+    """The outcome alone, without what the gateway sets for itself; of lists this server's part, sorted.
+
+    What an error says is for people, and the gateway may put it in its own words.
+    """
+    outcome: Json = {key: answer[key] for key in ("result", "error") if key in answer}
+    outcome.get("error", {}).pop("message", None)
     for kind in LISTS:
-        if kind in outcome.get("result", {}):
-            outcome["result"][kind].sort(key=_canonical)
-    return outcome
+        if kind in (result := outcome.get("result", {})):
+            own = (_without_own(item) for item in result[kind] if _is_of_the_server(item))
+            result[kind] = sorted(own, key=_canonical)
+    return dict(_without_own(outcome))
+
+
+def _is_of_the_server(item: Json) -> bool:
+    origin = item.get("_meta", {}).get(ORIGIN)
+    return origin is None or origin["backend"] == SERVER_ID
 
 
 def _without_own(value: Any) -> Any:
@@ -110,7 +143,7 @@ def _without_own(value: Any) -> Any:
         return [_without_own(item) for item in value]
     if isinstance(value, str):
         # A title that tells the servers of a gateway apart.
-        return value.removeprefix("[everything] ")
+        return value.removeprefix(f"[{SERVER_ID}] ")
     if not isinstance(value, dict):
         return value
     kept = {
@@ -122,12 +155,14 @@ def _without_own(value: Any) -> Any:
 
 
 def counts(answers: Answers) -> Mapping[str, int]:
-    return {kind: len(answers[f"list {kind}"].get("result", {}).get(kind, ())) for kind in LISTS}
+    """List -> how many items; nothing if no list was asked for."""
+    listed = [kind for kind in LISTS if f"list {kind}" in answers]
+    return {kind: len(answers[f"list {kind}"].get("result", {}).get(kind, ())) for kind in listed}
 
 
 def equal(answers: Answers, direct: Answers) -> list[str]:
     """The requests whose answers are the same JSON."""
-    return [name for name in REQUESTS if _canonical(answers[name]) == _canonical(direct[name])]
+    return [name for name in direct if _canonical(answers[name]) == _canonical(direct[name])]
 
 
 def _canonical(answer: Any) -> str:

@@ -1,22 +1,31 @@
 """The ways to reach the everything server, each judged as a column: alone, and through the gateway."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.answers import Answers, counts, equal, everything
+from tests.conformance.answers import SERVER_ID, Answers, counts, equal, everything
 from tests.conformance.judge import SUITES, Judge
-from tests.conformance.verdicts import Column
+from tests.conformance.verdicts import LEGACY, MODERN, Column
 from tests.support.gateway_process import remote, serving, stdio
-from tests.support.processes import ROOT, free_port, running
+from tests.support.processes import (
+    MODULE_ENV,
+    demo_command,
+    eventually,
+    free_port,
+    module_command,
+    running,
+)
 
-SERVER_ID = "everything"
-COMMAND = (sys.executable, "-m", "tests.support.everything_server")
-ENV = {"PYTHONPATH": str(ROOT)}
+EVERYTHING = "tests.support.everything_server"
 DIRECT = "direct"
+NEIGHBOURS = ("clock", "notes")
+LONGEST_NAME = 128
+"""Prefixed names are not to be shortened: the shim could not tell what they were."""
+Alone = Mapping[str, Answers]
+"""Who asks -> what the everything server answers when asked directly."""
 
 
 @dataclass(frozen=True)
@@ -24,72 +33,94 @@ class Way:
     """Through the gateway, to a server of this kind."""
 
     title: str
-    over: str
-    flags: tuple[str, ...] = ()
+    over: str = "http"
+    era: str | None = None
+    """The server is held to it."""
+    neighbours: tuple[str, ...] = ()
+    """Demo servers beside it."""
+    prefix: str = "none"
+    """Of the server's names in the gateway; if it has one, a shim takes it away for the suite."""
+    module: str = EVERYTHING
+    """The server: takes --port or --stdio, and --legacy-only or --modern-only."""
 
 
 WAYS = (
-    Way("HTTP", "http"),
-    Way("stdio", "stdio"),
-    Way("HTTP, legacy only", "http", ("--legacy-only",)),
-    Way("HTTP, modern only", "http", ("--modern-only",)),
+    Way("HTTP"),
+    Way("stdio", over="stdio"),
+    Way("HTTP, legacy only", era=LEGACY),
+    Way("stdio, legacy only", over="stdio", era=LEGACY),
+    Way("HTTP, modern only", era=MODERN),
+    Way("stdio, modern only", over="stdio", era=MODERN),
+    Way("HTTP, one of three", neighbours=NEIGHBOURS),
+    Way("HTTP, prefixed", prefix="always"),
 )
 
 
-def judge_all(judge: Judge, folder: Path) -> list[Column]:
-    """The direct column first; each suite run has its files below `folder`."""
-    folder.mkdir(parents=True)
-    with everything_server(folder / "direct.log") as url:
+def judge_direct(judge: Judge, folder: Path) -> tuple[Column, Alone]:
+    """The everything server without a gateway: what all the others are measured by."""
+    with _server(folder / "direct.log") as url:
         # Asked first: the suite changes the lists.
         alone = asyncio.run(everything(url))
-        columns = [_column(DIRECT, judge, url, folder, alone, alone)]
-    for way in WAYS:
-        with through_gateway(way, folder / way.title) as url:
-            answers = asyncio.run(everything(url))
-            columns.append(_column(way.title, judge, url, folder, answers, alone))
-    return columns
+        return _column(Way(DIRECT, over=""), judge, url, folder, alone, alone), alone
 
 
-def _column(
-    title: str,
-    judge: Judge,
-    url: str,
-    folder: Path,
-    answers: Mapping[str, Answers],
-    alone: Mapping[str, Answers],
-) -> Column:
-    print(f"Judging: {title} ...", flush=True)
+def judge_way(way: Way, judge: Judge, folder: Path, alone: Alone) -> Column:
+    with through_gateway(way, folder / way.title) as url:
+        return _column(way, judge, url, folder, asyncio.run(everything(url)), alone)
+
+
+def _column(way: Way, judge: Judge, url: str, folder: Path, answers: Alone, alone: Alone) -> Column:
     return Column(
-        title,
-        {suite.title: judge.run(suite, url, folder / title / suite.title) for suite in SUITES},
-        {era: counts(given) for era, given in answers.items()},
-        {era: equal(given, alone[era]) for era, given in answers.items()},
+        way.title,
+        {suite.title: judge.run(suite, url, folder / way.title / suite.title) for suite in SUITES},
+        way.over,
+        way.era,
+        {who: counts(given) for who, given in answers.items()},
+        {who: equal(given, alone[who]) for who, given in answers.items()},
     )
 
 
 @contextmanager
-def everything_server(log: Path, flags: tuple[str, ...] = ()) -> Iterator[str]:
+def through_gateway(way: Way, folder: Path) -> Iterator[str]:
+    """The URL at which the suite finds the everything server behind a gateway."""
+    folder.mkdir(parents=True)
+    with ExitStack() as house:
+        servers = [_behind(house, way, folder), *(stdio(name, demo_command(name)) for name in way.neighbours)]
+        gateway = house.enter_context(serving(folder, servers, routing={"name_budget": LONGEST_NAME}))
+        healthy = {(str(server["id"]), "healthy") for server in servers}
+        eventually(
+            lambda: healthy <= {(line["source"], line["message"]) for line in gateway.lines},
+            f"all servers are healthy; the gateway said: {gateway.log}",
+        )
+        if way.prefix == "none":
+            yield local(gateway.url)
+        else:
+            yield house.enter_context(_renamed(gateway.url, f"{SERVER_ID}__", folder / "shim.log"))
+
+
+def _behind(house: ExitStack, way: Way, folder: Path) -> Mapping[str, object]:
+    """The server of the configuration; started, if the gateway does not start it."""
+    flags = () if way.era is None else (f"--{way.era}-only",)
+    if way.over == "stdio":
+        command = module_command(way.module, "--stdio", *flags)
+        return stdio(SERVER_ID, command, env=MODULE_ENV, prefix=way.prefix)
+    url = house.enter_context(_server(folder / "server.log", way.module, flags))
+    return remote(SERVER_ID, url, prefix=way.prefix)
+
+
+@contextmanager
+def _server(log: Path, module: str = EVERYTHING, flags: tuple[str, ...] = ()) -> Iterator[str]:
     port = free_port()
-    with running((*COMMAND, "--port", str(port), *flags), port, log, ENV):
+    with running(module_command(module, "--port", str(port), *flags), port, log, MODULE_ENV):
         yield local(f"http://127.0.0.1:{port}/mcp")
 
 
 @contextmanager
-def through_gateway(way: Way, folder: Path) -> Iterator[str]:
-    folder.mkdir(parents=True)
-    if way.over == "stdio":
-        with _gateway(folder, stdio(SERVER_ID, (*COMMAND, "--stdio", *way.flags), env=ENV)) as url:
-            yield url
-    else:
-        with everything_server(folder / "server.log", way.flags) as server:
-            with _gateway(folder, remote(SERVER_ID, server)) as url:
-                yield url
-
-
-@contextmanager
-def _gateway(folder: Path, server: Mapping[str, object]) -> Iterator[str]:
-    with serving(folder, [server], routing={"prefix": "none"}) as gateway:
-        yield local(gateway.url)
+def _renamed(url: str, prefix: str, log: Path) -> Iterator[str]:
+    port, origin = free_port(), url.removesuffix("/mcp")
+    arguments = ("--port", str(port), "--to", origin, "--prefix", prefix)
+    with running(module_command("tests.support.renaming_shim", *arguments), port, log, MODULE_ENV):
+        yield local(f"http://127.0.0.1:{port}/mcp")
 
 
 def local(url: str) -> str:

@@ -29,6 +29,7 @@ NODE_PACKAGES = {
 }
 SCENARIO_MS = 15_000
 RUN_S = 300
+CLIENT_ENDED_BADLY = re.compile(r"Client (exited with code|timed out after) .+")
 FOLDER = re.compile(r"(?:server-)?(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
 
 
@@ -49,6 +50,8 @@ SUITES = (
     Suite("2026-07-28", "0.2.0-alpha.12", "2026-07-28"),
     Suite("0.1.16 active", "0.1.16", None),
 )
+CLIENT_SUITE = SUITES[0]
+"""Whose version judges clients."""
 
 
 class Judge:
@@ -70,6 +73,24 @@ class Judge:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=RUN_S)
         scenarios = _read(folder)
         return Run(scenarios, _scored(suite) if suite.requirements else frozenset(scenarios))
+
+    def run_client(self, name: str, revision: str, command: str, folder: Path) -> Scenario:
+        """Judge the client that `command` starts in one scenario; it must end well, too."""
+        arguments = ["client", "--command", command, "--scenario", name, "--spec-version", revision]
+        folder.mkdir(parents=True)
+        with (folder / "output.log").open("wb") as output:
+            subprocess.run(
+                [self._node, str(CLIENT_SUITE.package / "dist/index.js"), *arguments, "-o", str(folder)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=RUN_S,
+            )
+        found = _read(folder).get(name, Scenario(name, ()))
+        if said := CLIENT_ENDED_BADLY.search((folder / "output.log").read_text(encoding="utf-8")):
+            return Scenario(name, (*found.checks, Check("client", "ClientEndsWell", "FAILURE", said[0])))
+        return found
 
 
 def _read(folder: Path) -> Mapping[str, Scenario]:

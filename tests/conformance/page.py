@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.conformance.verdicts import Column, Run
+from tests.conformance.reasons import reason_for, reason_for_lacking, reason_for_other_checks
+from tests.conformance.verdicts import LEGACY, MODERN, Column, Findings, Run, Visit, era_of
 
 HEAD = """# Conformance
 
 Written by `make conformance`; do not edit it by hand.
 
 The judge is the official suite, npm package `@modelcontextprotocol/conformance`, in two pinned versions. It is
-run against an everything server on the official Python SDK: directly, and through the gateway with that server
-as the only one behind it and names as they are (`routing: {prefix: none}`). The columns name the transport to
-the server and, where it is held to one, its era.
+run against an everything server on the official Python SDK, of both eras at once: directly, and through the
+gateway. The columns name the transport to the server and what else is special:
+
+- `legacy only`, `modern only`: the server is held to one era. The suite of the other era then needs the gateway
+  to translate.
+- `one of three`: two more servers are behind the same gateway.
+- `prefixed`: names are exposed as `everything__name`, and a small proxy between the suite and the gateway
+  renames them. In all other columns this server's names are as they are (`prefix: none`).
 """
 
 SCORES = """## Scenarios passed
@@ -23,49 +29,76 @@ that is fewer.
 
 FAILING = """## Not passed
 
-By suite; the last column is the first check that failed, in the first column that has one.
+By suite; the last column is the first check that failed, in the first column that has one. What a server of one
+era cannot do is explained further down.
 """
 
 WEAKER = """## Passed with other checks
 
-Scenarios that count as passed, but whose checks or outcomes are not those of the direct run.
+Scenarios that count as passed, here and directly, but whose checks or outcomes are not those of the direct run.
 """
 
 UNSCORED = """## Not scored
 
-Extensions, and scenarios younger than the suite's reference servers, that pass directly and not through the
-gateway.
+Extensions, and scenarios younger than the suite's reference servers. They are run all the same.
+"""
+
+BRIDGED = {
+    LEGACY: """## Modern requirements in front of a legacy-only server
+
+Every scored scenario, and for each that such a server cannot answer, the reason. The gateway speaks the modern
+era to the suite and the legacy era to the server.
+""",
+    MODERN: """## Legacy requirements in front of a modern-only server
+
+The same the other way round.
+""",
+}
+
+VISITS = """## As a client of its servers
+
+The suite's client scenarios, those about authorization left out: the suite is the server, and judges what it is
+sent. A client on the Python SDK lists and uses everything there is; first directly, then with the gateway in
+between, so that what is judged is the gateway. `succeeded / failed`; what the direct client showed and the
+gateway did not is named.
 """
 
 ANSWERS = """## Answers
 
-Every list, tool, prompt, resource and completion is asked for by raw requests in both eras, by clients that
-declare no capabilities. Compared as JSON with what the server says when asked directly, without what the
-gateway sets for itself: `dev.only1mcp/*`, the server's identity, `ttlMs`, `cacheScope`, `requestState`, a title
-before a description and the order of lists.
+The suite is content with an empty list and takes some errors for passes. So every list, tool, prompt, resource
+and completion is asked for as well: by raw requests of clients that declare no capabilities, and by a client on
+the Python SDK that has them all and answers what it is asked. Compared as JSON with what the server says when
+asked directly, without what the gateway sets for itself: `dev.only1mcp/*`, the server's identity, `ttlMs`,
+`cacheScope`, `requestState`, a title before a description, the order of lists and other servers' items in them;
+of an error the code and the data.
+
+A client that lacks a capability is refused with the code of the era in which the gateway speaks to the server:
+-32021 is unknown to the legacy era, and to a legacy client it becomes an internal error. A legacy server over
+stdio does not know what a single client lacks: it is refused when it asks.
 """
 
 NONE = "None.\n"
 MARKS = {True: "yes", False: "**no**"}
-LONGEST = 120
 
 
-def page(columns: Sequence[Column], versions: str, day: str) -> str:
-    direct, *through = columns
+def page(findings: Findings, versions: str, day: str) -> str:
+    direct, through = findings.direct, findings.through
     parts = [
         HEAD,
         f"Measured on {day} with {versions}.\n",
         SCORES,
-        _table(["suite", *_titles(columns)], _scores(columns)),
+        _table(["suite", *_titles(findings.columns)], _scores(findings.columns)),
         FAILING,
-        *_failing(direct, through),
+        *(list(_failing(direct, through)) or [NONE]),
         WEAKER,
-        _listed(_weaker(direct, through)),
+        _table(["suite", "scenario", "columns", "why"], _weaker(direct, through)),
         UNSCORED,
-        _listed(_unscored(direct, through)),
-        *_beyond_the_server(direct),
+        *_unscored(findings.columns),
+        *_bridged(direct, through),
+        VISITS,
+        _table(["scenario", "revision", "direct", "gateway", "not shown"], _visits(findings.visits)),
         ANSWERS,
-        _table(["", *_titles(columns)], _counted(columns)),
+        _table(["", *_titles(findings.columns)], _counted(findings.columns)),
         *_other_answers(direct, through),
     ]
     return "\n".join(parts).rstrip() + "\n"
@@ -77,11 +110,9 @@ def _titles(columns: Iterable[Column]) -> list[str]:
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
+    if len(lines) == 2:
+        return NONE
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _listed(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines) + "\n" if (lines := list(lines)) else NONE
 
 
 def _scores(columns: Sequence[Column]) -> Iterator[list[str]]:
@@ -108,45 +139,70 @@ def _marks(name: str, runs: Iterable[Run]) -> list[str]:
 
 
 def _first_failure(name: str, runs: Iterable[Run]) -> str:
-    """Short and on one line: the suite quotes what servers say."""
-    failures = next(run.scenarios[name].failures for run in runs if name in run.failed())
-    said = " ".join(failures[0].message.replace("|", "/").split())
-    return f"`{failures[0].id}`: {said if len(said) <= LONGEST else said[:LONGEST] + '...'}"
+    failed = next(run.scenarios[name] for run in runs if name in run.failed())
+    return failed.first_failure.replace("|", "/")
 
 
-def _weaker(direct: Column, through: Iterable[Column]) -> Iterator[str]:
+def _weaker(direct: Column, through: Sequence[Column]) -> Iterator[list[str]]:
+    where: dict[tuple[str, str, str], list[str]] = {}
     for column in through:
         for suite, run in column.runs.items():
-            alike = run.as_in(direct.runs[suite])
-            if names := [name for name in run.passed() if name not in alike]:
-                yield f"{column.title}, {suite}: {', '.join(names)}"
+            alone = direct.runs[suite]
+            for name in (*run.unlike(alone), *run.unlike(alone, is_scored=False)):
+                why = reason_for_other_checks(column, suite, name) or "Not explained."
+                where.setdefault((suite, name, why), []).append(column.title)
+    for (suite, name, why), titles in where.items():
+        is_everywhere = len(titles) == len(through)
+        yield [suite, name, "all" if is_everywhere else "; ".join(titles), why]
 
 
-def _unscored(direct: Column, through: Iterable[Column]) -> Iterator[str]:
-    for column in through:
-        for suite, run in column.runs.items():
-            able = direct.runs[suite].passed(is_scored=False)
-            if names := [name for name in able if name not in run.passed(is_scored=False)]:
-                yield f"{column.title}, {suite}: {', '.join(names)}"
+def _unscored(columns: Sequence[Column]) -> Iterator[str]:
+    for suite in columns[0].runs:
+        runs = [column.runs[suite] for column in columns]
+        if names := sorted(runs[0].scenarios.keys() - runs[0].scored):
+            rows = ([name, *(MARKS[name in run.passed(is_scored=False)] for run in runs)] for name in names)
+            yield _table([suite, *_titles(columns)], rows)
 
 
-def _beyond_the_server(direct: Column) -> Iterator[str]:
-    for suite, run in direct.runs.items():
-        if names := run.failed(is_scored=False):
-            yield f"Not passed by the everything server itself, {suite}: {', '.join(names)}.\n"
+def _bridged(direct: Column, through: Iterable[Column]) -> Iterator[str]:
+    for era, text in BRIDGED.items():
+        held = [column for column in through if column.era == era]
+        if not held:
+            continue
+        yield text
+        for suite, run in direct.runs.items():
+            if era_of(suite) != era:
+                rows = (
+                    [name, *_marks(name, (column.runs[suite] for column in held)), _why(name, suite, held)]
+                    for name in sorted(run.scored)
+                )
+                yield _table([suite, *_titles(held), "why not"], rows)
+
+
+def _why(name: str, suite: str, columns: Iterable[Column]) -> str:
+    failed = [column for column in columns if name in column.runs[suite].failed()]
+    reasons = [reason_for(column, suite, column.runs[suite].scenarios[name]) for column in failed]
+    return " ".join(dict.fromkeys(reason or "Not explained." for reason in reasons))
+
+
+def _visits(visits: Iterable[Visit]) -> Iterator[list[str]]:
+    for visit in visits:
+        both = [f"{len(each.successes)} / {len(each.failures)}" for each in (visit.direct, visit.through)]
+        why = reason_for_lacking(visit) or "Not explained."
+        yield [visit.name, visit.revision, *both, f"{', '.join(visit.lacks)}. {why}" if visit.lacks else ""]
 
 
 def _counted(columns: Sequence[Column]) -> Iterator[list[str]]:
-    for era, kinds in columns[0].counts.items():
+    for who, kinds in columns[0].counts.items():
         for kind in kinds:
-            yield [f"{era} client: {kind}", *(str(column.counts[era][kind]) for column in columns)]
-        asked = len(columns[0].equal_answers[era])
-        yield [f"{era} client: same answer", *(f"{len(c.equal_answers[era])}/{asked}" for c in columns)]
+            yield [f"{who}: {kind}", *(str(column.counts[who][kind]) for column in columns)]
+        asked = len(columns[0].equal_answers[who])
+        yield [f"{who}: same answer", *(f"{len(column.equal_answers[who])}/{asked}" for column in columns)]
 
 
 def _other_answers(direct: Column, through: Sequence[Column]) -> Iterator[str]:
-    for era, asked in direct.equal_answers.items():
-        same = [column.equal_answers[era] for column in through]
+    for who, asked in direct.equal_answers.items():
+        same = [column.equal_answers[who] for column in through]
         rows = [[name, *(MARKS[name in each] for each in same)] for name in asked]
         if differing := [row for row in rows if MARKS[False] in row]:
-            yield _table([f"same answer to a {era} client", *_titles(through)], differing)
+            yield _table([f"same answer to a {who}", *_titles(through)], differing)

@@ -8,6 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LEGACY, MODERN = "legacy", "modern"
+MODERN_REVISION = "2026-07-28"
+LONGEST_QUOTE = 120
+"""Of what the suite says about a failure, in characters."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -30,13 +35,30 @@ class Scenario:
     def failures(self) -> list[Check]:
         return [check for check in self.checks if check.status == "FAILURE"]
 
+    @property
+    def first_failure(self) -> str:
+        """On one line: the suite quotes what servers say."""
+        check = self.failures[0]
+        said = " ".join(check.message.split())
+        return f"`{check.id}`: {said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + '...'}"
+
+    @property
+    def successes(self) -> set[tuple[str, str]]:
+        return {(check.id, check.name) for check in self.checks if check.status == "SUCCESS"}
+
     def is_like(self, direct: "Scenario") -> bool:
         """Whether the same checks ran, as often, with the same outcomes."""
         return _outcomes(self) == _outcomes(direct)
 
+    def lacks(self, direct: "Scenario") -> list[str]:
+        """What succeeded directly and did not here."""
+        return sorted(name for _, name in direct.successes - self.successes)
+
 
 def _outcomes(scenario: Scenario) -> Counter[tuple[str, str, str]]:
-    return Counter((check.id, check.name, check.status) for check in scenario.checks)
+    # INFO is the suite's diary, no outcome.
+    judged = (check for check in scenario.checks if check.status != "INFO")
+    return Counter((check.id, check.name, check.status) for check in judged)
 
 
 @dataclass(frozen=True)
@@ -65,8 +87,12 @@ class Run:
 
     def as_in(self, direct: "Run", is_scored: bool = True) -> list[str]:
         """Scenarios that passed with the very checks of the direct run."""
-        names = self.passed(is_scored)
-        return [name for name in names if self.scenarios[name].is_like(direct.scenarios[name])]
+        return [name for name in self.passed(is_scored) if name not in self.unlike(direct, is_scored)]
+
+    def unlike(self, direct: "Run", is_scored: bool = True) -> list[str]:
+        """Scenarios that passed, directly too, but with other checks."""
+        both = [name for name in self.passed(is_scored) if name in direct.passed(is_scored)]
+        return [name for name in both if not self.scenarios[name].is_like(direct.scenarios[name])]
 
 
 @dataclass(frozen=True)
@@ -75,40 +101,54 @@ class Column:
 
     title: str
     runs: Mapping[str, Run]
+    """By suite."""
+    over: str = ""
+    """The transport behind the gateway: http or stdio."""
+    era: str | None = None
+    """The one that the server is held to; None: it speaks both."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Era -> list -> how many items."""
+    """Who asks -> list -> how many items."""
     equal_answers: Mapping[str, list[str]] = field(default_factory=dict)
-    """Era -> requests answered as by the server alone; of the direct column all."""
+    """Who asks -> requests answered as by the server alone; of the direct column all."""
+
+    def has_to_bridge(self, suite: str) -> bool:
+        """Whether this suite's era is not the server's."""
+        return self.era is not None and self.era != era_of(suite)
 
 
-Promise = Mapping[str, Mapping[str, list[str]]]
-"""Column -> what kind of thing -> the names of those that hold."""
+def era_of(suite: str) -> str:
+    return MODERN if suite == MODERN_REVISION else LEGACY
 
 
-def promise_of(columns: list[Column]) -> Promise:
-    """What the columns after the direct one show, to be held to from now on."""
-    direct = columns[0]
-    return {column.title: _shown(column, direct) for column in columns[1:]}
+@dataclass(frozen=True)
+class Visit:
+    """One client scenario in one revision: the same client directly, and with the gateway in between."""
+
+    revision: str
+    direct: Scenario
+    through: Scenario
+
+    @property
+    def name(self) -> str:
+        return self.direct.name
+
+    @property
+    def lacks(self) -> list[str]:
+        return self.through.lacks(self.direct)
+
+    @property
+    def is_as_direct(self) -> bool:
+        return self.through.has_passed and not self.lacks
 
 
-def _shown(column: Column, direct: Column) -> Mapping[str, list[str]]:
-    shown = {}
-    for suite, run in column.runs.items():
-        alone = direct.runs[suite]
-        shown[f"{suite}: passed"] = run.passed() + run.passed(is_scored=False)
-        shown[f"{suite}: as direct"] = run.as_in(alone) + run.as_in(alone, is_scored=False)
-    for era, names in column.equal_answers.items():
-        shown[f"{era} client: same answer"] = names
-    return shown
+@dataclass(frozen=True)
+class Findings:
+    """All that one judging showed."""
 
+    direct: Column
+    through: list[Column]
+    visits: list[Visit]
 
-def broken(promise: Promise, columns: list[Column]) -> list[str]:
-    """Each thing that is promised and does not hold."""
-    now = promise_of(columns)
-    return [
-        f"{title}, {kind}: {name}"
-        for title, kinds in promise.items()
-        for kind, names in kinds.items()
-        for name in names
-        if name not in now.get(title, {}).get(kind, [])
-    ]
+    @property
+    def columns(self) -> list[Column]:
+        return [self.direct, *self.through]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support import plans
+from tests.support.asked_client import asked_client
 from tests.support.gateway_process import GatewayProcess, remote, serving, stdio
 from tests.support.node_servers import everything_command, everything_server, needs_everything
 from tests.support.processes import demo_command, sdk_command, sdk_server
@@ -83,3 +84,32 @@ async def test_a_client_gets_exactly_what_the_server_answers(
         through = await survey(talk, plan, server)
     # Pinning a server that is legacy only would get no answer from it at all.
     assert through == await house.alone(server, plan, "legacy" if mode == "legacy" else "auto")
+
+
+@pytest.mark.node
+@needs_everything
+@pytest.mark.requirement("T05")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("server", ["every", "every-http"])
+async def test_a_tool_that_only_runs_as_a_task_is_run_as_one(house: House, server: str, mode: str) -> None:
+    async with talking(house.gateway.url, mode) as talk:
+        answer = await talk.ask("tools/call", f"{server}__simulate-research-query", {"topic": "tea"})
+    assert answer["result"]["content"][0]["text"].startswith("# Research Report: tea")
+
+
+@pytest.mark.node
+@needs_everything
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("server", ["every", "every-http", "every-sse"])
+async def test_a_tool_that_asks_reaches_the_person_and_the_model_behind_any_client(
+    house: House, server: str, mode: str
+) -> None:
+    async with asked_client(house.gateway.url, mode) as client:
+        call = client.client.call_tool
+        form = await call(f"{server}__trigger-elicitation-request", {})
+        sample = await call(f"{server}__trigger-sampling-request", {"prompt": "tea", "maxTokens": 10})
+    assert [method for method, _ in client.asked] == ["elicitation/create", "sampling/createMessage"]
+    title = f"[{server}] "
+    assert client.asked[0][1]["message"].startswith(title)
+    assert not form.is_error
+    assert "Paris" in sample.content[0].text

@@ -1,6 +1,8 @@
 """The command as a person types it: what it prints, what it writes, and its exit codes."""
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from only1mcp_tui.cli.ask import content_lines, read_arguments
 from only1mcp_tui.cli.common import gateway_url
 from only1mcp_tui.cli.exits import EXIT_CODES
 from only1mcp_tui.cli.output import one_line, table, visible
+from proxy_core.config.connect import CLIENTS
 from proxy_core.config.load import load
 from proxy_core.config.models import ProxyConfig
 
@@ -126,6 +129,7 @@ def test_a_host_that_others_can_reach_needs_insecure(home: Path, arguments: tupl
     result = run("--headless", *arguments)
     assert result.exit_code == 2
     assert "--insecure" in result.stderr
+    assert "only1mcp token new" in result.stderr
 
 
 def test_a_log_file_that_cannot_be_written_is_exit_code_2(home: Path):
@@ -263,6 +267,62 @@ def test_connect_prints_the_snippet_and_writes_only_when_asked(cursor: Path, hom
     answer = as_json("connect", "cursor", "--write")
     assert json.loads(Path(answer["backup"]).read_text()) == CURSOR
     assert "only1mcp" in json.loads(cursor.read_text())["mcpServers"]
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_shown_once_and_only_its_digest_is_written(own: Path):
+    good("init")
+    result = run("token", "new", "ci", "--write")
+    token = result.stdout.strip()
+    assert re.fullmatch(r"o1_[A-Za-z0-9_-]{43,}", token)
+    assert token not in result.stderr
+    assert token not in own.read_text()
+    (entry,) = load(own, {}).config.auth.tokens
+    assert (entry.name, entry.sha256) == ("ci", hashlib.sha256(token.encode()).hexdigest())
+    assert "# One entry a server" in own.read_text()
+    assert entry.sha256 not in good("config", "show")
+    assert run("token", "new", "ci", "--write").exit_code == 1
+    assert run("token", "new", "no good", "--write").exit_code == 2
+
+
+def test_a_token_without_a_place_makes_a_file_for_its_owner_only(own: Path):
+    answer = as_json("token", "new", "ci", "--write")
+    assert answer["path"] == str(own)
+    assert own.stat().st_mode & 0o777 == 0o600
+    assert load(own, {}).config.auth.tokens[0].sha256 == answer["sha256"]
+
+
+@pytest.mark.parametrize("name", ["only1mcp.yaml", "only1mcp.json", "only1mcp.toml"])
+def test_without_write_the_fragment_is_in_the_form_of_the_file_and_nothing_is_changed(home: Path, name: str):
+    before = {"only1mcp.yaml": "version: 1\n", "only1mcp.json": "{}", "only1mcp.toml": "version = 1\n"}[name]
+    (home / name).write_text(before)
+    answer = as_json("token", "new", "ci")
+    assert (home / name).read_text() == before
+    assert answer["token"] not in answer["fragment"]
+    (home / name).write_text(answer["fragment"])
+    assert load(home / name, {}).config.auth.tokens[0].sha256 == answer["sha256"]
+    told = run("token", "new", "ci")
+    assert "sha256" in told.stderr
+    assert told.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_connect_says_how_the_client_sends_a_token_where_one_is_wanted(home: Path, client: str):
+    assert "token" not in run("connect", client).stderr
+    good("token", "new", "ci", "--write")
+    result = run("connect", client)
+    assert "The gateway wants a token" in result.stderr
+    assert "o1_" not in result.output
+    assert any("wants a token" in each for each in as_json("connect", client)["notes"])
+
+
+def test_a_token_that_no_header_can_carry_is_wrong_usage(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ONLY1MCP_TOKEN", "can\nary")
+    result = run("tools")
+    assert result.exit_code == 2
+    assert "ONLY1MCP_TOKEN is not a token" in result.stderr
 
 
 # --- small things ---------------------------------------------------------------------------------------------

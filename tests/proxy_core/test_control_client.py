@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from proxy_core import control_client
-from proxy_core.control_client import GatewayClient, GatewayUnreachable
+from proxy_core.control_client import GatewayClient, GatewayUnreachable, TokenRefused
 from proxy_core.errors import BackendError
 from proxy_core.telemetry.snapshot import NamedItem
 
@@ -216,3 +216,30 @@ async def test_a_gateway_that_stays_silent_is_given_up(
     peer.replies["server/discover"] = [silent]
     with pytest.raises(GatewayUnreachable, match="does not answer in time"):
         await client.check()
+
+
+# --- a gateway that wants a token -----------------------------------------------------------------------------
+
+
+async def refusing(request: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+    return web.json_response({}, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+
+async def test_a_token_is_sent_with_everything_and_none_is_made_up(peer: Peer, client: GatewayClient):
+    await client.check()
+    async with GatewayClient(peer.url, "o1_secret") as known:
+        await known.check()
+        await known.call("a__b", {})
+    assert [headers.get("authorization") for headers in peer.headers] == [None, *["Bearer o1_secret"] * 2]
+
+
+@pytest.mark.parametrize(("token", "words"), [(None, "wants a token"), ("canary", "does not know the token")])
+async def test_a_refusal_says_where_the_token_belongs_and_never_shows_it(
+    peer: Peer, token: str | None, words: str
+):
+    peer.replies["server/discover"] = [refusing]
+    async with GatewayClient(peer.url, token) as client:
+        with pytest.raises(TokenRefused, match="ONLY1MCP_TOKEN") as refused:
+            await client.check()
+    assert words in refused.value.message
+    assert "canary" not in refused.value.message

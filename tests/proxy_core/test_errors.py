@@ -6,6 +6,7 @@ from proxy_core.errors import (
     BackendHttpError,
     BackendTimeout,
     BackendUnavailable,
+    CircuitOpen,
     ConfigError,
     ConfigProblem,
     ErrorCode,
@@ -20,7 +21,7 @@ from proxy_core.errors import (
 )
 
 FAULTS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, BackendFault)]
-SPECIAL = (BackendHttpError, NotServable)
+SPECIAL = (BackendHttpError, CircuitOpen, NotServable)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,21 @@ def test_only_what_was_not_begun_may_be_tried_again():
 def test_a_handshake_that_failed_says_why_to_the_operator_alone():
     error = NotServable("box", "it exited with code 3")
     assert (error.message, error.detail) == ("The server could not be started.", "it exited with code 3")
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "words"),
+    [(12, "tried again in 12 seconds"), (1.2, "tried again in 2 seconds"), (0.4, "tried again in 1 second")]
+    + [(0, "being tried again"), (-0.1, "being tried again")],
+)
+def test_a_server_that_is_spared_says_when_it_is_tried_again(wait_s: float, words: str):
+    error = CircuitOpen("box", wait_s)
+    assert error.message == f"The server is failing; {words}."
+    assert error.data()["dev.only1mcp"] == {
+        "kind": "backend_unavailable",
+        "backend": "box",
+        "retryable": True,
+    }
 
 
 def test_data_says_what_a_client_needs_to_go_on():

@@ -38,7 +38,15 @@ def write_config(folder: Path, servers: Sequence[Mapping[str, Any]], **sections:
 
 
 class GatewayProcess:
-    def __init__(self, folder: Path, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+    ) -> None:
         """Start `only1mcp` with these arguments; `serving` gives one that is known to listen."""
         self._log_path = folder / "gateway.log"
         with self._log_path.open("wb") as log:
@@ -46,8 +54,8 @@ class GatewayProcess:
                 [*COMMAND, *arguments],
                 cwd=folder,
                 env={**quiet_env(folder), **(env or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=stdin,
+                stdout=stdout,
                 stderr=log,
                 start_new_session=True,
             )

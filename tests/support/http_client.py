@@ -35,8 +35,9 @@ class Reply:
 
     @property
     def events(self) -> list[Any]:
-        """The messages of an event stream, in order."""
-        return [json.loads(line[6:]) for line in self.body.split(b"\r\n") if line.startswith(b"data: ")]
+        """The messages of an event stream, in order; events without data are skipped."""
+        lines = self.body.split(b"\r\n")
+        return [json.loads(line[6:]) for line in lines if line.startswith(b"data: ") and line[6:]]
 
 
 class Stream:
@@ -45,12 +46,20 @@ class Stream:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
 
+    async def event(self) -> dict[str, str]:
+        """The fields of the next event; comments are skipped."""
+        while True:
+            frame = await asyncio.wait_for(self.response.content.readuntil(b"\r\n\r\n"), SOON_S)
+            lines = (line.partition(": ") for line in frame.decode().strip().split("\r\n"))
+            if fields := {name: value for name, _, value in lines if name}:
+                return fields
+
     async def next(self) -> Any:
-        """The next message; comments are skipped."""
+        """The next message; comments and events without data are skipped."""
         while True:
             frame = await asyncio.wait_for(self.response.content.readuntil(b"\r\n\r\n"), SOON_S)
             for line in frame.split(b"\r\n"):
-                if line.startswith(b"data: "):
+                if line.startswith(b"data: ") and line[6:]:
                     return json.loads(line[6:])
 
     async def rest(self) -> bytes:
@@ -59,21 +68,30 @@ class Stream:
 
 
 class Client:
-    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, http: aiohttp.ClientSession, url: str, token: str | None = None) -> None:
+        """`token` goes with everything that is sent."""
         self.http = http
         self.url = url
+        self.token = token
         self.session_id: str | None = None
 
     async def send(self, method: str = "POST", body: Any = None, **options: Any) -> Reply:
+        options = self._with_token(options)
         async with self.http.request(method, options.pop("url", self.url), data=_bytes(body), **options) as got:
             return Reply(got.status, got.headers, await got.read())
 
     @asynccontextmanager
     async def stream(self, method: str = "POST", body: Any = None, **options: Any) -> AsyncIterator[Stream]:
+        options = self._with_token(options)
         async with self.http.request(method, self.url, data=_bytes(body), **options) as got:
             assert got.status == 200, await got.read()
             assert got.content_type == "text/event-stream"
             yield Stream(got)
+
+    def _with_token(self, options: dict[str, Any]) -> dict[str, Any]:
+        if self.token is None:
+            return options
+        return options | {"headers": {"Authorization": f"Bearer {self.token}"} | (options.get("headers") or {})}
 
     # --- modern
 
@@ -84,10 +102,12 @@ class Client:
 
     # --- legacy
 
-    async def initialize(self, version: str = LATEST_LEGACY) -> Reply:
+    async def initialize(
+        self, version: str = LATEST_LEGACY, capabilities: dict[str, Any] | None = None
+    ) -> Reply:
         params = {
             "protocolVersion": version,
-            "capabilities": {},
+            "capabilities": capabilities or {},
             "clientInfo": {"name": "test", "version": "1"},
         }
         reply = await self.send("POST", request("initialize", params), headers=POST_HEADERS)
@@ -117,7 +137,7 @@ def modern(
     """A modern request and the headers that belong to it."""
     params = params or {}
     right = POST_HEADERS | {"Mcp-Protocol-Version": MODERN, "Mcp-Method": method}
-    if (name := params.get("name", params.get("uri"))) is not None:
+    if (name := params.get("name", params.get("uri", params.get("taskId")))) is not None:
         right["Mcp-Name"] = name
     body = request(method, params | {"_meta": ENVELOPE if meta is None else meta}, id)
     return body, _changed(right, headers or {})

@@ -80,9 +80,12 @@ EVERYTHING = Plan(
         "toggle-simulated-logging": {},
         "toggle-subscriber-updates": {},
         "trigger-long-running-operation": {"duration": 0.1, "steps": 2},
-        # Only to be called as a task, which nobody asked for: the error is what is compared.
-        "simulate-research-query": {"topic": "tea"},
     },
+    # Only to be called as a task: an error to whoever asks it directly, an answer through the gateway.
+    skipped=frozenset({"simulate-research-query"}),
+    asking=frozenset(
+        {"get-roots-list", "trigger-elicitation-request", "trigger-sampling-request", "trigger-url-elicitation"}
+    ),
     prompts={
         "simple-prompt": {},
         "args-prompt": {"city": "Rome", "state": "Lazio"},

@@ -17,6 +17,8 @@ SOON_S = 60.0
 POLL_S = 0.02
 ROOT = Path(__file__).parents[2]
 RUN_MARK = "ONLY1MCP_RUN"
+MODULE_ENV = {"PYTHONPATH": str(ROOT)}
+"""What a `module_command` needs to be found from another folder."""
 T = TypeVar("T")
 
 
@@ -109,6 +111,11 @@ def sdk_command(*arguments: str) -> tuple[str, ...]:
 
 def bad_command(fault: str) -> tuple[str, ...]:
     return (sys.executable, str(ROOT / "tests/support/bad_server.py"), fault)
+
+
+def module_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """A module of the tests as a program; give it `MODULE_ENV`."""
+    return (sys.executable, "-m", module, *arguments)
 
 
 def demo_command(name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from only1mcp_tui.app import Only1App
 from proxy_core.facts import CatalogChanged, StateChanged, VerbUsed
 from proxy_core.telemetry.snapshot import (
+    ClientRow,
     Latency,
     LogLine,
     NamedItem,
@@ -31,6 +32,13 @@ TOTALS = Totals(
     latency=Latency(4.2, 18, 41),
     sessions=12,
     streams=3,
+)
+CLIENTS = (
+    ClientRow(
+        "claude-code", "anon", "modern", "2026-07-28", 812, NOW - 2, (("filesystem", 310), ("github", 402))
+    ),
+    ClientRow("cursor", "anon", "legacy", "2025-11-25", 94, NOW - 41, (("github", 60),)),
+    ClientRow("old agent", "token:ci", "legacy", "2024-11-05", 7, NOW - 600),
 )
 GITHUB = row_of(
     "github",
@@ -93,7 +101,7 @@ def mixed_rows() -> tuple[ServerRow, ...]:
 
 
 def busy_control() -> FakeControl:
-    control = FakeControl(snapshot_of(mixed_rows(), totals=TOTALS))
+    control = FakeControl(snapshot_of(mixed_rows(), totals=TOTALS, clients=CLIENTS))
     control.tell(
         StateChanged(NOW - 400, "jira", "healthy", "failed", "it ended at once with code 1"),
         CatalogChanged(NOW - 300, "tools", 92),

@@ -15,6 +15,7 @@ from proxy_core.backends.connection import TransportKind
 from proxy_core.errors import BackendExited, BackendFault
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.revisions import MODERN
+from proxy_core.protocol.tasks import Task
 
 SOON_S = 30.0
 CRASHED = BackendExited("box", "The server's process exited with code 3.")
@@ -84,6 +85,21 @@ def initialized(revision: str = "2025-06-18", **more: Any) -> Reply:
 def tools(*names: str, **more: Any) -> Reply:
     listed = [{"name": name, "inputSchema": {"type": "object"}} for name in names]
     return result({"tools": listed} | more)
+
+
+def acknowledges(asked: Asked) -> None:
+    """Opens a listen with all that it asks for."""
+    acknowledge(asked, **asked.params["notifications"])
+
+
+def acknowledge(asked: Asked, **honoured: Any) -> None:
+    news(asked, "notifications/subscriptions/acknowledged", notifications=honoured)
+
+
+def news(listen: Asked, method: str, **params: Any) -> None:
+    """A notification that belongs to this listen."""
+    tag = {"io.modelcontextprotocol/subscriptionId": listen.id}
+    listen.channel.notifies(method, _meta=tag, **params)
 
 
 def garbage(asked: Asked) -> None:
@@ -225,6 +241,7 @@ class Owner:
         self.sayings: list[tuple[str, str]] = []
         self.requests: list[Request] = []
         self.renewals = 0
+        self.elicitations: list[str] = []
 
     def connection_lost(self, fault: BackendFault) -> None:
         self.lost.append(fault)
@@ -238,9 +255,15 @@ class Owner:
     def said(self, level: str, text: str) -> None:
         self.sayings.append((level, text))
 
+    def elicitation_complete(self, elicitation_id: str) -> None:
+        self.elicitations.append(elicitation_id)
+
     async def server_request(self, request: Request) -> bytes | RpcError:
         self.requests.append(request)
         return RpcError(-32601, f"Method not found: {request.method}")
+
+    async def session_request(self, session: str, request: Request) -> bytes | RpcError:
+        return await self.server_request(request)
 
 
 class Heard:
@@ -251,7 +274,9 @@ class Heard:
         self.messages: list[tuple[Any, int | None]] = []
         self.failures: list[tuple[int, BackendFault]] = []
         self.closes: list[BackendFault] = []
+        self.polled: list[int] = []
         self.skips: list[str] = []
+        self.gaps = 0
 
     def message(self, data: bytes, origin: int | None) -> None:
         message = json.loads(data)
@@ -270,6 +295,12 @@ class Heard:
     def closed(self, fault: BackendFault) -> None:
         self.closes.append(fault)
 
+    def will_be_polled(self, request_id: int) -> None:
+        self.polled.append(request_id)
+
+    def missed(self) -> None:
+        self.gaps += 1
+
     def skipped(self, reason: str, sample: bytes) -> None:
         self.skips.append(reason)
 
@@ -279,29 +310,87 @@ class Gateway:
 
     def __init__(self) -> None:
         self.changes: list[str] = []
-        self.requests: list[tuple[str, str]] = []
+        self.updates: list[tuple[str, str]] = []
+        self.tasks: list[tuple[str, str]] = []
+        self.elicitations: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str, str]] = []
 
     def lists_changed(self, backend: str) -> None:
         self.changes.append(backend)
 
-    async def server_request(self, backend: str, request: Request) -> bytes | RpcError:
-        self.requests.append((backend, request.method))
-        return RpcError(-32601, f"Method not found: {request.method}")
+    def resource_updated(self, backend: str, uri: str) -> None:
+        self.updates.append((backend, uri))
+
+    def task_changed(self, backend: str, task: Task) -> None:
+        self.tasks.append((backend, task.status))
+
+    def elicitation_complete(self, backend: str, elicitation_id: str) -> None:
+        self.elicitations.append((backend, elicitation_id))
+
+    async def session_request(self, backend: str, session: str, request: Request) -> bytes | RpcError:
+        self.requests.append((backend, session, request.method))
+        return b'{"roots": []}'
 
 
 class Sink:
-    """What a call's client was told on the way."""
+    """What a call's client was told on the way, and what it was asked.
 
-    def __init__(self, wants_progress: bool = True) -> None:
+    `answers`: by method, what it says; a method that is not there waits until the test answers the question.
+    """
+
+    def __init__(
+        self,
+        wants_progress: bool = True,
+        *,
+        client: object = None,
+        may_be_asked: bool = True,
+        answers: dict[str, bytes | RpcError] | None = None,
+    ) -> None:
         self.wants_progress = wants_progress
+        self.client = client or object()
+        self.may_be_asked = may_be_asked
+        self.answers = answers or {}
         self.values: list[Any] = []
         self.logs: list[Any] = []
+        self.times_let_go = 0
+        self.questions: list[Question] = []
+
+    def let_go(self) -> None:
+        self.times_let_go += 1
+
+    def may_ask(self, method: str, params: Any) -> bool:
+        return self.may_be_asked
+
+    async def server_request(self, request: Request) -> bytes | RpcError:
+        if (answer := self.answers.get(request.method)) is not None:
+            return answer
+        question = Question(request)
+        self.questions.append(question)
+        try:
+            return await question.answer
+        except asyncio.CancelledError:
+            question.is_withdrawn = True
+            raise
+
+    async def asked(self) -> "Question":
+        """The question put to it last, once there is one that has no answer."""
+        await until(lambda: self.questions and not self.questions[-1].answer.done())
+        return self.questions[-1]
 
     def progress(self, params: dict[str, Any]) -> None:
         self.values.append(json.loads(bytes(params["progress"])))
 
     def log(self, params: Any) -> None:
         self.logs.append(json.loads(bytes(params)).get("data"))
+
+
+class Question:
+    """One request of a server that reached a call's client."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.answer: asyncio.Future[bytes | RpcError] = asyncio.get_running_loop().create_future()
+        self.is_withdrawn = False
 
 
 async def until(condition: Callable[[], Any], within_s: float = SOON_S) -> Any:

@@ -1,12 +1,13 @@
 """A gateway that answers as the test says: what the frontend's tests stand on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from msgspec import Raw
 
 from proxy_core.errors import MethodNotFound, Only1Error
-from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol.jsonrpc import encode
 from proxy_core.protocol.revisions import Era
@@ -46,6 +47,27 @@ class HeldCall:
             raise
 
 
+class ScriptedUpdates:
+    """Listens get the URIs, or tasks, in `accepted`, once `is_ready` is set, and hear what `says` tells."""
+
+    def __init__(self) -> None:
+        self.accepted: set[str] = set()
+        self.is_ready = asyncio.Event()
+        self.is_ready.set()
+        self.listeners: list[Callable[[Any], None]] = []
+
+    async def listen(
+        self, caller: Caller, uris: Collection[str], deliver: Callable[[Any], None]
+    ) -> tuple[list[str], Callable[[], None]]:
+        self.listeners.append(deliver)
+        await self.is_ready.wait()
+        return [uri for uri in uris if uri in self.accepted], lambda: self.listeners.remove(deliver)
+
+    def says(self, news: Any) -> None:
+        for deliver in list(self.listeners):
+            deliver(news)
+
+
 class ScriptedGateway:
     """Methods answer from `scripts`; those in `held` wait, and come out of `next_call` in order."""
 
@@ -54,6 +76,10 @@ class ScriptedGateway:
         self.scripts: dict[str, Script] = {"ping": b"{}"}
         self.held: set[str] = set()
         self.exchanges: list[Exchange] = []
+        self.notifications: list[tuple[Caller, str, bytes]] = []
+        self.ended: list[Caller] = []
+        self.updates = ScriptedUpdates()
+        self.task_updates = ScriptedUpdates()
         self._calls: asyncio.Queue[HeldCall] = asyncio.Queue()
 
     async def next_call(self) -> HeldCall:
@@ -69,6 +95,12 @@ class ScriptedGateway:
 
     def initialize(self, revision: str) -> bytes:
         return encode({"protocolVersion": revision, "capabilities": {}, "serverInfo": Raw(SERVER_INFO)})
+
+    def notified(self, caller: Caller, method: str, params: Raw) -> None:
+        self.notifications.append((caller, method, bytes(params)))
+
+    def session_ended(self, caller: Caller) -> None:
+        self.ended.append(caller)
 
     def _scripted(self, exchange: Exchange) -> bytes:
         script = self.scripts.get(exchange.method)

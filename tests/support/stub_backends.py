@@ -19,11 +19,12 @@ from proxy_core.backends.guard import Guard
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, ServerConfig, StdioTransport
-from proxy_core.errors import Only1Error
+from proxy_core.errors import ClientError, Only1Error
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
+from proxy_core.protocol.capabilities import FEATURES, ClientCapabilities
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import MODERN, Era, era_of
 from proxy_core.telemetry.snapshot import ServerState
@@ -112,6 +113,14 @@ class StubServer(ScriptedServer):
     def tells(self, method: str, **params: Any) -> None:
         self.line.notifies(method, **params)
 
+    def asks(self, request_id: Any, method: str, during: Asked | None = None, **params: Any) -> None:
+        """A request of a legacy server to a client; `next("")` hands out the answer.
+
+        `during`: the call on whose own stream it comes; else it is for the gateway to find out.
+        """
+        line, origin = (self.line, None) if during is None else (during.channel, during.id)
+        line.says({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}, origin)
+
     def _capabilities(self) -> Item:
         features = {FEATURE[method]: {"listChanged": self.announces} for method in self.items}
         return features | self.offers
@@ -148,11 +157,55 @@ class _StubRegistry(BackendRegistry):
         return self.servers[settings.id].channel(kind, receiver)
 
 
-class Outbox:
-    """What a client was told while it waited."""
+class ClientQuestion:
+    """One request that reached a legacy client."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, params: bytes) -> None:
+        self.method = method
+        self.params: Item = json.loads(params)
+        self.result: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
+        self.is_withdrawn = False
+
+    def answer(self, value: Any) -> None:
+        self.result.set_result(Raw(json.dumps(value).encode()))
+
+    def fail(self, error: Only1Error) -> None:
+        self.result.set_exception(error)
+
+    def refuse(self, code: int, message: str = "no", data: Any = None) -> None:
+        self.fail(ClientError(code, message, b"" if data is None else json.dumps(data).encode()))
+
+
+class Outbox:
+    """What a client was told while it waited, and what a legacy one was asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        """`answers`: results by the word before the slash of the method; other questions wait for the test."""
         self.messages: list[Item] = []
+        self.questions: list[ClientQuestion] = []
+        self.times_let_go = 0
+        self._answers = answers
+
+    def let_go(self) -> None:
+        self.times_let_go += 1
+
+    async def request(self, method: str, params: bytes, *, timeout_s: float) -> Raw:
+        assert b"\n" not in params
+        question = ClientQuestion(method, params)
+        self.questions.append(question)
+        if (answer := self._answers.get(method.partition("/")[0])) is not None:
+            question.answer(answer)
+        try:
+            return await question.result
+        except asyncio.CancelledError:
+            question.is_withdrawn = True
+            raise
+
+    async def asked(self) -> ClientQuestion:
+        """The oldest question without an answer, once there is one."""
+        found = await until(lambda: [each for each in self.questions if not each.result.done()])
+        assert isinstance(found[0], ClientQuestion)
+        return found[0]
 
     def notify(self, message: bytes) -> None:
         assert b"\n" not in message
@@ -200,7 +253,7 @@ class House:
             yield self
         finally:
             await self.registry.aclose()
-            self.hub.close()
+            await self.gateway.aclose()
 
     def backend(self, server: str) -> Backend:
         return self.registry.get(server)
@@ -285,3 +338,42 @@ def dead() -> StubServer:
 
 def many_tools(count: int) -> list[Item]:
     return [tool(f"t{number:05d}") for number in range(count)]
+
+
+# --- servers that ask ----------------------------------------------------------------------------------------
+
+ALL = ClientCapabilities(FEATURES)
+"""A client that can be asked everything."""
+FORM: Item = {
+    "message": "Name?",
+    "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+}
+PAGE: Item = {"mode": "url", "message": "Sign in", "url": "https://box.example/%7Ein"}
+SAMPLE: Item = {"messages": [{"role": "user", "content": {"type": "text", "text": "hi"}}], "maxTokens": 9}
+ANN: Item = {"action": "accept", "content": {"name": "Ann"}}
+SAID: Item = {"role": "assistant", "model": "m", "content": {"type": "text", "text": "x"}}
+HOME: Item = {"roots": [{"uri": "file:///home"}]}
+
+
+def entry(method: str, params: Item) -> Item:
+    """One value of `inputRequests`."""
+    return {"method": method, "params": params}
+
+
+def asking_for(requests: Item | None = None, state: str | None = None, **more: Any) -> Item:
+    """What a modern server answers that needs input."""
+    found: Item = {"resultType": "input_required"} | more
+    if requests is not None:
+        found["inputRequests"] = requests
+    return found | ({} if state is None else {"requestState": state})
+
+
+def asker(revision: str = LEGACY, **more: Any) -> StubServer:
+    """One tool, one prompt, one resource; the test answers each call, or asks first."""
+    return StubServer(
+        revision,
+        tools=[tool("run"), tool("other")],
+        prompts=[prompt("greet")],
+        resources=[resource("file:///a")],
+        **more,
+    )

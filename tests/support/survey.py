@@ -37,6 +37,8 @@ class Plan:
     """prompt or template, its name, the argument, its value."""
     skipped: frozenset[str] = frozenset()
     """Tools that are for another test."""
+    asking: frozenset[str] = frozenset()
+    """Tools that are listed only to a client that can be asked something; for another test too."""
     varying: frozenset[str] = frozenset()
     """What answers differently each time: of these the shape is compared."""
     transient: str = "\0"
@@ -78,6 +80,8 @@ class _Survey:
         for item in await self._talk.pages(method, member):
             origin = item.get("_meta", {}).get(OWN + "origin", {"backend": None, "name": item[key]})
             if kind == "resources" and origin["name"].startswith(self._plan.transient):
+                continue
+            if kind == "tools" and origin["name"] in self._plan.asking:
                 continue
             if origin["backend"] == self._server:
                 self._exposed[kind, origin["name"]] = item[key]

@@ -16,11 +16,11 @@ MODERN_ERA, LEGACY_ERA = "modern", "legacy"
 
 
 @asynccontextmanager
-async def connected(url: str, era: str = MODERN_ERA) -> AsyncIterator[Client]:
+async def connected(url: str, era: str = MODERN_ERA, token: str | None = None) -> AsyncIterator[Client]:
     """A client with a connection pool of its own; a legacy one has its session."""
     timeout = aiohttp.ClientTimeout(total=SOON_S)
     async with aiohttp.ClientSession(timeout=timeout) as http:
-        client = Client(http, url)
+        client = Client(http, url, token)
         if era == LEGACY_ERA:
             await client.initialize()
             await client.post({"jsonrpc": "2.0", "method": "notifications/initialized"})

@@ -8,7 +8,7 @@ from proxy_core.telemetry.snapshot import ServerState
 from tests.support.fake_control import row_of
 from tests.support.screens import busy_control, pulled, shown, svg_of, text_of
 
-TABS = ("summary", "tools", "resources", "prompts", "config", "stderr")
+TABS = ("summary", "tools", "resources", "prompts", "clients", "config", "stderr")
 
 
 async def test_the_table(size: tuple[int, int], picture: SnapshotAssertion) -> None:
@@ -87,3 +87,22 @@ async def test_the_keys_that_make_no_sense_for_a_disabled_server_are_grey() -> N
         assert (enabled["drain"], enabled["restart"], enabled["probe"]) == (False, False, False)
         assert enabled["enable"]
         assert "e Enable" in text_of(app)
+
+
+async def test_badges_tell_the_era_and_the_revision_of_servers_and_clients() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.press("2", *["right_square_bracket"] * TABS.index("clients"))
+        await pulled(app, pilot)
+        text = text_of(app)
+        assert "◆ 2026-07-28  claude-code  402 calls here, 812 requests, 2s ago" in text
+        assert "◇ 2024-11-05  old agent  token:ci  0 calls here, 7 requests" in text
+        assert "◇ 25-11" in text
+
+
+async def test_the_filter_finds_servers_by_era() -> None:
+    async with shown(busy_control()) as (app, pilot):
+        await pilot.press("2", "slash", *"era:modern")
+        await pulled(app, pilot)
+        text = text_of(app)
+        assert "github" in text
+        assert "filesystem" not in text

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from msgspec import Raw
 
-from proxy_core.backends.backend import STALE_S, STDERR_LINES, Backend
+from proxy_core.backends.backend import STALE_S, STDERR_LINES
+from proxy_core.backends.isolation import EVERYTHING
 from proxy_core.backends.lifecycle import Event
-from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.control import DrainOutcome
 from proxy_core.errors import (
     BackendError,
@@ -22,12 +20,8 @@ from proxy_core.errors import (
 )
 from proxy_core.protocol.revisions import Era
 from proxy_core.telemetry.snapshot import ServerState as S
-from tests.support.clock import FakeClock
+from tests.support.scripted_backend import FED, REMOTE, Box, child
 from tests.support.scripted_channel import (
-    Gateway,
-    Reply,
-    ScriptedServer,
-    Sink,
     discovered,
     initialized,
     refuses,
@@ -37,109 +31,21 @@ from tests.support.scripted_channel import (
     until,
 )
 
-CHILD = StdioTransport(command="box")
-REMOTE = HttpTransport(url="http://box.example/mcp")
-ADD = Raw(b'{"name":"add","arguments":{}}')
-FED = {"tools": {"listChanged": True}, "logging": {}}
-
-
-def child(**script: Reply | list[Reply]) -> dict[str, Reply | list[Reply]]:
-    """A legacy server with one tool; replies by method, `_` for the slash."""
-    base: dict[str, Reply | list[Reply]] = {
-        "initialize": initialized(capabilities=FED),
-        "notifications/initialized": silence,
-        "tools/list": tools("add"),
-        "logging/setLevel": result({}),
-    }
-    return base | {method.replace("_", "/"): reply for method, reply in script.items()}
-
-
-class Box:
-    """A backend with all that stands around it."""
-
-    def __init__(self, script: dict[str, Any], **more: Any) -> None:
-        self.server = ScriptedServer(script)
-        self.clock = FakeClock()
-        self.gateway = Gateway()
-        self.states: list[S] = []
-        self.sayings: list[tuple[str, str]] = []
-        self.backend = Backend(
-            ServerConfig(id="box", **{"transport": CHILD, "era": "legacy"} | more),
-            lambda settings, kind, receiver, stderr: self.server.channel(kind, receiver),
-            self.gateway,
-            self.clock,
-            says=lambda server, level, text: self.sayings.append((level, text)),
-            on_state=lambda server, before, now, reason: self.states.append(now),
-        )
-        self._tasks: list[asyncio.Task[Any]] = []
-
-    def begin(self, awaitable: Any) -> "asyncio.Task[Any]":
-        self._tasks.append(asyncio.ensure_future(awaitable))
-        return self._tasks[-1]
-
-    def call(self, sink: Sink | None = None) -> "asyncio.Task[Any]":
-        return self.begin(self.backend.call("tools/call", ADD, {}, name="add", sink=sink))
-
-    @property
-    def tools(self) -> list[str]:
-        return [tool["name"] for tool in self.backend.lists.get("tools/list").items]
-
-    def offers(self, *names: str) -> None:
-        self.server.script["tools/list"] = [tools(*names)]
-
-    async def reached(self, state: S) -> None:
-        await until(lambda: self.backend.state is state)
-
-    async def in_service(self) -> "Box":
-        self.backend.start()
-        await self.reached(S.HEALTHY)
-        return self
-
-    async def rest(self) -> None:
-        """Until whatever is under way has come to nothing more."""
-        for _ in range(50):
-            await asyncio.sleep(0)
-
-    async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.backend.aclose()
-
-
-@pytest.fixture
-async def boxes() -> AsyncIterator[Callable[..., Box]]:
-    made: list[Box] = []
-
-    def new(script: dict[str, Any] | None = None, **more: Any) -> Box:
-        made.append(Box(script or child(), **more))
-        return made[-1]
-
-    yield new
-    for box in made:
-        await box.aclose()
-
-
-@pytest.fixture
-async def box(boxes: Any) -> Box:
-    made: Box = await boxes().in_service()
-    return made
-
-
 # --- calls --------------------------------------------------------------------------------------------------
 
 
 async def test_a_call_brings_the_result_and_its_era(box: Box) -> None:
     call = box.call()
     (await box.server.next("tools/call")).answer({"content": []})
-    answer, era = await call
-    assert (json.loads(bytes(answer)), era) == ({"content": []}, Era.LEGACY)
+    answer = await call
+    assert json.loads(bytes(answer.result)) == {"content": []}
+    assert (answer.era, answer.revision) == (Era.LEGACY, "2025-06-18")
 
 
 async def test_a_call_of_a_modern_server_says_so(boxes: Any) -> None:
     script = {"server/discover": discovered(), "tools/list": tools("add"), "tools/call": result({})}
     box = await boxes(script, era="modern").in_service()
-    assert (await box.call())[1] is Era.MODERN
+    assert (await box.call()).era is Era.MODERN
 
 
 async def test_a_call_that_fails_for_the_servers_fault_is_remembered(box: Box) -> None:
@@ -181,7 +87,7 @@ async def test_a_silent_handshake_ends_when_the_sweep_comes(boxes: Any) -> None:
 @pytest.mark.requirement("B05")
 async def test_calls_that_lost_the_session_are_each_asked_once_more(boxes: Any) -> None:
     box = await boxes(transport=REMOTE).in_service()
-    calls = [box.call() for _ in range(4)]
+    calls = [box.call(capabilities=EVERYTHING) for _ in range(4)]
     lost = [await box.server.next("tools/call") for _ in calls]
     box.backend.want_log_level("debug")
     await box.rest()
@@ -203,7 +109,7 @@ async def test_calls_that_lost_the_session_are_each_asked_once_more(boxes: Any) 
 async def test_a_session_that_cannot_be_renewed_makes_a_new_connection(boxes: Any) -> None:
     box = await boxes(transport=REMOTE).in_service()
     box.server.script["initialize"].insert(0, refuses(-32603))
-    call = box.call()
+    call = box.call(capabilities=EVERYTHING)
     (await box.server.next("tools/call")).fail(BackendSessionLost("box", "The server ended our session."))
     with pytest.raises(BackendFault):
         await call
@@ -213,13 +119,33 @@ async def test_a_session_that_cannot_be_renewed_makes_a_new_connection(boxes: An
     assert box.states == [S.HEALTHY, S.RESTARTING, S.HEALTHY]
 
 
-async def test_a_request_of_the_server_is_put_to_the_gateway(box: Box) -> None:
-    box.server.line.says({"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": {}})
+async def test_roots_are_answered_from_the_configuration_when_no_client_can_be_asked(boxes: Any) -> None:
+    box = await boxes(roots=("file:///home/a", "file:///b")).in_service()
+    box.server.line.says({"jsonrpc": "2.0", "id": 1, "method": "roots/list"})
+    assert (await box.server.next("")).message["result"] == {
+        "roots": [{"uri": "file:///home/a"}, {"uri": "file:///b"}]
+    }
+
+
+@pytest.mark.parametrize("method", ["roots/list", "sampling/createMessage", "elicitation/create"])
+async def test_what_no_client_can_be_asked_is_refused(box: Box, method: str) -> None:
+    box.server.line.says({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}})
     assert (await box.server.next("")).message["error"]["code"] == -32601
-    assert box.gateway.requests == [("box", "sampling/createMessage")]
+    assert box.gateway.requests == []
 
 
-# --- the verbs ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("params", "heard"),
+    [
+        ({"elicitationId": "e-1"}, [("box", "e-1")]),
+        ({"elicitationId": "e" * 1025}, []),
+        ({"elicitationId": 7}, []),
+        ({}, []),
+    ],
+)
+async def test_what_the_person_has_done_is_told_to_the_gateway(box: Box, params: Any, heard: Any) -> None:
+    box.server.line.notifies("notifications/elicitation/complete", **params)
+    assert box.gateway.elicitations == heard
 
 
 async def test_a_drain_waits_for_the_call_in_flight(box: Box) -> None:

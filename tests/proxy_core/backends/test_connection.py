@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -10,26 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy_core.backends.connection import MAX_SERVER_REQUESTS, Connection
-from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
+from proxy_core.backends.call import Call
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendError,
     BackendExited,
     BackendFault,
     BackendHttpError,
-    BackendSessionLost,
     BackendTimeout,
     BackendUnavailable,
     InvalidParams,
     NotServable,
+    Overloaded,
 )
-from tests.support.clock import FakeClock
+from proxy_core.protocol.capabilities import NONE, TASKS, UI, ClientCapabilities
+from proxy_core.protocol.header_params import HeaderParam
 from tests.support.scripted_channel import (
     SOON_S,
-    Owner,
     Reply,
-    ScriptedServer,
     Sink,
     discovered,
     exits,
@@ -42,76 +39,21 @@ from tests.support.scripted_channel import (
     tools,
     until,
 )
+from tests.support.scripted_line import CHILD, REMOTE, Line, new_call
 
-CHILD = StdioTransport(command="box")
-REMOTE = HttpTransport(url="http://box.example/mcp")
 MODERN_ONLY = {"supported": ["2026-07-28"]}
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-Script = dict[str, Reply | list[Reply]]
 
 
-class Line:
-    """A connection with all that stands around it."""
-
-    def __init__(self, script: Script, transport: StdioTransport | HttpTransport = CHILD, **more: Any) -> None:
-        self.server = ScriptedServer(script)
-        self.owner = Owner()
-        self.clock = FakeClock()
-        config = ServerConfig(id="box", transport=transport, **more)
-        self.connection = Connection(config, self.server.channel, self.owner, self.clock)
-        self._tasks: list[asyncio.Task[Any]] = []
-
-    def begin(self, awaitable: Any) -> "asyncio.Task[Any]":
-        self._tasks.append(asyncio.ensure_future(awaitable))
-        return self._tasks[-1]
-
-    def call(self, arguments: str = "{}", sink: Sink | None = None, **more: Any) -> "asyncio.Task[Any]":
-        params = Raw(b'{"name":"add","arguments":%s}' % arguments.encode())
-        return self.begin(self.connection.call("tools/call", params, {}, name="add", sink=sink, **more))
-
-    async def wait(self, seconds: float) -> None:
-        """Let time pass, as the registry's sweep sees it."""
-        self.clock.advance(seconds)
-        self.connection.sweep(self.clock.monotonic())
-        await asyncio.sleep(0)
-
-    async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.connection.aclose()
-
-
-@pytest.fixture
-async def dial() -> AsyncIterator[Callable[..., Line]]:
-    """A new, unopened connection to a backend that does what its script says."""
-    lines: list[Line] = []
-
-    def new(script: Script | None = None, *args: Any, **more: Any) -> Line:
-        lines.append(Line(script or {}, *args, **more))
-        return lines[-1]
-
-    yield new
-    for line in lines:
-        await line.aclose()
-
-
-@pytest.fixture
-async def legacy(dial: Any) -> Line:
-    line: Line = dial({"initialize": initialized(), "notifications/initialized": silence}, era="legacy")
+async def opened(dial: Any, **settings: Any) -> Line:
+    """A legacy child, its handshake done."""
+    line: Line = dial(
+        {"initialize": initialized(), "notifications/initialized": silence}, era="legacy", **settings
+    )
     await line.connection.open()
-    line.server.transcript.clear()
-    return line
-
-
-@pytest.fixture
-async def modern(dial: Any) -> Line:
-    line: Line = dial({"server/discover": discovered()})
-    await line.connection.open()
-    line.server.transcript.clear()
     return line
 
 
@@ -434,7 +376,7 @@ async def test_a_fault_of_sending_ends_the_call_and_frees_its_id(legacy: Line) -
 
 async def test_params_that_cannot_be_read_are_the_clients_fault_and_leave_nothing_behind(legacy: Line) -> None:
     with pytest.raises(InvalidParams):
-        await legacy.connection.call("tools/call", Raw(b'{"_meta":7}'), {})
+        await legacy.connection.call(Call("tools/call", Raw(b'{"_meta":7}')))
     assert legacy.connection.in_flight == 0
     assert legacy.server.transcript == []
 
@@ -463,90 +405,142 @@ async def test_closing_fails_everything_in_flight_and_is_no_loss(legacy: Line) -
     assert legacy.server.transcript == ["> tools/call", "close"]
 
 
-# --- progress and log ---------------------------------------------------------------------------------------
+# --- what is declared and repeated in headers -------------------------------------------------------------
 
 
-@pytest.mark.requirement("P03")
-async def test_progress_reaches_its_own_call_while_it_rises(legacy: Line) -> None:
-    sinks = [Sink(), Sink()]
-    calls = [legacy.call(sink=sink) for sink in sinks]
-    first, second = [await legacy.server.next("tools/call") for _ in calls]
-    for value in (1, 2, 2, 1.5, True, "3", None, 2.5):
-        first.progress(value)
-    second.progress(0)
-    first.answer({})
-    first.progress(3)
-    assert [sink.values for sink in sinks] == [[1, 2, 2.5], [0]]
-    assert first.token != second.token
+@pytest.mark.requirement("D04")
+async def test_a_modern_server_is_told_with_each_call_what_its_client_declared(dial: Any) -> None:
+    offered = {"tools": {}, "extensions": {UI: {}}}
+    line = dial({"server/discover": discovered(capabilities=offered)})
+    await line.connection.open()
+    declared = ClientCapabilities(
+        frozenset({"sampling", "elicitation.form"}), extensions=((TASKS, b"{}"), (UI, b'{"mimeTypes":["a"]}'))
+    )
+    for capabilities in (declared, ClientCapabilities(frozenset({"roots"}), announces_roots=True), NONE):
+        line.call(capabilities=capabilities)
+    told = [(await line.server.next("tools/call")).params["_meta"] for _ in range(3)]
+    assert [meta["io.modelcontextprotocol/clientCapabilities"] for meta in told] == [
+        {"sampling": {}, "elicitation": {"form": {}}, "extensions": {UI: {"mimeTypes": ["a"]}}},
+        {"roots": {}},
+        {},
+    ]
 
 
-@pytest.mark.requirement("P02")
-async def test_a_call_whose_client_wants_no_progress_sends_no_token(legacy: Line, modern: Line) -> None:
-    for line in (legacy, modern):
-        sink = Sink(wants_progress=False)
-        line.call(sink=sink)
+async def test_a_legacy_server_is_told_in_its_handshake(dial: Any) -> None:
+    roots = ClientCapabilities(frozenset({"roots"}), announces_roots=True)
+    script = {"initialize": initialized(), "notifications/initialized": silence}
+    line = dial(script, era="legacy", declared=roots)
+    await line.connection.open()
+    assert line.server.asked[0].params["capabilities"] == {"roots": {"listChanged": True}}
+    assert line.connection.announces_roots
+
+
+@pytest.mark.requirement("H07")
+async def test_annotated_arguments_go_into_headers_for_modern_http_alone(dial: Any) -> None:
+    params = (HeaderParam("Number", ("n",), "integer"), HeaderParam("Absent", ("x",), "string"))
+    script = {
+        "server/discover": discovered(),
+        "initialize": initialized(),
+        "notifications/initialized": silence,
+    }
+    headers = []
+    for transport, era in ((REMOTE, "modern"), (REMOTE, "legacy"), (CHILD, "modern")):
+        line = dial(script, transport, era=era)
+        await line.connection.open()
+        line.call('{"n": 42}', header_params=params)
         asked = await line.server.next("tools/call")
-        assert "progressToken" not in asked.params.get("_meta", {})
-        asked.progress(1, token="1")
-        assert sink.values == []
+        assert asked.sent.name == "add"
+        headers.append(asked.sent.param_headers)
+    assert headers == [[("Mcp-Param-Number", "42")], [], []]
 
 
-@pytest.mark.requirement("P01")
-async def test_tokens_and_ids_of_clients_are_replaced_by_ours(legacy: Line) -> None:
-    params = Raw(b'{"name":"add","_meta":{"progressToken":1,"vendor/key":2}}')
-    sinks = [Sink() for _ in range(20)]
-    for sink in sinks:
-        legacy.begin(legacy.connection.call("tools/call", params, {}, sink=sink))
-    asked = [await legacy.server.next("tools/call") for _ in sinks]
-    assert len({one.id for one in asked}) == len({one.token for one in asked}) == 20
-    for value, one in enumerate(asked):
-        assert one.params["_meta"]["vendor/key"] == 2
-        one.progress(value)
-    assert [sink.values for sink in sinks] == [[value] for value in range(20)]
+# --- places -----------------------------------------------------------------------------------------------
 
 
-async def test_a_token_that_we_did_not_send_reaches_nobody(legacy: Line) -> None:
-    sink = Sink()
-    legacy.call(sink=sink)
-    asked = await legacy.server.next("tools/call")
-    for guess in (asked.id, str(asked.id), 1.5, True, "g", asked.token + "0", asked.token[:-1]):
-        asked.progress(1, token=guess)
-    assert sink.values == []
+async def test_only_so_many_calls_are_in_flight_and_the_rest_follow_in_order(dial: Any) -> None:
+    line = await opened(dial, concurrency=2)
+    calls = [line.call(str(number)) for number in range(4)]
+    await line.rest()
+    assert line.server.count("tools/call") == 2
+    for number, call in enumerate(calls):
+        asked = await line.server.next("tools/call")
+        assert asked.params["arguments"] == number
+        asked.answer({})
+        await call
+    assert line.connection.in_flight == 0
 
 
-async def test_a_log_line_goes_to_the_call_whose_stream_carried_it(legacy: Line) -> None:
-    sinks = [Sink(), Sink()]
-    for sink in sinks:
-        legacy.call(sink=sink)
-    _, second = [await legacy.server.next("tools/call") for _ in sinks]
-    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hi"}}
-    second.channel.says(message, origin=second.id)
-    assert [sink.logs for sink in sinks] == [[], ["hi"]]
+async def test_requests_of_our_own_wait_for_no_place(dial: Any) -> None:
+    line = await opened(dial, concurrency=1)
+    line.call()
+    line.server.script["tools/list"] = [tools("add")]
+    await line.connection.ask("tools/list", timeout_s=5)
 
 
-async def test_a_log_line_without_a_stream_goes_to_the_only_call_or_to_our_log(legacy: Line) -> None:
-    first, second = Sink(), Sink()
-    legacy.server.line.notifies("notifications/message", level="info", data="nobody asked")
-    legacy.call(sink=first)
-    await legacy.server.next("tools/call")
-    legacy.server.line.notifies("notifications/message", level="info", data="one")
-    legacy.call(sink=second)
-    await legacy.server.next("tools/call")
-    legacy.server.line.notifies("notifications/message", level="info", data="two")
-    assert (first.logs, second.logs) == (["one"], [])
-    assert legacy.owner.sayings == [("info", '"nobody asked"'), ("info", '"two"')]
+async def test_more_than_may_wait_are_turned_away(dial: Any) -> None:
+    line = await opened(dial, concurrency=1, server_queue=1)
+    line.call()
+    waiting = line.call()
+    await line.rest()
+    with pytest.raises(Overloaded):
+        await line.call()
+    assert not waiting.done()
 
 
-async def test_a_late_log_line_of_a_call_never_reaches_another_client(legacy: Line) -> None:
-    first, second = Sink(), Sink()
-    legacy.call(sink=first)
-    one = await legacy.server.next("tools/call")
-    legacy.call(sink=second)
-    await legacy.server.next("tools/call")
-    one.answer({})
-    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "late"}}
-    one.channel.says(message, origin=one.id)
-    assert second.logs == []
+async def test_waiting_for_a_place_ends_with_the_time_that_a_call_may_be_silent(dial: Any) -> None:
+    line = await opened(dial, concurrency=1, timeouts={"call_idle_s": 30, "call_s": 100})
+    first = line.call(sink=Sink())
+    asked = await line.server.next("tools/call")
+    waiting = line.call()
+    await line.rest()
+    await line.wait(29)
+    asked.progress(1)
+    await line.wait(1)
+    with pytest.raises(Overloaded):
+        await waiting
+    assert not first.done()
+
+
+async def test_a_lost_line_fails_the_calls_that_wait_for_a_place(dial: Any) -> None:
+    line = await opened(dial, concurrency=1)
+    calls = [line.call(), line.call()]
+    await line.rest()
+    line.server.line.ends()
+    for call in (*calls, line.call()):
+        with pytest.raises(BackendExited):
+            await call
+
+
+@pytest.mark.requirement("P04")
+async def test_a_call_cancelled_while_it_waits_never_reaches_the_server(dial: Any) -> None:
+    line = await opened(dial, concurrency=1)
+    first, second, third = line.call("1"), line.call("2"), line.call("3")
+    await line.rest()
+    second.cancel()
+    (await line.server.next("tools/call")).answer({})
+    await first
+    asked = await line.server.next("tools/call")
+    assert asked.params["arguments"] == 3
+    asked.answer({})
+    await third
+    assert line.server.count("notifications/cancelled") == 0
+
+
+async def test_a_parked_call_lends_its_place_and_ends_without_giving_it_back_twice(dial: Any) -> None:
+    line = await opened(dial, concurrency=1)
+    thinking = new_call("1")
+    first = line.ask(thinking)
+    asked = await line.server.next("tools/call")
+    thinking.park()
+    line.call("2")
+    second = await line.server.next("tools/call")
+    asked.answer({})
+    await first
+    line.call("3")
+    await line.rest()
+    assert line.server.count("tools/call") == 2
+    second.answer({})
+    await line.server.next("tools/call")
 
 
 # --- giving up ----------------------------------------------------------------------------------------------
@@ -646,35 +640,11 @@ async def test_a_cancellation_that_cannot_be_sent_is_only_noted(legacy: Line) ->
 # --- what the backend starts by itself ----------------------------------------------------------------------
 
 
-async def test_a_ping_of_the_backend_is_answered(legacy: Line) -> None:
-    legacy.server.line.says_bytes(b'{"jsonrpc":"2.0","id":"p-1","method":"ping"}')
-    answer = await legacy.server.next("")
-    assert answer.message == {"jsonrpc": "2.0", "id": "p-1", "result": {}}
-    assert legacy.owner.requests == []
-
-
-@pytest.mark.parametrize("request_id", [1, "1", 0, -5, 12345678901234567890])
-async def test_any_other_request_of_the_backend_is_put_to_the_owner(legacy: Line, request_id: Any) -> None:
-    legacy.server.line.says(
-        {"jsonrpc": "2.0", "id": request_id, "method": "sampling/createMessage", "params": {}}
-    )
-    answer = await legacy.server.next("")
-    assert answer.id == request_id
-    assert answer.message["error"]["code"] == -32601
-
-
 async def test_a_request_of_a_modern_backend_is_dropped(modern: Line) -> None:
     modern.server.line.says({"jsonrpc": "2.0", "id": 1, "method": "ping"})
     await asyncio.sleep(0)
     assert modern.server.transcript == ["< ping"]
     assert "may not send" in modern.owner.sayings[0][1]
-
-
-async def test_a_backend_cannot_have_more_than_so_many_requests_open(legacy: Line) -> None:
-    for number in range(MAX_SERVER_REQUESTS + 5):
-        legacy.server.line.says({"jsonrpc": "2.0", "id": number, "method": "roots/list"})
-    assert sum("too many" in text for _, text in legacy.owner.sayings) == 5
-    await until(lambda: len(legacy.owner.requests) == MAX_SERVER_REQUESTS)
 
 
 @pytest.mark.parametrize("kind", ["tools", "resources", "prompts"])
@@ -707,92 +677,6 @@ async def test_a_modern_backend_that_knows_no_listen_is_left_alone(dial: Any) ->
     assert line.server.count("subscriptions/listen") == 1
 
 
-async def test_a_listen_that_broke_is_opened_again_and_everything_is_read_again(dial: Any) -> None:
-    line = dial({"server/discover": discovered(capabilities={"tools": {"listChanged": True}})})
-    await line.connection.open()
-    (await line.server.next("subscriptions/listen")).fail(BackendTimeout("box", "The stream broke."))
-    await line.server.next("subscriptions/listen")
-    assert line.owner.changes == ["tools", "resources", "prompts"]
-
-
-# --- a session that was lost --------------------------------------------------------------------------------
-
-GONE = BackendSessionLost("box", "The server ended our session.")
-
-
-@pytest.mark.requirement("B05")
-async def test_calls_that_lost_the_session_share_one_renewal(legacy: Line) -> None:
-    calls = [legacy.call() for _ in range(5)]
-    lost = [await legacy.server.next("tools/call") for _ in calls]
-    legacy.server.script["tools/call"] = [result({"ok": True})]
-    for asked in lost[:3]:
-        asked.fail(GONE)
-    await until(lambda: legacy.owner.renewals)
-    for asked in lost[3:]:
-        asked.fail(GONE)
-    assert {bytes(await call) for call in calls} == {b'{"ok": true}'}
-    assert legacy.server.count("initialize") == 2
-    assert legacy.server.count("tools/call") == 10
-    assert legacy.owner.renewals == 1
-
-
-async def test_a_call_that_loses_the_session_twice_fails(legacy: Line) -> None:
-    legacy.server.script["tools/call"] = [raises(GONE)]
-    with pytest.raises(BackendSessionLost):
-        await legacy.call()
-    assert legacy.server.count("tools/call") == 2
-
-
-async def test_a_call_begun_during_the_renewal_waits_for_it(legacy: Line) -> None:
-    legacy.server.script["tools/call"] = [raises(GONE), result({})]
-    del legacy.server.script["initialize"]
-    first = legacy.call()
-    initialize = await legacy.server.next("initialize")
-    second = legacy.call()
-    await asyncio.sleep(0)
-    assert legacy.server.transcript == ["> tools/call", "> initialize"]
-    assert legacy.connection.peer.offers("tools"), "what it offers stays known meanwhile"
-    initialized()(initialize)
-    await asyncio.gather(first, second)
-    assert legacy.server.count("initialize") == 2
-
-
-async def test_closing_during_a_renewal_fails_the_calls_that_wait_for_it(legacy: Line) -> None:
-    legacy.server.script["tools/call"] = [raises(GONE)]
-    del legacy.server.script["initialize"]
-    calls = [legacy.call(), legacy.call()]
-    await legacy.server.next("initialize")
-    await legacy.connection.aclose()
-    for call in calls:
-        with pytest.raises(BackendUnavailable):
-            await call
-
-
-async def test_our_own_requests_renew_the_session_too(legacy: Line) -> None:
-    legacy.server.script["ping"] = [raises(GONE), result({})]
-    await legacy.connection.probe()
-    assert legacy.server.count("initialize") == 2
-
-
-@pytest.mark.parametrize(
-    "renewal",
-    [
-        raises(BackendUnavailable("box", "down", "it answered with HTTP status 503")),
-        raises(BackendHttpError("box", 404)),
-        refuses(-32603),
-        initialized("1999-12-31"),
-    ],
-)
-async def test_a_session_that_cannot_be_renewed_is_a_lost_connection(legacy: Line, renewal: Reply) -> None:
-    legacy.server.script["tools/call"] = [raises(GONE)]
-    legacy.server.script["initialize"] = [renewal]
-    calls = [legacy.call(), legacy.call()]
-    for call in calls:
-        with pytest.raises(BackendUnavailable):
-            await call
-    assert len(legacy.owner.lost) == 1
-
-
 # --- hostile bytes ------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
@@ -809,7 +693,12 @@ MESSAGES = st.dictionaries(
             2,
             "notifications/progress",
             "notifications/message",
+            "notifications/cancelled",
+            "notifications/elicitation/complete",
             "ping",
+            "roots/list",
+            "elicitation/create",
+            {"requestId": 1},
             {"progressToken": 1, "progress": 1},
         ]
     )

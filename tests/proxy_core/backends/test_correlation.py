@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
+from proxy_core.backends.call import Call
 from proxy_core.backends.correlation import Correlation, Pending
+from tests.support.scripted_channel import Sink
 
 
 def correlation() -> Correlation[str]:
@@ -15,6 +18,10 @@ def correlation() -> Correlation[str]:
 
 def opened(table: Correlation[str], waiter: str = "waiter", **more: Any) -> Pending[str]:
     return table.open("tools/call", waiter, **{"now": 0.0, "idle_s": 10.0, "cap_s": 60.0} | more)
+
+
+def call_of(sink: Sink) -> Call:
+    return Call("tools/call", Raw(), sink=sink)
 
 
 def token(table: Correlation[str], pending: Pending[str]) -> str:
@@ -115,13 +122,44 @@ def test_what_has_expired_stays_until_it_is_closed() -> None:
     assert table.expired(3) == []
 
 
+def test_the_idle_clock_stands_still_while_the_backend_waits_for_input() -> None:
+    table = correlation()
+    pending = opened(table, idle_s=10, cap_s=1000)
+    pending.hold(4)
+    pending.hold(6)
+    assert table.expired(500) == []
+    pending.release(500)
+    assert table.expired(600) == [], "one question is still open"
+    pending.release(604)
+    assert table.expired(609.5) == []
+    assert table.expired(610) == [pending], "it goes on from where it stood"
+
+
+def test_progress_while_the_backend_waits_for_input_starts_the_idle_clock_anew() -> None:
+    table = correlation()
+    pending = opened(table, idle_s=10, cap_s=1000)
+    pending.hold(9)
+    table.progressed(token(table, pending), 1, 50)
+    pending.release(80)
+    assert table.expired(89) == []
+    assert table.expired(90) == [pending]
+
+
+def test_the_cap_stands_while_the_backend_waits_for_input() -> None:
+    table = correlation()
+    pending = opened(table, idle_s=10, cap_s=100)
+    pending.hold(1)
+    assert table.expired(100) == [pending]
+    assert not pending.has_idled(100)
+
+
 def test_a_message_without_a_name_belongs_to_the_only_call_of_a_client() -> None:
     table = correlation()
     opened(table)
     assert table.only_one_with_sink() is None
-    call = opened(table, sink="client")
+    call = opened(table, call=call_of(Sink()))
     assert table.only_one_with_sink() is call
-    opened(table, sink="another client")
+    opened(table, call=call_of(Sink()))
     assert table.only_one_with_sink() is None
 
 
@@ -139,3 +177,14 @@ def test_no_token_and_no_value_does_harm(name: object, value: object) -> None:
     pending = opened(table)
     assert table.progressed(name, value, 1.0) in (None, pending)
     assert table.close(pending.id) is pending
+
+
+def test_of_several_calls_a_parked_one_says_nothing_unless_it_is_another_principals() -> None:
+    table = correlation()
+    parked = call_of(Sink())
+    parked.is_parked = True
+    opened(table, call=parked)
+    running = opened(table, call=call_of(Sink()))
+    assert table.only_one_with_sink() is running
+    parked.principal = "token:other"
+    assert table.only_one_with_sink() is None

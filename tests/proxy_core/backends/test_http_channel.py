@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 from msgspec import Raw
+from yarl import URL
 
-from proxy_core.backends import http_channel
+from proxy_core.backends import http_channel, resumption
+from proxy_core.backends.call import Call
 from proxy_core.backends.channel import Outgoing
 from proxy_core.backends.connection import Connection
 from proxy_core.backends.http_channel import HttpChannel
+from proxy_core.backends.http_client import may_follow
 from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.config.models import HttpTransport, ServerConfig
 from proxy_core.errors import (
@@ -23,6 +27,7 @@ from proxy_core.errors import (
     BackendStreamLost,
     BackendTimeout,
     BackendUnavailable,
+    NotServable,
 )
 from tests.support.backend_server import (
     DISCOVERED,
@@ -273,6 +278,23 @@ async def test_a_request_that_is_not_answered_fails_with_its_reason(
         assert box.heard.closes == [], "the server is there, only this request failed"
 
 
+@pytest.mark.requirement("A07")
+async def test_the_metadata_that_a_server_points_to_when_it_wants_credentials_is_fetched_from_nowhere(
+    wire: Any,
+) -> None:
+    """No discovery is built, so none can be led astray."""
+    async with serving({"GET": refuses(200)}) as elsewhere:
+        challenge = {"WWW-Authenticate": f'Bearer resource_metadata="{elsewhere.url}"'}
+
+        async def unauthorized(seen: Seen) -> Any:
+            return web.Response(status=401, headers=challenge)
+
+        async with serving({"tools/call": unauthorized}) as server:
+            box = await wire(server.url)
+            assert isinstance(await fault_of(box, request(1)), BackendAuthRequired)
+        assert elsewhere.keys == []
+
+
 @pytest.mark.parametrize("status", [400, 404, 405, 422])
 async def test_an_error_answer_counts_whatever_its_status(wire: Any, status: int) -> None:
     async with serving({"tools/call": rpc_error(-32601, status)}) as server:
@@ -297,16 +319,96 @@ async def test_an_answer_to_another_request_is_none_to_ours(wire: Any) -> None:
         assert isinstance(await fault_of(box, request(1)), BackendProtocolError)
 
 
+# --- redirects ----------------------------------------------------------------------------------------------
+
+
 @pytest.mark.requirement("B11")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_not_followed(wire: Any, status: int) -> None:
+async def test_a_redirect_to_another_origin_is_refused(wire: Any, status: int) -> None:
     async with serving({"tools/call": answers({})}) as other:
-        async with serving({"tools/call": refuses(status, Location=other.url)}) as server:
+        async with serving({"tools/call": refuses(status, Location=other.url + "?token=x")}) as server:
             box = await wire(server.url, Authorization="Bearer ours")
             fault = await fault_of(box, request(1))
     assert isinstance(fault, BackendProtocolError)
-    assert fault.detail == f"HTTP status {status}"
+    assert fault.detail.startswith(f"it redirects to {other.url}: if you trust that address")
     assert other.seen == []
+
+
+@pytest.mark.requirement("B11")
+@pytest.mark.parametrize(
+    "location", ["http://[bad", "mailto:me", "//evil.example/", "http://{host}@evil.example/", None]
+)
+async def test_a_redirect_to_nowhere_is_refused(wire: Any, location: str | None) -> None:
+    async with serving({}) as server:
+        host = server.url.removeprefix("http://").removesuffix("/mcp")
+        named = {} if location is None else {"Location": location.format(host=host)}
+        server.table["tools/call"] = refuses(307, **named)
+        box = await wire(server.url)
+        fault = await fault_of(box, request(1))
+    assert isinstance(fault, BackendProtocolError)
+    assert "redirects to" in fault.detail
+    assert len(server.seen) == 1
+
+
+@pytest.mark.requirement("B11")
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_within_the_origin_is_followed_with_the_same_request(wire: Any, status: int) -> None:
+    table: Table = {"tools/call": [refuses(status, Location="/v2/mcp"), answers({"ok": 1})], "GET": accepts}
+    async with serving(table) as server:
+        box = await wire(server.url, Authorization="Bearer ours")
+        await box.channel.send(request(1, revision=MODERN, is_modern=True, name="add"))
+    first, second = server.seen
+    assert (first.request.path, second.request.path) == ("/mcp", "/v2/mcp")
+    assert second.message == first.message
+    assert second.headers == first.headers
+    assert box.heard.messages[0][0]["result"] == {"ok": 1}
+
+
+@pytest.mark.requirement("B11")
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_that_could_turn_a_post_into_a_get_is_refused(wire: Any, status: int) -> None:
+    async with serving({"tools/call": refuses(status, Location="/v2/mcp")}) as server:
+        box = await wire(server.url)
+        fault = await fault_of(box, request(1))
+    assert fault.detail.endswith(f"/v2/mcp with HTTP status {status}: put that address into the config")
+    assert len(server.seen) == 1
+
+
+@pytest.mark.requirement("B11")
+async def test_redirects_without_end_are_not_followed_for_ever(wire: Any) -> None:
+    async with serving({"tools/call": refuses(308, Location="/mcp")}) as server:
+        box = await wire(server.url)
+        fault = await fault_of(box, request(1))
+    assert fault.detail == "it redirects more than 3 times in a row"
+    assert len(server.seen) == 4
+
+
+@pytest.mark.requirement("B11")
+@pytest.mark.parametrize(
+    ("target", "is_followed"),
+    [
+        ("https://box.example/mcp", True),
+        ("https://box.example:443/other", True),
+        ("https://box.example:8443/mcp", False),
+        ("https://www.box.example/mcp", False),
+        ("http://box.example:8080/mcp", False),
+        ("ftp://box.example/mcp", False),
+    ],
+)
+def test_only_https_on_the_same_host_is_another_origin_that_is_followed(target: str, is_followed: bool) -> None:
+    assert may_follow(URL("http://box.example/mcp"), URL(target)) is is_followed
+    assert not may_follow(URL("https://box.example/mcp"), URL("http://box.example/mcp"))
+    assert not may_follow(URL("http://box.example:8080/mcp"), URL("https://box.example/mcp"))
+
+
+# --- broken HTTP --------------------------------------------------------------------------------------------
+
+
+async def test_a_notification_whose_connection_breaks_has_not_arrived(wire: Any) -> None:
+    async with serving_bytes(b"") as url:
+        box = await wire(url)
+        with pytest.raises(BackendStreamLost):
+            await box.channel.send(notification())
 
 
 @pytest.mark.parametrize(
@@ -584,6 +686,21 @@ async def test_an_event_beyond_the_limit_breaks_the_stream_and_no_more(
     assert "its event stream broke" in box.notes[0]
 
 
+@pytest.mark.requirement("C16")
+@pytest.mark.parametrize(("event_id", "gaps"), [("e-1", 0), (None, 1)])
+async def test_a_stream_that_is_opened_again_without_an_event_id_has_a_gap(
+    wire: Any, monkeypatch: pytest.MonkeyPatch, event_id: str | None, gaps: int
+) -> None:
+    monkeypatch.setattr(http_channel, "RETRY_MS", 1)
+    hold = Holds(as_stream=True)
+    sent = event(changed(1), event_id) if event_id else event(changed(1))
+    async with serving({"GET": [refuses(503), streams(sent), refuses(503), hold]}) as server:
+        box = await wire(server.url)
+        box.channel.start_stream(LEGACY)
+        await hold.arrived.wait()
+        await until(lambda: box.heard.gaps == gaps)
+
+
 async def test_a_server_that_has_gone_is_noticed_by_the_stream(
     wire: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -608,6 +725,161 @@ async def test_a_new_session_has_a_stream_of_its_own(wire: Any) -> None:
             await first.gone.wait()
 
 
+# --- an answer whose stream broke off -----------------------------------------------------------------------
+
+
+def priming(event_id: str, retry_ms: int = 1) -> bytes:
+    return b"id: %s\nretry: %d\ndata:\n\n" % (event_id.encode(), retry_ms)
+
+
+def answer_event(request_id: int, event_id: str = "e-9") -> bytes:
+    return event(b'{"jsonrpc":"2.0","id":%d,"result":{"ok":1}}' % request_id, event_id)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumption, "RETRY_MS", 1)
+    monkeypatch.setattr(resumption, "MIN_PAUSE_S", 0.0)
+
+
+@pytest.mark.requirement("B06")
+@pytest.mark.parametrize("first", [priming("e-1"), event(PROGRESS, "e-1") + b"id: e-2\ndata: cut"])
+async def test_a_stream_that_ended_is_resumed_from_its_last_whole_event(
+    wire: Any, hasty: None, first: bytes
+) -> None:
+    """Whether it was cut off, or the server closed it on purpose to be asked again."""
+    table: Table = {
+        "initialize": answers({}, Mcp_Session_Id="s-1"),
+        "tools/call": streams(first),
+        "GET": streams(event(PROGRESS, "e-3") + answer_event(2)),
+    }
+    async with serving(table) as server:
+        box = await wire(server.url)
+        await box.channel.send(request(1, "initialize"))
+        await box.channel.send(request(2))
+        (resumed,) = server.of("GET")
+        assert resumed.headers["Last-Event-ID"] == "e-1"
+        assert resumed.headers["Mcp-Session-Id"] == "s-1"
+        assert resumed.headers["MCP-Protocol-Version"] == LEGACY
+        assert resumed.headers["Accept"] == "text/event-stream"
+    told = box.heard.messages[1:]
+    assert [message["result"] for message, _ in told if "result" in message] == [{"ok": 1}]
+    assert {origin for _, origin in told} == {2}, "all that a resumed stream carries is its request's"
+    assert box.heard.failures == []
+    # Only a server that says when to come back has ended its stream on purpose.
+    assert box.heard.polled == ([2] if b"retry" in first else [])
+
+
+@pytest.mark.requirement("B06")
+async def test_the_servers_retry_time_is_kept(wire: Any) -> None:
+    table: Table = {"tools/call": streams(priming("e-1", 300)), "GET": streams(answer_event(1))}
+    async with serving(table) as server:
+        box = await wire(server.url)
+        begun_at = asyncio.get_running_loop().time()
+        await box.channel.send(request(1))
+        assert asyncio.get_running_loop().time() - begun_at >= 0.3
+    assert server.keys == ["tools/call", "GET"]
+
+
+@pytest.mark.requirement("B06")
+async def test_a_server_that_is_polled_may_close_as_often_as_it_brings_something(
+    wire: Any, hasty: None
+) -> None:
+    polls: list[Handler] = [streams(priming(f"e-{number}")) for number in range(2, 12)]
+    table: Table = {"tools/call": streams(priming("e-1")), "GET": [*polls, streams(answer_event(1))]}
+    async with serving(table) as server:
+        box = await wire(server.url)
+        await box.channel.send(request(1))
+    assert [seen.headers["Last-Event-ID"] for seen in server.of("GET")] == [f"e-{n}" for n in range(1, 12)]
+    assert len(box.heard.messages) == 1
+
+
+@pytest.mark.requirement("B06")
+@pytest.mark.parametrize("reply", [streams(b": nothing\n\n"), refuses(503), refuses(409), refuses(429)])
+async def test_a_stream_that_brings_nothing_is_resumed_five_times(
+    wire: Any, hasty: None, reply: Handler
+) -> None:
+    async with serving({"tools/call": streams(priming("e-1")), "GET": reply}) as server:
+        box = await wire(server.url)
+        fault = await fault_of(box, request(1))
+    assert isinstance(fault, BackendStreamLost)
+    assert server.keys == ["tools/call"] + ["GET"] * 5
+    assert box.heard.closes == []
+
+
+@pytest.mark.requirement("B06")
+@pytest.mark.parametrize("reply", [refuses(405), refuses(404), refuses(400), answers({}), refuses(204)])
+async def test_a_server_that_does_not_resume_is_not_asked_again(wire: Any, hasty: None, reply: Handler) -> None:
+    async with serving({"tools/call": streams(priming("e-1")), "GET": reply}) as server:
+        box = await wire(server.url)
+        assert isinstance(await fault_of(box, request(1)), BackendStreamLost)
+    assert server.keys == ["tools/call", "GET"]
+
+
+@pytest.mark.requirement("B06")
+@pytest.mark.parametrize("event_id", [None, "", "x" * 1025, "a\x01b"])
+async def test_a_stream_without_an_id_that_a_header_can_carry_is_lost(
+    wire: Any, hasty: None, event_id: str | None
+) -> None:
+    async with serving({"tools/call": streams(event(PROGRESS, event_id))}) as server:
+        box = await wire(server.url)
+        assert isinstance(await fault_of(box, request(1)), BackendStreamLost)
+    assert server.keys == ["tools/call"]
+
+
+@pytest.mark.requirement("B07")
+async def test_a_modern_stream_is_never_resumed(wire: Any, hasty: None) -> None:
+    async with serving({"tools/call": streams(priming("e-1"))}) as server:
+        box = await wire(server.url)
+        fault = await fault_of(box, request(1, revision=MODERN, is_modern=True))
+    assert isinstance(fault, BackendStreamLost)
+    assert server.keys == ["tools/call"]
+
+
+@pytest.mark.requirement("B06")
+async def test_cancelling_the_call_ends_the_waiting_for_its_stream(wire: Any) -> None:
+    async with serving({"tools/call": streams(priming("e-1", 600_000))}) as server:
+        box = await wire(server.url)
+        call = box.begin(request(1))
+        await until(lambda: server.seen)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert server.keys == ["tools/call"]
+
+
+@pytest.mark.requirement("B06")
+@pytest.mark.parametrize(
+    ("method", "fault"), [("resources/read", BackendSessionLost), ("tools/call", BackendStreamLost)]
+)
+async def test_a_session_that_ended_meanwhile_is_renewed_for_what_cannot_act_twice(
+    wire: Any, hasty: None, method: str, fault: type[BackendFault]
+) -> None:
+    table: Table = {
+        "initialize": answers({}, Mcp_Session_Id="s-1"),
+        method: streams(priming("e-1")),
+        "GET": refuses(404),
+        "DELETE": accepts,
+    }
+    async with serving(table) as server:
+        box = await wire(server.url)
+        await box.channel.send(request(1, "initialize"))
+        assert type(await fault_of(box, request(2, method))) is fault
+    assert server.keys == ["initialize", method, "GET"]
+
+
+@pytest.mark.requirement("B06")
+async def test_an_answer_on_another_stream_ends_the_resuming(wire: Any) -> None:
+    async with serving({"tools/call": streams(priming("e-1", 600_000))}) as server:
+        box = await wire(server.url)
+        call = box.begin(request(1))
+        await until(lambda: server.seen)
+        box.heard.message(b'{"jsonrpc":"2.0","id":1,"result":{}}', None)
+        box.channel.abort(1)
+        await call
+    assert box.heard.failures == []
+
+
 # --- a connection over it -----------------------------------------------------------------------------------
 
 
@@ -625,7 +897,7 @@ class Line:
 
     async def call(self, sink: Sink | None = None) -> Any:
         params = Raw(b'{"name":"add","arguments":{}}')
-        return json.loads(bytes(await self.connection.call("tools/call", params, {}, name="add", sink=sink)))
+        return json.loads(bytes(await self.connection.call(Call("tools/call", params, name="add", sink=sink))))
 
 
 @pytest.fixture
@@ -684,6 +956,51 @@ async def test_an_http_server_ends_in_the_right_era(
         await until(lambda: len(server.seen) == len(keys or legacy))
         assert server.keys == (keys or legacy)
         assert line.connection.peer.revision == revision
+
+
+@pytest.mark.requirement("B02")
+@pytest.mark.parametrize("code", [-32020, -32021])
+async def test_a_modern_refusal_of_the_probe_is_no_reason_to_fall_back(dial: Any, code: int) -> None:
+    async with serving(HANDSHAKE | {"server/discover": rpc_error(code, 400)}) as server:
+        with pytest.raises(NotServable) as caught:
+            await dial(server).connection.open()
+    assert caught.value.detail == f"it refused server/discover with error {code}"
+    assert server.keys == ["server/discover"]
+
+
+@pytest.mark.requirement("B04")
+async def test_a_server_that_lists_legacy_versions_alone_gets_initialize(dial: Any) -> None:
+    old = DISCOVERED | {"supportedVersions": ["2025-06-18", "2025-03-26"]}
+    async with serving(HANDSHAKE | {"server/discover": answers(old)}) as server:
+        line = dial(server)
+        await line.connection.open()
+    assert server.keys[:2] == ["server/discover", "initialize"]
+    assert line.connection.peer.revision == LEGACY
+
+
+@pytest.mark.requirement("B06")
+async def test_a_call_whose_stream_ended_is_answered_once_from_its_resumed_stream(
+    dial: Any, hasty: None
+) -> None:
+    """What comes before the answer there still belongs to the call."""
+    sink = Sink()
+
+    async def rest(seen: Seen) -> Any:
+        if "Last-Event-ID" not in seen.headers:
+            return await refuses(405)(seen)
+        call_id = server.of("tools/call")[0].id
+        log = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"on"}}'
+        answer = b'{"jsonrpc":"2.0","id":%d,"result":{"ok":1}}' % call_id
+        return await streams(event(log, "e-2") + event(answer, "e-3") + event(answer, "e-4"))(seen)
+
+    table: Table = HANDSHAKE | {"server/discover": refuses(404), "tools/call": streams(priming("e-1"))}
+    async with serving(table | {"GET": rest}) as server:
+        line = dial(server)
+        await line.connection.open()
+        assert await line.call(sink) == {"ok": 1}
+        assert len(server.of("tools/call")) == 1
+    assert len(sink.logs) == 1
+    assert line.connection.in_flight == 0
 
 
 @pytest.mark.requirement("B03")

@@ -189,3 +189,26 @@ async def test_a_list_ages(reading: Any) -> None:
         ages.append(listing.remaining_ttl_ms(reader.clock.monotonic()))
         reader.clock.advance(1)
     assert ages == [1500, 500, 0]
+
+
+async def test_a_list_without_end_is_cut_by_its_bytes_too(
+    reading: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "MAX_LISTING_BYTES", 1000)
+    page = {"tools": [{"name": "big", "description": "x" * 300}], "nextCursor": "more"}
+    pages = [result(page | {"nextCursor": f"c{n}"}) for n in range(9)]
+    box = await reading(pages)
+    assert names(await box.read()) == ["big"] * 2
+    assert "1000 bytes" in box.notes[-1]
+
+
+@pytest.mark.requirement("N18")
+async def test_an_item_nested_beyond_all_use_costs_itself_alone(reading: Any) -> None:
+    """Whoever writes it again would run out of stack, and with it the whole list."""
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"items": [deep]}
+    items = [{"name": "deep", "inputSchema": deep}, {"name": "ok", "inputSchema": {}}]
+    box = await reading(result({"tools": items}))
+    assert names(await box.read()) == ["ok"]
+    assert "nested too deeply" in box.notes[-1]

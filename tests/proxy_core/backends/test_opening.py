@@ -33,9 +33,11 @@ OLD = Initialized("2025-06-18")
 UNSUPPORTED = Refused(-32022, ("2026-07-28",))
 
 
-def walk(kind: Kind, *outcomes: Outcome, era: Era = "auto") -> tuple[list[Step], Opening]:
+def walk(
+    kind: Kind, *outcomes: Outcome, era: Era = "auto", is_known_legacy: bool = False
+) -> tuple[list[Step], Opening]:
     """The steps that follow from these outcomes; a new process or channel goes on with initialize."""
-    opening = Opening(kind, era)
+    opening = Opening(kind, era, is_known_legacy)
     steps = [opening.first()]
     for outcome in outcomes:
         asked = steps[-1]
@@ -124,6 +126,35 @@ def test_a_pinned_era_is_the_only_one_tried(
     assert walk(kind, *outcomes, era=era)[0] == steps
 
 
+@pytest.mark.requirement("B12")
+@pytest.mark.parametrize(
+    ("kind", "outcomes", "steps"),
+    [
+        pytest.param("stdio", [OLD], [INIT, READY], id="still-legacy"),
+        pytest.param("http", [OLD], [INIT, READY], id="still-legacy-over-http"),
+        pytest.param("stdio", [UNSUPPORTED, MODERN], [INIT, ASK, READY], id="modern-by-now"),
+        pytest.param("http", [Refused(-32020), MODERN], [INIT, ASK, READY], id="wants-modern-headers"),
+        pytest.param("http", [Refused(-32601), MODERN], [INIT, ASK, READY], id="knows-no-initialize"),
+        pytest.param("http", [HttpRefused(400), MODERN], [INIT, ASK, READY], id="400-empty"),
+        pytest.param(
+            "stdio", [Refused(-32603), Refused(-32601), OLD], [INIT, ASK, INIT, READY], id="a-bad-day"
+        ),
+        pytest.param("http", [HttpRefused(404)] * 3 + [OLD], [INIT, ASK, INIT, SSE, READY], id="sse-by-now"),
+        pytest.param("stdio", [Silence()], [INIT, FAIL], id="silence-says-nothing-of-an-era"),
+        pytest.param("stdio", [Exited()], [INIT, FAIL], id="exit-says-nothing-of-an-era"),
+    ],
+)
+def test_a_server_known_as_legacy_is_probed_only_when_it_contradicts(
+    kind: Kind, outcomes: list[Outcome], steps: list[Step]
+) -> None:
+    assert walk(kind, *outcomes, is_known_legacy=True)[0] == steps
+
+
+@pytest.mark.requirement("B12")
+def test_a_pinned_era_needs_no_memory() -> None:
+    assert walk("stdio", era="modern", is_known_legacy=True)[0] == [ASK]
+
+
 @pytest.mark.parametrize(
     ("kind", "outcomes", "words"),
     [
@@ -146,8 +177,9 @@ def test_a_failure_says_why(kind: Kind, outcomes: list[Outcome], words: str) -> 
     ids=lambda outcome: type(outcome).__name__,
 )
 @pytest.mark.parametrize("kind", ["stdio", "http", "sse"])
-def test_no_server_keeps_us_opening_for_ever(kind: Kind, always: Outcome) -> None:
-    opening = Opening(kind, "auto")
+@pytest.mark.parametrize("is_known_legacy", [False, True])
+def test_no_server_keeps_us_opening_for_ever(kind: Kind, always: Outcome, is_known_legacy: bool) -> None:
+    opening = Opening(kind, "auto", is_known_legacy)
     step, steps = opening.first(), 1
     while step not in (READY, FAIL):
         step = opening.after_discover(always) if step is ASK else opening.after_initialize(always)

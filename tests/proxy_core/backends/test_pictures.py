@@ -86,7 +86,18 @@ async def test_a_server_that_is_down_shows_why_and_when_it_is_tried_next(seen: S
 
 async def test_calls_and_errors_are_counted_into_the_row(seen: Seen) -> None:
     fact = RequestFinished(
-        seen.clock.monotonic(), "client", "2025-06-18", "tools/call", "box", "box__add", 12.0, None, False, 10
+        at=seen.clock.monotonic(),
+        client="client",
+        principal="anon",
+        era="legacy",
+        revision="2025-06-18",
+        method="tools/call",
+        server="box",
+        target="box__add",
+        duration_ms=12.0,
+        error_code=None,
+        is_tool_error=False,
+        bytes_out=10,
     )
     seen.metrics.fold(fact)
     seen.metrics.fold(msgspec.structs.replace(fact, error_code=-32603))

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from proxy_core.backends.call import Call
+from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.http_channel import HttpChannel
 from proxy_core.backends.registry import BackendRegistry
@@ -16,7 +18,7 @@ from proxy_core.backends.stdio_channel import StdioChannel
 from proxy_core.clock import SystemClock
 from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport
 from proxy_core.control import ReloadOutcome
-from proxy_core.errors import BackendFault, BackendTimeout, BackendUnavailable, UnknownServer
+from proxy_core.errors import BackendFault, BackendTimeout, BackendUnavailable, Overloaded, UnknownServer
 from proxy_core.telemetry.snapshot import ServerState as S
 from tests.support.backend_server import DISCOVERED, BackendServer, Holds, answers, serving
 from tests.support.scripted_channel import Gateway, Heard, until
@@ -27,7 +29,7 @@ ADD = Raw(b'{"name":"add","arguments":{}}')
 class Set:
     """A registry whose servers all live in one process of ours."""
 
-    def __init__(self, server: BackendServer) -> None:
+    def __init__(self, server: BackendServer, terms: Terms | None = None) -> None:
         self.server = server
         self.states: dict[str, list[S]] = {}
         self.gateway = Gateway()
@@ -37,6 +39,7 @@ class Set:
             Guard(),
             says=lambda server, level, text: None,
             on_state=lambda server, before, now, reason: self.states.setdefault(server, []).append(now),
+            terms=terms,
         )
         self.calls: list[asyncio.Task[Any]] = []
 
@@ -51,7 +54,7 @@ class Set:
 
     def call(self, server: str) -> "asyncio.Task[Any]":
         backend = self.registry.get(server)
-        call = backend.call("tools/call", ADD, {}, name="add", sink=None)
+        call = backend.call(Call("tools/call", ADD, name="add"))
         self.calls.append(asyncio.ensure_future(call))
         return self.calls[-1]
 
@@ -208,3 +211,27 @@ async def test_a_stop_drains_all_servers_and_waits_for_those_that_are_leaving(se
 async def test_each_transport_has_its_channel(servers: Set, transport: Any, kind: Any, channel: type) -> None:
     settings = ServerConfig(id="box", transport=transport)
     assert type(servers.registry._channel(settings, kind, Heard(), lambda line: None)) is channel
+
+
+async def test_as_many_calls_wait_for_a_server_as_the_configuration_in_force_says() -> None:
+    bound = 1
+    table: dict[str, Any] = {
+        "server/discover": answers(DISCOVERED),
+        "tools/list": answers({"tools": []}),
+        "tools/call": Holds(),
+    }
+    async with serving(table) as server:
+        made = Set(server, Terms(server_queue=lambda: bound))
+        made.apply(made.config("box", concurrency=1))
+        await made.healthy("box")
+        for _ in range(2):
+            made.call("box")
+        await until(lambda: server.of("tools/call"))
+        with pytest.raises(Overloaded):
+            await made.call("box")
+        bound = 2
+        waiting = made.call("box")
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await made.registry.aclose()
+        await asyncio.gather(*made.calls, return_exceptions=True)

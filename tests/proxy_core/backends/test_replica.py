@@ -43,6 +43,7 @@ class Kept:
             Owner(),
             self.clock,
             on_open=self._on_open,
+            on_open_further=self._on_open,
             on_state=lambda before, now, reason: self.states.append(now),
         )
 

@@ -186,6 +186,19 @@ async def test_a_stream_that_is_none_says_why(
     assert box.heard.closes == []
 
 
+@pytest.mark.requirement("B11")
+async def test_redirects_within_the_origin_are_followed_for_the_stream_and_for_posts(wire: Any) -> None:
+    stream = OldServer(b"messages?session_id=1")
+    table: Any = {"tools/call": [refuses(307, Location="/v2/messages"), accepts]}
+    async with serving(table | {"GET": [refuses(308, Location="/v2/sse"), stream]}) as server:
+        box = wire(server.url)
+        await box.channel.open()
+        await box.channel.send(POST)
+        paths = [seen.request.path for seen in server.seen]
+        assert paths == ["/mcp", "/v2/sse", "/v2/messages", "/v2/messages"]
+        assert server.seen[-1].message == server.seen[-2].message
+
+
 async def test_a_server_that_names_no_endpoint_is_not_waited_for(wire: Any) -> None:
     async with serving({"GET": Holds(as_stream=True)}) as server:
         with pytest.raises(BackendTimeout):

@@ -62,6 +62,9 @@ class Heard:
     def waits_for(self, request_id: int) -> bool:
         return False
 
+    def will_be_polled(self, request_id: int) -> None:
+        raise AssertionError("a pipe is not polled")
+
     def closed(self, fault: BackendFault) -> None:
         self.faults.append(fault)
 

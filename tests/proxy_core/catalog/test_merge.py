@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy_core.catalog.merge import Catalog, Entry, Hidden
 from proxy_core.config.models import ToolRules
+from proxy_core.protocol.header_params import HeaderParam
 from tests.proxy_core.catalog.lists import lists, merged
 
 
@@ -95,12 +96,62 @@ def test_rules_look_at_the_servers_own_names_and_deny_goes_last():
     ]
 
 
+REGION = {"type": "string", "x-mcp-header": "Region"}
+
+
+def annotated(name: str, **properties: object) -> dict[str, object]:
+    return {"name": name, "inputSchema": {"type": "object", "properties": properties}}
+
+
+@pytest.mark.requirement("H05")
+def test_over_modern_http_an_invalid_header_annotation_hides_its_tool_and_no_other():
+    tools = (annotated("bad", a={"type": "number", "x-mcp-header": "A"}), annotated("good", where=REGION))
+    catalog = merged(replace(lists("alpha"), tools=tools, is_strict=True))
+    assert shown(catalog.tools) == ["alpha__good"]
+    assert catalog.tools[0].item["inputSchema"] == tools[1]["inputSchema"]
+    assert catalog.tools[0].header_params == (HeaderParam("Region", ("where",), "string"),)
+    ((server, name, reason),) = reasons(catalog)
+    assert (server, name) == ("alpha", "bad")
+    assert "x-mcp-header" in reason
+
+
+@pytest.mark.requirement("H06")
+def test_from_any_other_server_the_annotation_alone_is_taken_out():
+    tool = annotated("mixed", a={"type": "number", "x-mcp-header": "A"}, where=REGION)
+    (entry,) = merged(replace(lists("alpha"), tools=(tool,))).tools
+    assert entry.item["inputSchema"]["properties"] == {"a": {"type": "number"}, "where": REGION}
+    assert entry.header_params == (HeaderParam("Region", ("where",), "string"),)
+
+
+@pytest.mark.parametrize("schema", [None, [], "x-mcp-header", {"description": "no x-mcp-header here"}])
+def test_a_schema_without_annotations_is_passed_on_as_it_is(schema: object):
+    (entry,) = merged(replace(lists("alpha"), tools=({"name": "t", "inputSchema": schema},))).tools
+    assert entry.item["inputSchema"] is schema
+    assert entry.header_params == ()
+
+
 @pytest.mark.requirement("N04")
 def test_an_unprefixed_clash_hides_the_later_servers_tool():
     """Never an override: whoever comes first in the configuration keeps the name."""
     catalog = merged(lists("alpha", "search"), lists("beta", "search", "own"), prefix="none")
     assert [(entry.server, entry.exposed) for entry in catalog.tools] == [("alpha", "search"), ("beta", "own")]
     assert reasons(catalog) == [("beta", "search", "Alpha has the same name for clients and comes first.")]
+
+
+@pytest.mark.requirement("N04")
+def test_one_server_without_prefix_beside_others_takes_no_name_of_theirs():
+    """Also where it comes first, and where the other has no such tool now."""
+    bare = lists("alpha", "search", "beta__search", "beta__new", "gamma__x", prefix="none")
+    catalog = merged(bare, lists("beta", "search"))
+    assert [(entry.server, entry.exposed) for entry in catalog.tools] == [
+        ("alpha", "gamma__x"),
+        ("alpha", "search"),
+        ("beta", "beta__search"),
+    ]
+    assert reasons(catalog) == [
+        ("alpha", "beta__new", "It reads as a name of beta."),
+        ("alpha", "beta__search", "It reads as a name of beta."),
+    ]
 
 
 def test_a_name_that_was_made_never_displaces_one_that_was_kept():

@@ -6,6 +6,7 @@ from proxy_core.catalog.merge import Catalog, ServerLists
 from proxy_core.catalog.routes import Route, Routes
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
 from proxy_core.config.models import ToolRules
+from proxy_core.protocol.header_params import HeaderParam
 from tests.proxy_core.catalog.lists import lists, merged
 
 
@@ -53,6 +54,14 @@ def test_a_denied_tool_cannot_be_called_by_any_name():
     found = routes(lists("alpha", "rm", "ls", rules=ToolRules(deny=("rm",))), lists("beta", "rm"))
     assert found.tool("alpha__rm") is None
     assert found.tool("rm") == Route("beta", "rm")
+
+
+def test_a_tools_route_knows_which_arguments_travel_as_headers_by_either_name():
+    region = {"type": "string", "x-mcp-header": "Region"}
+    tool = {"name": "go", "inputSchema": {"type": "object", "properties": {"where": region}}}
+    found = routes(replace(lists("alpha"), tools=(tool,)))
+    for name in ("alpha__go", "go"):
+        assert found.tool(name) == Route("alpha", "go", (HeaderParam("Region", ("where",), "string"),))
 
 
 def test_prompts_have_no_bare_names():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy_core.config.connect import CLIENTS, connection, write_connection
+from proxy_core.config.connect import CLIENTS, connection, token_note, write_connection
 from proxy_core.config.edit import EditRefused
 
 URL = "http://127.0.0.1:8080/mcp"
@@ -59,3 +59,10 @@ def test_a_file_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path, text
         write_connection(wanted, NOW)
     assert [path.name for path in wanted.path.parent.iterdir()] == ["mcp.json"]
     assert wanted.path.read_text() == text
+
+
+@pytest.mark.parametrize("program", [("/opt/bin/only1mcp",), ("/opt/bin/python", "-m", "only1mcp_tui")])
+def test_a_client_that_only_starts_commands_gets_the_bridge(tmp_path: Path, program: tuple[str, ...]):
+    wanted = connection("claude", URL, tmp_path, "linux", program)
+    assert wanted.entry == {"command": program[0], "args": [*program[1:], "stdio", "--to", URL]}
+    assert "ONLY1MCP_TOKEN" in token_note("claude")

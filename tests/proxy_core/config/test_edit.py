@@ -1,6 +1,7 @@
 """Editing the file: what was not meant to change does not."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy_core.config.edit import EditRefused, add_servers, plain_settings, remove_server
+from proxy_core.config.edit import EditRefused, add_servers, add_token, plain_settings, remove_server
 from proxy_core.config.load import load
-from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport, ToolRules
+from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport, TokenConfig, ToolRules
 from proxy_core.errors import ConfigError, UnknownServer
 
 FILES = ServerConfig(
@@ -211,3 +212,68 @@ def test_any_text_survives_being_written(tmp_path_factory: pytest.TempPathFactor
         assert path.read_text() == COMMENTED.replace("id: aa", "id: first")
     else:
         assert servers_of(path)[-1] == server
+
+
+# --- tokens -------------------------------------------------------------------------------------------------
+
+CI = TokenConfig(name="ci", sha256="ab" * 32)
+ME = TokenConfig(name="me", sha256="cd" * 32)
+
+
+@pytest.mark.parametrize("name", ["x.yaml", "x.json"])
+def test_a_token_makes_the_file_or_joins_the_others(tmp_path: Path, name: str):
+    path = tmp_path / name
+    add_token(path, CI)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    add_servers(path, (FILES,))
+    add_token(path, ME)
+    config = load(path, {}).config
+    assert (config.auth.tokens, config.servers) == ((CI, ME), (FILES,))
+
+
+def test_a_token_is_added_to_a_commented_file_and_nothing_else_changes(tmp_path: Path):
+    path = tmp_path / "x.yaml"
+    path.write_text(COMMENTED)
+    path.chmod(0o640)
+    add_token(path, CI)
+    assert path.read_text() == f"{COMMENTED}auth:\n  tokens:\n    - name: ci\n      sha256: {CI.sha256}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("auth:\n", "auth:\n  tokens:\n    - NEW\n"),
+        ("auth: {}  # who\nproxy: {}\n", "auth:  # who\n  tokens:\n    - NEW\nproxy: {}\n"),
+        ("auth:\n  tokens: []\nproxy: {}", "auth:\n  tokens:\n    - NEW\nproxy: {}"),
+        ("auth:   # none yet\nproxy: {}", "auth:   # none yet\n  tokens:\n    - NEW\nproxy: {}"),
+        (
+            f"auth:\n tokens:\n # mine\n - {{name: me, sha256: {ME.sha256}}} # x\n\n# y\nproxy: {{}}\n",
+            f"auth:\n tokens:\n # mine\n - {{name: me, sha256: {ME.sha256}}} # x\n - NEW\n\n# y\nproxy: {{}}\n",
+        ),
+    ],
+)
+def test_a_token_finds_its_place_in_every_plain_style(tmp_path: Path, before: str, after: str):
+    path = tmp_path / "x.yaml"
+    path.write_text(before)
+    add_token(path, CI)
+    written = re.sub(r"- name: ci\n +sha256: (ab)+", "- NEW", path.read_text())
+    assert written == after
+    assert load(path, {}).config.auth.tokens[-1] == CI
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("x.yaml", f"auth: {{tokens: [{{name: me, sha256: {ME.sha256}}}]}}\n", "Write `auth.tokens` as a list"),
+        ("x.yaml", f"auth:\n  tokens:\n  - name: ci\n    sha256: {ME.sha256}\n", "already has a token"),
+        ("x.toml", "version = 1", "TOML"),
+        ("x.json", '{"mcpServers": {}}', "another program's form"),
+    ],
+)
+def test_a_file_that_can_take_no_token_is_left_alone(tmp_path: Path, name: str, text: str, words: str):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(EditRefused, match=words):
+        add_token(path, CI)
+    assert path.read_text() == text

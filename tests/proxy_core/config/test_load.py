@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_core.config.load import LoadedConfig, find_config, from_text, load, user_config_path
-from proxy_core.config.models import HttpTransport, StdioTransport
+from proxy_core.config.models import Config, HttpTransport, StdioTransport
 from proxy_core.errors import ConfigError
 
 FOLDER = Path("/etc/somewhere")
@@ -193,9 +193,10 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
     assert faults(MANY_FAULTS) == [
         "1: version: found 2; allowed: 1.",
         "2: prxy: unknown key. Did you mean 'proxy'? "
-        "Allowed: version, proxy, servers, routing, limits, logging, tui.",
+        "Allowed: version, proxy, auth, servers, routing, limits, circuit_breaker, logging, tui.",
         "4: proxy.prot: unknown key. Did you mean 'port'? "
-        "Allowed: host, port, path, grace_s, max_body_bytes, allowed_hosts, allowed_origins.",
+        "Allowed: host, port, path, grace_s, max_body_bytes, legacy_sse, seal_keys, allowed_hosts, "
+        "allowed_origins.",
         "5: proxy.port: found 'abc'; a whole number is wanted.",
         "6: proxy.grace_s: found -1; it must be at least 0.",
         "8: servers[0].id: found 'a_b'; an id is 2 to 24 of a-z, 0-9 and -, from a letter on: "
@@ -209,15 +210,25 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "13: servers[2].transport.env.PORT: found a value that is no text; "
         "text is wanted here (put it in quotes).",
         "14: servers[2].replicas: unknown key. "
-        "Allowed: id, name, enabled, transport, tools, instructions, era, timeouts.",
+        "Allowed: id, name, enabled, transport, tools, prefix, instructions, era, isolation, roots, "
+        "elicitation_prefix, timeouts, concurrency.",
         "15: servers[3].id: this key is required and missing.",
         "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
         "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
         "17: servers[4]: found 'nonsense'; a mapping of keys is wanted.",
         "18: routing.prefix: found 'none' with 5 servers; it is for at most one.",
         "19: logging.level: found 'verbose'; allowed: debug, info, warning, error.",
-        "20: tools: unknown key. Allowed: version, proxy, servers, routing, limits, logging, tui.",
+        "20: tools: unknown key. "
+        "Allowed: version, proxy, auth, servers, routing, limits, circuit_breaker, logging, tui.",
     ]
+
+
+def test_only_one_server_may_go_without_prefix():
+    servers = "".join(f"- {{id: s{n}, prefix: none, transport: {{type: stdio, command: x}}}}\n" for n in (1, 2))
+    assert faults(f"servers:\n{servers}") == [
+        "3: servers[1].prefix: found 'none' with 2 servers; it is for at most one."
+    ]
+    read(f"routing: {{prefix: none}}\nservers:\n{servers.replace('none', 'always', 1)}")
 
 
 def test_an_empty_section_is_as_good_as_none():
@@ -228,7 +239,48 @@ def test_toml_faults_have_the_key_path_alone():
     assert faults("[proxy]\nprot = 1", "x.toml")[0].startswith("None: proxy.prot: unknown key.")
 
 
-@pytest.mark.parametrize("key", ["auth", "health", "circuit_breaker", "cache", "profiles", "admin", "audit"])
+def test_an_unknown_key_may_be_called_what_pydantic_calls_a_key():
+    assert faults('"[key]": 1') == [f"1: [key]: unknown key. Allowed: {', '.join(Config.model_fields)}."]
+
+
+SHA = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            f"auth: {{tokens: [{{name: ci, sha256: {SHA}}}, {{name: ci, sha256: {'cd' * 32}}}]}}",
+            "a name of its own",
+        ),
+        (f"auth: {{tokens: [{{name: ci, sha256: {SHA}}}, {{name: me, sha256: {SHA}}}]}}", "under two names"),
+        (f"auth: {{tokens: [{{name: 'a:b', sha256: {SHA}}}]}}", "it must match"),
+        ("auth: {tokens: [{name: ci, sha256: canary}]}", "found text; it must match"),
+        ("auth: {tokens: [{name: ci, sha256: '${CANARY}'}]}", "found text; it must match"),
+        ("proxy: {seal_keys: [canary]}", "found text; at least 16 characters are needed"),
+        ("proxy: {seal_keys: ['${UNSET}']}", "environment variable UNSET is not set, and this key cannot"),
+    ],
+)
+def test_faults_of_tokens_and_sealing_keys_are_told_without_showing_them(text: str, words: str):
+    (fault,) = faults(text, environ={"CANARY": "canary-canary"})
+    assert words in fault
+    assert "canary" not in fault
+
+
+def test_sealing_keys_may_come_from_the_environment_and_count_as_secrets():
+    loaded = read("proxy: {seal_keys: ['${KEY}', written-in-the-file]}", environ={"KEY": "k" * 16})
+    assert loaded.config.proxy.seal_keys == ("k" * 16, "written-in-the-file")
+    assert loaded.secrets == {"k" * 16}
+
+
+def test_another_programs_file_may_hold_our_tokens():
+    text = (
+        f'{{"mcpServers": {{}}, "only1mcp": {{"auth": {{"tokens": [{{"name": "ci", "sha256": "{SHA}"}}]}}}}}}'
+    )
+    assert read(text, "x.json").config.auth.tokens[0].name == "ci"
+
+
+@pytest.mark.parametrize("key", ["health", "cache", "profiles", "admin", "audit"])
 def test_a_key_without_its_feature_is_refused(key: str):
     assert "unknown key" in faults(f"{key}: {{}}")[0]
 

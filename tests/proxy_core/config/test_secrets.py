@@ -1,10 +1,22 @@
 """What people see of settings: nothing that could be a secret."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy_core.config.models import Config, HttpTransport, ServerConfig, StdioTransport, Timeouts, ToolRules
+from proxy_core.config.models import (
+    AuthConfig,
+    Config,
+    HttpTransport,
+    ProxyConfig,
+    ServerConfig,
+    StdioTransport,
+    Timeouts,
+    TokenConfig,
+    ToolRules,
+)
 from proxy_core.config.secrets import (
     DOTS,
     masked_address,
@@ -109,6 +121,29 @@ def test_the_settings_of_a_server_are_told_without_secrets():
     )
     assert dict(masked_settings(STDIO))["command"] == f"'x y' --token '{DOTS}'"
     assert dict(masked_settings(STDIO))["env.K"] == DOTS
+
+
+def test_settings_of_a_server_that_are_the_defaults_are_left_out_and_the_others_are_not():
+    given = {"isolation": "session", "roots": ("file:///r",), "elicitation_prefix": False, "concurrency": 1}
+    quiet = ServerConfig(id="aa", transport=StdioTransport(command="x"))
+    rows = masked_settings(quiet.model_copy(update={**given, "tools": ToolRules(retry=("get_*",))}))
+    assert rows[len(masked_settings(quiet)) + 2 :] == (
+        ("tools.retry", "get_*"),
+        ("roots", "file:///r"),
+        ("isolation", "session"),
+        ("elicitation_prefix", "false"),
+        ("concurrency", "1"),
+    )
+
+
+def test_sealing_keys_and_digests_of_tokens_are_shown_nowhere():
+    proxy = ProxyConfig(seal_keys=("canary-canary-canary", "another-canary-here"))
+    auth = AuthConfig(tokens=(TokenConfig(name="ci", sha256="ab" * 32),))
+    config = Config(proxy=proxy, auth=auth)
+    shown = masked_config(config)
+    assert shown["proxy"]["seal_keys"] == [DOTS, DOTS]
+    assert shown["auth"] == {"tokens": [{"name": "ci", "sha256": DOTS}]}
+    assert not re.search("canary|abab", f"{shown} {config} {config!r}")
 
 
 def test_the_whole_configuration_is_told_without_secrets():

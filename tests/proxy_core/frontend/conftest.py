@@ -1,16 +1,19 @@
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
 
 from proxy_core.clock import SystemClock
-from proxy_core.config.models import Config, LimitsConfig, ProxyConfig
+from proxy_core.config.models import AuthConfig, Config, LimitsConfig, ProxyConfig
 from proxy_core.facts import Fact
 from proxy_core.frontend.frontend import Frontend
-from tests.support.http_client import SOON_S, Client
-from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.http_client import SOON_S, Client, Stream, request
+from tests.support.scripted_gateway import HeldCall, ScriptedGateway
+
+HELLO = b'{"jsonrpc":"2.0","method":"notifications/hello"}'
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def serving(gateway: ScriptedGateway, facts: list[Fact]) -> Any:
         limits = settings.pop("limits", LimitsConfig())
         clock = settings.pop("clock", SystemClock())
         allow_remote = settings.pop("allow_remote", False)
-        config = Config(proxy=ProxyConfig(**{"port": 0} | settings), limits=limits)
+        auth = AuthConfig(tokens=settings.pop("tokens", ()))
+        config = Config(proxy=ProxyConfig(**{"port": 0} | settings), auth=auth, limits=limits)
         frontend = Frontend(config, gateway, clock, facts.append, allow_remote=allow_remote)
         try:
             await frontend.start()
@@ -58,3 +62,23 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def client(http: aiohttp.ClientSession, frontend: Frontend) -> Client:
     return Client(http, frontend.url)
+
+
+@pytest.fixture
+def streaming(gateway: ScriptedGateway) -> Any:
+    """A call of a legacy client, held by the gateway, whose POST is a stream already and has sent `HELLO`."""
+
+    @asynccontextmanager
+    async def stream(session: Client, call: Any = None) -> AsyncIterator[tuple[Stream, HeldCall]]:
+        gateway.held = {"tools/call"}
+        body = call or request("tools/call", {"name": "a__b"})
+        async with AsyncExitStack() as stack:
+            context = session.stream("POST", body, headers=session.legacy_headers())
+            entering = asyncio.ensure_future(stack.enter_async_context(context))
+            held = await gateway.next_call()
+            held.notify(HELLO)
+            opened = await entering
+            assert (await opened.next())["method"] == "notifications/hello"
+            yield opened, held
+
+    return stream

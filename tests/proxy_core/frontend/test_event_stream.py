@@ -11,43 +11,11 @@ from proxy_core.frontend.event_stream import (
     STREAM_HEADERS,
     EventStreams,
 )
-from proxy_core.frontend.wire import HeaderList, WireStream
 from proxy_core.protocol.sse import KEEPALIVE, encode_event
 from tests.support.clock import FakeClock
+from tests.support.open_wire import OpenWire
 
 SOON_S = 20
-
-
-class Wire:
-    """A connection whose client reads while `reads` is set."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.headers: HeaderList | None = None
-        self.is_closed = self.is_aborted = self.is_gone = False
-        self.reads = asyncio.Event()
-        self.reads.set()
-        self.writing = asyncio.Event()
-
-    async def open(self, status: int, headers: HeaderList) -> WireStream:
-        if self.is_gone:
-            raise ConnectionResetError
-        self.headers = headers
-        return self
-
-    async def write(self, data: bytes) -> None:
-        if self.is_gone:
-            raise ConnectionResetError
-        self.sent += data
-        self.writing.set()
-        await self.reads.wait()
-
-    async def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_aborted = True
-        self.reads.set()
 
 
 @pytest.fixture
@@ -61,11 +29,11 @@ def streams(clock: FakeClock) -> EventStreams:
 
 
 @pytest.fixture
-def wire() -> Wire:
-    return Wire()
+def wire() -> OpenWire:
+    return OpenWire()
 
 
-async def test_nothing_is_sent_before_there_is_something_to_send(streams: EventStreams, wire: Wire):
+async def test_nothing_is_sent_before_there_is_something_to_send(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     stream.withhold()
     streams.release(stream)
@@ -75,7 +43,7 @@ async def test_nothing_is_sent_before_there_is_something_to_send(streams: EventS
     assert not wire.is_aborted
 
 
-async def test_events_go_out_in_order_and_the_last_one_ends_the_stream(streams: EventStreams, wire: Wire):
+async def test_events_go_out_in_order_and_the_last_one_ends_the_stream(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     stream.notify(b'{"n":1}')
     stream.notify(b'{\n"n":2}')
@@ -86,14 +54,14 @@ async def test_events_go_out_in_order_and_the_last_one_ends_the_stream(streams: 
     assert wire.is_closed
 
 
-async def test_a_message_that_no_event_can_hold_is_dropped(streams: EventStreams, wire: Wire):
+async def test_a_message_that_no_event_can_hold_is_dropped(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     stream.notify(b'{"a":"x\ny"}')
     await stream.end(b"{}")
     assert wire.sent == encode_event(b"{}")
 
 
-async def test_an_equal_message_that_waits_is_sent_once(streams: EventStreams, wire: Wire):
+async def test_an_equal_message_that_waits_is_sent_once(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     for _ in range(3):
         stream.notify_once(b'{"n":1}')
@@ -101,7 +69,36 @@ async def test_an_equal_message_that_waits_is_sent_once(streams: EventStreams, w
     assert wire.sent == encode_event(b'{"n":1}')
 
 
-async def test_a_burst_is_no_reason_to_end_a_stream(streams: EventStreams, wire: Wire):
+async def test_an_equal_message_that_waits_is_known_whatever_its_event_is_called(
+    streams: EventStreams, wire: OpenWire
+):
+    stream = streams.open(wire.open)
+    stream.put(encode_event(b'{"n":1}', event_id="1-1"))
+    stream.notify_once(b'{"n":1}')
+    stream.notify_once(b'"n":1}')
+    await stream.end()
+    assert wire.sent == encode_event(b'{"n":1}', event_id="1-1") + encode_event(b'"n":1}')
+
+
+async def test_what_opens_a_stream_goes_before_all_else_and_is_asked_for_once(
+    streams: EventStreams, wire: OpenWire
+):
+    asked: list[int] = []
+
+    def opening() -> bytes:
+        asked.append(1)
+        return b": hello\r\n\r\n"
+
+    stream = streams.open(wire.open, opening)
+    assert asked == []
+    stream.notify(b"{}")
+    stream.notify(b"[]")
+    await stream.end()
+    assert asked == [1]
+    assert wire.sent == b": hello\r\n\r\n" + encode_event(b"{}") + encode_event(b"[]")
+
+
+async def test_a_burst_is_no_reason_to_end_a_stream(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     for _ in range(2 * MAX_QUEUED_EVENTS):
         stream.notify(b"{}")
@@ -109,7 +106,7 @@ async def test_a_burst_is_no_reason_to_end_a_stream(streams: EventStreams, wire:
     assert wire.sent == encode_event(b"{}") * 2 * MAX_QUEUED_EVENTS
 
 
-async def test_a_client_that_does_not_read_loses_its_stream(streams: EventStreams, wire: Wire):
+async def test_a_client_that_does_not_read_loses_its_stream(streams: EventStreams, wire: OpenWire):
     wire.reads.clear()
     stream = streams.open(wire.open)
     stream.notify(b"{}")
@@ -124,7 +121,7 @@ async def test_a_client_that_does_not_read_loses_its_stream(streams: EventStream
     assert stream.is_finished
 
 
-async def test_what_waits_is_bounded_in_size_too(streams: EventStreams, wire: Wire):
+async def test_what_waits_is_bounded_in_size_too(streams: EventStreams, wire: OpenWire):
     wire.reads.clear()
     stream = streams.open(wire.open)
     stream.commit()
@@ -135,7 +132,7 @@ async def test_what_waits_is_bounded_in_size_too(streams: EventStreams, wire: Wi
     assert wire.sent == b""
 
 
-async def test_a_client_that_has_gone_is_no_error(streams: EventStreams, wire: Wire):
+async def test_a_client_that_has_gone_is_no_error(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     stream.notify(b"{}")
     await asyncio.wait_for(wire.writing.wait(), SOON_S)
@@ -148,7 +145,7 @@ async def test_a_client_that_has_gone_is_no_error(streams: EventStreams, wire: W
 
 
 async def test_one_who_waits_may_leave_without_ending_the_stream_for_the_others(
-    streams: EventStreams, wire: Wire
+    streams: EventStreams, wire: OpenWire
 ):
     stream = streams.open(wire.open)
     stream.commit()
@@ -162,7 +159,7 @@ async def test_one_who_waits_may_leave_without_ending_the_stream_for_the_others(
 
 
 async def test_silence_commits_to_a_stream_and_is_broken_again_and_again(
-    streams: EventStreams, clock: FakeClock, wire: Wire
+    streams: EventStreams, clock: FakeClock, wire: OpenWire
 ):
     stream = streams.open(wire.open)
     clock.advance(KEEP_ALIVE_S - 0.1)
@@ -182,7 +179,7 @@ async def test_silence_commits_to_a_stream_and_is_broken_again_and_again(
 
 
 async def test_a_client_that_does_not_read_is_not_fed_keep_alives(
-    streams: EventStreams, clock: FakeClock, wire: Wire
+    streams: EventStreams, clock: FakeClock, wire: OpenWire
 ):
     wire.reads.clear()
     stream = streams.open(wire.open)
@@ -196,7 +193,7 @@ async def test_a_client_that_does_not_read_is_not_fed_keep_alives(
     assert wire.sent == KEEPALIVE * 2
 
 
-async def test_a_released_stream_is_dropped_unless_it_is_finished(streams: EventStreams, wire: Wire):
+async def test_a_released_stream_is_dropped_unless_it_is_finished(streams: EventStreams, wire: OpenWire):
     stream = streams.open(wire.open)
     stream.notify(b"{}")
     await asyncio.wait_for(wire.writing.wait(), SOON_S)

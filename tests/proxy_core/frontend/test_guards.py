@@ -112,7 +112,7 @@ def test_a_strange_host_or_origin_is_refused_before_anything_else_is_told():
             assert status(guard().refusal(head(change, method=method, path=path))) == expected
 
 
-@pytest.mark.parametrize("name", ["host", "origin", "content-type", "mcp-session-id"])
+@pytest.mark.parametrize("name", ["host", "origin", "authorization", "content-type", "mcp-session-id"])
 def test_a_header_that_two_readers_would_read_differently_may_not_come_twice(name: str):
     value = dict(GOOD).get(name, "http://localhost")
     assert status(guard().refusal(head((name, value), (name, value)))) == 400

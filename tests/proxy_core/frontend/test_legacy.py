@@ -1,14 +1,18 @@
 """The legacy era over real sockets: sessions, their streams, and calls that outlive a connection."""
 
 import asyncio
+import gc
 import re
+from contextlib import AsyncExitStack
 from typing import Any
 
+import psutil
 import pytest
 
 from proxy_core.config.models import LimitsConfig
 from proxy_core.errors import BackendUnavailable, InvalidParams, MethodNotFound, UnknownResource
 from proxy_core.facts import Fact, SessionsChanged
+from proxy_core.frontend.sessions import Session
 from proxy_core.protocol import jsonrpc
 from tests.support.http_client import (
     LATEST_LEGACY,
@@ -58,6 +62,30 @@ async def test_the_caller_of_a_session_is_the_one_who_shook_hands(session: Clien
     first, second = (exchange.caller for exchange in gateway.exchanges)
     assert first is second
     assert (first.revision, first.client) == (LATEST_LEGACY, "test")
+
+
+async def test_a_session_knows_what_its_client_can_do_and_is_named_inside_by_another_name(
+    client: Client, gateway: ScriptedGateway
+):
+    await client.initialize("2025-06-18", {"roots": {"listChanged": True}, "elicitation": {}, "x": 1})
+    await client.post(request("tools/list"))
+    caller = gateway.exchanges[0].caller
+    assert caller.capabilities.features == {"roots", "elicitation.form"}
+    assert caller.capabilities.announces_roots
+    assert caller.session not in (None, "", client.session_id)
+
+
+async def test_what_a_client_tells_reaches_the_gateway_and_so_does_the_end_of_its_session(
+    session: Client, gateway: ScriptedGateway
+):
+    told = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed", "params": {"x": 1}}
+    await session.post(told)
+    await session.post(CANCEL)
+    [(caller, method, params)] = gateway.notifications
+    assert (method, params) == (told["method"], b'{"x": 1}')
+    assert gateway.ended == []
+    await session.send("DELETE", headers=session.legacy_headers())
+    assert gateway.ended == [caller]
 
 
 @pytest.mark.requirement("L03")
@@ -261,7 +289,7 @@ async def test_the_stream_of_one_session_does_not_take_that_of_another(
         assert (await one.next()) == (await two.next())
 
 
-async def test_a_stream_that_its_client_leaves_is_forgotten(
+async def test_a_stream_that_its_client_leaves_is_forgotten_with_its_session(
     session: Client, gateway: ScriptedGateway, frontend: Any, facts: list[Fact]
 ):
     async with session.stream("GET", headers=session.legacy_headers()) as stream:
@@ -269,9 +297,10 @@ async def test_a_stream_that_its_client_leaves_is_forgotten(
         stream.response.close()
     while frontend.stream_count:
         await asyncio.sleep(0)
+    await session.send("DELETE", headers=session.legacy_headers())
     assert len(gateway.hub) == 0
     counts = [(fact.sessions, fact.streams) for fact in facts if isinstance(fact, SessionsChanged)]
-    assert counts == [(1, 0), (1, 1), (1, 0)]
+    assert counts == [(1, 0), (1, 1), (1, 0), (0, 0)]
 
 
 async def test_the_stream_ends_with_its_session(session: Client):
@@ -346,3 +375,60 @@ async def test_initialize_cannot_be_asked_twice_for_one_session(session: Client)
 async def test_a_body_of_the_wrong_kind_is_refused(session: Client):
     assert (await session.post(CALL, content_type="text/plain")).status == 415
     assert (await session.post(CALL, accept=POST_HEADERS["Content-Type"])).status == 406
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.requirement("A11")
+async def test_sessions_that_are_abandoned_make_room_oldest_first_and_leave_nothing(
+    serving: Any, http: Any, gateway: ScriptedGateway, count: int
+):
+    limit = count // 10
+    async with serving(limits=LimitsConfig(sessions=limit)) as frontend:
+        ids: list[str | None] = []
+        client = Client(http, frontend.url)
+        process = psutil.Process()
+        for n in range(count):
+            if n == 2 * limit:
+                # By then everything has been as full as it gets.
+                gc.collect()
+                warm_rss = process.memory_info().rss
+            await client.initialize(capabilities={"roots": {"listChanged": True}})
+            await client.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            ids.append(client.session_id)
+            assert frontend.session_count == min(n + 1, limit)
+        oldest, evicted = ids[-limit], ids[-limit - 1]
+        assert (await client.post(request("ping"), mcp_session_id=evicted)).status == 404
+        assert (await client.post(request("ping"), mcp_session_id=oldest)).status == 200
+        assert [caller.session for caller in gateway.ended] == list(
+            dict.fromkeys(caller.session for caller, _, _ in gateway.notifications[: count - limit])
+        )
+        gateway.notifications.clear()
+        gateway.ended.clear()
+        gc.collect()
+        assert sum(type(thing) is Session for thing in gc.get_objects()) == limit
+        assert process.memory_info().rss - warm_rss < 16 << 20
+
+
+@pytest.mark.requirement("A11")
+async def test_when_every_session_is_busy_a_new_one_is_refused_and_the_others_go_on(
+    serving: Any, http: Any, gateway: ScriptedGateway
+):
+    gateway.held = {"tools/call"}
+    limit = 10
+    async with serving(limits=LimitsConfig(sessions=limit)) as frontend, AsyncExitStack() as stack:
+        clients = [Client(http, frontend.url) for _ in range(limit)]
+        asked = []
+        for n, client in enumerate(clients):
+            await client.initialize()
+            if n % 2:
+                await stack.enter_async_context(client.stream("GET", headers=client.legacy_headers()))
+            else:
+                asked.append(asyncio.ensure_future(client.post(CALL)))
+        calls = [await gateway.next_call() for _ in asked]
+        refused = await Client(http, frontend.url).initialize()
+        assert (refused.status, frontend.session_count) == (503, limit)
+        assert "Mcp-Session-Id" not in refused.headers
+        for call in calls:
+            call.answer(LEGACY_RESULT)
+        assert [reply.status for reply in await asyncio.gather(*asked)] == [200] * len(asked)
+        assert (await Client(http, frontend.url).initialize()).status == 200

@@ -1,13 +1,24 @@
 """subscriptions/listen over real sockets: acknowledged, tagged, bounded, and ended with a result."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from proxy_core.config.models import LimitsConfig
+from proxy_core.errors import Overloaded
+from proxy_core.frontend.event_stream import MAX_QUEUED_EVENTS, EventStreams
+from proxy_core.frontend.listens import MAX_EARLY, Listen
+from proxy_core.gateway.subscriptions import ListKind
+from tests.support.clock import FakeClock
 from tests.support.http_client import META, SOON_S, Client, modern
+from tests.support.open_wire import OpenWire
+from tests.support.scripted_channel import acknowledges, until
 from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.stub_backends import MODERN, House, Outbox, StubServer, resource, tool
+from tests.support.stub_backends import client as modern_caller
 
 SUBSCRIPTION_ID = META + "subscriptionId"
 
@@ -17,6 +28,7 @@ def listen(client: Client, wanted: Any, id: Any = 4) -> Any:
     return client.stream("POST", body, headers=headers)
 
 
+@pytest.mark.requirement("C08")
 @pytest.mark.parametrize("request_id", [4, "4"])
 async def test_the_acknowledgement_comes_first_and_names_what_is_honoured(client: Client, request_id: Any):
     wanted = {
@@ -36,6 +48,7 @@ async def test_the_acknowledgement_comes_first_and_names_what_is_honoured(client
         }
 
 
+@pytest.mark.requirement("C09")
 async def test_only_what_was_asked_for_arrives_and_it_is_tagged(client: Client, gateway: ScriptedGateway):
     async with listen(client, {"promptsListChanged": True}, "s") as stream:
         await stream.next()
@@ -76,6 +89,7 @@ async def test_a_client_that_leaves_is_forgotten(client: Client, gateway: Script
     assert len(gateway.hub) == 0
 
 
+@pytest.mark.requirement("C15")
 @pytest.mark.requirement("W25")
 async def test_a_listen_ends_with_its_result_when_the_gateway_stops(client: Client, frontend: Any):
     async with listen(client, {}, "last") as stream:
@@ -104,3 +118,162 @@ async def test_listens_are_not_counted_on_loopback(serving: Any, http: Any):
         client = Client(http, frontend.url)
         async with listen(client, {}) as one, listen(client, {}) as two:
             await asyncio.wait_for(asyncio.gather(one.next(), two.next()), SOON_S)
+
+
+# --- single resources ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("C08")
+async def test_of_the_uris_those_that_were_accepted_are_acknowledged(client: Client, gateway: ScriptedGateway):
+    gateway.updates.accepted = {"file:///a", "file:///c"}
+    async with listen(
+        client, {"resourceSubscriptions": ["file:///c", "file:///b", "file:///a"]}, "s"
+    ) as stream:
+        acknowledged = await stream.next()
+        assert acknowledged["params"]["notifications"] == {"resourceSubscriptions": ["file:///c", "file:///a"]}
+        gateway.updates.says("file:///a")
+        assert await stream.next() == {
+            "jsonrpc": "2.0",
+            "method": "notifications/resources/updated",
+            "params": {"_meta": {SUBSCRIPTION_ID: "s"}, "uri": "file:///a"},
+        }
+    await until(lambda: not gateway.updates.listeners)
+
+
+@pytest.mark.requirement("C08")
+async def test_what_happens_before_the_acknowledgement_comes_after_it(client: Client, gateway: ScriptedGateway):
+    gateway.updates.accepted = {"file:///a"}
+    gateway.updates.is_ready.clear()
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["file:///a"]}
+
+    async def change() -> None:
+        await until(lambda: gateway.updates.listeners)
+        told: list[ListKind] = []
+        gateway.hub.add(frozenset({"tools"}), told.append)
+        gateway.hub.changed("tools")
+        await until(lambda: told)
+        for _ in range(2):
+            gateway.updates.says("file:///a")
+        gateway.updates.is_ready.set()
+
+    changing = asyncio.ensure_future(change())
+    async with listen(client, wanted) as stream:
+        methods = [(await stream.next())["method"].removeprefix("notifications/") for _ in range(3)]
+        assert methods == ["subscriptions/acknowledged", "tools/list_changed", "resources/updated"]
+    await changing
+
+
+async def test_without_uris_no_resource_is_subscribed_to(client: Client, gateway: ScriptedGateway):
+    async with listen(client, {"resourceSubscriptions": []}) as stream:
+        assert (await stream.next())["params"]["notifications"] == {}
+        assert gateway.updates.listeners == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"resourceSubscriptions": "file:///a"},
+        {"resourceSubscriptions": {"uri": "file:///a"}},
+        {"resourceSubscriptions": ["file:///a", 7]},
+        {"resourceSubscriptions": [None]},
+        {"toolsListChanged": "yes"},
+        {"promptsListChanged": 1},
+    ],
+)
+async def test_a_filter_of_another_shape_is_refused(client: Client, wanted: Any):
+    reply = await client.ask("subscriptions/listen", {"notifications": wanted})
+    assert (reply.status, reply.error_code) == (400, -32602)
+
+
+async def test_one_who_would_hear_of_too_much_at_once_is_refused(gateway: ScriptedGateway):
+    gateway.updates.is_ready.clear()
+    line = _Line()
+    listening = Listen(gateway, line, b"1")
+    opening = asyncio.ensure_future(listening.open(_filter(["file:///a"]), modern_caller()))
+    await until(lambda: gateway.updates.listeners)
+    for number in range(MAX_EARLY + 1):
+        gateway.updates.says(f"file:///a/{number}")
+    gateway.updates.is_ready.set()
+    with pytest.raises(Overloaded):
+        await opening
+    assert line.messages == []
+    listening.close()
+    assert gateway.updates.listeners == []
+
+
+@pytest.mark.requirement("C17")
+async def test_a_listener_that_does_not_read_loses_its_stream_and_others_lose_nothing(gateway: ScriptedGateway):
+    gateway.updates.accepted = {"file:///a"}
+    slow, quick = OpenWire(), OpenWire()
+    slow.reads.clear()
+    streams = EventStreams(FakeClock())
+    opened = [streams.open(wire.open) for wire in (slow, quick)]
+    for stream in opened:
+        await Listen(gateway, stream, b"1").open(_filter(["file:///a"]), modern_caller())
+    await until(lambda: slow.sent and quick.sent)
+    for number in range(MAX_QUEUED_EVENTS + 1):
+        gateway.updates.says(f"file:///a/{number}")
+        gateway.updates.says(f"file:///a/{number}")
+        await until(lambda number=number: b'file:///a/%d"' % number in quick.sent)
+        assert slow.is_aborted is (number == MAX_QUEUED_EVENTS), "what is equal waits once"
+    assert not quick.is_aborted
+    assert quick.sent.count(b"resources/updated") >= MAX_QUEUED_EVENTS
+    for stream in opened:
+        streams.release(stream)
+    await streams.aclose()
+
+
+@pytest.mark.requirement("C14")
+@pytest.mark.parametrize("revision", ["2025-06-18", MODERN])
+async def test_progress_and_log_messages_of_a_call_never_come_on_a_listen(revision: str):
+    box = StubServer(
+        revision,
+        tools=[tool("run")],
+        resources=[resource("file:///a")],
+        offers={"resources": {"subscribe": True, "listChanged": True}, "logging": {}},
+        script={
+            "subscriptions/listen": acknowledges,
+            "resources/subscribe": lambda asked: asked.answer({}),
+        },
+    )
+    async with House({"box": box}).open() as house:
+        line, outbox = _Line(), Outbox()
+        listening = Listen(house.gateway, line, b"1")
+        await listening.open(_filter(["file:///a"]), modern_caller())
+        caller = modern_caller(log_level="debug")
+        params = {"name": "box__run", "_meta": {"progressToken": 1}}
+        call = house.begin("tools/call", params, caller, outbox)
+        asked = await box.next("tools/call")
+        asked.progress(1)
+        for origin in (asked.id, None):
+            log = {
+                "jsonrpc": "2.0",
+                "method": "notifications/message",
+                "params": {"level": "info", "data": "x"},
+            }
+            asked.channel.says(log, origin)
+        box.tells("notifications/resources/updated", uri="file:///a")
+        asked.answer({"content": []})
+        await call
+        assert "notifications/progress" in [each["method"] for each in outbox.messages]
+        assert [each["method"] for each in line.messages] == [
+            "notifications/subscriptions/acknowledged",
+            "notifications/resources/updated",
+        ]
+        listening.close()
+
+
+def _filter(uris: list[str]) -> Raw:
+    return Raw(json.dumps({"notifications": {"resourceSubscriptions": uris}}).encode())
+
+
+class _Line:
+    """Where a listen's messages go."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def notify(self, message: bytes) -> None:
+        self.messages.append(json.loads(message))
+
+    notify_once = notify

@@ -5,6 +5,7 @@ import base64
 import logging
 from typing import Any
 
+import aiohttp
 import pytest
 
 from proxy_core.errors import (
@@ -14,12 +15,16 @@ from proxy_core.errors import (
     MethodNotFound,
     UnknownResource,
 )
+from proxy_core.frontend.event_stream import KEEP_ALIVE_S
 from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.sse import KEEPALIVE
+from tests.support.clock import FakeClock
 from tests.support.http_client import (
     ENVELOPE,
     META,
     MODERN,
     POST_HEADERS,
+    SOON_S,
     Client,
     Reply,
     modern,
@@ -377,3 +382,39 @@ async def test_many_requests_with_one_id_get_their_own_answers(client: Client, g
     asked = [client.ask("tools/call", {"name": "a__b", "arguments": {"n": n}}, id=1) for n in range(64)]
     replies: list[Reply] = await asyncio.gather(*asked)
     assert [reply.json["result"] for reply in replies] == [{"n": n} for n in range(64)]
+
+
+@pytest.mark.requirement("P11")
+async def test_a_call_that_is_silent_for_long_becomes_a_stream_with_comments_and_a_fast_one_stays_json(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway
+):
+    clock = FakeClock()
+    gateway.held = {"tools/call"}
+    gateway.scripts["prompts/get"] = InvalidParams("No such prompt.")
+    async with serving(clock=clock) as frontend:
+        client = Client(http, frontend.url)
+        body, headers = modern("tools/call", {"name": "a__b"})
+
+        async def slow() -> bytes:
+            # Only the sweep can open this stream: nothing is told before.
+            async with client.stream("POST", body, headers=headers) as stream:
+                call.answer(MODERN_RESULT)
+                return await stream.rest()
+
+        asked = asyncio.ensure_future(slow())
+        call = await gateway.next_call()
+        clock.advance(KEEP_ALIVE_S)
+        told = await asyncio.wait_for(asked, SOON_S)
+        fast = await client.ask("prompts/get", {"name": "x"})
+    assert told.startswith(KEEPALIVE)
+    assert told.count(b"data: ") == 1
+    assert (fast.status, fast.headers["Content-Type"]) == (400, "application/json")
+
+
+@pytest.mark.requirement("P12")
+async def test_a_large_result_that_nothing_precedes_is_one_json_body(client: Client, gateway: ScriptedGateway):
+    text = "x" * (2 << 20)
+    gateway.scripts["tools/call"] = jsonrpc.encode({"resultType": "complete", "content": [{"text": text}]})
+    reply = await client.ask("tools/call", {"name": "a__b"})
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.json["result"]["content"][0]["text"] == text

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy_core.errors import HttpRefusal
+from proxy_core.errors import ClientSilent, HttpRefusal
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.sessions import LegacySessions, Session
 from proxy_core.frontend.wire import HeaderList, WireStream
@@ -37,8 +37,13 @@ def changes() -> Changes:
 
 
 @pytest.fixture
-def sessions(clock: FakeClock, changes: Changes) -> LegacySessions:
-    return LegacySessions(3, IDLE_S, clock, changes)
+def ended() -> list[Caller]:
+    return []
+
+
+@pytest.fixture
+def sessions(clock: FakeClock, changes: Changes, ended: list[Caller]) -> LegacySessions:
+    return LegacySessions(3, IDLE_S, clock, changes, ended.append)
 
 
 def opened(sessions: LegacySessions, principal: str = "anon") -> Session:
@@ -127,8 +132,12 @@ async def test_the_newest_stream_wins(sessions: LegacySessions, clock: FakeClock
     assert (session.stream, sessions.stream_count) == (None, 0)
 
 
-async def test_an_ended_session_leaves_nothing(sessions: LegacySessions, clock: FakeClock, changes: Changes):
+async def test_an_ended_session_leaves_nothing(
+    sessions: LegacySessions, clock: FakeClock, changes: Changes, ended: list[Caller]
+):
     session = opened(sessions)
+    last_words: list[str] = []
+    sessions.at_end(session, lambda: last_words.append("bye"))
     call = asyncio.ensure_future(asyncio.Event().wait())
     sessions.begin_call(session, 1, call)
     sessions.attach(session, stream(clock))
@@ -136,9 +145,59 @@ async def test_an_ended_session_leaves_nothing(sessions: LegacySessions, clock: 
     sessions.end(session)
     sessions.end(session)
     assert changes.count == before + 1
+    assert (ended, last_words) == ([session.caller], ["bye"])
     assert (len(sessions), sessions.stream_count) == (0, 0)
     await asyncio.wait([call])
     assert call.cancelled()
     # The call's own end comes after that of its session, and must not bring the session back.
     sessions.end_call(session, 1)
     assert len(sessions) == 0
+
+
+def test_a_session_is_named_inside_by_something_else_than_its_id(sessions: LegacySessions):
+    one, other = opened(sessions), opened(sessions)
+    names = {one.caller.session, other.caller.session}
+    assert len(names | {one.id, other.id}) == 4
+    assert None not in names
+
+
+def test_everyone_who_ends_is_told(sessions: LegacySessions, clock: FakeClock, ended: list[Caller]):
+    evicted, expired, deleted = (opened(sessions) for _ in range(3))
+    newest = opened(sessions)
+    assert ended == [evicted.caller]
+    sessions.end(deleted)
+    clock.advance(IDLE_S)
+    assert is_alive(sessions, newest)
+    sessions.sweep()
+    assert ended == [evicted.caller, deleted.caller, expired.caller]
+    sessions.end_all()
+    assert ended[-1] is newest.caller
+
+
+async def test_neither_a_question_nor_what_is_kept_for_resumption_keeps_a_session(
+    sessions: LegacySessions, clock: FakeClock
+):
+    session = opened(sessions)
+    stream = sessions.new_stream(session)
+    carrier = EventStreams(clock).open(never_opened, stream.opening)
+    stream.carry(carrier)
+    asking = asyncio.ensure_future(stream.request("roots/list", b"{}", timeout_s=60))
+    while not session.requests:
+        await asyncio.sleep(0)
+    stream.leave(carrier)
+    assert session.ring
+    assert not session.is_busy
+    for _ in range(3):
+        opened(sessions)
+    with pytest.raises(ClientSilent):
+        await asking
+
+
+async def test_streams_that_carry_answers_stay_when_the_others_end(sessions: LegacySessions, clock: FakeClock):
+    own, only = opened(sessions), opened(sessions)
+    sessions.attach(own, stream(clock))
+    sessions.attach(only, stream(clock), carries_answers=True)
+    sessions.end_streams()
+    assert (own.stream, only.is_busy) == (None, True)
+    sessions.end_all()
+    assert only.stream is None

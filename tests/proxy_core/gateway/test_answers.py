@@ -130,7 +130,18 @@ async def test_an_error_that_clients_understand_passes_as_it_is(code: int, revis
     assert (error.code, error.message, json.loads(error.raw_data)) == (code, "no", {"why": 1})
 
 
-@pytest.mark.parametrize("code", [-32700, -32600, -32020, -32021, -32022, -32050, -32099])
+@pytest.mark.parametrize("code", [-32050, -32077, -32099])
+@pytest.mark.parametrize("revision", [MODERN, LEGACY])
+async def test_a_code_of_the_specification_that_nobody_knows_is_an_internal_error_that_names_it(
+    code: int, revision: str
+):
+    error = await failing(code, {"secret": "x"}, revision)
+    assert isinstance(error, BackendProtocolError)
+    own = {"kind": Kind.PROTOCOL, "backend": "box", "retryable": False, "backendCode": code}
+    assert error.data() == {"dev.only1mcp": own}
+
+
+@pytest.mark.parametrize("code", [-32700, -32600, -32020, -32022])
 @pytest.mark.parametrize("revision", [MODERN, LEGACY])
 async def test_a_fault_of_our_own_hop_is_an_internal_error(code: int, revision: str):
     error = await failing(code, {"secret": "x"}, revision)

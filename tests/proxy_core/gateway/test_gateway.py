@@ -336,7 +336,9 @@ async def test_a_ping_is_answered_with_every_server_down():
         assert await house.ask("ping", None, client(LEGACY)) == {}
 
 
-@pytest.mark.parametrize("method", ["tasks/get", "resources/subscribe", "sampling/createMessage", "x" * 999])
+@pytest.mark.parametrize(
+    "method", ["tasks/list", "tasks/result", "resources/watch", "sampling/createMessage", "x" * 999]
+)
 async def test_a_method_that_is_not_ours_is_not_found(method: str):
     async with House({"box": searcher()}).open() as house:
         error = await house.refused(method, {})

@@ -12,7 +12,7 @@ from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.clock import FakeClock
-from tests.support.scripted_channel import CRASHED, refuses, silence, until
+from tests.support.scripted_channel import CRASHED, refuses, result, silence, until
 from tests.support.stub_backends import (
     LEGACY,
     House,
@@ -393,3 +393,36 @@ async def test_a_server_that_is_added_changes_no_name_of_another():
         house.registry.apply(house.configs, {}, 0)
         house.gateway.listing.changed()
         assert [name for name in await house.names() if name.startswith("one")] == before == ["one__search"]
+
+
+@pytest.mark.requirement("C05")
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_change_is_listed_before_the_old_list_has_expired(revision: str):
+    box = StubServer(revision, tools=[tool("old")], hints={"ttlMs": 3_600_000, "cacheScope": "public"})
+    async with House({"box": box}).open() as house:
+        before = await house.ask("tools/list", {})
+        assert ([each["name"] for each in before["tools"]], before["ttlMs"]) == (["box__old"], 60_000)
+        box.changes("tools", [tool("new")])
+        await until(lambda: box.count("tools/list") == 2)
+        assert await house.names() == ["box__new"]
+
+
+@pytest.mark.requirement("N21")
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+async def test_a_schema_elsewhere_is_passed_on_and_never_fetched(revision: str):
+    visits: list[str] = []
+
+    async def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.append("visited")
+        writer.close()
+
+    canary = await asyncio.start_server(visited, "127.0.0.1", 0)
+    port = canary.sockets[0].getsockname()[1]
+    schema = {"type": "object", "properties": {"a": {"$ref": f"http://127.0.0.1:{port}/schema.json"}}}
+    box = StubServer(revision, tools=[tool("run", inputSchema=schema, outputSchema=schema)])
+    box.on("tools/call", result({"content": [], "structuredContent": {"a": 1}}))
+    async with canary, House({"box": box}).open() as house:
+        listed = (await house.ask("tools/list", {}))["tools"][0]
+        assert (listed["inputSchema"], listed["outputSchema"]) == (schema, schema)
+        assert (await house.call("box__run", a=1))["structuredContent"] == {"a": 1}
+        assert visits == []

@@ -65,7 +65,14 @@ def test_what_is_no_exact_sentinel_is_literal(header: str):
 
 def test_optional_whitespace_around_a_value_is_no_part_of_it():
     assert decode_value(" \tname\t ") == "name"
-    assert decode_value("\u00a0name") == "\u00a0name"
+    assert decode_value("a\tb") == "a\tb"
+
+
+@pytest.mark.requirement("H02")
+@pytest.mark.parametrize("header", ["é", "\u00a0name", "a\x00b", "a\x7fb", "\udce9"])
+def test_a_value_with_characters_that_no_header_may_have_is_refused(header: str):
+    with pytest.raises(HeaderMismatch, match="encoded"):
+        decode_value(header)
 
 
 def test_routing_headers_are_found_among_others():

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from proxy_core.errors import Only1Error
-from proxy_core.protocol.results import UnusableResult, result_for_legacy, result_for_modern
+from proxy_core.protocol.results import (
+    UnusableResult,
+    input_required,
+    needing_input,
+    result_for_legacy,
+    result_for_modern,
+)
 
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 OURS = {"name": "only1mcp", "version": "1"}
@@ -121,3 +127,49 @@ def test_any_bytes_are_made_right_or_refused_by_an_error_of_ours(junk: bytes, st
             convert(Raw(start + junk))
         except Only1Error:
             pass
+
+
+# --- results that need input first ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"resultType": "complete", "content": [{"text": "input_required"}]}, {"x": "input_required"}]
+)
+def test_most_results_need_no_input(result: Any):
+    assert input_required(raw(result)) is None
+
+
+@pytest.mark.parametrize("name", ["resultType", "result\\u0054ype"])
+@pytest.mark.parametrize("kind", ["input_required", "input\\u005frequired"])
+def test_a_need_for_input_is_seen_however_it_is_spelled(name: str, kind: str):
+    body = f'{{"{name}":"{kind}","inputRequests":{{"a":{{"method":"roots/list"}}}},"requestState":"s"}}'
+    found = input_required(Raw(body.encode()))
+    assert found is not None
+    assert (bytes(found.requests["a"]), found.state) == (b'{"method":"roots/list"}', "s")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"inputRequests": {}},
+        {"inputRequests": None, "requestState": None},
+        {"inputRequests": [1]},
+        {"inputRequests": {"a": 1}, "requestState": 7},
+    ],
+)
+def test_a_need_that_says_nothing_is_unusable(members: dict[str, Any]):
+    with pytest.raises(UnusableResult):
+        input_required(raw({"resultType": "input_required"} | members))
+
+
+@pytest.mark.requirement("C01")
+def test_a_result_that_needs_input_carries_our_stamp_and_no_hints():
+    members = {"ttlMs": 5, "cacheScope": "public", "requestState": "theirs", "x/y": 1, "_meta": {"a": 1}}
+    found = input_required(raw({"resultType": "input_required"} | members))
+    assert found is not None
+    told = json.loads(needing_input({}, "ours", json.dumps(OURS).encode(), found.members))
+    stamp = {"a": 1, SERVER_INFO: OURS}
+    assert told == {"resultType": "input_required", "requestState": "ours", "x/y": 1, "_meta": stamp}
+    bare = json.loads(needing_input({"r1": {}}, None, b"{}"))
+    assert bare == {"resultType": "input_required", "inputRequests": {"r1": {}}, "_meta": {SERVER_INFO: {}}}

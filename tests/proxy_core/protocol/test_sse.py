@@ -4,7 +4,14 @@ from hypothesis import strategies as st
 
 from proxy_core.errors import Only1Error
 from proxy_core.protocol.lines import FrameTooLarge
-from proxy_core.protocol.sse import KEEPALIVE, SseEvent, SseParser, encode_event, priming_event
+from proxy_core.protocol.sse import (
+    KEEPALIVE,
+    SseEvent,
+    SseParser,
+    encode_event,
+    has_event_with,
+    priming_event,
+)
 
 
 def parse(data: bytes, chunk_size: int = 0) -> list[SseEvent]:
@@ -95,6 +102,13 @@ def test_what_we_send_is_framed_as_the_spec_shows_and_a_keep_alive_is_no_event()
     assert encode_event(b'{"a":1}') == b'event: message\r\ndata: {"a":1}\r\n\r\n'
     assert encode_event(b"1", "endpoint", "9") == b"event: endpoint\r\nid: 9\r\ndata: 1\r\n\r\n"
     assert data_of(KEEPALIVE + encode_event(b"1") + KEEPALIVE) == [b"1"]
+
+
+def test_an_event_is_known_by_its_whole_data_whatever_its_id():
+    events = [encode_event(b'{"n":1}', event_id="1-7"), KEEPALIVE]
+    assert has_event_with(events, b'{"n":1}')
+    assert not has_event_with(events, b'"n":1}')
+    assert not has_event_with(events, b"1}")
 
 
 def test_a_large_event_in_small_chunks_is_put_together_in_linear_time():

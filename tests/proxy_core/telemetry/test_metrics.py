@@ -10,6 +10,8 @@ def finished(server: str | None = "box", **more: Any) -> RequestFinished:
     fact: dict[str, Any] = {
         "at": 100.0,
         "client": "Host",
+        "principal": "anon",
+        "era": "legacy",
         "revision": "2025-06-18",
         "method": "tools/call",
         "server": server,

@@ -1,0 +1,43 @@
+"""`only1mcp token`: bearer tokens, by which clients say who they are."""
+
+from pathlib import Path
+
+import click
+
+from only1mcp_tui.cli.common import config_option, json_option, writable_config
+from only1mcp_tui.cli.output import note, say, say_json
+from proxy_core.config.edit import add_token
+from proxy_core.config.tokens import fragment, new_token
+
+
+@click.group("token")
+def token_command() -> None:
+    """Make the tokens by which clients say who they are."""
+
+
+@token_command.command("new")
+@click.argument("name")
+@click.option("--write", is_flag=True, help="Put its SHA-256 into the configuration, whose comments stay.")
+@config_option
+@json_option
+@click.pass_context
+def token_new(ctx: click.Context, name: str, write: bool, config: Path | None, as_json: bool) -> None:
+    """Make a token for the client NAME and show it, this once: the configuration holds its SHA-256 alone.
+
+    As soon as there is one token, every client has to send its own, as `Authorization: Bearer TOKEN`.
+    """
+    path = writable_config(ctx, config)
+    token, entry = new_token(name)
+    if write:
+        add_token(path, entry)
+    text = fragment(entry, path.suffix.lower())
+    if as_json:
+        shown = {"name": entry.name, "token": token, "sha256": entry.sha256}
+        say_json({**shown, "fragment": text, "path": str(path), "written": write})
+        return
+    say(token)
+    note("This token is shown once and kept nowhere. Its client sends it as Authorization: Bearer TOKEN.")
+    if write:
+        note(f"Wrote its SHA-256 to {path}; a gateway that runs knows it after its next start.")
+    else:
+        note(f"In {path} (--write puts it there):\n\n{text}")

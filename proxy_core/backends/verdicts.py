@@ -1,0 +1,95 @@
+"""Which era each server turned out to speak, remembered over restarts, so that a legacy one is not probed anew.
+
+A verdict is forgotten when the server contradicts it, and of itself after a while: a server that learned the
+modern era meanwhile still answers `initialize`, so nothing but a probe would ever tell.
+Spec: 2026-07-28 basic/versioning, "Backward compatibility".
+"""
+
+import asyncio
+import hashlib
+import threading
+from typing import Final
+
+from yarl import URL
+
+from proxy_core.clock import Clock
+from proxy_core.config.models import HttpTransport, SseTransport, StdioTransport
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.revisions import Era
+from proxy_core.state import StateFolder
+from proxy_core.tasks import Tasks
+
+NAME: Final = "eras"
+MAX_VERDICTS: Final = 512
+MAX_AGE_S: Final = 7 * 86_400.0
+SAVE_PAUSE_S: Final = 1.0
+"""Servers that start together are written together."""
+
+
+class EraVerdicts:
+    """Sole writer of its file."""
+
+    def __init__(self, folder: StateFolder | None, clock: Clock) -> None:
+        """Without a folder it remembers until the end of the process."""
+        self._folder = folder
+        self._clock = clock
+        self._tasks = Tasks("verdicts")
+        self._saving: asyncio.Task[None] | None = None
+        self._file_lock = threading.Lock()
+        self._entries = folder.read(NAME) if folder is not None else {}
+        """Address -> `<era> <wall seconds of the probe>`, the oldest first."""
+        self._changes = 0
+        self._written_changes = 0
+
+    def get(self, address: str) -> Era | None:
+        era, _, probed_at = self._entries.get(address, "").partition(" ")
+        if era not in tuple(Era) or not probed_at.isdigit():
+            return None
+        return Era(era) if 0 <= self._clock.wall() - int(probed_at) < MAX_AGE_S else None
+
+    def remember(self, address: str, era: Era) -> None:
+        """To be called after a probe, and only then: what is merely believed does not grow younger."""
+        self._entries.pop(address, None)
+        self._entries[address] = f"{era} {int(self._clock.wall())}"
+        while len(self._entries) > MAX_VERDICTS:
+            del self._entries[next(iter(self._entries))]
+        self._changed()
+
+    def forget(self, address: str) -> None:
+        if self._entries.pop(address, None) is not None:
+            self._changed()
+
+    def _changed(self) -> None:
+        self._changes += 1
+        if self._folder is not None and self._saving is None:
+            self._saving = self._tasks.start(self._save(self._folder), "save")
+
+    async def _save(self, folder: StateFolder) -> None:
+        try:
+            await asyncio.sleep(SAVE_PAUSE_S)
+        finally:
+            self._saving = None
+        await asyncio.to_thread(self._write, folder)
+
+    def _write(self, folder: StateFolder) -> None:
+        # One after the other, each what is in force then: the last to write is right.
+        with self._file_lock:
+            changes = self._changes
+            folder.write(NAME, self._entries.copy())
+            self._written_changes = changes
+
+    async def aclose(self) -> None:
+        """Write what is not written yet. It may be used again afterwards."""
+        await self._tasks.aclose()
+        if self._folder is not None and self._written_changes != self._changes:
+            await asyncio.to_thread(self._write, self._folder)
+
+
+def address_of(transport: StdioTransport | HttpTransport | SseTransport) -> str:
+    """What tells one server from another, as a hash: arguments and paths may hold secrets."""
+    if isinstance(transport, StdioTransport):
+        parts = ["stdio", transport.cwd, transport.command, *transport.args]
+    else:
+        url = URL(transport.url)
+        parts = [transport.type, str(url.origin()), url.path]
+    return hashlib.sha256(jsonrpc.encode(parts)).hexdigest()

@@ -1,0 +1,103 @@
+"""What a legacy client sends once it has shaken hands, whichever HTTP transport brought it.
+
+Each request is a task of its session, and outlives the connection that asked. Knows no HTTP.
+Spec: 2025-11-25 basic/lifecycle; basic/utilities/cancellation; basic/transports, "Sending Messages".
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Raw
+
+from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.responses import Handler, Outcome, outcome_of
+from proxy_core.frontend.sessions import LegacySessions, Session
+from proxy_core.gateway.exchange import Caller, Exchange, Outlet
+from proxy_core.protocol import capabilities, jsonrpc
+from proxy_core.protocol.classify import client_name
+from proxy_core.protocol.revisions import Era, negotiate_legacy
+from proxy_core.tasks import Tasks
+
+CANCELLED: Final = "notifications/cancelled"
+_MAX_TASK_NAME: Final = 40
+
+
+class LegacyCalls:
+    def __init__(self, handler: Handler, quota: Quota, sessions: LegacySessions) -> None:
+        self._handler = handler
+        self._quota = quota
+        self._sessions = sessions
+        self._tasks = Tasks("legacy calls")
+
+    def begin(
+        self,
+        session: Session,
+        request: jsonrpc.Request,
+        outlet: Outlet,
+        on_end: Callable[[Outcome | None], None],
+    ) -> None:
+        """Start to serve a request; `on_end` gets its outcome, or None if it was cancelled.
+
+        Raises: InvalidRequest if its id is in use, Overloaded.
+        """
+        if request.id in session.calls:
+            raise InvalidRequest("A request with this id is still in flight.")
+        principal = session.caller.principal
+        self._quota.enter(principal)
+        exchange = Exchange(request.method, request.params, session.caller, outlet)
+        work = outcome_of(self._handler, exchange, request.raw_id)
+        call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
+        self._sessions.begin_call(session, request.id, call)
+
+        # Not a `finally` of the task: one that is cancelled before its first step would skip it.
+        def end(call: asyncio.Task[Outcome]) -> None:
+            self._quota.leave(principal)
+            self._sessions.end_call(session, request.id)
+            on_end(None if call.cancelled() else call.result())
+
+        call.add_done_callback(end)
+
+    def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:
+        """Act on what has no answer; what it names and we do not know is ignored."""
+        if isinstance(message, jsonrpc.Response):
+            session.requests.answer(message)
+        elif message.method == CANCELLED:
+            _cancel(session, message.params)
+        else:
+            self._handler.notified(session.caller, message.method, message.params)
+
+    async def aclose(self) -> None:
+        """End every session; the calls in flight are cancelled and awaited."""
+        self._sessions.end_all()
+        await self._tasks.aclose()
+
+
+def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
+    """Who the client says it is, in the revision that it gets. Raises: ParseError."""
+    params = jsonrpc.members(handshake.params)
+    revision = negotiate_legacy(jsonrpc.decode(params.get("protocolVersion", jsonrpc.NO_JSON)))
+    return Caller(
+        Era.LEGACY,
+        revision,
+        principal,
+        client_name(params.get("clientInfo", jsonrpc.NO_JSON)),
+        capabilities=capabilities.read(params.get("capabilities", jsonrpc.NO_JSON), revision),
+    )
+
+
+def _cancel(session: Session, params: Raw) -> None:
+    request_id = _request_id(params)
+    call = None if request_id is None else session.calls.get(request_id)
+    if call is not None:
+        call.cancel()
+
+
+def _request_id(params: Raw) -> jsonrpc.RequestId | None:
+    try:
+        request_id = jsonrpc.decode(jsonrpc.members(params).get("requestId", jsonrpc.NO_JSON))
+    except ParseError:
+        return None
+    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
+    return request_id if is_id else None

@@ -1,0 +1,67 @@
+"""Who asks: from a request's bearer token to a principal, decided by its head alone.
+
+Pure. Tokens are known by their SHA-256 only: they are random and long, so a plain digest hides them well.
+Spec: RFC 6750, sections 2.1 and 3; 2026-07-28 basic/authorization, "Access Token Usage".
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from proxy_core.backends.call import ANYONE
+from proxy_core.config.models import TokenConfig
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.wire import WireHead
+
+AUTHORIZATION: Final = "authorization"
+CHALLENGE: Final = "WWW-Authenticate"
+_SCHEME: Final = 'Bearer realm="only1mcp"'
+_NAMESPACE: Final = "token:"
+"""Before a token's name, which holds no colon: no principal of a token is called as anyone else is."""
+_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_OTHER_SCHEME: Final = re.compile(r"(?!bearer\b)[!#$%&'*+.^_`|~0-9A-Za-z-]+( .*)?", re.IGNORECASE)
+
+
+class Principals:
+    def __init__(self, tokens: Iterable[TokenConfig], *, is_open: bool) -> None:
+        """`is_open`: where there are no tokens, everyone is let in, and is one principal."""
+        self._digests = {_NAMESPACE + token.name: bytes.fromhex(token.sha256) for token in tokens}
+        self._lets_anyone_in = is_open and not self._digests
+
+    def identify(self, head: WireHead) -> str:
+        """The principal. Raises: HttpRefusal 401, or 400 for a header that is not as RFC 6750 says."""
+        if self._lets_anyone_in:
+            return ANYONE
+        given = head.values.get(AUTHORIZATION, "").strip(" \t")
+        if not given or _OTHER_SCHEME.fullmatch(given):
+            raise _refusal(401, "This gateway wants a token: send it as Authorization: Bearer <token>.")
+        bearer = _BEARER.fullmatch(given)
+        if bearer is None:
+            raise _refusal(400, "The Authorization header must be: Bearer <token>.", "invalid_request")
+        principal = self._principal_of(bearer[1])
+        if principal is None:
+            raise _refusal(401, "The token is not one of this gateway's.", "invalid_token")
+        return principal
+
+    def lost(self, now: "Principals") -> frozenset[str]:
+        """Who could get in by these and cannot by `now`, at least not with the same token."""
+        lost = {name for name, digest in self._digests.items() if now._digests.get(name) != digest}
+        if self._lets_anyone_in and not now._lets_anyone_in:
+            lost.add(ANYONE)
+        return frozenset(lost)
+
+    def _principal_of(self, token: str) -> str | None:
+        digest = hashlib.sha256(token.encode()).digest()
+        found = None
+        # Every one is compared, each in the same time, so that time tells nothing of which or how nearly.
+        for principal, known in self._digests.items():
+            if hmac.compare_digest(digest, known):
+                found = principal
+        return found
+
+
+def _refusal(status: int, message: str, error: str = "") -> HttpRefusal:
+    """RFC 6750 3.1: a request that brought no token is told no error code."""
+    return HttpRefusal(status, message, {CHALLENGE: _SCHEME + (f', error="{error}"' if error else "")})

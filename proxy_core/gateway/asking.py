@@ -1,0 +1,306 @@
+"""One exchange asked of the one backend that owns it, and every question that comes back on the way.
+
+Most calls are one await; only a modern client that can be asked something, with a backend that asks in the
+middle of a call, makes the call a task of its own that outlives the request.
+Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/sampling, client/roots.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from proxy_core.backends.backend import Backend
+from proxy_core.backends.call import ANYONE, Answer, Call
+from proxy_core.backends.registry import BackendRegistry
+from proxy_core.catalog.routes import Route
+from proxy_core.clock import Clock
+from proxy_core.config.models import Config, is_loopback
+from proxy_core.errors import (
+    BackendError,
+    ErrorCode,
+    InvalidParams,
+    InvalidRequestState,
+    MissingCapability,
+    Overloaded,
+    ParseError,
+    UnknownResource,
+)
+from proxy_core.gateway import answers, completion
+from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.input_requests import InputRequests
+from proxy_core.gateway.owners import ResourceOwners
+from proxy_core.gateway.parking import ParkingTable, WaitingCall
+from proxy_core.gateway.questions import Questions
+from proxy_core.gateway.rounds import Rounds, needed_by
+from proxy_core.gateway.sink import ExchangeSink
+from proxy_core.gateway.states import StateKind, States
+from proxy_core.gateway.tasks_extension import TasksExtension
+from proxy_core.protocol import input_requests, jsonrpc, meta, tasks
+from proxy_core.protocol.capabilities import TASKS, as_object
+from proxy_core.protocol.input_requests import MAY_ASK, Unaskable
+from proxy_core.protocol.revisions import LATEST_LEGACY, Era
+from proxy_core.protocol.sealed import Sealer
+
+
+class _Retry(NamedTuple):
+    """What a modern client brought back. `kind` None: answers and no state, for a server that gave none."""
+
+    kind: StateKind | None
+    kept: str
+    responses: dict[str, Raw]
+
+    def for_backend(self) -> dict[str, bytes]:
+        """The members that a modern server gets back."""
+        members = {"inputResponses": jsonrpc.encode(self.responses)} if self.responses else {}
+        if self.kind is StateKind.WRAP:
+            members["requestState"] = jsonrpc.encode(self.kept)
+        return members
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """One request and the call that it makes, or comes back to."""
+
+    exchange: Exchange
+    route: Route
+    uri: str | None
+    backend: Backend
+    call: Call
+    sink: ExchangeSink
+    waiting: WaitingCall | None = None
+
+
+class Asking:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        registry: Callable[[], BackendRegistry],
+        clock: Clock,
+        sealer: Callable[[], Sealer],
+        owners: ResourceOwners,
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._owners = owners
+        self._questions = Questions(config)
+        self._states = States(sealer, clock)
+        self._input = InputRequests(self._questions, self._states)
+        self._rounds = Rounds(self._questions)
+        self._parking = ParkingTable(clock, self._parked_limit)
+        self._callers: dict[str, Caller] = {}
+        """Legacy clients by session."""
+        self.tasks = TasksExtension(registry, sealer, self._questions, owners)
+
+    async def ask(
+        self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
+    ) -> bytes:
+        """The backend's answer for this caller; `uri` is set for resources/read, as the client wrote it.
+
+        Raises: Only1Error.
+        """
+        exchange.backend = route.server
+        self.seen(exchange.caller)
+        members = jsonrpc.members(exchange.params)
+        token = meta.progress_token(meta.meta_of(members))
+        retry = self._retry(exchange, members)
+        if retry is not None and retry.kind is StateKind.RETRY:
+            if self._input.was_declined(retry.kept, retry.responses):
+                return self._input.declined(route.server, exchange)
+        turn = self._turn(exchange, route, replace, uri, token, retry)
+        try:
+            answer = await self._answer(turn)
+        except BackendError as error:
+            return self._refused(turn, error)
+        return answer if isinstance(answer, bytes) else self._result(turn, answer, retry is not None)
+
+    def _retry(self, exchange: Exchange, members: dict[str, Raw]) -> _Retry | None:
+        raw_state = members.get("requestState", jsonrpc.NO_JSON)
+        raw_responses = members.get("inputResponses", jsonrpc.NO_JSON)
+        if jsonrpc.is_empty(raw_state) and jsonrpc.is_empty(raw_responses):
+            return None
+        if exchange.caller.era is Era.LEGACY or exchange.method not in MAY_ASK:
+            return None
+        responses, state = _responses(raw_responses), jsonrpc.decode(raw_state)
+        if state is not None:
+            return _Retry(*self._states.open(exchange, state), responses)
+        return _Retry(None, "", responses) if responses else None
+
+    # --- the call ---------------------------------------------------------------------------------------------
+
+    def _turn(
+        self,
+        exchange: Exchange,
+        route: Route,
+        replace: dict[str, bytes],
+        uri: str | None,
+        token: Raw,
+        retry: _Retry | None,
+    ) -> _Turn:
+        caller, backend = exchange.caller, self._registry().get(route.server)
+        if caller.log_level is not None:
+            # Legacy too: the server may have been added since the client set its level.
+            backend.want_log_level(caller.log_level)
+        if retry is not None:
+            if retry.kind is StateKind.PARK:
+                return self._claimed(exchange, route, uri, token, retry, backend)
+            replace = replace | self._brought_back(backend, retry)
+        sink = ExchangeSink(exchange, token, route.server, self._questions)
+        call = Call(
+            exchange.method,
+            exchange.params,
+            replace,
+            name=None if exchange.method == completion.METHOD else route.origin,
+            sink=sink,
+            log_level=caller.log_level,
+            header_params=route.header_params,
+            principal=caller.principal,
+            session=caller.session,
+            capabilities=caller.capabilities,
+            may_be_task=_may_be_task(exchange),
+        )
+        turn = _Turn(exchange, route, uri, backend, call, sink)
+        if _may_have_to_wait(exchange, backend):
+            turn.waiting = self._parking.begin(call, sink, backend.call)
+        return turn
+
+    def _claimed(
+        self, exchange: Exchange, route: Route, uri: str | None, token: Raw, retry: _Retry, backend: Backend
+    ) -> _Turn:
+        waiting = self._parking.claim(retry.kept)
+        if waiting is None:
+            # Claimed already, expired, or of an earlier life of this process. Its call is never made again.
+            raise InvalidRequestState
+        waiting.resume(exchange, token, retry.responses)
+        return _Turn(exchange, route, uri, backend, waiting.call, waiting.sink, waiting)
+
+    def _brought_back(self, backend: Backend, retry: _Retry) -> dict[str, bytes]:
+        if backend.peer is None or backend.peer.era is Era.MODERN:
+            return retry.for_backend()
+        if retry.kind is StateKind.WRAP:
+            # The server has changed its era since; it would not know its own state.
+            raise InvalidRequestState
+        return {}
+
+    async def _answer(self, turn: _Turn) -> Answer | bytes:
+        """The backend's answer, or the result that asks a modern client for input. Raises: Only1Error."""
+        if turn.waiting is None:
+            answer = await turn.backend.call(turn.call)
+        elif await self._parking.settled(turn.waiting):
+            answer = turn.waiting.answer()
+        else:
+            return self._parked(turn.exchange, turn.waiting)
+        exchange, server = turn.exchange, turn.route.server
+        needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
+        if needed is None:
+            return self.tasks.created(exchange, turn.backend, answer) or answer
+        if exchange.caller.era is Era.MODERN:
+            return self._input.passed_on(server, exchange, needed)
+        return await self._rounds.play(turn.backend, turn.call, exchange, needed)
+
+    def _parked(self, exchange: Exchange, waiting: WaitingCall) -> bytes:
+        try:
+            park_id = self._parking.park(waiting)
+        except Overloaded:
+            self._parking.give_up(waiting)
+            raise
+        return self._input.parked(exchange, park_id, waiting.requests())
+
+    def _parked_limit(self, principal: str) -> int:
+        config = self._config()
+        # On loopback everyone is the one user of this machine.
+        is_exempt = principal == ANYONE and is_loopback(config.proxy.host)
+        return 0 if is_exempt else config.limits.parked
+
+    # --- what came of it --------------------------------------------------------------------------------------
+
+    def _result(self, turn: _Turn, answer: Answer, is_after_input: bool) -> bytes:
+        exchange, result = turn.exchange, answer.result
+        if turn.uri is not None:
+            if answers.has_no_contents(result):
+                raise UnknownResource(turn.uri)
+            result = answers.with_uri(result, turn.route.origin, turn.uri)
+        era, server = answer.era, turn.route.server
+        result = self._owners.with_links(exchange.method, result, server, exchange.caller.principal)
+        return answers.result_for(exchange.caller, exchange.method, result, era, server, is_after_input)
+
+    def _refused(self, turn: _Turn, error: BackendError) -> bytes:
+        """An error that asks for something is put as a question; any other is raised."""
+        exchange, server = turn.exchange, turn.route.server
+        caller = exchange.caller
+        if error.code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and exchange.method in MAY_ASK:
+            if caller.era is Era.MODERN:
+                return self._input.pages_first(server, exchange, error)
+            if caller.revision == LATEST_LEGACY:
+                raise self._input.pages_error(server, exchange, error) from error
+        if turn.sink.refused and caller.era is Era.MODERN:
+            raise MissingCapability(as_object(turn.sink.refused)) from error
+        raise answers.error_for(caller, exchange.method, error, turn.uri) from error
+
+    # --- outside of calls -------------------------------------------------------------------------------------
+
+    def seen(self, caller: Caller) -> None:
+        """Remember a legacy client, so that its session can be asked."""
+        if caller.session is not None:
+            self._callers[caller.session] = caller
+
+    def session_ended(self, caller: Caller) -> None:
+        if caller.session is not None:
+            self._callers.pop(caller.session, None)
+        self._questions.forget(caller)
+
+    def elicitation_complete(self, backend: str, elicitation_id: str) -> None:
+        """Tell the session that was given this id."""
+        self._questions.page_done(backend, elicitation_id)
+
+    async def session_request(
+        self, backend: str, session: str, request: jsonrpc.Request
+    ) -> bytes | jsonrpc.RpcError:
+        """A question of a backend that serves this legacy session alone, asked on the session's own stream."""
+        caller = self._callers.get(session)
+        if caller is None or caller.stream is None:
+            return jsonrpc.RpcError(ErrorCode.METHOD_NOT_FOUND, "The client cannot be asked.")
+        try:
+            question = input_requests.read(request.method, request.params)
+            question = self._questions.checked(backend, question, caller.capabilities)
+        except Unaskable as refusal:
+            return jsonrpc.RpcError(refusal.code, refusal.message)
+        return await self._questions.answer(backend, caller, caller.stream, question)
+
+    async def aclose(self) -> None:
+        """Answer what is still open with a cancellation; nothing is asked any more."""
+        self._questions.close()
+        await self._parking.aclose()
+
+
+def _may_have_to_wait(exchange: Exchange, backend: Backend) -> bool:
+    """Whether this call may come to need its client in the middle, when a modern one cannot be asked."""
+    caller = exchange.caller
+    if caller.era is Era.LEGACY or not caller.capabilities.features or exchange.method not in MAY_ASK:
+        return False
+    peer = backend.peer
+    if peer is None or peer.era is Era.LEGACY:
+        return True
+    return _may_be_task(exchange) and peer.extension(TASKS) is not None
+
+
+def _may_be_task(exchange: Exchange) -> bool:
+    """Whether a server that insists on a task gets its way though the client knows none: we see it through.
+
+    A task may come to need input at any time, and is then lost if there is none to be had. So a modern client
+    that cannot be asked anything is told what the server says: it may declare tasks, which a legacy one cannot.
+    """
+    caller = exchange.caller
+    if exchange.method != tasks.CALL or caller.capabilities.declares(TASKS):
+        return False
+    return caller.era is Era.LEGACY or bool(caller.capabilities.features)
+
+
+def _responses(raw: Raw) -> dict[str, Raw]:
+    if bytes(raw) == b"null":
+        return {}
+    try:
+        return jsonrpc.members(raw)
+    except ParseError as error:
+        raise InvalidParams("params.inputResponses must be an object.") from error

@@ -1,0 +1,50 @@
+"""Which server has a URI for whom: what the lists say, and what results have pointed to.
+
+Sole owner of the URIs that results pointed to. Asks no server: a URI that nobody spoke of has no owner.
+Spec: 2025-11-25 server/resources; server/tools, "Resource Links".
+"""
+
+from functools import partial
+
+from msgspec import Raw
+
+from proxy_core.catalog.aliases import alias_of
+from proxy_core.catalog.routes import Route
+from proxy_core.catalog.seen import SeenUris
+from proxy_core.catalog.uri_template import MAX_URI_CHARS
+from proxy_core.clock import Clock
+from proxy_core.gateway.listing import Listing
+from proxy_core.protocol.links import with_links
+
+
+class ResourceOwners:
+    def __init__(self, listing: Listing, clock: Clock) -> None:
+        self._listing = listing
+        self._clock = clock
+        self._seen = SeenUris()
+
+    async def find(self, uri: str, principal: str) -> Route | None:
+        """The owner, waiting for the lists as far as it takes them to tell."""
+        route = self.known(uri, principal)
+        if route is None:
+            await self._listing.ready("resources/list", principal)
+            route = self.known(uri, principal)
+        return route
+
+    def known(self, uri: str, principal: str) -> Route | None:
+        seen_at = self._seen.server_of(principal, uri, self._clock.monotonic())
+        return self._listing.routes(principal).resource(uri, seen_at)
+
+    def told(self, server: str, principal: str, uri: str) -> str:
+        """What to call a URI that this server speaks of; the principal can read it under that name."""
+        if len(uri) > MAX_URI_CHARS:
+            return uri
+        if self._listing.routes(principal).resource(uri, seen_at=server) != Route(server, uri):
+            # Another server has it under this name, or it reads as an alias.
+            return alias_of(server, uri)
+        self._seen.remember(principal, uri, server, self._clock.monotonic())
+        return uri
+
+    def with_links(self, method: str, result: Raw, server: str, principal: str) -> Raw:
+        """The result with what it points to under names that this principal can read."""
+        return with_links(method, result, partial(self.told, server, principal))

@@ -1,0 +1,94 @@
+"""What servers list for one principal alone: read on that principal's connection, kept apart from all others'.
+
+Sole owner of these lists; bounded by `MAX_PRINCIPALS`, the least recently used goes. Knows no merging.
+Spec: 2026-07-28 server/utilities/caching, "cacheScope".
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Final, TypeAlias
+
+from proxy_core.backends.backend import Backend
+from proxy_core.backends.lists import FEATURE_OF, Listing
+from proxy_core.clock import Clock
+from proxy_core.errors import BackendError, BackendFault, Overloaded
+from proxy_core.tasks import Tasks
+
+MAX_PRINCIPALS: Final = 64
+READ_S: Final = 5.0
+"""How long a list waits for what is read anew; a server may have to be started for this principal first."""
+
+Place: TypeAlias = tuple[Backend, str]
+"""A backend, and the method of a list of its that is private."""
+log = logging.getLogger(__name__)
+
+
+class PrivateLists:
+    def __init__(self, clock: Clock, on_change: Callable[[str, str | None], None]) -> None:
+        """`on_change` is told whose lists are others now, and the kind if the principal has seen it before."""
+        self._clock = clock
+        self._on_change = on_change
+        self._of: OrderedDict[str, dict[Place, Listing]] = OrderedDict()
+        """By principal, least recently used first."""
+        self._readings: dict[tuple[str, Place], asyncio.Task[None]] = {}
+        self._tasks = Tasks("private lists")
+
+    def get(self, principal: str, place: Place) -> Listing | None:
+        """The last that was read for this principal, however old."""
+        return self._used(principal).get(place)
+
+    async def ready(self, principal: str, places: Collection[Place]) -> None:
+        """Have these lists read for this principal where they are stale, and wait a little for it."""
+        now = self._clock.monotonic()
+        stale = [place for place in places if self._is_stale(principal, place, now)]
+        if stale:
+            await asyncio.wait([self._reading(principal, place) for place in stale], timeout=READ_S)
+
+    def keep(self, backends: Collection[Backend]) -> None:
+        """Forget what others than these had."""
+        for lists in self._of.values():
+            for place in [place for place in lists if place[0] not in backends]:
+                del lists[place]
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()
+
+    def _is_stale(self, principal: str, place: Place, now: float) -> bool:
+        own = self.get(principal, place)
+        backend, method = place
+        # What everyone shares is read again whenever the server tells of a change.
+        return own is None or own.remaining_ttl_ms(now) == 0 or own.read_at < backend.lists.get(method).read_at
+
+    def _reading(self, principal: str, place: Place) -> "asyncio.Task[None]":
+        """One at a time for each list and principal; later callers join it."""
+        key = (principal, place)
+        if key not in self._readings:
+            reading = self._readings[key] = self._tasks.start(self._read(principal, place), "read")
+            reading.add_done_callback(lambda _: self._readings.__delitem__(key))
+        return self._readings[key]
+
+    async def _read(self, principal: str, place: Place) -> None:
+        backend, method = place
+        try:
+            fresh = await backend.read_for(principal, method)
+        except (BackendError, BackendFault, Overloaded) as error:
+            log.warning("%s could not be read for %s: %s", method, principal, error.message, extra=_of(backend))
+            return
+        lists = self._used(principal)
+        before, lists[place] = lists.get(place), fresh
+        if before is None or before.items != fresh.items:
+            self._on_change(principal, None if before is None else FEATURE_OF[method])
+
+    def _used(self, principal: str) -> dict[Place, Listing]:
+        lists = self._of.setdefault(principal, {})
+        self._of.move_to_end(principal)
+        if len(self._of) > MAX_PRINCIPALS:
+            forgotten, _ = self._of.popitem(last=False)
+            self._on_change(forgotten, None)
+        return lists
+
+
+def _of(backend: Backend) -> dict[str, str]:
+    return {"source": backend.id}

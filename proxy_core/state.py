@@ -1,0 +1,89 @@
+"""What survives a restart: small JSON files, one folder for each configuration. Losing them costs only warmth.
+
+So nothing here fails: what cannot be read is as good as absent, what cannot be written is said in the log.
+Knows no one's entries; they are text to text. Does file IO: call `write` from a thread.
+"""
+
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import platformdirs
+
+MAX_FILE_BYTES: Final = 1 << 20
+_VERSION: Final = 1
+log = logging.getLogger(__name__)
+
+
+class _File(msgspec.Struct):
+    version: int
+    entries: dict[str, str]
+
+
+_decode = msgspec.json.Decoder(_File).decode
+
+
+class StateFolder:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._has_failed = False
+
+    def read(self, name: str) -> dict[str, str]:
+        """The entries that were written under that name; none if there is no such file, or not one of ours."""
+        path = self._file(name)
+        try:
+            with path.open("rb") as file:
+                content = _decode(file.read(MAX_FILE_BYTES))
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("ignored %s: %s", path, error)
+            return {}
+        if content.version != _VERSION:
+            log.warning("ignored %s: it is of version %d", path, content.version)
+            return {}
+        return content.entries
+
+    def write(self, name: str, entries: Mapping[str, str]) -> None:
+        """Put these in the place of what was there, as one step: no reader ever sees a half."""
+        try:
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Readable by its owner alone, as mkstemp makes it.
+            handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self._path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(msgspec.json.encode(_File(_VERSION, dict(entries))))
+                os.replace(temporary, self._file(name))
+            except OSError:
+                os.unlink(temporary)
+                raise
+        except OSError as error:
+            # Once: it is written again and again.
+            log.log(
+                logging.DEBUG if self._has_failed else logging.WARNING, "could not keep %s: %s", name, error
+            )
+            self._has_failed = True
+
+    def _file(self, name: str) -> Path:
+        return self._path / f"{name}.json"
+
+
+def state_folder(config_path: Path, environ: Mapping[str, str]) -> StateFolder:
+    """The folder that belongs to this configuration file."""
+    name = hashlib.sha256(os.fsencode(config_path.absolute())).hexdigest()[:16]
+    return StateFolder(_home(environ) / name)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    xdg = environ.get("XDG_STATE_HOME", "")
+    if Path(xdg).is_absolute():
+        return Path(xdg) / "only1mcp"
+    if sys.platform == "linux" and environ.get("HOME"):
+        return Path(environ["HOME"]) / ".local" / "state" / "only1mcp"
+    return platformdirs.user_state_path("only1mcp", appauthor=False)

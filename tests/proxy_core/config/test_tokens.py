@@ -1,0 +1,31 @@
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy_core.config.load import from_text
+from proxy_core.config.tokens import fragment, new_token
+from proxy_core.errors import ConfigError
+
+
+def test_a_token_is_long_random_and_known_by_its_beginning():
+    tokens = {new_token("ci")[0] for _ in range(100)}
+    assert len(tokens) == 100
+    assert all(re.fullmatch(r"o1_[A-Za-z0-9_-]{43}", token) for token in tokens)
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".json", ".toml"])
+def test_what_the_file_has_to_say_holds_the_digest_and_not_the_token(ending: str):
+    token, entry = new_token("ci")
+    text = fragment(entry, ending)
+    assert token not in text
+    (read,) = from_text(text, Path(f"/x{ending}"), {}).config.auth.tokens
+    assert read == entry
+    assert read.sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "token:x", "-x", "x" * 65])
+def test_a_name_that_could_be_mistaken_for_something_else_is_refused(name: str):
+    with pytest.raises(ConfigError, match="only1mcp token new: name: "):
+        new_token(name)
