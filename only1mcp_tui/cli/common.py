@@ -3,10 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
+from only1mcp_tui.cli.stdio import TOKEN_ENV
 from proxy_core.config.importers import FoundServer, discover_servers, known_servers
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
 from proxy_core.config.models import ProxyConfig
@@ -14,8 +15,6 @@ from proxy_core.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
-
-TOKEN_VAR: Final = "ONLY1MCP_TOKEN"
 
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), help="Configuration file, instead of the one that is found."
@@ -61,9 +60,9 @@ def gateway_token() -> str | None:
 
     Raises: click.UsageError if no header can carry it.
     """
-    token = os.environ.get(TOKEN_VAR, "").strip()
+    token = os.environ.get(TOKEN_ENV, "").strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise click.UsageError(f"{TOKEN_VAR} is not a token.")
+        raise click.UsageError(f"{TOKEN_ENV} is not a token.")
     return token or None
 
 

@@ -16,7 +16,14 @@ from msgspec import Raw
 from proxy_core.backends.call import Call
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.correlation import Correlation, Pending
-from proxy_core.backends.handshake import CLIENT_INFO, Handshake, NoVerdicts, Verdicts, modern_params
+from proxy_core.backends.handshake import (
+    CLIENT_INFO,
+    NO_CAPABILITIES,
+    Handshake,
+    NoVerdicts,
+    Verdicts,
+    modern_params,
+)
 from proxy_core.backends.isolation import declared_with_call
 from proxy_core.backends.listening import ListenFeed
 from proxy_core.backends.notices import Notices
@@ -220,7 +227,9 @@ class Connection(Receiver):
             as_task = {"task": jsonrpc.encode({"ttl": self._task_ttl_ms})} if is_begun else {}
             return meta.for_legacy_backend(call.params, call.replace | as_task, token)
         capabilities = call.capabilities.with_tasks() if call.is_task else call.capabilities
-        declared = declaration(declared_with_call(capabilities, self.peer))
+        declared = NO_CAPABILITIES
+        if capabilities is not NONE:
+            declared = declaration(declared_with_call(capabilities, self.peer))
         return meta.for_modern_backend(
             call.params, call.replace, token, MODERN, declared, CLIENT_INFO, call.log_level
         )

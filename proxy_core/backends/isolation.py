@@ -15,8 +15,8 @@ from proxy_core.protocol.revisions import Era
 
 EVERYTHING: Final = ClientCapabilities(FEATURES)
 """What the primary connection declares, which reads the lists: some servers list a tool that asks only to
-clients who can be asked. Also what is said where clients that differ share a connection: what one of them lacks is
-refused when it is asked."""
+clients who can be asked. Also what is said where clients that differ share a connection: what one of them lacks
+is refused when it is asked."""
 
 
 class Key(NamedTuple):

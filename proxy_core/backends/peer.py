@@ -3,7 +3,7 @@
 Spec: 2026-07-28 server/discover; 2025-11-25 basic/lifecycle.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec import Raw
@@ -25,10 +25,11 @@ class Peer:
     server_info: str
     """Name and version: display only."""
     instructions: str
+    era: Era = field(init=False)
+    """By the revision; kept, since every call looks at it."""
 
-    @property
-    def era(self) -> Era:
-        return era_of(self.revision)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "era", era_of(self.revision))
 
     def offers(self, feature: str) -> bool:
         return isinstance(self.capabilities.get(feature), dict)

@@ -27,7 +27,8 @@ class Renewal:
 
         A 404 means that nothing was processed, so asking again cannot do anything twice.
         """
-        await self._under_way()
+        if self._task is not None:
+            await self._under_way()
         session = self._sessions
         try:
             return await ask()

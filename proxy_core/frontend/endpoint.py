@@ -44,7 +44,7 @@ class McpEndpoint:
         return self.guard.max_body_bytes
 
     def admit(self, head: WireHead) -> WireReply | None:
-        refusal = self.guard.refusal(head) or self._strangers_refusal(head)
+        refusal = self.guard.refusal(head, self._strangers_refusal)
         if refusal is None and self.is_stopping:
             refusal = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
         return None if refusal is None else self.refuse(head, refusal)

@@ -6,6 +6,7 @@ Spec: basic/transports/streamable-http, "Security Warning" and "Sending Messages
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -41,11 +42,15 @@ class Guard:
     has_sse: bool = False
     """Whether HTTP+SSE is served too, on its own two paths."""
 
-    def refusal(self, head: WireHead) -> HttpRefusal | None:
-        """The first rule that the head breaks, in the order in which the transports name them."""
+    def refusal(self, head: WireHead, identify: Callable[[WireHead], HttpRefusal | None]) -> HttpRefusal | None:
+        """The first rule that the head breaks, in the order in which the transports name them.
+
+        `identify` says who asks, or why not: after where the request comes from, before what it wants.
+        """
         return (
             self.host_refusal(head)
             or self.origin_refusal(head)
+            or identify(head)
             or self.route_refusal(head)
             or (self.body_refusal(head) if head.method == "POST" else None)
         )

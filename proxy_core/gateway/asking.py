@@ -5,9 +5,10 @@ middle of a call, makes the call a task of its own that outlives the request.
 Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/sampling, client/roots.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Raw
 
@@ -42,6 +43,8 @@ from proxy_core.protocol.capabilities import TASKS, as_object
 from proxy_core.protocol.input_requests import MAY_ASK, Unaskable
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
 from proxy_core.protocol.sealed import Sealer
+
+_BROUGHT_BACK: Final = re.compile(rb'"(?:requestState|inputResponses)"')
 
 
 class _Retry(NamedTuple):
@@ -101,10 +104,12 @@ class Asking:
         Raises: Only1Error.
         """
         exchange.backend = route.server
-        self.seen(exchange.caller)
-        members = jsonrpc.members(exchange.params)
-        token = meta.progress_token(meta.meta_of(members))
-        retry = self._retry(exchange, members)
+        if exchange.caller.session is not None:
+            self.seen(exchange.caller)
+        token = exchange.progress_token
+        if token is None:
+            token = meta.progress_token(meta.read_meta(exchange.params))
+        retry = self._retry(exchange) if _may_be_retry(exchange) else None
         if retry is not None and retry.kind is StateKind.RETRY:
             if self._input.was_declined(retry.kept, retry.responses):
                 return self._input.declined(route.server, exchange)
@@ -115,12 +120,11 @@ class Asking:
             return self._refused(turn, error)
         return answer if isinstance(answer, bytes) else self._result(turn, answer, retry is not None)
 
-    def _retry(self, exchange: Exchange, members: dict[str, Raw]) -> _Retry | None:
+    def _retry(self, exchange: Exchange) -> _Retry | None:
+        members = jsonrpc.members(exchange.params)
         raw_state = members.get("requestState", jsonrpc.NO_JSON)
         raw_responses = members.get("inputResponses", jsonrpc.NO_JSON)
         if jsonrpc.is_empty(raw_state) and jsonrpc.is_empty(raw_responses):
-            return None
-        if exchange.caller.era is Era.LEGACY or exchange.method not in MAY_ASK:
             return None
         responses, state = _responses(raw_responses), jsonrpc.decode(raw_state)
         if state is not None:
@@ -272,6 +276,13 @@ class Asking:
         """Answer what is still open with a cancellation; nothing is asked any more."""
         self._questions.close()
         await self._parking.aclose()
+
+
+def _may_be_retry(exchange: Exchange) -> bool:
+    """Whether it is worth a look. Members that are spelled with escapes are not ours, and go nowhere."""
+    if exchange.caller.era is Era.LEGACY or exchange.method not in MAY_ASK:
+        return False
+    return _BROUGHT_BACK.search(memoryview(exchange.params)) is not None
 
 
 def _may_have_to_wait(exchange: Exchange, backend: Backend) -> bool:

@@ -73,8 +73,10 @@ class Exchange:
     params: Raw
     caller: Caller
     outlet: Outlet
-    param_headers: Headers | None = None
-    """The `Mcp-Param-*` headers that came with it; None where the transport has none to check."""
+    headers: Headers | None = None
+    """Its header lines, `Mcp-Param-*` among them; None where the transport has none to check."""
+    progress_token: Raw | None = None
+    """As JSON, or empty if there is none; None: it has not been looked for."""
     backend: str | None = None
     """Set by the gateway: the id of the backend that answered."""
     target: str | None = None

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lists import METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.routes import Route, Routes
@@ -139,7 +140,8 @@ class Gateway:
                 "capabilities": _capabilities(exchange.caller.revision) | self._extensions(),
                 "instructions": self._instructions(),
                 "ttlMs": DISCOVER_TTL_MS,
-                "cacheScope": "public",
+                # What servers there are is not for those to know who could not ask.
+                "cacheScope": "public" if exchange.caller.principal == ANYONE else "private",
                 "_meta": {SERVER_INFO: answers.SERVER_INFO_VALUE},
             }
         )
@@ -195,9 +197,9 @@ class Gateway:
         route = self.listing.routes(principal).tool(name) or await self._unlisted(name, "tools", principal)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
-        if exchange.param_headers is not None and route.header_params:
+        if exchange.headers is not None and route.header_params:
             arguments = params.get("arguments", jsonrpc.NO_JSON)
-            header_params.check(route.header_params, arguments, exchange.param_headers)
+            header_params.check(route.header_params, arguments, exchange.headers)
         return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:

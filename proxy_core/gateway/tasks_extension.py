@@ -144,6 +144,8 @@ def check_declared(caller: Caller) -> None:
 
 
 def _was_declared(exchange: Exchange, backend: Backend) -> bool:
+    if not exchange.caller.capabilities.extensions:
+        return False
     peer = backend.peer
     return peer is not None and declared_with_call(exchange.caller.capabilities, peer).declares(TASKS)
 

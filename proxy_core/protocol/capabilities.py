@@ -42,7 +42,7 @@ class ClientCapabilities:
     """Ids of `EXTENSIONS` and the JSON of their settings, sorted."""
 
     def declares(self, extension: str) -> bool:
-        return any(name == extension for name, _ in self.extensions)
+        return bool(self.extensions) and any(name == extension for name, _ in self.extensions)
 
     def with_tasks(self) -> "ClientCapabilities":
         """The same of a client for which somebody else sees to its tasks."""

@@ -18,8 +18,12 @@ ASSUMED_WITHOUT_HEADER = "2025-03-26"
 """What a legacy HTTP request without a version header and without a negotiated version speaks."""
 
 
+_ERAS = dict.fromkeys(LEGACY_REVISIONS, Era.LEGACY)
+_NOT_LEGACY = Era.MODERN
+
+
 def era_of(revision: str) -> Era:
-    return Era.LEGACY if revision in LEGACY_REVISIONS else Era.MODERN
+    return _ERAS.get(revision, _NOT_LEGACY)
 
 
 def negotiate_legacy(requested: object) -> str:

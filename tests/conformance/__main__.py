@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.metadata import version
 
-from tests.conformance import clients, promises, reasons
+from tests.conformance import clients, promises, reasons, tasks
 from tests.conformance.columns import WAYS, judge_direct, judge_way
 from tests.conformance.judge import CACHE, SUITES, Judge
 from tests.conformance.page import page
 from tests.conformance.promises import CLIENT_MODE, Change
-from tests.conformance.verdicts import Column, Findings, Visit
+from tests.conformance.verdicts import Findings
 from tests.support.processes import ROOT
 
 PAGE = ROOT / "docs/conformance.md"
@@ -32,7 +32,7 @@ AT_ONCE = 2
 def main() -> int:
     parser = argparse.ArgumentParser(description="Judge the gateway by the official conformance suite.")
     parser.add_argument("--accept", action="store_true", help="promise from now on what passes today")
-    columns = [*(way.title for way in WAYS), CLIENT_MODE]
+    columns = [*(way.title for way in (*WAYS, *tasks.WAYS)), CLIENT_MODE]
     parser.add_argument("--only", action="append", choices=columns, help="this column; writes no page")
     given = parser.parse_args()
     judge = Judge()
@@ -54,11 +54,20 @@ def judge_all(judge: Judge, titles: Iterable[str]) -> Findings:
         through = [pool.submit(judge_way, way, judge, RESULTS, alone) for way in WAYS if way.title in titles]
         asked = clients.scenarios() if CLIENT_MODE in titles else ()
         visits = [pool.submit(clients.visit, judge, *scenario, RESULTS / CLIENT_MODE) for scenario in asked]
-        return Findings(direct, [each.result() for each in through], [each.result() for each in visits])
+        with_tasks = [pool.submit(tasks.judge_direct, judge, RESULTS)]
+        with_tasks += [
+            pool.submit(tasks.judge_way, way, judge, RESULTS) for way in tasks.WAYS if way.title in titles
+        ]
+        return Findings(
+            direct,
+            [each.result() for each in through],
+            [each.result() for each in visits],
+            [each.result() for each in with_tasks],
+        )
 
 
 def print_scores(findings: Findings) -> None:
-    for column in findings.columns:
+    for column in (*findings.columns, *findings.tasks):
         scores = (f"{suite}: {len(run.passed())}/{len(run.scored)}" for suite, run in column.runs.items())
         print(f"{column.title:18} {', '.join(scores)}")
     if findings.visits:
@@ -68,7 +77,7 @@ def print_scores(findings: Findings) -> None:
 
 def report(findings: Findings, promise: promises.Promise, is_whole: bool) -> int:
     lost = promises.broken(promise, findings)
-    faults = [*short_of_full(findings.direct, findings.visits), *reasons.unexplained(findings)]
+    faults = [*short_of_full(findings), *reasons.unexplained(findings)]
     if is_whole:
         faults += reasons.needless(findings)
         faults += [f"{title} is promised and was not judged" for title in promises.unjudged(promise, findings)]
@@ -79,12 +88,13 @@ def report(findings: Findings, promise: promises.Promise, is_whole: bool) -> int
     return 1 if lost or faults else 0
 
 
-def short_of_full(direct: Column, visits: Iterable[Visit]) -> Iterator[str]:
+def short_of_full(findings: Findings) -> Iterator[str]:
     """What all are measured by must itself be beyond doubt."""
-    for suite, run in direct.runs.items():
-        if not run.is_full:
-            yield f"the everything server alone, {suite}: {', '.join(run.scored - set(run.passed()))}"
-    for visit in visits:
+    for column in (findings.direct, *findings.tasks[:1]):
+        for suite, run in column.runs.items():
+            if not run.is_full:
+                yield f"{column.title}, {suite}: {', '.join(run.scored - set(run.passed()))}"
+    for visit in findings.visits:
         if visit.direct.failures or not visit.direct.successes:
             yield f"the client alone, {visit.revision}: {visit.name}"
 

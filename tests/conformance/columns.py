@@ -58,7 +58,7 @@ WAYS = (
 
 def judge_direct(judge: Judge, folder: Path) -> tuple[Column, Alone]:
     """The everything server without a gateway: what all the others are measured by."""
-    with _server(folder / "direct.log") as url:
+    with served(folder / "direct.log") as url:
         # Asked first: the suite changes the lists.
         alone = asyncio.run(everything(url))
         return _column(Way(DIRECT, over=""), judge, url, folder, alone, alone), alone
@@ -104,12 +104,13 @@ def _behind(house: ExitStack, way: Way, folder: Path) -> Mapping[str, object]:
     if way.over == "stdio":
         command = module_command(way.module, "--stdio", *flags)
         return stdio(SERVER_ID, command, env=MODULE_ENV, prefix=way.prefix)
-    url = house.enter_context(_server(folder / "server.log", way.module, flags))
+    url = house.enter_context(served(folder / "server.log", way.module, flags))
     return remote(SERVER_ID, url, prefix=way.prefix)
 
 
 @contextmanager
-def _server(log: Path, module: str = EVERYTHING, flags: tuple[str, ...] = ()) -> Iterator[str]:
+def served(log: Path, module: str = EVERYTHING, flags: tuple[str, ...] = ()) -> Iterator[str]:
+    """The URL of a server that no gateway stands before."""
     port = free_port()
     with running(module_command(module, "--port", str(port), *flags), port, log, MODULE_ENV):
         yield local(f"http://127.0.0.1:{port}/mcp")

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ NODE_PACKAGES = {
 }
 SCENARIO_MS = 15_000
 RUN_S = 300
+SHOWS_NOTHING = Check("successes", "ShowsSomething", "FAILURE", "No check succeeded.")
 CLIENT_ENDED_BADLY = re.compile(r"Client (exited with code|timed out after) .+")
 FOLDER = re.compile(r"(?:server-)?(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
 
@@ -50,8 +51,8 @@ SUITES = (
     Suite("2026-07-28", "0.2.0-alpha.12", "2026-07-28"),
     Suite("0.1.16 active", "0.1.16", None),
 )
-CLIENT_SUITE = SUITES[0]
-"""Whose version judges clients."""
+SINGLE_SUITE = SUITES[0]
+"""Whose version judges clients, and by single scenarios."""
 
 
 class Judge:
@@ -74,23 +75,35 @@ class Judge:
         scenarios = _read(folder)
         return Run(scenarios, _scored(suite) if suite.requirements else frozenset(scenarios))
 
+    def run_each(self, names: Iterable[str], url: str, folder: Path) -> Run:
+        """The same by these scenarios, all of them scored: those of extensions are in no revision's list."""
+        scenarios: dict[str, Scenario] = {}
+        for name in names:
+            arguments = ["server", "--url", url, "--scenario", name, "--timeout", str(SCENARIO_MS)]
+            found = self._run_one(name, arguments, folder / name)
+            scenarios[name] = found if found.successes else Scenario(name, (*found.checks, SHOWS_NOTHING))
+        return Run(scenarios, frozenset(scenarios))
+
     def run_client(self, name: str, revision: str, command: str, folder: Path) -> Scenario:
         """Judge the client that `command` starts in one scenario; it must end well, too."""
         arguments = ["client", "--command", command, "--scenario", name, "--spec-version", revision]
+        found = self._run_one(name, arguments, folder)
+        if said := CLIENT_ENDED_BADLY.search((folder / "output.log").read_text(encoding="utf-8")):
+            return Scenario(name, (*found.checks, Check("client", "ClientEndsWell", "FAILURE", said[0])))
+        return found
+
+    def _run_one(self, name: str, arguments: Iterable[str], folder: Path) -> Scenario:
         folder.mkdir(parents=True)
         with (folder / "output.log").open("wb") as output:
             subprocess.run(
-                [self._node, str(CLIENT_SUITE.package / "dist/index.js"), *arguments, "-o", str(folder)],
+                [self._node, str(SINGLE_SUITE.package / "dist/index.js"), *arguments, "-o", str(folder)],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 timeout=RUN_S,
             )
-        found = _read(folder).get(name, Scenario(name, ()))
-        if said := CLIENT_ENDED_BADLY.search((folder / "output.log").read_text(encoding="utf-8")):
-            return Scenario(name, (*found.checks, Check("client", "ClientEndsWell", "FAILURE", said[0])))
-        return found
+        return _read(folder).get(name, Scenario(name, ()))
 
 
 def _read(folder: Path) -> Mapping[str, Scenario]:

@@ -43,6 +43,12 @@ UNSCORED = """## Not scored
 Extensions, and scenarios younger than the suite's reference servers. They are run all the same.
 """
 
+TASKS = """## Tasks
+
+The scenarios of the tasks extension. No SDK has it yet, so a small server of our own stands in the place of the
+everything server. `tasks-status-notifications` is left out, as the suite skips it by itself.
+"""
+
 BRIDGED = {
     LEGACY: """## Modern requirements in front of a legacy-only server
 
@@ -94,6 +100,8 @@ def page(findings: Findings, versions: str, day: str) -> str:
         _table(["suite", "scenario", "columns", "why"], _weaker(direct, through)),
         UNSCORED,
         *_unscored(findings.columns),
+        TASKS,
+        *_tasks(findings.tasks),
         *_bridged(direct, through),
         VISITS,
         _table(["scenario", "revision", "direct", "gateway", "not shown"], _visits(findings.visits)),
@@ -159,9 +167,18 @@ def _weaker(direct: Column, through: Sequence[Column]) -> Iterator[list[str]]:
 def _unscored(columns: Sequence[Column]) -> Iterator[str]:
     for suite in columns[0].runs:
         runs = [column.runs[suite] for column in columns]
-        if names := sorted(runs[0].scenarios.keys() - runs[0].scored):
+        names = sorted(runs[0].scenarios.keys() - runs[0].scored)
+        if names := [name for name in names if not name.startswith("tasks-")]:
             rows = ([name, *(MARKS[name in run.passed(is_scored=False)] for run in runs)] for name in names)
             yield _table([suite, *_titles(columns)], rows)
+
+
+def _tasks(columns: Sequence[Column]) -> Iterator[str]:
+    for suite, direct in columns[0].runs.items():
+        runs = [column.runs[suite] for column in columns]
+        yield _table(
+            ["scenario", *_titles(columns)], ([name, *_marks(name, runs)] for name in direct.scenarios)
+        )
 
 
 def _bridged(direct: Column, through: Iterable[Column]) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Change:
 
 def promise_of(findings: Findings) -> Promise:
     """What the findings show, to be held to from now on."""
-    shown = {column.title: _shown(column, findings.direct) for column in findings.through}
+    shown = {column.title: _shown(column, direct) for column, direct in findings.compared}
     if findings.visits:
         revisions = dict.fromkeys(visit.revision for visit in findings.visits)
         shown[CLIENT_MODE] = {

@@ -100,9 +100,9 @@ def reason_for_lacking(visit: Visit) -> str | None:
 
 def unexplained(findings: Findings) -> Iterator[str]:
     """Everything that is not as it is directly, and that no reason covers."""
-    for column in findings.through:
+    for column, direct in findings.compared:
         for suite, run in column.runs.items():
-            alone = findings.direct.runs[suite]
+            alone = direct.runs[suite]
             for is_scored in (True, False):
                 able = alone.passed(is_scored)
                 for name in run.failed(is_scored):
@@ -112,7 +112,7 @@ def unexplained(findings: Findings) -> Iterator[str]:
                 for name in run.unlike(alone, is_scored):
                     if reason_for_other_checks(column, suite, name) is None:
                         yield f"{column.title}, {suite}: {name} passes with other checks"
-        yield from _unlike_answers(column, findings.direct)
+        yield from _unlike_answers(column, direct)
     for visit in findings.visits:
         if not visit.through.has_passed:
             yield f"as a client, {visit.revision}: {visit.name} fails: {visit.through.first_failure}"

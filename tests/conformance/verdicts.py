@@ -148,7 +148,15 @@ class Findings:
     direct: Column
     through: list[Column]
     visits: list[Visit]
+    tasks: list[Column] = field(default_factory=list)
+    """The tasks server: directly, then through the gateway."""
 
     @property
     def columns(self) -> list[Column]:
         return [self.direct, *self.through]
+
+    @property
+    def compared(self) -> list[tuple[Column, Column]]:
+        """Each column through the gateway, and the direct one that it is measured by."""
+        pairs = [(column, self.direct) for column in self.through]
+        return pairs + [(column, self.tasks[0]) for column in self.tasks[1:]]

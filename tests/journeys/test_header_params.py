@@ -8,7 +8,7 @@ import pytest
 
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
-from proxy_core.protocol.headers import param_headers
+from proxy_core.protocol.headers import MCP_PARAM
 from proxy_core.proxy import Proxy
 from tests.support.backend_server import (
     DISCOVERED,
@@ -86,7 +86,7 @@ async def called(client: Client, arguments: Any, **headers: str | None) -> Any:
 def sent(server: BackendServer) -> list[dict[str, str]]:
     """The `Mcp-Param-*` headers of each call that reached the backend."""
     return [
-        dict(param_headers([(name.lower(), value) for name, value in seen.headers.items()]))
+        {name.lower(): value for name, value in seen.headers.items() if name.lower().startswith(MCP_PARAM)}
         for seen in server.of("tools/call")
     ]
 

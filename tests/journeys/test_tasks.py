@@ -11,7 +11,6 @@ from aiohttp import web
 
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
-from proxy_core.protocol import tasks as protocol
 from proxy_core.proxy import Proxy
 from tests.support.gateway_process import remote, stdio
 from tests.support.http_client import ENVELOPE, META, Client, Reply, Stream, modern, request
@@ -405,7 +404,3 @@ async def test_who_cancels_a_call_of_a_legacy_task_cancels_the_task(house: House
 
 async def _diary_says(client: Client, words: str) -> bool:
     return words in await call_text(client, "old__diary")
-
-
-def test_servers_are_not_looked_at_more_often_than_is_decent():
-    assert protocol.MIN_PAUSE_S == 0.25

@@ -64,8 +64,12 @@ def test_a_handshake_that_failed_says_why_to_the_operator_alone():
 
 @pytest.mark.parametrize(
     ("wait_s", "words"),
-    [(12, "tried again in 12 seconds"), (1.2, "tried again in 2 seconds"), (0.4, "tried again in 1 second")]
-    + [(0, "being tried again"), (-0.1, "being tried again")],
+    [
+        (12, "tried again in 12 seconds"),
+        (1.2, "tried again in 2 seconds"),
+        (0.4, "tried again in 1 second"),
+        (0, "being tried again"),
+    ],
 )
 def test_a_server_that_is_spared_says_when_it_is_tried_again(wait_s: float, words: str):
     error = CircuitOpen("box", wait_s)

@@ -31,9 +31,11 @@ class Client:
         return self.may_be_asked
 
 
-def pending(request_id: int, sink: Any = None, is_parked: bool = False) -> Pending[Any]:
+def pending(
+    request_id: int, sink: Any = None, is_parked: bool = False, task: str | None = None
+) -> Pending[Any]:
     call = Call("tools/call", Raw(), sink=sink, is_parked=is_parked)
-    return Pending(request_id, "tools/call", None, call, 1.0, 1.0, 1.0)
+    return Pending(request_id, "tools/call", None, call, 1.0, 1.0, 1.0, task=task)
 
 
 def own(request_id: int) -> Pending[Any]:
@@ -41,8 +43,8 @@ def own(request_id: int) -> Pending[Any]:
     return Pending(request_id, "tools/list", None, None, 1.0, 1.0, 1.0)
 
 
-def of(in_flight: list[Pending[Any]], origin: int | None = None) -> Any:
-    found = attribute(QUESTION, origin, in_flight)
+def of(in_flight: list[Pending[Any]], origin: int | None = None, question: Request = QUESTION) -> Any:
+    found = attribute(question, origin, in_flight)
     return found if isinstance(found, Unattributed) else found[0].id
 
 
@@ -104,3 +106,22 @@ def test_between_calls_of_two_clients_nobody_is_guessed_or_even_looked_at() -> N
     in_flight = [pending(number, sink) for number, sink in enumerate(sinks)]
     assert of(in_flight) is Unattributed.AMBIGUOUS
     assert all(sink.asked == [] for sink in sinks)
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------
+
+OF_TASK = Request(
+    1, b"1", "elicitation/create", Raw(b'{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t2"}}}')
+)
+
+
+@pytest.mark.requirement("T05")
+def test_a_request_that_names_a_task_is_its_calls_whatever_else_is_in_flight() -> None:
+    in_flight = [pending(1, Client()), pending(2, Client(), task="t1"), pending(3, Client(), task="t2")]
+    assert of(in_flight, question=OF_TASK) == 3
+    assert of(in_flight, origin=1, question=OF_TASK) == 3
+
+
+def test_the_name_of_a_task_that_nobody_runs_tells_nothing() -> None:
+    assert of([pending(1, Client()), pending(2, Client())], question=OF_TASK) is Unattributed.AMBIGUOUS
+    assert of([], question=OF_TASK) is Unattributed.NO_CALL

@@ -188,3 +188,45 @@ def test_of_several_calls_a_parked_one_says_nothing_unless_it_is_another_princip
     assert table.only_one_with_sink() is running
     parked.principal = "token:other"
     assert table.only_one_with_sink() is None
+
+
+# --- what goes on as a task ----------------------------------------------------------------------------------
+
+
+def test_a_task_is_in_flight_in_the_place_of_its_request_with_the_same_deadlines() -> None:
+    table = correlation()
+    sink = Sink()
+    pending = opened(table, "first", call=call_of(sink))
+    table.close(pending.id)
+    going_on = table.go_on(pending, "second", "t1")
+    assert (going_on.waiter, going_on.task, going_on.sink) == ("second", "t1", sink)
+    assert going_on.id != pending.id
+    assert table.get(pending.id) is None
+    assert table.expired(9.0) == []
+    assert table.expired(10.0) == [going_on]
+    going_on.heard(10.0, pause_s=30.0)
+    assert table.expired(49.0) == []
+    assert table.expired(60.0) == [going_on]
+
+
+def test_progress_of_a_task_comes_under_the_token_of_its_request() -> None:
+    table = correlation()
+    pending = opened(table)
+    named = token(table, pending)
+    table.close(pending.id)
+    going_on = table.go_on(pending, "second", "t1")
+    assert table.progressed(named, 1, 5.0) is going_on
+    table.close(going_on.id)
+    assert table.progressed(named, 2, 6.0) is None
+
+
+def test_a_task_and_the_request_for_its_result_are_one_call() -> None:
+    table = correlation()
+    call = call_of(Sink())
+    pending = opened(table, call=call)
+    table.close(pending.id)
+    going_on = table.go_on(pending, "second", "t1")
+    opened(table, call=call)
+    assert table.only_one_with_sink() is going_on
+    opened(table, call=call_of(Sink()))
+    assert table.only_one_with_sink() is None

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from proxy_core.backends import listening
-from proxy_core.backends.wanted import WantedTopics
+from proxy_core.backends.wanted import TaskTopic, Topic, WantedTopics
 from proxy_core.errors import BackendTimeout
+from proxy_core.protocol.capabilities import TASKS
 from tests.support.scripted_channel import (
     Asked,
     acknowledge,
@@ -34,7 +35,10 @@ class Heard:
         self.line = line
         self.server = line.server
         self.updates: list[str] = []
-        self.wanted = WantedTopics(self.updates.append)
+        self.tasks: list[tuple[str, str]] = []
+        self.wanted = WantedTopics(
+            self.updates.append, lambda task: self.tasks.append((task.id, str(task.status)))
+        )
 
     async def open(self) -> None:
         await self.line.connection.open()
@@ -44,7 +48,7 @@ class Heard:
         assert self.line.connection.feed is not None
         self.line.connection.feed.attach(self.wanted)
 
-    def add(self, *uris: str) -> "asyncio.Future[list[bool]]":
+    def add(self, *uris: Topic) -> "asyncio.Future[list[bool]]":
         return self.line.begin(asyncio.wait_for(_all(self.wanted.add(uri) for uri in uris), 30))
 
     async def listen(self) -> Asked:
@@ -267,3 +271,61 @@ async def test_nothing_is_asked_on_a_connection_that_was_lost(heard: Heard, capl
     assert heard.server.count(LISTEN) == before
     assert caplog.records == []
     adding.cancel()
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------
+
+WITH_TASKS = {"extensions": {TASKS: {}}, "resources": {"subscribe": True}}
+TASK_CHANGED = "notifications/tasks"
+
+
+async def test_tasks_are_asked_for_beside_resources_and_of_who_offers_them_alone(hear: Any):
+    heard = await hear(WITH_TASKS)
+    adding = heard.add("a", TaskTopic("t1"))
+    listen = await heard.listen()
+    assert listen.params["notifications"] == {"resourceSubscriptions": ["a"], "taskIds": ["t1"]}
+    acknowledge(listen, taskIds=["t1", 7], resourceSubscriptions=["a"])
+    assert await adding == [True, True]
+    assert await (await hear()).add(TaskTopic("t1")) == [False]
+
+
+async def test_what_both_listens_tell_of_a_task_is_told_once_and_at_once(hear: Any):
+    heard = await hear(WITH_TASKS)
+    first = heard.add(TaskTopic("t1"))
+    old = await heard.listen()
+    acknowledges(old)
+    await first
+    second = heard.add(TaskTopic("t2"))
+    fresh = await heard.listen()
+    acknowledges(fresh)
+    assert await second == [True]
+    for status in ("working", "completed"):
+        for listen in (old, fresh):
+            news(listen, TASK_CHANGED, taskId="t1", status=status)
+    assert heard.tasks == [("t1", "working"), ("t1", "completed")]
+
+
+async def test_of_a_task_that_nobody_wants_nothing_is_told(hear: Any):
+    heard = await hear(WITH_TASKS)
+    adding = heard.add(TaskTopic("t1"))
+    listen = await heard.listen()
+    acknowledges(listen)
+    await adding
+    news(listen, TASK_CHANGED, taskId="t2", status="working")
+    news(listen, TASK_CHANGED, taskId="t1", status="lost")
+    news(listen, TASK_CHANGED)
+    assert heard.tasks == []
+    assert [level for level, _ in heard.line.owner.sayings] == ["debug", "debug"]
+
+
+async def test_after_a_break_a_task_is_asked_for_again_and_nothing_is_made_up(hear: Any):
+    heard = await hear(WITH_TASKS)
+    adding = heard.add(TaskTopic("t1"))
+    listen = await heard.listen()
+    acknowledges(listen)
+    await adding
+    listen.fail(BROKEN)
+    again = await heard.listen()
+    assert again.params["notifications"] == {"taskIds": ["t1"]}
+    acknowledges(again)
+    assert (heard.tasks, heard.updates) == ([], [])

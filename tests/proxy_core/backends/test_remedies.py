@@ -9,7 +9,9 @@ from proxy_core.backends.call import Call
 from proxy_core.backends.remedies import Remedy, remedy_for
 from proxy_core.config.models import ServerConfig, ToolRules
 from proxy_core.errors import BackendError, BackendExited, BackendStreamLost, BackendTimeout, Only1Error
+from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
+from proxy_core.protocol.tasks import NEEDED
 from proxy_core.telemetry.snapshot import ServerState as S
 from tests.support.scripted_backend import CHILD, REMOTE, child
 from tests.support.scripted_channel import (
@@ -47,6 +49,32 @@ def refusal(code: int) -> BackendError:
 def test_a_header_mismatch_has_the_tools_read_again() -> None:
     assert remedy(refusal(-32020)) is Remedy.READ_TOOLS
     assert remedy(refusal(-32020), transport=CHILD) is Remedy.READ_TOOLS
+
+
+INSISTS = BackendError("box", -32021, "no", jsonrpc.encode({"requiredCapabilities": NEEDED}))
+
+
+@pytest.mark.requirement("T04")
+def test_a_server_that_insists_on_a_task_gets_one_where_it_can_be_seen_through() -> None:
+    settings = ServerConfig(id="box", transport=CHILD)
+
+    def of(failure: Only1Error = INSISTS, era: Era = Era.MODERN, **call: Any) -> Remedy | None:
+        made = {"method": "tools/call", "params": Raw(), "may_be_task": True} | call
+        return remedy_for(failure, Call(**made), era, settings)
+
+    assert of() is Remedy.RUN_AS_TASK
+    assert of(may_be_task=False) is None
+    assert of(era=Era.LEGACY) is None
+    assert of(method="prompts/get") is None
+    assert of(refusal(-32021)) is None
+    assert of(refusal(-32601)) is None
+
+
+@pytest.mark.parametrize("failure", [INSISTS, refusal(-32020), refusal(-32022), LOST])
+def test_what_may_have_been_run_as_a_task_is_not_made_again(failure: Only1Error) -> None:
+    settings = ServerConfig(id="box", transport=REMOTE, tools=ToolRules(retry=("*",)))
+    call = Call("tools/call", Raw(), name="add", may_be_task=True, is_task=True)
+    assert remedy_for(failure, call, Era.MODERN, settings) is None
 
 
 def test_a_header_mismatch_means_nothing_elsewhere() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.guards import Guard, accepts, guard_for, media_type
 from proxy_core.frontend.wire import WireHead
 
@@ -12,6 +13,10 @@ GOOD = [
     ("content-type", "application/json"),
     ("accept", "application/json, text/event-stream"),
 ]
+
+
+def anyone(_: WireHead) -> None:
+    """Nobody has to say who they are."""
 
 
 def guard(host: str = "127.0.0.1", port: int = 8080, **allowed: tuple[str, ...]) -> Guard:
@@ -47,12 +52,12 @@ def status(refusal: object) -> int | None:
     ],
 )
 def test_only_the_names_of_this_machine_reach_us(host: str, expected: int | None):
-    assert status(guard().refusal(head(("host", host)))) == expected
+    assert status(guard().refusal(head(("host", host)), anyone)) == expected
 
 
 @pytest.mark.requirement("A05")
 def test_a_request_that_names_no_host_is_refused():
-    assert status(guard().refusal(head(drop="host"))) == 421
+    assert status(guard().refusal(head(drop="host"), anyone)) == 421
 
 
 @pytest.mark.parametrize(
@@ -68,17 +73,17 @@ def test_a_request_that_names_no_host_is_refused():
     ],
 )
 def test_an_operator_may_allow_more_hosts(allowed: str, host: str, expected: int | None):
-    assert status(guard(allowed_hosts=(allowed,)).refusal(head(("host", host)))) == expected
+    assert status(guard(allowed_hosts=(allowed,)).refusal(head(("host", host)), anyone)) == expected
 
 
 def test_the_bound_host_is_allowed_where_it_is_no_loopback():
-    assert guard("192.0.2.7").refusal(head(("host", "192.0.2.7:8080"))) is None
-    assert guard("2001:db8::7").refusal(head(("host", "[2001:db8::7]:8080"))) is None
+    assert guard("192.0.2.7").refusal(head(("host", "192.0.2.7:8080")), anyone) is None
+    assert guard("2001:db8::7").refusal(head(("host", "[2001:db8::7]:8080")), anyone) is None
 
 
 def test_the_port_may_be_left_out_where_http_implies_it():
-    assert guard(port=80).refusal(head(("host", "localhost"))) is None
-    assert status(guard(port=80).refusal(head(("host", "localhost:81")))) == 421
+    assert guard(port=80).refusal(head(("host", "localhost")), anyone) is None
+    assert status(guard(port=80).refusal(head(("host", "localhost:81")), anyone)) == 421
 
 
 @pytest.mark.requirement("A05")
@@ -102,20 +107,20 @@ def test_the_port_may_be_left_out_where_http_implies_it():
 def test_only_pages_of_allowed_origins_reach_us(origin: str, expected: int | None):
     rules = guard(allowed_origins=("https://app.example/",))
     for method in ("POST", "GET", "DELETE", "OPTIONS"):
-        assert status(rules.refusal(head(("origin", origin), method=method))) == expected
+        assert status(rules.refusal(head(("origin", origin), method=method), anyone)) == expected
 
 
 @pytest.mark.requirement("A05")
 def test_a_strange_host_or_origin_is_refused_before_anything_else_is_told():
     for change, expected in ((("host", "evil.example"), 421), (("origin", "https://evil.example"), 403)):
         for method, path in (("POST", "/mcp"), ("GET", "/other"), ("PUT", "/mcp")):
-            assert status(guard().refusal(head(change, method=method, path=path))) == expected
+            assert status(guard().refusal(head(change, method=method, path=path), anyone)) == expected
 
 
 @pytest.mark.parametrize("name", ["host", "origin", "authorization", "content-type", "mcp-session-id"])
 def test_a_header_that_two_readers_would_read_differently_may_not_come_twice(name: str):
     value = dict(GOOD).get(name, "http://localhost")
-    assert status(guard().refusal(head((name, value), (name, value)))) == 400
+    assert status(guard().refusal(head((name, value), (name, value)), anyone)) == 400
 
 
 @pytest.mark.parametrize(
@@ -133,7 +138,7 @@ def test_a_header_that_two_readers_would_read_differently_may_not_come_twice(nam
     ],
 )
 def test_one_path_and_three_methods_are_served(method: str, path: str, expected: int | None):
-    refusal = guard().refusal(head(method=method, path=path))
+    refusal = guard().refusal(head(method=method, path=path), anyone)
     assert status(refusal) == expected
     if expected == 405:
         assert refusal is not None
@@ -156,7 +161,7 @@ def test_one_path_and_three_methods_are_served(method: str, path: str, expected:
     ],
 )
 def test_the_form_of_a_post_is_checked_before_its_body(change: tuple[str, str], expected: int | None):
-    assert status(guard().refusal(head(change))) == expected
+    assert status(guard().refusal(head(change), anyone)) == expected
 
 
 @pytest.mark.requirement("W21")
@@ -183,12 +188,21 @@ def test_an_accept_header_is_read_by_its_most_precise_range(accept: str, is_take
 
 def test_accept_may_come_in_several_lines():
     split = head(("accept", "application/json"), ("accept", "text/event-stream"))
-    assert guard().refusal(split) is None
+    assert guard().refusal(split, anyone) is None
 
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_whatever_a_head_holds_there_is_an_answer(host: str, origin: str, kind: str, accept: str):
     strange = head(("host", host), ("origin", origin), ("content-type", kind), ("accept", accept))
-    assert status(guard().refusal(strange)) in (421, 403, 415, 406, None)
+    assert status(guard().refusal(strange, anyone)) in (421, 403, 415, 406, None)
     assert guard().body_refusal(strange) is None or status(guard().body_refusal(strange)) in (415, 406)
     assert isinstance(media_type(kind), str)
+
+
+def test_who_asks_is_looked_at_after_where_from_and_before_what():
+    def stranger(_: WireHead) -> HttpRefusal:
+        return HttpRefusal(401, "Who?")
+
+    assert status(guard().refusal(head(("host", "evil.example")), stranger)) == 421
+    assert status(guard().refusal(head(("content-type", "text/plain")), stranger)) == 401
+    assert status(guard().refusal(head(path="/nowhere"), stranger)) == 401

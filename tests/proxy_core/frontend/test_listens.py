@@ -12,8 +12,9 @@ from proxy_core.errors import Overloaded
 from proxy_core.frontend.event_stream import MAX_QUEUED_EVENTS, EventStreams
 from proxy_core.frontend.listens import MAX_EARLY, Listen
 from proxy_core.gateway.subscriptions import ListKind
+from proxy_core.protocol.capabilities import TASKS
 from tests.support.clock import FakeClock
-from tests.support.http_client import META, SOON_S, Client, modern
+from tests.support.http_client import ENVELOPE, META, SOON_S, Client, modern
 from tests.support.open_wire import OpenWire
 from tests.support.scripted_channel import acknowledges, until
 from tests.support.scripted_gateway import ScriptedGateway
@@ -277,3 +278,41 @@ class _Line:
         self.messages.append(json.loads(message))
 
     notify_once = notify
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------
+
+KNOWS_TASKS = ENVELOPE | {META + "clientCapabilities": {"extensions": {TASKS: {}}}}
+
+
+@pytest.mark.requirement("T01")
+@pytest.mark.parametrize("task_ids", [["t"], []])
+async def test_who_did_not_declare_tasks_cannot_listen_to_any(client: Client, task_ids: list[str]):
+    reply = await client.ask("subscriptions/listen", {"notifications": {"taskIds": task_ids}})
+    assert (reply.status, reply.error_code) == (400, -32021)
+    assert reply.json["error"]["data"] == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+
+
+@pytest.mark.parametrize("task_ids", ["t", [7], {"t": True}])
+async def test_the_ids_of_tasks_are_texts(client: Client, task_ids: Any):
+    wanted = {"notifications": {"taskIds": task_ids}}
+    reply = await client.ask("subscriptions/listen", wanted, meta=KNOWS_TASKS)
+    assert (reply.status, reply.error_code) == (400, -32602)
+
+
+async def test_news_of_tasks_are_tagged_and_only_accepted_ones_acknowledged(
+    client: Client, gateway: ScriptedGateway
+):
+    gateway.task_updates.accepted = {"t"}
+    body, headers = modern(
+        "subscriptions/listen", {"notifications": {"taskIds": ["t", "u"]}}, id="s", meta=KNOWS_TASKS
+    )
+    async with client.stream("POST", body, headers=headers) as stream:
+        assert (await stream.next())["params"]["notifications"] == {"taskIds": ["t"]}
+        gateway.task_updates.says({"taskId": "t", "status": "working"})
+        assert await stream.next() == {
+            "jsonrpc": "2.0",
+            "method": "notifications/tasks",
+            "params": {"taskId": "t", "status": "working", "_meta": {SUBSCRIPTION_ID: "s"}},
+        }
+    await until(lambda: not gateway.task_updates.listeners)

@@ -298,6 +298,8 @@ async def test_discover_tells_versions_capabilities_and_hints():
         assert (answer["ttlMs"], answer["cacheScope"], answer["resultType"]) == (60_000, "public", "complete")
         assert answer["_meta"] == {P + "serverInfo": OURS}
         assert "serverInfo" not in answer
+        named = await house.ask("server/discover", {}, client(principal="token:ci"))
+        assert named["cacheScope"] == "private"
 
 
 @pytest.mark.requirement("D02")
