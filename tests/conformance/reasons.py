@@ -57,8 +57,9 @@ WITH_OTHER_CHECKS = {
     "server-sse-multiple-streams": "The everything server answers every request by an event stream. The "
     "gateway opens one only if something comes before the result, as it is free to do: then the suite has no "
     "streams to look into.",
-    "server-sse-polling": "The tool makes the server end its stream in the middle of the call. The gateway "
-    "resumes it, and its own client is answered as if nothing had happened: there is nothing left to poll for.",
+    "server-sse-polling": "The tool ends its stream in the middle of the call, which only a legacy server on "
+    "HTTP has. Behind one the gateway lets its client go too; every other server just answers, and so does "
+    "the gateway.",
 }
 """Scenarios that pass, and rightly with other checks than directly."""
 WITH_OTHER_CHECKS_BEHIND_LEGACY = {
