@@ -15,9 +15,16 @@ from proxy_core.frontend.bridge_modern import ModernRequests
 from proxy_core.frontend.bridge_remote import Ids, Remote, advice
 from proxy_core.frontend.bridge_session import LegacySession
 from proxy_core.frontend.pipe import LineReader, LineWriter, Pipe
-from proxy_core.frontend.pipe_calls import PipeCalls, PipeOutlet, cancelled_id
+from proxy_core.frontend.pipe_calls import PipeCalls, PipeOutlet
 from proxy_core.protocol import jsonrpc
-from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_line
+from proxy_core.protocol.classify import (
+    LegacyPost,
+    ModernNotification,
+    ModernRequest,
+    Refused,
+    cancelled_id,
+    classify_line,
+)
 from proxy_core.tasks import Tasks
 
 MAX_LINE_BYTES: Final = 64 << 20

@@ -10,13 +10,13 @@ from typing import Final
 
 from msgspec import Raw
 
-from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.errors import InvalidRequest
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
 from proxy_core.gateway.exchange import Caller, Exchange, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
-from proxy_core.protocol.classify import client_name
+from proxy_core.protocol.classify import cancelled_id, client_name
 from proxy_core.protocol.revisions import Era, negotiate_legacy
 from proxy_core.tasks import Tasks
 
@@ -88,16 +88,7 @@ def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
 
 
 def _cancel(session: Session, params: Raw) -> None:
-    request_id = _request_id(params)
+    request_id = cancelled_id(params)
     call = None if request_id is None else session.calls.get(request_id)
     if call is not None:
         call.cancel()
-
-
-def _request_id(params: Raw) -> jsonrpc.RequestId | None:
-    try:
-        request_id = jsonrpc.decode(jsonrpc.members(params).get("requestId", jsonrpc.NO_JSON))
-    except ParseError:
-        return None
-    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
-    return request_id if is_id else None

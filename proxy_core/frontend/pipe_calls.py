@@ -14,6 +14,7 @@ from msgspec import Raw
 from proxy_core.errors import ClientSilent, InvalidRequest, ParseError
 from proxy_core.frontend.pipe import LineWriter
 from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.classify import cancelled_id
 from proxy_core.tasks import Tasks
 
 MAX_TASK_NAME: Final = 40
@@ -178,13 +179,3 @@ class BatchAnswer:
             self._responses.append(response)
         if not self._missing and self._responses:
             self._send(b"[" + b",".join(self._responses) + b"]")
-
-
-def cancelled_id(params: Raw) -> jsonrpc.RequestId | None:
-    """Which request a notifications/cancelled names, if it does."""
-    try:
-        request_id = jsonrpc.decode(jsonrpc.members(params).get("requestId", jsonrpc.NO_JSON))
-    except ParseError:
-        return None
-    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
-    return request_id if is_id else None

@@ -248,3 +248,13 @@ def client_name(client_info: Raw) -> str:
     except ParseError:
         return ""
     return name[:MAX_CLIENT_NAME] if isinstance(name, str) else ""
+
+
+def cancelled_id(params: Raw) -> jsonrpc.RequestId | None:
+    """Which request a notifications/cancelled names, if it does."""
+    try:
+        request_id = jsonrpc.decode(jsonrpc.members(params).get("requestId", jsonrpc.NO_JSON))
+    except ParseError:
+        return None
+    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
+    return request_id if is_id else None
