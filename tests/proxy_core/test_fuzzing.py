@@ -23,7 +23,8 @@ from proxy_core.config.models import Config, ProxyConfig
 from proxy_core.errors import Only1Error
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
-from tests.support.http_client import META, POST_HEADERS
+from tests.support.clock import FakeClock
+from tests.support.http_client import META, POST_HEADERS, SOON_S
 from tests.support.mutations import GARBAGE, MUTATIONS, Mutation, mutated
 from tests.support.scripted_channel import Asked, until
 from tests.support.stub_backends import House, StubServer, client, prompt, resource, tool
@@ -34,6 +35,11 @@ ABLE = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "root
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
 PATIENCE_S = 0.1
 """After this a client hangs up; some calls wait for an answer that the script never gives."""
+IN_TIME = aiohttp.ClientTimeout(total=SOON_S)
+MANY_CALLS = 2000
+"""Parked calls are given up by a sweep every half a second, which many examples may get ahead of."""
+LATER_S = 700.0
+"""After this, whoever was asked something has not answered."""
 MARKS = ("mark-of-ada", "mark-of-bob")
 
 
@@ -155,13 +161,14 @@ class Party:
     async def open(self, revision: str) -> None:
         params = {"protocolVersion": revision, "capabilities": ABLE, "clientInfo": {"name": self.mark}}
         body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
-        async with self._http.post(self._url, json=body, headers=POST_HEADERS) as reply:
+        async with self._http.post(self._url, json=body, headers=POST_HEADERS, timeout=IN_TIME) as reply:
             self._session, self._revision = reply.headers["Mcp-Session-Id"], revision
             self._sessions.add(self._session)
 
     async def leave(self) -> None:
         for session in self._sessions:
-            async with self._http.delete(self._url, headers={"Mcp-Session-Id": session}):
+            headers = {"Mcp-Session-Id": session}
+            async with self._http.delete(self._url, headers=headers, timeout=IN_TIME):
                 pass
         self._sessions.clear()
         self._session = None
@@ -286,8 +293,9 @@ def asking_servers() -> dict[str, StubServer]:
 class Square:
     """A gateway on a real listener, with two clients and two servers."""
 
-    def __init__(self, house: House, frontend: Frontend, parties: list[Party]) -> None:
+    def __init__(self, house: House, clock: FakeClock, frontend: Frontend, parties: list[Party]) -> None:
         self.house = house
+        self.clock = clock
         self.frontend = frontend
         self.parties = parties
 
@@ -298,6 +306,8 @@ class Square:
         for party in self.parties:
             await party.leave()
         await until(lambda: self.frontend.session_count == self.frontend.in_flight == 0)
+        self.clock.advance(LATER_S)
+        assert sum(backend.replica.in_flight for backend in self.house.registry) < MANY_CALLS
 
     async def _play(self, who: int, script: list[Said]) -> None:
         for said in script:
@@ -307,12 +317,13 @@ class Square:
 
 @asynccontextmanager
 async def square() -> AsyncIterator[Square]:
-    house = House(asking_servers(), clock=SystemClock())
+    clock = FakeClock()
+    house = House(asking_servers(), clock=clock)
     async with house.open(), aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S)) as http:
         frontend = Frontend(Config(proxy=ProxyConfig(port=0)), house.gateway, house.clock, house.facts.append)
         await frontend.start()
         try:
-            yield Square(house, frontend, [Party(mark, http, frontend.url) for mark in MARKS])
+            yield Square(house, clock, frontend, [Party(mark, http, frontend.url) for mark in MARKS])
         finally:
             await house.gateway.aclose()
             await frontend.aclose()
