@@ -13,6 +13,7 @@ from proxy_core.frontend.wire import WireAnswer, WireRequest
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.protocol import capabilities
 from proxy_core.protocol.classify import ModernRequest
+from proxy_core.protocol.headers import param_headers
 from proxy_core.protocol.revisions import Era
 
 
@@ -45,8 +46,9 @@ class ModernEra:
         self._calls.enter(caller.principal)
         stream = self._streams.open(wire.open_stream)
         try:
-            headers, token = wire.head.headers, posted.progress_token
-            exchange = Exchange(request.method, request.params, caller, stream, headers, token)
+            # No other header goes on from here: one of them may hold the client's token.
+            lines = param_headers(wire.head.headers) if request.method == "tools/call" else None
+            exchange = Exchange(request.method, request.params, caller, stream, lines, posted.progress_token)
             outcome = await outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:

@@ -73,8 +73,8 @@ class Exchange:
     params: Raw
     caller: Caller
     outlet: Outlet
-    headers: Headers | None = None
-    """Its header lines, `Mcp-Param-*` among them; None where the transport has none to check."""
+    param_headers: Headers | None = None
+    """The `Mcp-Param-*` lines of a tools/call; None where the transport has none to check."""
     progress_token: Raw | None = None
     """As JSON, or empty if there is none; None: it has not been looked for."""
     backend: str | None = None

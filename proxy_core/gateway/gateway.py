@@ -197,9 +197,9 @@ class Gateway:
         route = self.listing.routes(principal).tool(name) or await self._unlisted(name, "tools", principal)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
-        if exchange.headers is not None and route.header_params:
+        if exchange.param_headers is not None and route.header_params:
             arguments = params.get("arguments", jsonrpc.NO_JSON)
-            header_params.check(route.header_params, arguments, exchange.headers)
+            header_params.check(route.header_params, arguments, exchange.param_headers)
         return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:

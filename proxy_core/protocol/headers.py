@@ -59,6 +59,11 @@ def routing_headers(headers: Headers) -> RoutingHeaders:
     return RoutingHeaders(**found)
 
 
+def param_headers(headers: Headers) -> Headers:
+    """The `Mcp-Param-*` lines."""
+    return [line for line in headers if line[0].startswith(MCP_PARAM)]
+
+
 def encode_value(value: str) -> str:
     """A header value that any HTTP library carries unchanged; base64 in a sentinel where it must be."""
     if _PLAIN.match(value) and value == value.strip(_OPTIONAL_WHITESPACE) and not _looks_encoded(value):

@@ -126,7 +126,15 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
     return {}
 
 
-@pytest.mark.parametrize("company", ["alone", "alone prefixed", "of three", "of three prefixed"])
+@pytest.mark.parametrize(
+    "company",
+    [
+        "alone",
+        "of three prefixed",
+        pytest.param("alone prefixed", marks=pytest.mark.long),
+        pytest.param("of three", marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_client_mode_gets_what_the_server_answers(
     kind: str, company: str, direct: dict[str, Json], tmp_path: Path

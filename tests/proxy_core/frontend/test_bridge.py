@@ -221,7 +221,7 @@ def _lists_tools(gateway: ScriptedGateway, *tools: Any) -> None:
 
 
 def _wants_region(exchange: Any) -> bytes:
-    if ("mcp-param-region", "eu") not in (exchange.headers or []):
+    if ("mcp-param-region", "eu") not in (exchange.param_headers or []):
         raise HeaderMismatch("The header is missing.")
     return MODERN_RESULT
 

@@ -79,7 +79,7 @@ async def test_modern_requests_need_no_handshake(stage: Stage):
     assert answer["result"]["resultType"] == "complete"
     caller = stage.gateway.exchanges[0].caller
     assert (caller.revision, caller.principal, caller.session) == (MODERN, "anon", None)
-    assert stage.gateway.exchanges[0].headers is None
+    assert stage.gateway.exchanges[0].param_headers is None
 
 
 @pytest.mark.requirement("L18")
