@@ -110,6 +110,7 @@ def test_a_page_may_be_https_or_on_this_machine(url: str):
         "https:///nowhere",
         "https://[bad",
         "javascript:alert(1)",
+        "javascript://example.com/%0aalert(1)",
         "data:text/html,x",
         "file:///etc/passwd",
         "ftp://example.com",
