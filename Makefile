@@ -3,6 +3,9 @@
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
+# Most tests wait more than they work. A file stays whole, so what its tests share is set up once.
+WORKERS ?= 2
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 NODE_SERVERS := @modelcontextprotocol/server-everything@2026.8.31
 NODE_STAMP := .cache/node/$(subst /,-,$(NODE_SERVERS)).installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -31,10 +34,10 @@ docs: .venv/.installed-dev ## Renew the generated parts of the docs
 	$(BIN)/python -m tests.support.module_map
 
 test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-long: .venv/.installed-dev node-servers ## Run the tests with the full counts as well
-	$(BIN)/python -m pytest -m "long or not long" $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "long or not long" $(ARGS)
 
 conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today, ARGS="--only HTTP" is quick
 	$(BIN)/python -m tests.conformance $(ARGS)
