@@ -7,7 +7,7 @@ Spec: 2026-07-28 basic, "Error Codes"; the HTTP statuses apply to the modern era
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class ErrorCode(IntEnum):
@@ -201,6 +201,8 @@ class BackendFault(Only1Error):
 
     kind: ClassVar[Kind] = Kind.PROTOCOL
     retryable: ClassVar[bool] = False
+    nothing_sent: bool = False
+    """Whether the request surely never reached the server, so that it can be made elsewhere."""
 
     def __init__(self, backend: str, message: str, detail: str = "") -> None:
         """`message` reaches clients; `detail` reaches the logs and the screen only."""
@@ -211,11 +213,30 @@ class BackendFault(Only1Error):
     def data(self) -> dict[str, Any]:
         return {"dev.only1mcp": {"kind": self.kind, "backend": self.backend, "retryable": self.retryable}}
 
+    def unsent(self) -> Self:
+        """The same fault for a request that came too late to be sent."""
+        late = type(self).__new__(type(self), *self.args)
+        late.__dict__.update(self.__dict__)
+        late.nothing_sent = True
+        return late
+
 
 class BackendUnavailable(BackendFault):
     """Not connected, or stopped on purpose (drained, disabled); nothing was sent."""
 
     kind, retryable = Kind.UNAVAILABLE, True
+    nothing_sent = True
+
+
+class BackendFailing(BackendUnavailable):
+    """It was asked, and is in no state to answer; it may have acted."""
+
+    nothing_sent = False
+
+    def __init__(self, backend: str, message: str, detail: str = "", status: int | None = None) -> None:
+        """`status`: the HTTP status that said so."""
+        super().__init__(backend, message, detail)
+        self.status = status
 
 
 class CircuitOpen(BackendUnavailable):
@@ -227,6 +248,12 @@ class CircuitOpen(BackendUnavailable):
         unit = "second" if wait_s == 1 else "seconds"
         when = f"tried again in {wait_s} {unit}" if wait_s > 0 else "being tried again"
         super().__init__(backend, f"The server is failing; {when}.")
+        self.retry_in_s = max(0.0, retry_in_s)
+
+    def data(self) -> dict[str, Any]:
+        data = super().data()
+        data["dev.only1mcp"]["retryAfterMs"] = ceil(self.retry_in_s * 1000)
+        return data
 
 
 class BackendTimeout(BackendFault):
@@ -244,7 +271,10 @@ class BackendStreamLost(BackendFault):
 
 
 class BackendAuthRequired(BackendFault):
+    """Refused before it was looked at."""
+
     kind = Kind.AUTH_REQUIRED
+    nothing_sent = True
 
 
 class BackendProtocolError(BackendFault):
@@ -307,6 +337,7 @@ class BackendSessionLost(BackendFault):
     """A 404 to our session id: the request was not processed, so one retry on a new session is safe."""
 
     kind, retryable = Kind.STREAM_LOST, True
+    nothing_sent = True
 
 
 class Overloaded(Only1Error):
@@ -324,6 +355,32 @@ class UnknownServer(Only1Error):
 
     def __init__(self, server: str) -> None:
         super().__init__(f"There is no server with the id {server!r}.")
+
+
+class UnknownReplica(UnknownServer):
+    """A verb named a replica that its server does not have."""
+
+    def __init__(self, server: str, replica: str, known: tuple[str, ...]) -> None:
+        Only1Error.__init__(
+            self, f"The server {server!r} has no replica {replica!r}; it has {', '.join(known)}."
+        )
+
+
+class NothingToRollBack(Only1Error):
+    """There is no earlier configuration."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no earlier configuration to go back to: this one is in force since the start."
+        )
+
+
+class GatewayUnreachable(Only1Error):
+    """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
+
+
+class TokenRefused(Only1Error):
+    """Who asks must say who he is. The gateway is there, so nothing is to be started in its place."""
 
 
 class PortInUse(Only1Error):

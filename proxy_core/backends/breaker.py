@@ -39,8 +39,12 @@ _FAILURES: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.EXITED, Kind.
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether the server is to blame. An HTTP status from 400 to 499 blames the request."""
-    if isinstance(error, BackendHttpError):
+    """Whether the server is to blame. An HTTP status from 400 to 499 blames the request.
+
+    What was never sent, because a breaker is open, says nothing of the server: else an open one could keep
+    another, or itself, from closing.
+    """
+    if isinstance(error, BackendHttpError | CircuitOpen):
         return False
     return isinstance(error, BackendFault) and error.kind in _FAILURES
 
@@ -95,10 +99,15 @@ class Breaker:
 
     def check(self) -> None:
         """Raises: CircuitOpen if nothing is let through now."""
-        if self.free is not None or (self.state is S.HALF_OPEN and self._has_room):
+        if self.admits:
             return
         wait_s = self.retry_at - self._now() if self.retry_at is not None else 0.0
         raise CircuitOpen(self._backend, wait_s)
+
+    @property
+    def admits(self) -> bool:
+        """Whether a request would be let through now."""
+        return self.free is not None or (self.state is S.HALF_OPEN and self._has_room)
 
     @property
     def _has_room(self) -> bool:

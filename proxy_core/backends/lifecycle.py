@@ -17,7 +17,11 @@ class Event(Enum):
     GAVE_UP = auto()
     """Too many crashes: no further attempt until somebody asks."""
     PROBE_FAILED = auto()
-    PROBE_ANSWERED = auto()
+    """The first of possibly several."""
+    PROBES_FAILED = auto()
+    """`failure_threshold` in a row."""
+    PROBES_ANSWERED = auto()
+    """`success_threshold` in a row."""
     DRAIN = auto()
     DRAINED = auto()
     DISABLED = auto()
@@ -32,14 +36,20 @@ _ATTEMPT: Final = {
     Event.AUTH_MISSING: S.AUTH_REQUIRED,
     Event.GAVE_UP: S.FAILED,
 }
+_PROBED: Final = {
+    Event.LOST: S.RESTARTING,
+    Event.PROBES_FAILED: S.UNHEALTHY,
+    Event.PROBES_ANSWERED: S.HEALTHY,
+}
 
 TRANSITIONS: Final[dict[S, dict[Event, S]]] = {
     S.STARTING: _ATTEMPT | _ANY,
     S.RESTARTING: {Event.START: S.RESTARTING} | _ATTEMPT | _ANY,
-    S.HEALTHY: {Event.LOST: S.RESTARTING, Event.PROBE_FAILED: S.DEGRADED} | _ANY,
-    S.DEGRADED: {Event.LOST: S.RESTARTING, Event.PROBE_ANSWERED: S.HEALTHY} | _ANY,
-    # Stays what it is while it is tried again: a row that flickers between two states tells nothing.
-    S.UNHEALTHY: _ATTEMPT | _ANY,
+    S.HEALTHY: {Event.PROBE_FAILED: S.DEGRADED} | _PROBED | _ANY,
+    S.DEGRADED: _PROBED | _ANY,
+    # Without a connection, or with one on which it answers no probes. Stays what it is while it is tried again:
+    # a row that flickers between two states tells nothing.
+    S.UNHEALTHY: _ATTEMPT | _PROBED | _ANY,
     S.AUTH_REQUIRED: _ATTEMPT | _ANY,
     S.FAILED: {Event.START: S.STARTING} | _ANY,
     S.DRAINING: {Event.DRAINED: S.DRAINED, Event.DISABLED: S.DISABLED},
@@ -48,7 +58,7 @@ TRANSITIONS: Final[dict[S, dict[Event, S]]] = {
 }
 
 IN_SERVICE: Final = frozenset({S.HEALTHY, S.DEGRADED})
-"""Takes calls."""
+"""Answers, as far as we know. A connected one that does not is still asked if there is no other."""
 SWITCHED_OFF: Final = frozenset({S.DRAINING, S.DRAINED, S.DISABLED})
 """Out of service because somebody said so: its items leave the lists at once."""
 

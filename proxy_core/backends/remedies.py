@@ -5,24 +5,23 @@ repeat: only the configuration does.
 Spec: 2026-07-28 basic/transports/streamable-http, "Client Behavior" and "Streams"; server/tools, "Annotations".
 """
 
-from collections.abc import Iterable
 from enum import Enum, auto
-from fnmatch import fnmatchcase
 from typing import Final
 
 from proxy_core.backends.call import Call
-from proxy_core.config.models import ServerConfig
-from proxy_core.errors import BackendError, BackendStreamLost, ErrorCode, Only1Error
+from proxy_core.config.models import EndpointConfig, ToolRules
+from proxy_core.errors import BackendError, BackendFault, BackendHttpError, ErrorCode, Kind, Only1Error
 from proxy_core.protocol import tasks
 from proxy_core.protocol.revisions import Era
 
 _REPEATABLE: Final = frozenset({"resources/read", "prompts/get", "completion/complete"})
+_PASSING: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.EXITED, Kind.STREAM_LOST, Kind.PROTOCOL})
+"""Kinds of failure that another try, or another replica, may not have."""
 
 
 class Remedy(Enum):
     """What to do before the call is asked once more."""
 
-    NOTHING = auto()
     READ_TOOLS = auto()
     """The server wants other arguments repeated in headers than its list said."""
     RECONNECT = auto()
@@ -31,7 +30,7 @@ class Remedy(Enum):
     """The server makes tasks of such calls, and we see it through."""
 
 
-def remedy_for(failure: Only1Error, call: Call, era: Era | None, settings: ServerConfig) -> Remedy | None:
+def remedy_for(failure: Only1Error, call: Call, era: Era | None, settings: EndpointConfig) -> Remedy | None:
     """None: the failure stands. `era`: the server's; None if it has gone meanwhile."""
     is_http = settings.transport.type != "stdio"
     if call.is_task:
@@ -45,19 +44,21 @@ def remedy_for(failure: Only1Error, call: Call, era: Era | None, settings: Serve
         # A child that runs cannot have changed.
         if failure.code == ErrorCode.UNSUPPORTED_VERSION and is_http:
             return Remedy.RECONNECT
-    elif isinstance(failure, BackendStreamLost) and is_http and era is Era.MODERN:
-        # A legacy stream is resumed by its channel.
-        return Remedy.NOTHING if _may_repeat(call, settings.tools.retry) else None
     return None
+
+
+def may_repeat(failure: BackendFault, call: Call, tools: ToolRules) -> bool:
+    """Whether a call that may have reached its server can be made once more, there or elsewhere."""
+    if isinstance(failure, BackendHttpError) or failure.kind not in _PASSING:
+        return False
+    if call.is_task or call.has_asked:
+        return False
+    if call.method == "tools/call":
+        return call.name is not None and tools.is_repeatable(call.name)
+    return call.method in _REPEATABLE
 
 
 def _insists_on_task(failure: BackendError, call: Call, era: Era | None) -> bool:
     is_offered = call.may_be_task and call.method == tasks.CALL and era is Era.MODERN
     is_asked = failure.code == ErrorCode.MISSING_CLIENT_CAPABILITY and tasks.is_insisted_on(failure.raw_data)
     return is_offered and is_asked
-
-
-def _may_repeat(call: Call, safe_tools: Iterable[str]) -> bool:
-    if call.method == "tools/call":
-        return call.name is not None and any(fnmatchcase(call.name, glob) for glob in safe_tools)
-    return call.method in _REPEATABLE

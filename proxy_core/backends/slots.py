@@ -21,6 +21,7 @@ class Slots:
     def __init__(self, limit: int, max_waiting: Callable[[], int]) -> None:
         """`max_waiting`: how many may wait, as the configuration in force says."""
         self.limit = limit
+        self._is_narrow = False
         self.taken = 0
         """May exceed `limit` after `narrow`, by those that were under way."""
         self._max_waiting = max_waiting
@@ -71,6 +72,10 @@ class Slots:
     def give(self) -> None:
         """A place is free again."""
         self.taken -= 1
+        if self._returning or self._queue:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
         while (self._returning or self._queue) and self.taken < self.limit:
             granted = self._returning.popleft() if self._returning else self._queue.popleft().granted
             if not granted.done():
@@ -80,6 +85,13 @@ class Slots:
     def narrow(self) -> None:
         """One at a time from now on; those under way go on."""
         self.limit = 1
+        self._is_narrow = True
+
+    def widen(self, limit: int) -> None:
+        """So many at once from now on, unless it had to be narrowed; those that wait go as there is room."""
+        if not self._is_narrow:
+            self.limit = limit
+            self._hand_out()
 
     def expire(self, now: float) -> None:
         """Turn away those that have waited too long. All wait equally long, so the first is the oldest."""

@@ -63,22 +63,27 @@ def test_a_handshake_that_failed_says_why_to_the_operator_alone():
 
 
 @pytest.mark.parametrize(
-    ("wait_s", "words"),
+    ("wait_s", "words", "after_ms"),
     [
-        (12, "tried again in 12 seconds"),
-        (1.2, "tried again in 2 seconds"),
-        (0.4, "tried again in 1 second"),
-        (0, "being tried again"),
+        (12, "tried again in 12 seconds", 12_000),
+        (1.2, "tried again in 2 seconds", 1200),
+        (0.4, "tried again in 1 second", 400),
+        (0.0004, "tried again in 1 second", 1),
+        (0, "being tried again", 0),
+        (-0.5, "being tried again", 0),
     ],
 )
-def test_a_server_that_is_spared_says_when_it_is_tried_again(wait_s: float, words: str):
+def test_a_server_that_is_spared_says_when_it_is_tried_again(wait_s: float, words: str, after_ms: int):
     error = CircuitOpen("box", wait_s)
     assert error.message == f"The server is failing; {words}."
-    assert error.data()["dev.only1mcp"] == {
+    told = error.data()["dev.only1mcp"]
+    assert told == {
         "kind": "backend_unavailable",
         "backend": "box",
         "retryable": True,
+        "retryAfterMs": after_ms,
     }
+    assert isinstance(told["retryAfterMs"], int)
 
 
 def test_data_says_what_a_client_needs_to_go_on():

@@ -21,9 +21,14 @@ from proxy_core.errors import (
     BackendTimeout,
     BackendUnavailable,
     CircuitOpen,
+    ClientFault,
+    ClientSilent,
     ElicitationDeclined,
     InvalidParams,
+    InvalidRequest,
+    MethodNotFound,
     Overloaded,
+    ParseError,
     TooManyRounds,
 )
 from proxy_core.telemetry.snapshot import BreakerState as S
@@ -31,6 +36,18 @@ from tests.support.clock import FakeClock
 
 FAULT = BackendTimeout("box", "The server did not answer.")
 ERROR_ANSWER = BackendError("box", -32602, "no")
+NOT_ITS_FAULT = (
+    BackendHttpError("box", 413),
+    BackendAuthRequired("box", "x"),
+    TooManyRounds("box", "x"),
+    ElicitationDeclined("box", "x"),
+    CircuitOpen("box", 3),
+    Overloaded("x"),
+    ClientSilent("x"),
+    *(fault("x") for fault in (ClientFault, ParseError, InvalidRequest, MethodNotFound, InvalidParams)),
+    asyncio.CancelledError(),
+)
+"""What ends a request and says nothing of the server."""
 
 
 class Guarded:
@@ -89,22 +106,26 @@ def test_what_is_the_servers_fault_counts(error: Exception) -> None:
     assert is_failure(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ERROR_ANSWER,
-        BackendHttpError("box", 413),
-        BackendAuthRequired("box", "x"),
-        TooManyRounds("box", "x"),
-        ElicitationDeclined("box", "x"),
-        Overloaded("x"),
-        InvalidParams("x"),
-        asyncio.CancelledError(),
-    ],
-)
+@pytest.mark.parametrize("error", [ERROR_ANSWER, *NOT_ITS_FAULT], ids=lambda error: type(error).__name__)
 def test_what_is_not_the_servers_fault_does_not(error: BaseException) -> None:
     assert not is_failure(error)
     assert Guarded(failure_threshold=1).ask(error) is S.CLOSED
+
+
+@pytest.mark.parametrize("code", [-32602, -32600, -32601, -32603, -32002, -32020, 1])
+def test_an_error_in_the_servers_own_words_does_not_whatever_its_code(code: int) -> None:
+    error = BackendError("box", code, "no")
+    assert Guarded(failure_threshold=1).ask(error, error) is S.CLOSED
+    assert Guarded(success_threshold=1).half_open().ask(error) is S.CLOSED, "as a trial it is answered"
+
+
+@pytest.mark.parametrize("error", NOT_ITS_FAULT, ids=lambda error: type(error).__name__)
+def test_what_is_not_the_servers_fault_neither_breaks_the_row_nor_passes_a_trial(error: BaseException) -> None:
+    guarded = Guarded(failure_threshold=2, success_threshold=1)
+    assert guarded.ask(FAULT, error, FAULT) is S.OPEN
+    guarded.clock.advance(30)
+    assert guarded.ask(error, error) is S.HALF_OPEN
+    assert guarded.ask(None) is S.CLOSED
 
 
 # --- closed -------------------------------------------------------------------------------------------------
@@ -152,7 +173,12 @@ def test_an_open_one_refuses_at_once_and_says_when_it_tries_again(passed_s: floa
     with pytest.raises(CircuitOpen, match=words) as refused:
         guarded.permit()
     assert refused.value.data() == {
-        "dev.only1mcp": {"kind": "backend_unavailable", "backend": "box", "retryable": True}
+        "dev.only1mcp": {
+            "kind": "backend_unavailable",
+            "backend": "box",
+            "retryable": True,
+            "retryAfterMs": (30 - passed_s) * 1000,
+        }
     }
 
 
@@ -267,6 +293,9 @@ def test_a_new_connection_is_judged_by_itself() -> None:
 # --- whatever happens ---------------------------------------------------------------------------------------
 
 
+OUTCOMES = st.sampled_from([None, ERROR_ANSWER]) | st.just(FAULT) | st.sampled_from(NOT_ITS_FAULT)
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Requests begin and end in any order while time passes; the model keeps to the words of the rules."""
 
@@ -312,14 +341,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.running.append((permit, self.epoch, self.state is S.HALF_OPEN))
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), outcome=st.sampled_from([None, ERROR_ANSWER, FAULT, asyncio.CancelledError()]))
+    @rule(data=st.data(), outcome=OUTCOMES)
     def finish(self, data: st.DataObject, outcome: BaseException | None) -> None:
         self.finish_one(data.draw(st.integers(0, len(self.running) - 1)), outcome)
 
     def finish_one(self, index: int, outcome: BaseException | None) -> None:
         permit, epoch, _ = self.running.pop(index)
         end(permit, outcome)
-        if epoch != self.epoch or isinstance(outcome, asyncio.CancelledError):
+        if epoch != self.epoch or outcome in NOT_ITS_FAULT:
             return
         if outcome is FAULT:
             self.failures += 1

@@ -44,14 +44,25 @@ def test_a_server_that_was_given_up_starts_when_asked() -> None:
 
 
 def test_a_probe_degrades_only_what_is_in_service() -> None:
-    assert walk(S.HEALTHY, Event.PROBE_FAILED, Event.PROBE_FAILED, Event.PROBE_ANSWERED) == [
+    assert walk(S.HEALTHY, Event.PROBE_FAILED, Event.PROBE_FAILED, Event.PROBES_ANSWERED) == [
         S.DEGRADED,
         S.DEGRADED,
         S.HEALTHY,
     ]
     for state in set(S) - IN_SERVICE:
         assert after(state, Event.PROBE_FAILED) is state
-        assert after(state, Event.PROBE_ANSWERED) is state
+    for state in set(S) - IN_SERVICE - {S.UNHEALTHY}:
+        assert after(state, Event.PROBES_FAILED) is state
+        assert after(state, Event.PROBES_ANSWERED) is state
+
+
+def test_probes_take_a_server_out_and_back() -> None:
+    assert walk(S.HEALTHY, Event.PROBE_FAILED, Event.PROBES_FAILED, Event.PROBES_ANSWERED) == [
+        S.DEGRADED,
+        S.UNHEALTHY,
+        S.HEALTHY,
+    ]
+    assert walk(S.HEALTHY, Event.PROBES_FAILED, Event.LOST) == [S.UNHEALTHY, S.RESTARTING]
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - SWITCHED_OFF))

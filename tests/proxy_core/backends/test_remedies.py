@@ -6,9 +6,20 @@ import pytest
 from msgspec import Raw
 
 from proxy_core.backends.call import Call
-from proxy_core.backends.remedies import Remedy, remedy_for
-from proxy_core.config.models import ServerConfig, ToolRules
-from proxy_core.errors import BackendError, BackendExited, BackendStreamLost, BackendTimeout, Only1Error
+from proxy_core.backends.remedies import Remedy, may_repeat, remedy_for
+from proxy_core.config.models import RetryConfig, ServerConfig, ToolRules
+from proxy_core.errors import (
+    BackendError,
+    BackendExited,
+    BackendFailing,
+    BackendFault,
+    BackendHttpError,
+    BackendProtocolError,
+    BackendStreamLost,
+    BackendTimeout,
+    Only1Error,
+    TooManyRounds,
+)
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.tasks import NEEDED
@@ -97,28 +108,49 @@ def test_any_other_refusal_stands(code: int) -> None:
     assert remedy(refusal(code)) is None
 
 
+FAULTS = [
+    LOST,
+    BackendExited("box", "gone"),
+    BackendTimeout("box", "late"),
+    BackendFailing("box", "failing", status=500),
+    BackendProtocolError("box", "garbage"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_is_mended_on_the_spot(fault: BackendFault) -> None:
+    assert remedy(fault, "resources/read", retry=("*",)) is None
+
+
 @pytest.mark.requirement("B07")
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", ["resources/read", "prompts/get", "completion/complete"])
-def test_what_only_reads_is_asked_again_when_a_modern_stream_breaks(method: str) -> None:
-    assert remedy(LOST, method) is Remedy.NOTHING
-    assert remedy(LOST, method, era=Era.LEGACY) is None
-    assert remedy(LOST, method, era=None) is None
+def test_what_only_reads_may_be_repeated_whatever_went_wrong(method: str, fault: BackendFault) -> None:
+    assert may_repeat(fault, asking(method), ToolRules())
 
 
 @pytest.mark.requirement("B07")
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
     ("retry", "outcome"),
-    [((), None), (("sub",), None), (("add",), Remedy.NOTHING), (("x", "a*"), Remedy.NOTHING), (("ADD",), None)],
+    [((), False), (("sub",), False), (("add",), True), (("x", "a*"), True), (("ADD",), False)],
 )
-def test_a_tool_is_called_again_only_where_the_configuration_names_it(
-    retry: tuple[str, ...], outcome: Remedy | None
+def test_a_tool_may_be_repeated_only_where_the_configuration_names_it(
+    retry: tuple[str, ...], outcome: bool, fault: BackendFault
 ) -> None:
-    assert remedy(LOST, retry=retry) is outcome
+    assert may_repeat(fault, asking("tools/call"), ToolRules(retry=retry)) is outcome
 
 
-@pytest.mark.parametrize("failure", [BackendExited("box", "gone"), BackendTimeout("box", "late")])
-def test_no_other_fault_is_asked_again(failure: Only1Error) -> None:
-    assert remedy(failure, "resources/read", retry=("*",)) is None
+@pytest.mark.parametrize("fault", [BackendHttpError("box", 400), TooManyRounds("box", "asks on")])
+def test_what_blames_the_request_is_not_repeated(fault: BackendFault) -> None:
+    assert not may_repeat(fault, asking("resources/read"), ToolRules())
+
+
+@pytest.mark.parametrize("what", ["has_asked", "is_task"])
+def test_a_call_that_a_person_was_asked_for_or_that_is_a_task_is_not_repeated(what: str) -> None:
+    call = asking("prompts/get")
+    setattr(call, what, True)
+    assert not may_repeat(LOST, call, ToolRules())
 
 
 # --- asking once more ---------------------------------------------------------------------------------------
@@ -220,7 +252,7 @@ async def test_a_call_whose_stream_broke_is_not_made_twice_whatever_the_tool_say
     with pytest.raises(BackendStreamLost):
         await box.call()
     assert box.server.count("tools/call") == 1
-    assert box.backend.last_error == "The server broke off its answer."
+    assert box.backend.members[0].last_error == "The server broke off its answer."
 
 
 @pytest.mark.requirement("A10")
@@ -235,14 +267,14 @@ async def test_a_call_whose_stream_broke_is_made_again_once_where_the_configurat
     ).in_service()
     with pytest.raises(BackendStreamLost):
         await box.call()
-    assert box.server.count("tools/call") == 2
+    assert box.server.count("tools/call") == 1 + RetryConfig().attempts
 
 
-async def test_a_legacy_stream_that_broke_is_not_asked_again_here(boxes: Any) -> None:
-    box = await boxes(child() | {"resources/read": BREAKS}, transport=REMOTE).in_service()
-    with pytest.raises(BackendStreamLost):
-        await box.ask(asking("resources/read"))
-    assert box.server.count("resources/read") == 1
+async def test_a_legacy_stream_that_broke_for_good_is_asked_again_too(boxes: Any) -> None:
+    script = child() | {"resources/read": [BREAKS, result({"contents": []})]}
+    box = await boxes(script, transport=REMOTE).in_service()
+    await box.ask(asking("resources/read"))
+    assert box.server.count("resources/read") == 2
 
 
 async def test_a_server_that_speaks_another_revision_is_connected_to_anew(boxes: Any) -> None:
