@@ -12,9 +12,9 @@ from only1mcp_tui.cli.output import counted, note, say, say_json, table
 from proxy_core.config.edit import EditRefused, add_servers, remove_server
 from proxy_core.config.faults import checked_server
 from proxy_core.config.importers import FoundServer, write_import
-from proxy_core.config.load import LoadedConfig, load
-from proxy_core.config.models import Config
-from proxy_core.config.secrets import masked_address
+from proxy_core.config.load import EmptyFile, load
+from proxy_core.config.models import ProxyConfig
+from proxy_core.config.secrets import masked_addresses
 from proxy_core.config.slugs import slug
 from proxy_core.errors import UnknownServer
 
@@ -48,7 +48,7 @@ def add_command(
         settings["name"] = name
     server = checked_server(settings, "only1mcp add")
     add_servers(path, (server,))
-    address = masked_address(server.transport)
+    address = masked_addresses(server)
     if as_json:
         say_json({"added": server.id, "address": address, "path": str(path)})
     else:
@@ -112,8 +112,7 @@ def import_command(
     Without a name it shows what there is.
     """
     path = writable_config(ctx, config)
-    loaded = load(path, os.environ) if path.exists() else LoadedConfig(Config())
-    found = discovered(path, loaded.config.proxy)
+    found = discovered(path, _listener(path))
     chosen = _chosen(found, names, take_all)
     if chosen and not dry_run:
         write_import(path, [one.server for one in chosen if one.server is not None])
@@ -121,6 +120,14 @@ def import_command(
         say_json({"path": str(path), "written": bool(chosen) and not dry_run, "found": _plain(found, chosen)})
     else:
         _report(found, chosen, path, dry_run)
+
+
+def _listener(path: Path) -> ProxyConfig:
+    """What the file to be written says of the listener; it need not be there yet. Raises: ConfigError."""
+    try:
+        return load(path, os.environ).config.proxy if path.exists() else ProxyConfig()
+    except EmptyFile:
+        return ProxyConfig()
 
 
 def _chosen(found: Sequence[FoundServer], names: tuple[str, ...], take_all: bool) -> list[FoundServer]:

@@ -34,6 +34,8 @@ class Document:
     data: Any
     lines: Mapping[KeyPath, int]
     """1-based line of each key and item; empty where the format does not tell."""
+    is_empty: bool = False
+    """There is nothing in it but comments."""
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the nearest thing around it that has one."""
@@ -111,7 +113,7 @@ def read_json(text: str) -> Document:
 
 def read_toml(text: str) -> Document:
     try:
-        return Document(tomllib.loads(text), {})
+        data = tomllib.loads(text)
     except RecursionError as error:
         raise DocumentFault("nested too deeply") from error
     except tomllib.TOMLDecodeError as error:
@@ -122,6 +124,7 @@ def read_toml(text: str) -> Document:
     except ValueError as error:
         # tomllib lets a number beyond Python's digit limit, or a date that does not exist, through to here.
         raise DocumentFault("not valid TOML: a number or date is out of range") from error
+    return Document(data, {}, is_empty=not data)
 
 
 def read_yaml(text: str) -> Document:
@@ -136,8 +139,10 @@ def read_yaml(text: str) -> Document:
         raise DocumentFault(f"not valid YAML: {printable(message, 200)}", line) from error
     except YAMLError as error:
         raise DocumentFault(f"not valid YAML: {printable(str(error), 200)}") from error
+    if root is None:
+        return Document({}, {}, is_empty=True)
     walk = _YamlWalk()
-    return Document({} if root is None else walk.value(root, ()), walk.lines)
+    return Document(walk.value(root, ()), walk.lines)
 
 
 class _YamlWalk:

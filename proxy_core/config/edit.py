@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from proxy_core.config import foreign, yaml_lists
 from proxy_core.config.document import parse, read_text
-from proxy_core.config.load import from_text
-from proxy_core.config.models import Config, ServerConfig, TokenConfig
+from proxy_core.config.load import EmptyFile, from_text
+from proxy_core.config.models import Config, ServerConfig, TokenConfig, Transport
 from proxy_core.errors import ConfigError, Only1Error, UnknownServer
 
 NEW_FILE: Final = "# only1mcp configuration; `only1mcp config schema` describes every key.\nversion: 1\n"
@@ -59,10 +59,22 @@ def remove_server(path: Path, server_id: str, environ: Mapping[str, str] = os.en
 
 def plain_settings(server: ServerConfig) -> dict[str, Any]:
     """What the file has to say about a server: no defaults, but for the transport's type."""
-    settings = server.model_dump(mode="json", exclude_defaults=True, exclude={"transport"})
-    transport = server.transport.model_dump(mode="json", exclude_defaults=True)
+    settings = server.model_dump(mode="json", exclude_defaults=True, exclude={"transport", "replicas"})
     head: dict[str, Any] = {key: settings.pop(key) for key in ("id", "name") if key in settings}
-    return {**head, "transport": {"type": server.transport.type, **transport}, **settings}
+    if server.transport is not None:
+        return {**head, "transport": _plain_transport(server.transport), **settings}
+    replicas = [
+        {
+            **replica.model_dump(exclude_defaults=True, exclude={"transport"}),
+            "transport": _plain_transport(replica.transport),
+        }
+        for replica in server.replicas
+    ]
+    return {**head, "replicas": replicas, **settings}
+
+
+def _plain_transport(transport: Transport) -> dict[str, Any]:
+    return {"type": transport.type, **transport.model_dump(mode="json", exclude_defaults=True)}
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -97,7 +109,8 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _text_of(path: Path) -> str:
-    return read_text(path) if path.exists() else (NEW_FILE if _is_yaml(path) else "{}")
+    text = read_text(path) if path.exists() else ""
+    return text if text.strip() else (NEW_FILE if _is_yaml(path) else "{}")
 
 
 def _own(path: Path, text: str, environ: Mapping[str, str]) -> Config:
@@ -106,7 +119,10 @@ def _own(path: Path, text: str, environ: Mapping[str, str]) -> Config:
         raise EditRefused(
             f"{path} is in another program's form. Change it there, or make a file of our own: only1mcp init"
         )
-    return from_text(text, path, environ).config
+    try:
+        return from_text(text, path, environ).config
+    except EmptyFile:
+        return Config()
 
 
 def _ids(path: Path, text: str, environ: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What is wrong with a configuration, in a person's words: found, allowed, nearest known key. Pure.
 
 Values are shown as the file has them, never as the environment filled them in, and not at all where secrets
-stand: under `env`, `headers`, `args`, in URLs, sealing keys and digests of tokens.
+stand: under `env`, `headers`, `args`, in URLs, paths of probes, sealing keys and digests of tokens.
 """
 
 import types
@@ -18,18 +18,23 @@ from proxy_core.config.slugs import slug
 from proxy_core.errors import ConfigError, ConfigProblem
 
 _HIDDEN: Final = frozenset({"env", "headers", "args", "url", "seal_keys", "sha256"})
-_TRANSPORT_AT: Final = 2
-"""servers, index, transport"""
+_UNIONS: Final = frozenset({Union, types.UnionType})
 _ABSENT = object()
 
 
 def faults(error: ValidationError, raw: Any) -> list[tuple[KeyPath, str]]:
     """Each fault's key path and message. `raw` is the data as the file has it."""
-    result = []
-    for details in error.errors(include_url=False):
-        path = _key_path(details)
-        result.append((path, _message(details, path, _at(raw, path))))
-    return result
+    found = [(_key_path(details), details) for details in error.errors(include_url=False)]
+    return [
+        (path, _message(details, path, _at(raw, path)))
+        for path, details in found
+        if not (details["type"] == "too_short" and any(_is_inside(other, path) for other, _ in found))
+    ]
+
+
+def _is_inside(path: KeyPath, outer: KeyPath) -> bool:
+    """pydantic counts the good items alone, so that one bad item makes a list too short as well."""
+    return len(path) > len(outer) and path[: len(outer)] == outer
 
 
 def checked_server(settings: dict[str, Any], source: str) -> ServerConfig:
@@ -49,15 +54,17 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def _key_path(details: ErrorDetails) -> KeyPath:
-    """pydantic's location without what is not in the file: the tag of a union, the mark of a dict key."""
+    """pydantic's location without what is not in the file: names of a union's members, marks of dict keys."""
     loc = details["loc"]
     # An unknown key may itself be called that.
-    path = loc[:-1] if loc[-1:] == ("[key]",) and details["type"] != "extra_forbidden" else loc
-    if details["type"] == "union_tag_invalid":
-        return (*path, "type")
-    if path[:1] == ("servers",) and path[_TRANSPORT_AT : _TRANSPORT_AT + 1] == ("transport",):
-        return path[: _TRANSPORT_AT + 1] + path[_TRANSPORT_AT + 2 :]
-    return path
+    loc = loc[:-1] if loc[-1:] == ("[key]",) and details["type"] != "extra_forbidden" else loc
+    path: KeyPath = ()
+    annotation: Any = Config
+    for step in loc:
+        if not _is_choice(annotation):
+            path = (*path, step)
+        annotation = _step_into(annotation, step)
+    return (*path, "type") if details["type"] == "union_tag_invalid" else path
 
 
 def _at(raw: Any, path: KeyPath) -> Any:
@@ -81,9 +88,12 @@ def _message(details: ErrorDetails, path: KeyPath, raw: Any) -> str:
     if kind in {"literal_error", "union_tag_invalid"}:
         return _wrong_word(raw, found, str(ctx.get("expected", ctx.get("expected_tags"))))
     if kind == "string_pattern_mismatch" and path[-1] == "id":
-        return f"{found}; an id is 2 to 24 of a-z, 0-9 and -, from a letter on: for example {slug(str(raw))!r}."
+        form = (
+            "1 to 24 of a-z, 0-9 and -" if "replicas" in path else "2 to 24 of a-z, 0-9 and -, from a letter on"
+        )
+        return f"{found}; an id is {form}: for example {slug(str(raw))!r}."
     if kind == "value_error":
-        return f"{found}; {str(ctx.get('error', details['msg'])).rstrip('.')}."
+        return _refused(raw, found, str(ctx.get("error", details["msg"])).rstrip("."))
     if wanted := _WANTED.get(kind):
         return f"{found}; {wanted(ctx)}."
     return f"{found}; {details['msg'][:1].lower()}{details['msg'][1:]}."
@@ -92,6 +102,13 @@ def _message(details: ErrorDetails, path: KeyPath, raw: Any) -> str:
 def _unknown_key(path: KeyPath, loc: tuple[int | str, ...]) -> str:
     known = known_keys(loc[:-1])
     return f"unknown key.{nearest(str(path[-1]), known)} Allowed: {', '.join(known)}."
+
+
+def _refused(raw: Any, found: str, reason: str) -> str:
+    """What a validator of ours said; one that lists what is allowed is helped to name the nearest."""
+    if reason.startswith("allowed: "):
+        return _wrong_word(raw, found, reason.removeprefix("allowed: "))
+    return f"{found}; {reason}."
 
 
 def _wrong_word(raw: Any, found: str, expected: str) -> str:
@@ -119,7 +136,9 @@ _WANTED: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "bool_type": lambda _: "true or false is wanted",
     "bool_parsing": lambda _: "true or false is wanted",
     "tuple_type": lambda _: "a list is wanted",
-    "dict_type": lambda _: "a mapping of names to text is wanted",
+    "too_short": lambda ctx: f"at least {ctx['min_length']} of them are needed",
+    "too_long": lambda ctx: f"at most {ctx['max_length']} of them are allowed",
+    "dict_type": lambda _: "a mapping is wanted",
     "model_type": lambda _: "a mapping of keys is wanted",
     "model_attributes_type": lambda _: "a mapping of keys is wanted",
     "greater_than": lambda ctx: f"it must be more than {ctx['gt']:g}",
@@ -133,10 +152,15 @@ def _found(raw: Any, path: KeyPath) -> str:
         return "found a mapping" if isinstance(raw, dict) else "found a list"
     if raw is None:
         return "found nothing"
-    if raw is _ABSENT or _HIDDEN.intersection(step for step in path if isinstance(step, str)):
+    if raw is _ABSENT or _may_be_secret(path):
         return "found text" if isinstance(raw, str) else "found a value that is no text"
     text = str(raw).lower() if isinstance(raw, bool) else printable(str(raw), 40)
     return f"found {text!r}" if isinstance(raw, str) else f"found {text}"
+
+
+def _may_be_secret(path: KeyPath) -> bool:
+    is_probe = "endpoints" in path and path[-1] == "path"
+    return is_probe or not _HIDDEN.isdisjoint(step for step in path if isinstance(step, str))
 
 
 def known_keys(loc: tuple[int | str, ...]) -> list[str]:
@@ -148,15 +172,30 @@ def known_keys(loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _step_into(annotation: Any, step: int | str) -> Any:
+    """What one step of pydantic's location leads to; None where no model can be."""
+    annotation = _bare(annotation)
     if _is_model(annotation):
-        # A field's metadata (as a union's discriminator) is already taken off its annotation.
-        return annotation.model_fields[str(step)].annotation
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _step_into(get_args(annotation)[0], step)
-    if origin in {Union, types.UnionType}:
+        field = annotation.model_fields.get(str(step))
+        return field.annotation if field is not None else None
+    if _is_choice(annotation):
         return next((one for one in get_args(annotation) if _tag(one) == step), None)
-    return get_args(annotation)[0] if origin is tuple else None
+    inside = {tuple: 0, dict: 1}.get(get_origin(annotation))
+    return get_args(annotation)[inside] if inside is not None else None
+
+
+def _bare(annotation: Any) -> Any:
+    """The annotation without metadata, and without `| None`, of which pydantic's locations say nothing."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in _UNIONS:
+        kept = [one for one in get_args(annotation) if one is not types.NoneType]
+        return _bare(kept[0]) if len(kept) == 1 else annotation
+    return annotation
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether pydantic's next step names a member of a union, which is nothing of the file."""
+    return get_origin(_bare(annotation)) in _UNIONS
 
 
 def _tag(model: Any) -> object:

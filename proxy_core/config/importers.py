@@ -16,7 +16,7 @@ from proxy_core.config.clients import ClientFile, client_files
 from proxy_core.config.connect import ENTRY
 from proxy_core.config.document import DocumentFault, parse, read_json, read_text, shown_path
 from proxy_core.config.faults import checked_server
-from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport
+from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport, Transport
 from proxy_core.config.secrets import masked_address
 from proxy_core.config.slugs import unique_slug
 from proxy_core.config.variables import Expander
@@ -59,14 +59,15 @@ def discover_servers(
     """
     result: list[FoundServer] = []
     ids = {server.id for server in known}
-    transports = [server.transport for server in known]
+    transports = [place.transport for server in known for place in server.places]
     for file in client_files(home, cwd, platform):
         for found in _in_file(file, own_url):
             if (server := found.server) is not None:
                 server = server.model_copy(update={"id": unique_slug(found.name, ids)})
                 ids.add(server.id)
-                is_duplicate = server.transport in transports
-                transports.append(server.transport)
+                transport = server.places[0].transport
+                is_duplicate = transport in transports
+                transports.append(transport)
                 found = replace(found, server=server, is_duplicate=is_duplicate)
             result.append(found)
     return tuple(result)
@@ -124,9 +125,10 @@ def _found(file: ClientFile, project: Path | None, name: str, entry: Any, own_ur
         server = _proposal(file.client, project, name, entry)
     except _OfNoUse as reason:
         return FoundServer(file.client, file.path, name, None, "", str(reason))
-    address = masked_address(server.transport)
+    transport = server.places[0].transport
+    address = masked_address(transport)
     # `connect` writes our entry under this name, whatever the port was then.
-    is_ourselves = name == ENTRY or _leads_here(server, own_url)
+    is_ourselves = name == ENTRY or _leads_here(transport, own_url)
     return FoundServer(file.client, file.path, name, server, address, is_ourselves=is_ourselves)
 
 
@@ -173,8 +175,8 @@ def _variable(input_id: str) -> str:
     return f"_{name}" if name[0].isdigit() else name
 
 
-def _leads_here(server: ServerConfig, own_url: str) -> bool:
-    match server.transport:
+def _leads_here(transport: Transport, own_url: str) -> bool:
+    match transport:
         case StdioTransport(command=command, args=args):
             words = {Path(word).name for word in (command, *args)}
             return not _OWN_COMMANDS.isdisjoint(words) or (bool(own_url) and own_url in args)

@@ -14,13 +14,17 @@ import platformdirs
 
 from proxy_core.config import foreign
 from proxy_core.config.document import ENDINGS, parse, read_text
-from proxy_core.config.models import Config, ServerConfig, StdioTransport
+from proxy_core.config.models import Config, ServerConfig, StdioTransport, Transport
 from proxy_core.config.reading import Reading
 from proxy_core.config.variables import Expander
 from proxy_core.errors import ConfigError, ConfigProblem
 
 ENV_VAR: Final = "ONLY1MCP_CONFIG"
 STEM: Final = "only1mcp"
+
+
+class EmptyFile(ConfigError):
+    """The file says nothing at all. Not even that there are no servers: it may just be being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,10 @@ def load(path: Path, environ: Mapping[str, str]) -> LoadedConfig:
 
 
 def from_text(text: str, path: Path, environ: Mapping[str, str]) -> LoadedConfig:
-    """As `load`, for text that is or will be the file at `path`. Raises: ConfigError."""
-    document = parse(text, path)
+    """As `load`, for text that is or will be the file at `path`. Raises: ConfigError, EmptyFile among them."""
+    document = parse(text, path) if text.strip() else None
+    if document is None or document.is_empty:
+        raise EmptyFile(str(path), (ConfigProblem("", _EMPTY),))
     outside = foreign.recognise(document.data) if path.suffix.lower() == ".json" else None
     reading = Reading(document, outside, Expander(environ, lenient=outside is not None))
     config = reading.config()
@@ -84,6 +90,11 @@ def from_text(text: str, path: Path, environ: Mapping[str, str]) -> LoadedConfig
     )
 
 
+_EMPTY: Final = (
+    "the file is empty. `only1mcp add` puts a server into it; `version: 1` alone is a gateway without servers."
+)
+
+
 def _settled(config: Config, unset: Iterable[str], folder: Path, environ: Mapping[str, str]) -> Config:
     """Paths made absolute where they are relative to the file, unset servers switched off."""
     servers = tuple(_settled_server(server, server.id in unset, folder, environ) for server in config.servers)
@@ -91,19 +102,32 @@ def _settled(config: Config, unset: Iterable[str], folder: Path, environ: Mappin
     if logging.file is not None:
         file = str(folder / _expand_user(logging.file, environ))
         logging = logging.model_copy(update={"file": file})
-    return config.model_copy(update={"servers": servers, "logging": logging})
+    admin = config.admin
+    if admin.socket not in {None, "auto"}:
+        admin = admin.model_copy(update={"socket": str(folder / _expand_user(str(admin.socket), environ))})
+    return config.model_copy(update={"servers": servers, "logging": logging, "admin": admin})
 
 
 def _settled_server(
     server: ServerConfig, is_unset: bool, folder: Path, environ: Mapping[str, str]
 ) -> ServerConfig:
     changes: dict[str, Any] = {"enabled": False} if is_unset else {}
-    if isinstance(transport := server.transport, StdioTransport):
-        paths = {"command": _expand_user(transport.command, environ)}
-        if transport.cwd is not None:
-            paths["cwd"] = str(folder / _expand_user(transport.cwd, environ))
-        changes["transport"] = transport.model_copy(update=paths)
-    return server.model_copy(update=changes) if changes else server
+    if server.transport is not None:
+        changes["transport"] = _settled_transport(server.transport, folder, environ)
+    changes["replicas"] = tuple(
+        replica.model_copy(update={"transport": _settled_transport(replica.transport, folder, environ)})
+        for replica in server.replicas
+    )
+    return server.model_copy(update=changes)
+
+
+def _settled_transport(transport: Transport, folder: Path, environ: Mapping[str, str]) -> Transport:
+    if not isinstance(transport, StdioTransport):
+        return transport
+    paths = {"command": _expand_user(transport.command, environ)}
+    if transport.cwd is not None:
+        paths["cwd"] = str(folder / _expand_user(transport.cwd, environ))
+    return transport.model_copy(update=paths)
 
 
 def _expand_user(path: str, environ: Mapping[str, str]) -> str:

@@ -4,13 +4,25 @@ A key exists only once its feature does: nothing is accepted and ignored.
 """
 
 import re
+from fnmatch import fnmatchcase
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,22}[a-z0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+ReplicaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]$|^[a-z0-9][a-z0-9-]{0,22}[a-z0-9]$")]
+ONLY_REPLICA = "main"
+"""What the one replica is called of a server that names none."""
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -46,7 +58,27 @@ def _http_url(value: str) -> str:
 
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_safe)]
+
+
+def _hash_key(value: str) -> str:
+    kind, colon, name = value.partition(":")
+    if colon and kind == "header":
+        _header_name(name)
+    elif value not in ("tool", "client", "session"):
+        raise ValueError("allowed: tool, client, session, header:<Name>")
+    return value
+
+
+def _probe_path(value: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", value):
+        raise ValueError("must begin with / and hold neither spaces nor characters beyond ASCII")
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HashKey = Annotated[str, AfterValidator(_hash_key)]
+ProbePath = Annotated[str, AfterValidator(_probe_path)]
+Balance = Literal["round_robin", "least_connections", "consistent_hash", "random", "weighted_random"]
 SealKey = Annotated[str, StringConstraints(min_length=16, max_length=1024)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -145,14 +177,28 @@ class SseTransport(Model):
 Transport = Annotated[StdioTransport | HttpTransport | SseTransport, Field(discriminator="type")]
 
 
+class ToolTimeouts(Model):
+    """Waits for some tools of a server, in seconds, in place of the server's own."""
+
+    call_idle_s: Seconds | None = Field(None, description="A call without an answer or progress.")
+    call_s: Seconds | None = Field(None, description="A call, whatever its progress.")
+
+
 class ToolRules(Model):
     """Which of a server's tools clients may see and call, by its own names."""
 
     allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are kept.")
     deny: tuple[str, ...] = Field((), description="Globs of tools that are removed, after `allow`.")
     retry: tuple[str, ...] = Field(
-        (), description="Globs of tools that are safe to repeat: asked again once if their stream breaks."
+        (), description="Globs of tools that are safe to repeat: asked again, as `retry` says, if they fail."
     )
+    timeouts: dict[str, ToolTimeouts] = Field(
+        {}, description="Glob of tools -> waits for them; the first glob that fits counts."
+    )
+
+    def is_repeatable(self, tool: str) -> bool:
+        """Whether the configuration says that this tool may be called twice for one call."""
+        return any(fnmatchcase(tool, glob) for glob in self.retry)
 
 
 class Timeouts(Model):
@@ -163,13 +209,82 @@ class Timeouts(Model):
     call_s: Seconds = Field(3600, description="A call, whatever its progress.")
 
 
+class HealthEndpoint(Model):
+    """What an HTTP probe asks of a server."""
+
+    path: ProbePath = Field("/health", description="On the host and port of the server's URL.")
+    method: Literal["GET", "HEAD", "OPTIONS", "POST"] = Field("GET", description="HTTP method.")
+    expected_status: int = Field(200, ge=100, le=599, description="The HTTP status of a server that is well.")
+
+
+class HealthConfig(Model):
+    """Active probes of every replica that is connected."""
+
+    probe_interval: Seconds = Field(
+        30, description="From one probe to the next, in seconds, a little jittered."
+    )
+    timeout: Seconds = Field(5, description="How long an answer may take, in seconds.")
+    failure_threshold: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Probes in a row that must fail before a replica is unhealthy; one makes it degraded.",
+    )
+    success_threshold: int = Field(
+        2, ge=1, le=1000, description="Probes in a row that must be answered before it is healthy again."
+    )
+    probe: Literal["mcp", "http"] = Field(
+        "mcp",
+        description="mcp: server/discover or ping on the connection that carries its calls. http: the "
+        "endpoints below; a stdio server is probed by mcp all the same.",
+    )
+    endpoints: tuple[HealthEndpoint, ...] = Field(
+        (HealthEndpoint(),), min_length=1, description="Of an HTTP probe; all must answer as expected."
+    )
+
+
+class HealthOverrides(Model):
+    """What is different for one server from the section `health`."""
+
+    probe_interval: Seconds | None = Field(None, description="In place of health.probe_interval.")
+    timeout: Seconds | None = Field(None, description="In place of health.timeout.")
+    failure_threshold: int | None = Field(
+        None, ge=1, le=1000, description="In place of health.failure_threshold."
+    )
+    success_threshold: int | None = Field(
+        None, ge=1, le=1000, description="In place of health.success_threshold."
+    )
+    probe: Literal["mcp", "http"] | None = Field(None, description="In place of health.probe.")
+    endpoints: tuple[HealthEndpoint, ...] | None = Field(
+        None, min_length=1, description="In place of health.endpoints."
+    )
+
+    def over(self, general: HealthConfig) -> HealthConfig:
+        """The section with what is said here put in its place."""
+        said = {key: value for key, value in self if value is not None}
+        return general.model_copy(update=said) if said else general
+
+
+class ReplicaConfig(Model):
+    """One of several places where the same server runs: same tools, one name, calls balanced."""
+
+    id: ReplicaId = Field(description="Names it beside the server's id, as `search/a`.")
+    weight: int = Field(1, ge=1, le=1000, description="Its share of calls, where the balance knows weights.")
+    transport: Transport = Field(description="How to reach it.")
+
+
 class ServerConfig(Model):
     """One MCP server behind the gateway."""
 
     id: Slug = Field(description="Short name; its tools become `<id>__<tool>`.")
     name: str | None = Field(None, max_length=80, description="Shown to people; default: the id.")
     enabled: bool = Field(True, description="False: configured but not started.")
-    transport: Transport = Field(description="How to reach it.")
+    transport: Transport | None = Field(None, description="How to reach it; or else `replicas`.")
+    replicas: tuple[ReplicaConfig, ...] = Field(
+        (), max_length=64, description="Where it runs, if in several places; calls are balanced over them."
+    )
+    balance: Balance | None = Field(None, description="In place of routing.balance.")
+    health: HealthOverrides = Field(HealthOverrides(), description="What is different from `health`.")
     tools: ToolRules = Field(ToolRules(), description="Which of its tools are kept.")
     prefix: Literal["always", "none"] | None = Field(
         None, description="How its names begin, in place of routing.prefix; `none` for at most one server."
@@ -192,16 +307,64 @@ class ServerConfig(Model):
         description="Begin its questions to people with `[name] `; auto: if there is more than one server.",
     )
     timeouts: Timeouts = Field(Timeouts(), description="Waits for this server.")
-    concurrency: int = Field(64, ge=1, le=10_000, description="Calls in flight on one connection; more wait.")
+    concurrency: int = Field(
+        64, ge=1, le=10_000, description="Calls in flight at it, all its replicas together; more wait."
+    )
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.transport is not None and self.replicas:
+            raise ValueError("a server has either a transport or replicas")
+        if self.transport is None and not self.replicas:
+            raise ValueError("a server needs a transport, or replicas with one each")
+        if len({replica.id for replica in self.replicas}) < len(self.replicas):
+            raise ValueError("each replica needs an id of its own")
+        return self
 
     @property
     def title(self) -> str:
         return self.name or self.id
 
+    def waits_for(self, tool: str) -> tuple[float, float]:
+        """Seconds without an answer or progress, and in all, that a call of this tool may take."""
+        own = next((said for glob, said in self.tools.timeouts.items() if fnmatchcase(tool, glob)), None)
+        idle_s = own.call_idle_s if own is not None else None
+        cap_s = own.call_s if own is not None else None
+        return idle_s or self.timeouts.call_idle_s, cap_s or self.timeouts.call_s
+
+    @property
+    def places(self) -> tuple[ReplicaConfig, ...]:
+        """Where it runs: its replicas, or the one that its transport stands for."""
+        if self.transport is None:
+            return self.replicas
+        return (ReplicaConfig.model_construct(id=ONLY_REPLICA, weight=1, transport=self.transport),)
+
+    def at(self, place: ReplicaConfig) -> "EndpointConfig":
+        """The settings of one replica, as if it were the whole server."""
+        known = {name: getattr(self, name) for name in ServerConfig.model_fields}
+        return EndpointConfig.model_construct(**(known | {"transport": place.transport, "replicas": ()}))
+
+
+class EndpointConfig(ServerConfig):
+    """One replica of a server with all of the server's settings. No part of the file."""
+
+    transport: Transport = Field(description="How to reach it.")
+
 
 class RoutingConfig(Model):
-    """How names are made."""
+    """How names are made, and which replica of a server is asked."""
 
+    balance: Balance = Field(
+        "round_robin",
+        description="How one of several replicas is chosen. least_connections: the less busy of two drawn at "
+        "random. consistent_hash: the same for the same hash_key.",
+    )
+    hash_key: HashKey = Field(
+        "tool", description="What consistent_hash goes by: tool, client, session or header:<Name>."
+    )
+    virtual_nodes: int = Field(
+        150, ge=1, le=10_000, description="Points of each replica on the ring of consistent_hash."
+    )
     prefix: Literal["always", "none"] = Field(
         "always", description="`none` lists names as the server has them; for at most one server."
     )
@@ -245,6 +408,41 @@ class CircuitBreakerConfig(Model):
     )
 
 
+class RetryConfig(Model):
+    """Repeating what failed: reads, prompts, completions, and tools that `tools.retry` names."""
+
+    attempts: int = Field(
+        2, ge=0, le=10, description="Further tries after the first, on another replica if there is one."
+    )
+    budget_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Repeats allowed for each call of the last while, so that they add no storm.",
+    )
+
+
+class AdminConfig(Model):
+    """Where the gateway is steered from outside."""
+
+    socket: str | None = Field(
+        "auto",
+        description="Path of a Unix socket for its owner alone; auto: `<runtime folder>/only1mcp/<port>.sock`; "
+        "nothing: none.",
+    )
+    on_port: bool = Field(
+        False, description="Serve the admin API under /admin on the port too; needs auth.tokens."
+    )
+
+
+class ReloadConfig(Model):
+    """What happens when this file changes while the gateway runs."""
+
+    watch: bool = Field(True, description="Notice it.")
+    debounce_ms: int = Field(100, ge=10, le=60_000, description="How long the file must hold still first.")
+    confirm: bool = Field(False, description="Show the plan and wait for a person before anything changes.")
+
+
 class LoggingConfig(Model):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level written.")
     format: Literal["pretty", "json"] | None = Field(
@@ -266,11 +464,17 @@ class Config(Model):
     proxy: ProxyConfig = Field(ProxyConfig(), description="The listener.")
     auth: AuthConfig = Field(AuthConfig(), description="Who may connect.")
     servers: tuple[ServerConfig, ...] = Field((), description="The MCP servers, in list order.")
-    routing: RoutingConfig = Field(RoutingConfig(), description="How names are made.")
+    routing: RoutingConfig = Field(
+        RoutingConfig(), description="How names are made, and which replica is asked."
+    )
     limits: LimitsConfig = Field(LimitsConfig(), description="Bounds on clients.")
+    health: HealthConfig = Field(HealthConfig(), description="Active probes.")
     circuit_breaker: CircuitBreakerConfig = Field(
         CircuitBreakerConfig(), description="When failing servers are not asked."
     )
+    retry: RetryConfig = Field(RetryConfig(), description="Repeating what failed.")
+    admin: AdminConfig = Field(AdminConfig(), description="Where it is steered from outside.")
+    reload: ReloadConfig = Field(ReloadConfig(), description="What a change of this file does.")
     logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")
     tui: TuiConfig = Field(TuiConfig(), description="The terminal screen.")
 

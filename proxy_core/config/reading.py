@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from proxy_core.config import faults, foreign
+from proxy_core.config import across, faults, foreign
 from proxy_core.config.document import Document, KeyPath, shown_path
 from proxy_core.config.models import Config
 from proxy_core.config.variables import Expander
@@ -16,10 +16,12 @@ from proxy_core.errors import ConfigProblem
 
 _DROPPED_IF_UNSET: Final = frozenset(
     {
+        "balance",
         "concurrency",
         "elicitation_prefix",
         "enabled",
         "era",
+        "health",
         "instructions",
         "isolation",
         "prefix",
@@ -28,6 +30,10 @@ _DROPPED_IF_UNSET: Final = frozenset(
     }
 )
 """Settings of a server whose type admits no placeholder; the server is off anyway."""
+
+
+_SERVER: Final = 2
+"""Steps of the path of a server: servers, index."""
 
 
 class Reading:
@@ -79,8 +85,16 @@ class Reading:
         return ConfigProblem(shown_path(path), message, self._document.line_of(path))
 
     def _is_known(self, path: KeyPath) -> bool:
-        """Whether a fault was found there, or in what holds it, before the models looked."""
-        return any(path[: len(known)] == known for known, _ in self._faults if known)
+        """Whether a fault was found there, or in what holds it, before the models looked.
+
+        What the models say of a server as a whole is known too, if a key of it was found at fault.
+        """
+        is_server = path[:1] == ("servers",) and len(path) == _SERVER
+        return any(
+            path[: len(known)] == known or (is_server and known[:_SERVER] == path)
+            for known, _ in self._faults
+            if known
+        )
 
     def _translated(self, outside: foreign.ForeignFile) -> Any:
         self._misplaced = list(self._misplaced_in(outside))
@@ -110,38 +124,17 @@ class Reading:
             if not _may_be_unset(path):
                 self._faults.append((path, f"{reason}, and this key cannot do without."))
                 del self.expander.found.unset[path]
-            elif path[2] in _DROPPED_IF_UNSET:
-                data["servers"][path[1]].pop(path[2], None)
-            elif path[2:] == ("transport", "url"):
-                transport = data["servers"][path[1]]["transport"]
+            elif dropped := _dropped(path):
+                _at(data, dropped[:-1]).pop(dropped[-1], None)
+            elif path[-2:] == ("transport", "url"):
+                transport = _at(data, path[:-1])
                 transport["url"] = _url_to_show(transport["url"])
         return data
 
     def _check_across(self, data: Any) -> None:
-        """What no single key shows: ids that repeat, and names without prefix for several servers."""
-        if not isinstance(data, dict) or not isinstance(servers := data.get("servers"), list):
-            return
-        first: dict[str, int] = {}
-        for index, server in enumerate(servers):
-            server_id = server.get("id") if isinstance(server, dict) else None
-            if isinstance(server_id, str) and first.setdefault(server_id, index) != index:
-                self._faults.append((("servers", index, "id"), self._duplicate(first[server_id])))
-        self._check_prefixes(servers, data.get("routing"))
-
-    def _check_prefixes(self, servers: list[Any], routing: Any) -> None:
-        default = routing.get("prefix") if isinstance(routing, dict) else None
-        own = [(server.get("prefix") if isinstance(server, dict) else None) for server in servers]
-        bare = [index for index, prefix in enumerate(own) if (prefix or default) == "none"]
-        if len(bare) < 2:
-            return
-        key = ("routing", "prefix") if default == "none" else ("servers", bare[1], "prefix")
-        self._faults.append((key, f"found 'none' with {len(bare)} servers; it is for at most one."))
-
-    def _duplicate(self, index: int) -> str:
-        server_id = self._raw["servers"][index]["id"]  # as the file has it, not as the environment filled it in
-        line = self._document.line_of(("servers", index, "id"))
-        where = f"servers[{index}]" + (f" on line {line}" if line else "")
-        return f"found {server_id!r}, which {where} already has; ids must differ."
+        """What no single key shows, where nothing else is wrong already."""
+        found = across.faults_across(data, self._raw, self._document.line_of)
+        self._faults += [fault for fault in found if not self._is_known(fault[0])]
 
 
 def _without_empty_sections(data: Any) -> Any:
@@ -153,8 +146,26 @@ def _without_empty_sections(data: Any) -> Any:
 
 def _may_be_unset(path: KeyPath) -> bool:
     """Only a server can be switched off alone, and it needs its id and its kind to be shown at all."""
-    in_server = len(path) > 2 and path[0] == "servers" and isinstance(path[1], int)
-    return in_server and path[2] != "id" and path[2:] != ("transport", "type")
+    if not (len(path) > _SERVER and path[0] == "servers" and isinstance(path[1], int)):
+        return False
+    in_place = path[_SERVER + 2 :] if path[_SERVER] == "replicas" else path[_SERVER:]
+    return in_place not in {("id",), ("transport", "type")}
+
+
+def _dropped(path: KeyPath) -> KeyPath:
+    """The key to leave out for a value at `path` whose type admits no placeholder; nothing if it may stay."""
+    if path[_SERVER] in _DROPPED_IF_UNSET:
+        return path[: _SERVER + 1]
+    if path[_SERVER : _SERVER + 2] == ("tools", "timeouts"):
+        return path[: _SERVER + 2]
+    is_weight = path[_SERVER] == "replicas" and path[_SERVER + 2 :] == ("weight",)
+    return path if is_weight else ()
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _url_to_show(url: str) -> str:

@@ -20,8 +20,15 @@ DOCUMENT: Final = Path("docs") / "configuration.md"
 
 
 def reference() -> str:
-    """Markdown: one section a model, one row a key."""
-    return "\n".join(line for title, model in _sections("", Config) for line in _section(title, model))
+    """Markdown: one section a model, one row a key; a model in several places has its rows at the first."""
+    lines: list[str] = []
+    first: dict[type[BaseModel], str] = {}
+    for path, model in _sections("", Config):
+        if (before := first.setdefault(model, path)) == path:
+            lines += _section(path, model)
+        else:
+            lines += [f"### `{path}`", "", f"The keys of `{before}`.", ""]
+    return "\n".join(lines)
 
 
 def updated(document: str) -> str:
@@ -42,13 +49,19 @@ def _sections(path: str, model: type[BaseModel]) -> Iterator[tuple[str, type[Bas
 
 def _models_in(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
     """The models that a field holds, with what to add to its path: `[]` in a list, the type in a union."""
+    origin, args = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield "", annotation
-    elif get_origin(annotation) is tuple:
-        yield from ((f"[]{suffix}", inner) for suffix, inner in _models_in(get_args(annotation)[0]))
-    elif get_origin(annotation) in {Union, types.UnionType}:
-        for one in get_args(annotation):
-            yield from ((f" ({inner.model_fields['type'].default})", inner) for _, inner in _models_in(one))
+    elif origin is Annotated:
+        yield from _models_in(args[0])
+    elif origin is tuple:
+        yield from ((f"[]{suffix}", inner) for suffix, inner in _models_in(args[0]))
+    elif origin is dict:
+        yield from ((f".<name>{suffix}", inner) for suffix, inner in _models_in(args[1]))
+    elif origin in {Union, types.UnionType}:
+        for suffix, inner in (found for one in args for found in _models_in(one)):
+            kind = inner.model_fields.get("type")
+            yield (f" ({kind.default})" if kind is not None and not suffix else suffix), inner
 
 
 def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
@@ -78,7 +91,7 @@ def _type(annotation: Any) -> str:
     if origin is tuple:
         return f"list of {_type(args[0])}"
     if origin is dict:
-        return "mapping of names to text"
+        return f"mapping of names to {_type(args[1])}"
     if origin in {Union, types.UnionType}:
         return " or ".join(dict.fromkeys(_type(one) for one in args))
     return _NAMES.get(annotation, "mapping")
@@ -99,7 +112,8 @@ def _bounds(field: FieldInfo) -> str:
     for constraint in field.metadata:
         for key, word in words.items():
             if (bound := getattr(constraint, key, None)) is not None:
-                found.append(f"{word} `{bound}`" + (" characters" if key == "max_length" else ""))
+                unit = " characters" if _type(field.annotation).startswith("text") else " items"
+                found.append(f"{word} `{bound}`" + (unit if key == "max_length" else ""))
     return f"; {', '.join(found)}" if found else ""
 
 
@@ -107,7 +121,7 @@ def _default(field: FieldInfo) -> str:
     default = field.default
     if field.is_required():
         return "required"
-    if isinstance(default, BaseModel):
+    if isinstance(default, BaseModel) or (isinstance(default, tuple) and _has_models(default)):
         return "see below"
     if default is None:
         return "none"
@@ -116,6 +130,10 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, tuple):
         return f"`[{', '.join(repr(item) for item in default)}]`"
     return f"`{default}`"
+
+
+def _has_models(items: tuple[Any, ...]) -> bool:
+    return any(isinstance(item, BaseModel) for item in items)
 
 
 def main() -> None:

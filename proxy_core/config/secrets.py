@@ -8,7 +8,17 @@ import shlex
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from proxy_core.config.models import Config, ServerConfig, StdioTransport, Timeouts, ToolRules, Transport
+from proxy_core.config.models import (
+    Config,
+    HealthEndpoint,
+    HealthOverrides,
+    ReplicaConfig,
+    ServerConfig,
+    StdioTransport,
+    Timeouts,
+    ToolRules,
+    Transport,
+)
 
 DOTS: Final = "•••"
 
@@ -27,16 +37,25 @@ _REFERENCES_ONLY = re.compile(r"^(?:(?:Bearer|Basic|token) )?(?:\$\{(?:(?!:-)[^}
 _HARMLESS_HEADERS: Final = frozenset({"accept", "content-type", "user-agent", "accept-language"})
 _OPTION = re.compile(r"^(--?[A-Za-z][\w-]*)=(.*)$", re.DOTALL)
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.-]*)(\s*[=:]\s*)(.+)$", re.DOTALL)
-_PLAIN: Final = ("enabled", "instructions", "era", "isolation", "elicitation_prefix", "concurrency")
+_PLAIN: Final = ("balance", "enabled", "instructions", "era", "isolation", "elicitation_prefix", "concurrency")
 """Settings of a server that are one word or number."""
+_PROBE_TIMES: Final = frozenset({"probe_interval", "timeout"})
+_DEFAULT_WEIGHT: Final = ("weight", "1")
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def masked_address(transport: Transport) -> str:
-    """The command line or URL of a server."""
+    """The command line or URL of a server or of one of its replicas."""
     if isinstance(transport, StdioTransport):
         return shlex.join((transport.command, *masked_args(transport.args)))
     return masked_url(transport.url)
+
+
+def masked_addresses(server: ServerConfig) -> str:
+    """Where a server runs, in one line: its address, or those of its replicas."""
+    if server.transport is not None:
+        return masked_address(server.transport)
+    return ", ".join(f"{replica.id}: {masked_address(replica.transport)}" for replica in server.replicas)
 
 
 def masked_config(config: Config) -> dict[str, Any]:
@@ -45,9 +64,19 @@ def masked_config(config: Config) -> dict[str, Any]:
     data["proxy"]["seal_keys"] = [DOTS] * len(config.proxy.seal_keys)
     for token in data["auth"]["tokens"]:
         token["sha256"] = DOTS
+    data["health"]["endpoints"] = _masked_endpoints(config.health.endpoints)
     for server, plain in zip(config.servers, data["servers"], strict=True):
-        plain["transport"] |= _masked_transport(server.transport)
+        if server.transport is not None:
+            plain["transport"] |= _masked_transport(server.transport)
+        for replica, plain_replica in zip(server.replicas, plain["replicas"], strict=True):
+            plain_replica["transport"] |= _masked_transport(replica.transport)
+        if server.health.endpoints is not None:
+            plain["health"]["endpoints"] = _masked_endpoints(server.health.endpoints)
     return data
+
+
+def _masked_endpoints(endpoints: tuple[HealthEndpoint, ...]) -> list[dict[str, Any]]:
+    return [{**endpoint.model_dump(), "path": masked_url(endpoint.path)} for endpoint in endpoints]
 
 
 def _masked_transport(transport: Transport) -> dict[str, Any]:
@@ -60,19 +89,46 @@ def _masked_transport(transport: Transport) -> dict[str, Any]:
 
 def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
     """What was configured for a server, as pairs of key and text; defaults are left out."""
-    rows = [("id", server.id), ("name", server.title), ("transport", server.transport.type)]
-    rows += _transport_rows(server.transport)
+    rows = [("id", server.id), ("name", server.title)]
+    if server.transport is not None:
+        rows += [("transport", server.transport.type), *_transport_rows(server.transport)]
+    rows += [row for replica in server.replicas for row in _replica_rows(replica)]
     if server.tools != ToolRules():
         rows += [("tools.allow", ", ".join(server.tools.allow)), ("tools.deny", ", ".join(server.tools.deny))]
     rows += [("tools.retry", ", ".join(server.tools.retry))] if server.tools.retry else []
+    rows += [
+        (f"tools.timeouts[{glob}].{key}", f"{value:g} s")
+        for glob, waits in server.tools.timeouts.items()
+        for key, value in waits
+        if value is not None
+    ]
     if server.timeouts != Timeouts():
         rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
     rows += [("roots", ", ".join(server.roots))] if server.roots else []
+    rows += _health_rows(server.health)
     given = [(key, getattr(server, key)) for key in _PLAIN]
     rows += [
         (key, str(value).lower()) for key, value in given if value != ServerConfig.model_fields[key].default
     ]
     return tuple(rows)
+
+
+def _replica_rows(replica: ReplicaConfig) -> list[tuple[str, str]]:
+    transport = replica.transport
+    rows = [("transport", transport.type), ("weight", str(replica.weight)), *_transport_rows(transport)]
+    return [(f"replicas[{replica.id}].{key}", text) for key, text in rows if (key, text) != _DEFAULT_WEIGHT]
+
+
+def _health_rows(health: HealthOverrides) -> list[tuple[str, str]]:
+    rows = [
+        (key, f"{value:g} s" if key in _PROBE_TIMES else str(value))
+        for key, value in health
+        if value is not None and key != "endpoints"
+    ]
+    if health.endpoints is not None:
+        asked = (f"{one.method} {masked_url(one.path)} -> {one.expected_status}" for one in health.endpoints)
+        rows.append(("endpoints", ", ".join(asked)))
+    return [(f"health.{key}", text) for key, text in rows]
 
 
 def _transport_rows(transport: Transport) -> list[tuple[str, str]]:

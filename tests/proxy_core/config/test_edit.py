@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from proxy_core.config.edit import EditRefused, add_servers, add_token, plain_settings, remove_server
 from proxy_core.config.load import load
-from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport, TokenConfig, ToolRules
+from proxy_core.config.models import (
+    HealthOverrides,
+    HttpTransport,
+    ReplicaConfig,
+    ServerConfig,
+    StdioTransport,
+    TokenConfig,
+    ToolRules,
+    ToolTimeouts,
+)
 from proxy_core.errors import ConfigError, UnknownServer
 
 FILES = ServerConfig(
@@ -23,6 +32,17 @@ GITHUB = ServerConfig(
     id="github",
     name="GitHub é",
     transport=HttpTransport(url="https://h/?a=b#c", headers={"Authorization": "Bearer ${T:-x}"}),
+)
+
+SEARCH = ServerConfig(
+    id="search",
+    replicas=(
+        ReplicaConfig(id="a", weight=2, transport=StdioTransport(command="x")),
+        ReplicaConfig(id="b", transport=HttpTransport(url="http://h/")),
+    ),
+    balance="random",
+    health=HealthOverrides(timeout=1),
+    tools=ToolRules(timeouts={"t*": ToolTimeouts(call_s=2)}),
 )
 
 COMMENTED = """\
@@ -66,6 +86,22 @@ def test_a_new_file_is_for_its_owner_only_and_reads_back(tmp_path: Path, name: s
     assert servers_of(path) == [FILES]
 
 
+@pytest.mark.parametrize("name", ["x.yaml", "x.json"])
+def test_a_server_with_replicas_reads_back_as_it_was(tmp_path: Path, name: str):
+    path = tmp_path / name
+    add_servers(path, (SEARCH,))
+    assert servers_of(path) == [SEARCH]
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "# nothing yet\n"])
+def test_a_server_can_be_added_to_a_file_that_says_nothing(tmp_path: Path, text: str):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    add_servers(path, (FILES,))
+    assert servers_of(path) == [FILES]
+    assert text.strip() in path.read_text()
+
+
 def test_comments_and_everything_else_stay(tmp_path: Path):
     path = tmp_path / "x.yaml"
     path.write_text(COMMENTED)
@@ -101,7 +137,7 @@ def test_comments_and_everything_else_stay(tmp_path: Path):
 def test_a_server_can_be_added_and_removed_in_every_plain_style(tmp_path: Path, text: str):
     path = tmp_path / "x.yaml"
     path.write_text(text, newline="")
-    before = servers_of(path)
+    before = servers_of(path) if text else []
     add_servers(path, (FILES,))
     assert servers_of(path) == [*before, FILES]
     remove_server(path, "files")

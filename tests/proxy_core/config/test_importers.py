@@ -9,7 +9,7 @@ import pytest
 
 from proxy_core.config.importers import FoundServer, discover_servers, known_servers, write_import
 from proxy_core.config.load import load
-from proxy_core.config.models import HttpTransport, StdioTransport
+from proxy_core.config.models import HttpTransport, ReplicaConfig, ServerConfig, StdioTransport
 
 OWN_URL = "http://127.0.0.1:8080/mcp"
 
@@ -185,6 +185,16 @@ def test_what_is_chosen_is_written_to_our_file_and_the_clients_stay_as_they_are(
     assert again.is_duplicate
     assert again.server is not None
     assert again.server.id == "my-files-2"
+
+
+def test_a_replica_of_ours_is_known_too(home: Path):
+    put(home / ".cursor" / "mcp.json", {"mcpServers": {"aa": {"url": "http://x/"}}})
+    replicas = (
+        ReplicaConfig(id="a", transport=StdioTransport(command="x")),
+        ReplicaConfig(id="b", transport=HttpTransport(url="http://x/")),
+    )
+    (found,) = discover_servers(home, home, "linux", known=(ServerConfig(id="bb", replicas=replicas),))
+    assert found.is_duplicate
 
 
 def test_what_we_have_is_compared_with_its_references_as_written(tmp_path: Path):

@@ -133,6 +133,11 @@ def test_an_unset_variable_switches_off_its_server_alone_and_says_why():
         ("proxy: {host: '${NOPE}'}", "proxy.host"),
         ("servers: [{id: '${NOPE}', transport: {type: stdio, command: x}}]", "servers[0].id"),
         ("servers: [{id: aa, transport: {type: '${NOPE}', command: x}}]", "servers[0].transport.type"),
+        ("servers: [{id: aa, replicas: [{id: '${NOPE}'}]}]", "servers[0].replicas[0].id"),
+        (
+            "servers: [{id: aa, replicas: [{id: a, transport: {type: '${NOPE}'}}]}]",
+            "servers[0].replicas[0].transport.type",
+        ),
         ("servers: ['${NOPE}']", "servers[0]"),
     ],
 )
@@ -179,7 +184,7 @@ servers:
     transport: {type: htp, url: "https://x"}
   - id: gh
     transport: {type: stdio, command: npx, args: [1], env: {PORT: 8080}}
-    replicas: []
+    prefixx: none
   - transport: {url: x}
     era: modrn
   - nonsense
@@ -193,7 +198,8 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
     assert faults(MANY_FAULTS) == [
         "1: version: found 2; allowed: 1.",
         "2: prxy: unknown key. Did you mean 'proxy'? "
-        "Allowed: version, proxy, auth, servers, routing, limits, circuit_breaker, logging, tui.",
+        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, admin, "
+        "reload, logging, tui.",
         "4: proxy.prot: unknown key. Did you mean 'port'? "
         "Allowed: host, port, path, grace_s, max_body_bytes, legacy_sse, seal_keys, allowed_hosts, "
         "allowed_origins.",
@@ -209,9 +215,9 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "text is wanted here (put it in quotes).",
         "13: servers[2].transport.env.PORT: found a value that is no text; "
         "text is wanted here (put it in quotes).",
-        "14: servers[2].replicas: unknown key. "
-        "Allowed: id, name, enabled, transport, tools, prefix, instructions, era, isolation, roots, "
-        "elicitation_prefix, timeouts, concurrency.",
+        "14: servers[2].prefixx: unknown key. Did you mean 'prefix'? "
+        "Allowed: id, name, enabled, transport, replicas, balance, health, tools, prefix, instructions, era, "
+        "isolation, roots, elicitation_prefix, timeouts, concurrency.",
         "15: servers[3].id: this key is required and missing.",
         "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
         "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
@@ -219,7 +225,8 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "18: routing.prefix: found 'none' with 5 servers; it is for at most one.",
         "19: logging.level: found 'verbose'; allowed: debug, info, warning, error.",
         "20: tools: unknown key. "
-        "Allowed: version, proxy, auth, servers, routing, limits, circuit_breaker, logging, tui.",
+        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, admin, "
+        "reload, logging, tui.",
     ]
 
 
@@ -232,7 +239,25 @@ def test_only_one_server_may_go_without_prefix():
 
 
 def test_an_empty_section_is_as_good_as_none():
-    assert read("servers:\nlogging: # nothing yet\n").config == read("").config
+    assert read("servers:\nlogging: # nothing yet\n").config == Config()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(name, text) for name in ("x.yaml", "x.toml", "x.json") for text in ("", " \n\t\n")]
+    + [("x.yaml", "# nothing yet\n"), ("x.toml", "# nothing yet\n"), ("x.yaml", "---\n# nothing\n...\n")],
+)
+def test_a_file_that_says_nothing_is_no_configuration_without_servers(tmp_path: Path, name: str, text: str):
+    """An editor that truncates before it writes must not end every server."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"the file is empty|found nothing"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(("name", "text"), [("x.yaml", "{}"), ("x.yaml", "servers:"), ("x.json", "{}")])
+def test_that_there_are_no_servers_can_be_said(name: str, text: str):
+    assert read(text, name).config == Config()
 
 
 def test_toml_faults_have_the_key_path_alone():
@@ -241,6 +266,167 @@ def test_toml_faults_have_the_key_path_alone():
 
 def test_an_unknown_key_may_be_called_what_pydantic_calls_a_key():
     assert faults('"[key]": 1') == [f"1: [key]: unknown key. Allowed: {', '.join(Config.model_fields)}."]
+
+
+REPLICA_FAULTS = """\
+servers:
+  - id: aa
+    replicas:
+      - id: a
+        weight: 0
+        transport: {type: http, urll: "https://x"}
+      - {id: a, transport: {type: htp}}
+      - id: "-"
+        transport: {type: stdio, command: x, env: {PORT: 8080}}
+      - {id: c, wieght: 2, transport: {type: http, url: "canary"}}
+      - {id: d}
+    tools: {timeouts: {get_*: {call: 1}, x: 3}}
+    health: {probe: htp, probe_intervall: 3, endpoints: [{path: canary}]}
+  - id: bb
+    transport: {type: stdio, command: x}
+    replicas: [{id: a, transport: {type: stdio, command: x}}]
+    era: modrn
+  - id: cc
+    balance: round-robin
+  - {id: dd, replicas: [{id: a, transport: {type: stdio, command: x}}], health: {endpoints: []}}
+routing: {hash_key: clint}
+admin: {on_port: yes}
+"""
+
+
+def test_faults_of_replicas_and_of_what_goes_with_them_name_their_places():
+    assert faults(REPLICA_FAULTS) == [
+        "5: servers[0].replicas[0].weight: found 0; it must be at least 1.",
+        "6: servers[0].replicas[0].transport.url: this key is required and missing.",
+        "6: servers[0].replicas[0].transport.urll: unknown key. Did you mean 'url'? "
+        "Allowed: type, url, headers.",
+        "7: servers[0].replicas[1].id: found 'a', which servers[0].replicas[0] on line 4 already has; "
+        "ids must differ.",
+        "7: servers[0].replicas[1].transport.type: found 'htp'; allowed: stdio, http, sse. "
+        "Did you mean 'http'?",
+        "8: servers[0].replicas[2].id: found '-'; an id is 1 to 24 of a-z, 0-9 and -: for example 'server'.",
+        "9: servers[0].replicas[2].transport.env.PORT: found a value that is no text; "
+        "text is wanted here (put it in quotes).",
+        "10: servers[0].replicas[3].transport.url: found text; must be an http:// or https:// URL.",
+        "10: servers[0].replicas[3].wieght: unknown key. Did you mean 'weight'? "
+        "Allowed: id, weight, transport.",
+        "11: servers[0].replicas[4].transport: this key is required and missing.",
+        "12: servers[0].tools.timeouts.get_*.call: unknown key. Did you mean 'call_s'? "
+        "Allowed: call_idle_s, call_s.",
+        "12: servers[0].tools.timeouts.x: found 3; a mapping of keys is wanted.",
+        "13: servers[0].health.probe: found 'htp'; allowed: mcp, http. Did you mean 'http'?",
+        "13: servers[0].health.endpoints[0].path: found text; must begin with / and hold neither spaces "
+        "nor characters beyond ASCII.",
+        "13: servers[0].health.probe_intervall: unknown key. Did you mean 'probe_interval'? Allowed: "
+        "probe_interval, timeout, failure_threshold, success_threshold, probe, endpoints.",
+        "16: servers[1].replicas: found beside `transport`; a server has one of the two.",
+        "17: servers[1].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
+        "18: servers[2].transport: this key or `replicas` is required, and both are missing.",
+        "19: servers[2].balance: found 'round-robin'; allowed: round_robin, least_connections, "
+        "consistent_hash, random, weighted_random. Did you mean 'round_robin'?",
+        "20: servers[3].health.endpoints: found a list; at least 1 of them are needed.",
+        "21: routing.hash_key: found 'clint'; allowed: tool, client, session, header:<Name>. "
+        "Did you mean 'client'?",
+        "22: admin.on_port: found true without auth.tokens: everyone who reaches the port could steer the "
+        "gateway. Add a token (`only1mcp token new NAME --write`), or leave it false and use the socket.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("servers: [{id: aa}]", "servers[0].transport"),
+        (
+            "servers: [{id: aa, transport: {type: stdio, command: x}, "
+            "replicas: [{id: a, transport: {type: stdio, command: x}}]}]",
+            "servers[0].replicas",
+        ),
+        (
+            "servers: [{id: aa, replicas: [{id: a, transport: {type: stdio, command: x}}, "
+            "{id: a, transport: {type: stdio, command: y}}]}]",
+            "servers[0].replicas[1].id",
+        ),
+    ],
+)
+def test_a_fault_between_keys_is_told_once(text: str, key: str):
+    (fault,) = faults(text)
+    assert fault.startswith(f"1: {key}: ")
+
+
+@pytest.mark.parametrize(
+    ("replica_id", "is_one"),
+    [(text, True) for text in ("a", "0", "eu-west-1", "a" * 24)]
+    + [(text, False) for text in ("", "-", "a-", "-a", "A", "a_b", "a" * 25)],
+)
+def test_what_a_replica_may_be_called(replica_id: str, is_one: bool):
+    text = f"servers: [{{id: aa, replicas: [{{id: '{replica_id}', transport: {{type: stdio, command: x}}}}]}}]"
+    if is_one:
+        assert read(text).config.servers[0].replicas[0].id == replica_id
+    else:
+        assert [fault.split(": ")[1] for fault in faults(text)] == ["servers[0].replicas[0].id"]
+
+
+def test_the_admin_api_may_be_on_the_port_with_a_token():
+    loaded = read(f"{{admin: {{on_port: true}}, auth: {{tokens: [{{name: ci, sha256: {SHA}}}]}}}}")
+    assert loaded.config.admin.on_port
+
+
+@pytest.mark.parametrize("kind", ["tool", "client", "session", "header:X-Tenant"])
+def test_consistent_hash_may_go_by_any_of_these(kind: str):
+    assert read(f"routing: {{hash_key: '{kind}'}}").config.routing.hash_key == kind
+
+
+def test_a_hash_key_that_is_no_header_name_is_a_fault():
+    assert faults("routing: {hash_key: 'header:a b'}") == [
+        "1: routing.hash_key: found 'header:a b'; not a valid HTTP header name."
+    ]
+
+
+def test_paths_of_every_replica_and_of_the_socket_are_settled():
+    text = """
+        servers:
+        - id: aa
+          replicas:
+          - {id: a, transport: {type: stdio, command: ~/bin/x, cwd: sub}}
+          - {id: b, weight: 3, transport: {type: http, url: "http://h/"}}
+        admin: {socket: run/x.sock}
+        """
+    loaded = read(text, environ={"HOME": "/home/me"})
+    first, second = loaded.config.servers[0].replicas
+    assert first.transport == StdioTransport(command="/home/me/bin/x", cwd="/etc/somewhere/sub")
+    assert (second.weight, second.transport) == (3, HttpTransport(url="http://h/"))
+    assert loaded.config.admin.socket == "/etc/somewhere/run/x.sock"
+
+
+@pytest.mark.parametrize("said", ["auto", "null"])
+def test_a_socket_that_is_no_path_is_left_as_it_is(said: str):
+    assert read(f"admin: {{socket: {said}}}").config.admin.socket == (None if said == "null" else said)
+
+
+UNSET_REPLICAS = """
+    servers:
+    - id: aa
+      replicas:
+      - {id: a, weight: "${W}", transport: {type: http, url: "${URL}", headers: {A: "${TOKEN}"}}}
+      - {id: b, transport: {type: stdio, command: x, env: {weight: "${W}"}}}
+      balance: "${B}"
+      health: {timeout: "${T}"}
+      tools: {deny: [x], timeouts: {t: {call_s: "${T}"}}}
+    - {id: bb, replicas: [{id: a, transport: {type: http, url: "http://h/"}}]}
+    """
+
+
+def test_an_unset_variable_of_any_replica_switches_off_its_server():
+    loaded = read(UNSET_REPLICAS)
+    first, second = loaded.config.servers
+    assert (first.enabled, second.enabled) == (False, True)
+    assert set(loaded.unset) == {"aa"}
+    assert all(f"variable {name} is not set" in loaded.unset["aa"] for name in ("W", "URL", "TOKEN", "B", "T"))
+    assert first.tools.deny == ("x",)
+    replica, child = first.replicas
+    assert isinstance(replica.transport, HttpTransport)
+    assert "${URL}" in replica.transport.url
+    assert child.transport == StdioTransport(command="x", env={"weight": "${W}"})
 
 
 SHA = "ab" * 32
@@ -280,7 +466,7 @@ def test_another_programs_file_may_hold_our_tokens():
     assert read(text, "x.json").config.auth.tokens[0].name == "ci"
 
 
-@pytest.mark.parametrize("key", ["health", "cache", "profiles", "admin", "audit"])
+@pytest.mark.parametrize("key", ["cache", "batching", "profiles", "context", "audit"])
 def test_a_key_without_its_feature_is_refused(key: str):
     assert "unknown key" in faults(f"{key}: {{}}")[0]
 
@@ -326,6 +512,12 @@ JSON_VALUES = st.recursive(
                     "url",
                     "command",
                     "env",
+                    "replicas",
+                    "weight",
+                    "tools",
+                    "timeouts",
+                    "health",
+                    "admin",
                     "proxy",
                     "mcpServers",
                     "only1mcp",

@@ -9,17 +9,23 @@ from hypothesis import strategies as st
 from proxy_core.config.models import (
     AuthConfig,
     Config,
+    HealthConfig,
+    HealthEndpoint,
+    HealthOverrides,
     HttpTransport,
     ProxyConfig,
+    ReplicaConfig,
     ServerConfig,
     StdioTransport,
     Timeouts,
     TokenConfig,
     ToolRules,
+    ToolTimeouts,
 )
 from proxy_core.config.secrets import (
     DOTS,
     masked_address,
+    masked_addresses,
     masked_args,
     masked_config,
     masked_settings,
@@ -134,6 +140,50 @@ def test_settings_of_a_server_that_are_the_defaults_are_left_out_and_the_others_
         ("elicitation_prefix", "false"),
         ("concurrency", "1"),
     )
+
+
+SEARCH = ServerConfig(
+    id="cc",
+    replicas=(
+        ReplicaConfig(id="a", weight=2, transport=HttpTransport(url="https://u:canary@h/?key=canary")),
+        ReplicaConfig(id="b", transport=StdioTransport(command="x", args=("--token", "canary"))),
+    ),
+    balance="random",
+    health=HealthOverrides(
+        probe_interval=10, failure_threshold=1, endpoints=(HealthEndpoint(path="/h?key=canary"),)
+    ),
+    tools=ToolRules(timeouts={"get_*": ToolTimeouts(call_s=2)}),
+)
+
+
+def test_replicas_and_what_goes_with_them_are_told_without_secrets():
+    assert masked_settings(SEARCH) == (
+        ("id", "cc"),
+        ("name", "cc"),
+        ("replicas[a].transport", "http"),
+        ("replicas[a].weight", "2"),
+        ("replicas[a].url", f"https://{DOTS}@h/?key={DOTS}"),
+        ("replicas[b].transport", "stdio"),
+        ("replicas[b].command", f"x --token '{DOTS}'"),
+        ("tools.allow", "*"),
+        ("tools.deny", ""),
+        ("tools.timeouts[get_*].call_s", "2 s"),
+        ("health.probe_interval", "10 s"),
+        ("health.failure_threshold", "1"),
+        ("health.endpoints", f"GET /h?key={DOTS} -> 200"),
+        ("balance", "random"),
+    )
+    assert masked_addresses(SEARCH) == f"a: https://{DOTS}@h/?key={DOTS}, b: x --token '{DOTS}'"
+    assert masked_addresses(STDIO) == masked_address(STDIO.places[0].transport)
+
+
+def test_the_whole_configuration_hides_the_secrets_of_replicas_and_probes():
+    health = HealthConfig(endpoints=(HealthEndpoint(path="/x?token=canary"),))
+    shown = masked_config(Config(servers=(SEARCH, HTTP), health=health))
+    assert "canary" not in str(shown)
+    assert shown["health"]["endpoints"][0]["path"] == f"/x?token={DOTS}"
+    assert shown["servers"][0]["replicas"][1]["transport"]["args"] == ["--token", DOTS]
+    assert shown["servers"][1]["replicas"] == []
 
 
 def test_sealing_keys_and_digests_of_tokens_are_shown_nowhere():

@@ -1,0 +1,88 @@
+"""What no single key of a configuration shows: ids that repeat, and keys that need or exclude each other. Pure.
+
+Looks at data that may be wrong in any other way, so that every fault of a file is told at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from proxy_core.config.document import KeyPath, shown_path
+from proxy_core.config.models import AdminConfig
+
+Fault: TypeAlias = tuple[KeyPath, str]
+LineOf: TypeAlias = Callable[[KeyPath], int | None]
+
+
+def faults_across(data: Any, raw: Any, line_of: LineOf) -> Iterator[Fault]:
+    """`data` with variables filled in; `raw` as the file has it, which is what may be shown."""
+    if not isinstance(data, dict):
+        return
+    yield from _admin_faults(data)
+    if not isinstance(servers := data.get("servers"), list):
+        return
+    yield from _repeated_ids(servers, ("servers",), raw, line_of)
+    for index, server in enumerate(servers):
+        if isinstance(server, dict):
+            yield from _place_faults(server, ("servers", index), raw, line_of)
+    yield from _prefix_faults(servers, _of(data, "routing", "prefix"))
+
+
+def _admin_faults(data: dict[str, Any]) -> Iterator[Fault]:
+    if _is_yes(_of(data, "admin", "on_port")) and not _of(data, "auth", "tokens"):
+        yield (
+            ("admin", "on_port"),
+            "found true without auth.tokens: everyone who reaches the port could steer the gateway. "
+            "Add a token (`only1mcp token new NAME --write`), or leave it false and use the socket.",
+        )
+
+
+def _is_yes(value: Any) -> bool:
+    """As the model would read it, `yes` included."""
+    try:
+        return AdminConfig.model_validate({"on_port": value}).on_port
+    except ValidationError:
+        return False
+
+
+def _place_faults(server: dict[str, Any], at: KeyPath, raw: Any, line_of: LineOf) -> Iterator[Fault]:
+    has_transport, replicas = server.get("transport") is not None, server.get("replicas")
+    if has_transport and replicas:
+        yield (*at, "replicas"), "found beside `transport`; a server has one of the two."
+    if not has_transport and not replicas:
+        yield (*at, "transport"), "this key or `replicas` is required, and both are missing."
+    if isinstance(replicas, list):
+        yield from _repeated_ids(replicas, (*at, "replicas"), raw, line_of)
+
+
+def _repeated_ids(items: Iterable[Any], at: KeyPath, raw: Any, line_of: LineOf) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for index, item in enumerate(items):
+        found = item.get("id") if isinstance(item, dict) else None
+        if isinstance(found, str) and (before := first.setdefault(found, index)) != index:
+            earlier = (*at, before, "id")
+            # As the file has it, not as the environment filled it in.
+            text, line = _at(raw, earlier), line_of(earlier)
+            where = shown_path((*at, before)) + (f" on line {line}" if line else "")
+            yield (*at, index, "id"), f"found {text!r}, which {where} already has; ids must differ."
+
+
+def _prefix_faults(servers: list[Any], default: Any) -> Iterator[Fault]:
+    own = [(server.get("prefix") if isinstance(server, dict) else None) for server in servers]
+    bare = [index for index, prefix in enumerate(own) if (prefix or default) == "none"]
+    if len(bare) < 2:
+        return
+    key: KeyPath = ("routing", "prefix") if default == "none" else ("servers", bare[1], "prefix")
+    yield key, f"found 'none' with {len(bare)} servers; it is for at most one."
+
+
+def _of(data: dict[str, Any], section: str, key: str) -> Any:
+    settings = data.get(section)
+    return settings.get(key) if isinstance(settings, dict) else None
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
