@@ -1,444 +1,494 @@
-"""One MCP server under one name: its lists, its verbs, its calls. One replica each, for now.
+"""One MCP server under one name: its replicas, its lists as a whole, its calls, its verbs.
 
-Sole writer of its lists. Tells those above by `Upward` when what it offers has changed.
+Sole writer of the set of its replicas. Tells those above by `Upward` when what it offers has changed.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn
 
 from msgspec import Raw
 
+from proxy_core.backends import server_state
 from proxy_core.backends.call import Answer, Call
-from proxy_core.backends.channel import Channel, Receiver
-from proxy_core.backends.connection import Connection, Terms
-from proxy_core.backends.isolation import Key, key_of
-from proxy_core.backends.last_words import with_last_words
+from proxy_core.backends.choice import Choice
+from proxy_core.backends.connection import Terms
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
-from proxy_core.backends.lists import EMPTY, FEATURE_OF, METHODS_OF_KIND, Listing, read_listing
-from proxy_core.backends.opening import TransportKind
+from proxy_core.backends.lists import METHODS_OF_KIND, Listing, Lists
+from proxy_core.backends.member import MakeChannel, Member
+from proxy_core.backends.merged_lists import merged
 from proxy_core.backends.peer import Peer
-from proxy_core.backends.questions import method_not_found
-from proxy_core.backends.remedies import Remedy, remedy_for
-from proxy_core.backends.replica import Replica
+from proxy_core.backends.process_samples import Child
+from proxy_core.backends.repeating import Repeating
+from proxy_core.backends.slots import Slots
+from proxy_core.backends.topics import Topics
 from proxy_core.backends.upward import Upward
-from proxy_core.backends.wanted import Topic, WantedTopics
+from proxy_core.backends.wanted import Topic
 from proxy_core.clock import Clock
-from proxy_core.config.models import ServerConfig
+from proxy_core.config.models import ReplicaConfig, ServerConfig
 from proxy_core.control import DrainOutcome
-from proxy_core.errors import BackendError, BackendFault, CircuitOpen
-from proxy_core.protocol import header_params, jsonrpc, tasks
+from proxy_core.errors import BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
+from proxy_core.facts import CallRetried, ReplicaChanged
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.methods import LOG_LEVELS
 from proxy_core.protocol.revisions import Era
+from proxy_core.protocol.tasks import Task
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import Probe, ServerState
 
-STDERR_LINES: Final = 200
-LAST_WORDS: Final = 20
-"""Lines among which the reason of a failure is looked for."""
-REREAD_PAUSE_S: Final = 0.5
-STALE_S: Final = 600.0
-"""How long the last lists of a server that is down are still served."""
-
 ServerSays = Callable[[str, str, str], None]
-"""(server, level, text) for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """All four lists of a backend."""
-
-    by_method: dict[str, Listing] = field(default_factory=dict)
-
-    def get(self, method: str) -> Listing:
-        return self.by_method.get(method, EMPTY)
-
-    def replaced(self, method: str, listing: Listing) -> "Lists":
-        return Lists(self.by_method | {method: listing})
+"""(server, or one of its replicas as server/replica; level; text) for the log."""
+_NO_PARAMS: Final = Raw(b"{}")
+ROLLING_S: Final = 30.0
+"""How long a restart of one replica waits for the one before to be back."""
 
 
 class Backend:
     def __init__(
         self,
         settings: ServerConfig,
-        make_channel: Callable[[ServerConfig, TransportKind, Receiver, Callable[[str], None]], Channel],
+        make_channel: MakeChannel,
         upward: Upward,
         clock: Clock,
         *,
         says: ServerSays,
         on_state: Callable[[str, ServerState, ServerState, str], None],
         terms: Terms | None = None,
+        unset: str | None = None,
+        on_lists: "Callable[[Backend], None]" = lambda backend: None,
     ) -> None:
+        """`unset`: why it cannot run, if a variable that it needs is not set. `on_lists`: they were read."""
         self.settings = settings
         self.id = settings.id
+        self.unset = unset
+        self._make_channel = make_channel
         self._upward = upward
         self._clock = clock
         self._says = says
         self._on_state = on_state
+        self._on_lists = on_lists
+        self._terms = terms or Terms()
         self._tasks = Tasks(f"backend:{settings.id}")
-        self._refreshes: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
-        self._reread_at: dict[str, float] = {}
-        """When a kind may be read again at the earliest, in monotonic seconds."""
-        self._drain: asyncio.Task[DrainOutcome] | None = None
         self._wanted_level: str | None = None
-        self._wanted = WantedTopics(
-            lambda uri: upward.resource_updated(self.id, uri), lambda task: upward.task_changed(self.id, task)
-        )
-        self._lost_at: float | None = None
         self._was_listed = False
-        self._make_channel = make_channel
-        self._words: deque[str] = deque(maxlen=LAST_WORDS)
-        """What the present child said lately; the next one starts anew."""
-        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._leaving: dict[Member, tuple[Member, ...]] = {}
+        """Replicas that are no longer configured, each with those of which one must serve before it goes."""
+        self.repeating = Repeating(self._terms.retry)
+        self._slots = Slots(settings.concurrency, self._terms.server_queue)
+        """Places for the calls of all its replicas together."""
+        self.choice = Choice(settings, self._terms.routing)
+        self._topics = Topics(lambda uri: upward.resource_updated(self.id, uri), self._tasks)
+        self._merged = merged([])
         self.lists = Lists()
-        self._only_as_tasks: frozenset[str] = frozenset()
-        """The 2025-11-25 tools that refuse plain calls."""
-        self.last_error = ""
-        self.last_probe: Probe | None = None
-        self.replica = Replica(
-            settings,
-            self._new_channel,
+        """Those of all replicas together."""
+        self.members: tuple[Member, ...] = tuple(self._new_member(place) for place in settings.places)
+        """Its replicas, in the order of the configuration."""
+        self.state, self.reason = server_state.of(self.members)
+        self.since_at = clock.monotonic()
+        self._choose_anew()
+        self._switch_off_unset()
+
+    def _new_member(self, place: ReplicaConfig) -> Member:
+        return Member(
+            place.id,
+            place.weight,
+            self.settings.at(place),
+            self._make_channel,
             self,
-            clock,
-            on_open=self._opened,
-            on_open_further=self._send_wanted_level,
-            on_state=self._state_changed,
-            explain=lambda fault: with_last_words(fault.detail, self._words),
-            terms=terms,
+            self._clock,
+            log_level=lambda: self._wanted_level,
+            terms=self._terms,
         )
 
-    def _new_channel(self, kind: TransportKind, receiver: Receiver) -> Channel:
-        self._words.clear()
-        return self._make_channel(self.settings, kind, receiver, self.heard_stderr)
+    def _switch_off_unset(self) -> None:
+        if self.unset is not None:
+            for member in self.members:
+                if member.connection is None:
+                    member.switch_off(self.unset)
 
     # --- for those above ------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> ServerState:
-        return self.replica.state
+    def all_members(self) -> tuple[Member, ...]:
+        """Those that leave last."""
+        return (*self.members, *self._leaving)
+
+    @property
+    def leaving(self) -> tuple[Member, ...]:
+        return tuple(self._leaving)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(member.in_flight for member in self.all_members)
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for a free place."""
+        return self._slots.waiting + sum(member.replica.waiting for member in self.all_members)
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What some replicas list and others do not, a sentence each."""
+        return self._merged.differences
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether its lists are those of an earlier run."""
+        return self.state not in IN_SERVICE and any(member.is_remembered for member in self.members)
 
     @property
     def peer(self) -> Peer | None:
-        connection = self.replica.connection
-        return connection.peer if connection is not None else None
+        """What it says of itself. A legacy replica speaks for all: with it more may come to be needed."""
+        found = [member.peer for member in self.all_members if member.peer is not None]
+        return next((peer for peer in found if peer.era is Era.LEGACY), found[0] if found else None)
 
     @property
     def is_listed(self) -> bool:
         """Whether clients see its items: in service, or down for so short a time that it may well be back."""
-        if self.state in IN_SERVICE:
-            return True
-        if self.state in SWITCHED_OFF or self._lost_at is None:
-            return False
-        return self._clock.monotonic() - self._lost_at < STALE_S
+        return any(member.is_listed for member in self.all_members)
 
     @property
     def is_settling(self) -> bool:
-        return self.state is ServerState.STARTING
+        """Whether it is worth a wait: it is being started, and there is nothing to show in the meantime."""
+        return self.state is ServerState.STARTING and not self.is_listed
 
     async def settled(self) -> None:
-        await self.replica.settled()
+        """Wait until the state of a replica changes, or an attempt to connect ends."""
+        if len(self.members) == 1:
+            await self.members[0].settled()
+            return
+        waits = [self._tasks.start(member.settled(), "settled") for member in self.members]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def children(self) -> list[Child]:
+        """Its child processes."""
+        return [
+            Child(self.id, member.id, client, pid, started_at)
+            for member in self.all_members
+            for client, pid, started_at in member.replica.processes()
+        ]
+
+    def refuse(self) -> NoReturn:
+        """Say why it cannot be asked now. Raises: BackendUnavailable."""
+        self.members[0].replica.refuse()
+
+    def remembered(self) -> None:
+        """Its replicas have been given the lists of an earlier run."""
+        self._merge()
+
+    # --- calls ----------------------------------------------------------------------------------------------
 
     async def call(self, call: Call) -> Answer:
-        """One client call; the backend's own result. Raises: BackendError, BackendFault, Overloaded."""
-        with self.replica.lease() as replica:
-            try:
-                return await self._ask(replica, call)
-            except (BackendError, BackendFault) as failure:
-                if await self._is_mended(replica, call, failure):
-                    return await self._ask(replica, call)
-                raise
+        """One client call; the server's own result. Raises: BackendError, BackendFault, Overloaded.
 
-    async def _ask(self, replica: Replica, call: Call) -> Answer:
-        connection = replica.connection or await replica.ready()
-        if call.name in self._only_as_tasks and call.method == tasks.CALL:
-            call.is_task = True
-        breaker, permit = replica.breaker, None
+        What surely never reached a replica is made at another. What may have reached one is made again only if
+        that is safe and the configuration allows it, elsewhere if possible.
+        """
+        slots, begun_at = self._slots, self._clock.monotonic()
+        if slots.taken < slots.limit:
+            slots.taken += 1
+        else:
+            await slots.wait(begun_at + self.settings.timeouts.call_idle_s)
+        call.place = slots
         try:
-            key = key_of(self.settings, connection.peer.era, call)
-            if key is not None:
-                connection, result = await self._ask_beside(replica, key, call)
-            elif (permit := breaker.free) is not None:
-                # As inside `with permit`, but for its price: this is the way of nearly every call.
-                result = await connection.call(call)
-                if breaker.failures:
-                    breaker.ended(permit)
-            else:
-                with breaker.admit():
-                    result = await connection.call(call)
-        except CircuitOpen:
-            raise
-        except (BackendError, BackendFault) as failure:
-            if permit is not None:
-                breaker.ended(permit, failure)
-            if isinstance(failure, BackendFault):
-                self.last_error = failure.detail
-            raise
-        return Answer(result, connection.peer.era, connection.peer.revision)
+            member = self.choice.member(call)
+            self.repeating.begun()
+            try:
+                return await member.call(call)
+            except (BackendFault, Overloaded) as failure:
+                return await self._again(call, member, failure, begun_at)
+        finally:
+            call.leave_place()
 
-    async def _ask_beside(self, replica: Replica, key: Key, call: Call) -> tuple[Connection, Raw]:
-        """On a connection beside the primary one."""
-        # A child of its own says nothing of how the others fare; an endpoint is the same for all.
-        breaker = replica.breaker if self.settings.transport.type != "stdio" else None
-        if breaker is not None:
-            breaker.check()
-        with replica.further.use(key) as kept:
-            connection = await kept.ready()
-            with nullcontext() if breaker is None else breaker.free or breaker.admit():
-                return connection, await connection.call(call)
+    async def _again(
+        self, call: Call, member: Member, failure: BackendFault | Overloaded, begun_at: float
+    ) -> Answer:
+        tried, repeats = {member}, 0
+        _, whole_s = self.settings.waits_for(call.name or "")
+        while True:
+            following = self.choice.other(call, tried)
+            if isinstance(failure, BackendFault) and not failure.nothing_sent:
+                if following is None and failure.kind is not Kind.TIMEOUT:
+                    # Who waited out a silence need not wait for the same one again.
+                    following = member
+                if following is not None and not self.repeating.may(
+                    failure, call, repeats, self.settings.tools
+                ):
+                    following = None
+                repeats += 1
+            call.remaining_s = begun_at + whole_s - self._clock.monotonic()
+            if following is None or call.remaining_s <= 0:
+                raise failure
+            self._repeated(member, failure)
+            if following is member:
+                await self.repeating.pause(repeats)
+            member = following
+            tried.add(member)
+            try:
+                return await member.call(call)
+            except (BackendFault, Overloaded) as error:
+                failure = error
 
-    async def _is_mended(self, replica: Replica, call: Call, failure: BackendError | BackendFault) -> bool:
-        """Whether what stood in the way of this call is gone, so that asking again can help."""
-        peer = self.peer
-        match remedy_for(failure, call, peer.era if peer is not None else None, self.settings):
-            case Remedy.READ_TOOLS:
-                await self.refresh(("tools",))
-                return self._knows_headers(call)
-            case Remedy.RECONNECT:
-                return await replica.renegotiate()
-            case Remedy.RUN_AS_TASK:
-                call.is_task = True
-                return True
-            case Remedy.NOTHING:
-                return True
-            case None:
-                return False
+    def _repeated(self, member: Member, failure: BackendFault | Overloaded) -> None:
+        kind = failure.kind if isinstance(failure, BackendFault) else Kind.OVERLOADED
+        self.repeating.count += 1
+        self._terms.publish(CallRetried(self._clock.monotonic(), self.id, member.id, kind))
 
-    def _knows_headers(self, call: Call) -> bool:
-        for tool in self.lists.get("tools/list").items:
-            if tool.get("name") == call.name:
-                try:
-                    call.header_params = header_params.annotations(tool.get("inputSchema") or {})
-                except header_params.InvalidAnnotation:
-                    return False
-                return True
-        return False
+    async def read_for(self, principal: str, method: str) -> Listing:
+        """As `Member.read_for`, of the replica that this principal's calls may go to."""
+        call = Call(method, _NO_PARAMS, principal=principal)
+        return await self.choice.member(call).read_for(principal, method)
 
     def sweep(self, now: float) -> None:
         """Fail what has waited too long; take the lists of a server that is down too long out of sight."""
         if self._was_listed != self.is_listed:
             self._was_listed = self.is_listed
+            self._merge()
             self._upward.lists_changed(self.id)
-        self.replica.sweep(now)
+        self._slots.expire(now)
+        for member in self.all_members:
+            member.sweep(now)
+
+    # --- what clients want to hear --------------------------------------------------------------------------
 
     def want_log_level(self, level: str) -> None:
-        """Some client wants log messages from `level` on; the backend is told the most verbose one wanted."""
+        """Some client wants log messages from `level` on; the server is told the most verbose one wanted."""
         wanted = self._wanted_level
         if wanted is None or LOG_LEVELS.index(level) < LOG_LEVELS.index(wanted):
             self._wanted_level = level
-            for connection in self.replica.connections:
-                self._tasks.start(self._send_log_level(connection, level), "log-level")
+            for member in self.all_members:
+                member.tell_log_level()
 
     def roots_changed(self, principal: str, session: str | None) -> None:
-        """A legacy client's roots changed: tell the server where it was told that it would be."""
-        for connection in self.replica.further.of_client(principal, session):
-            if connection.announces_roots:
-                self._tasks.start(self._tell_roots_changed(connection), "roots-changed")
-
-    async def _tell_roots_changed(self, connection: Connection) -> None:
-        try:
-            await connection.notify("notifications/roots/list_changed")
-        except BackendFault as fault:
-            self.said("debug", f"could not be told of changed roots: {fault.detail}")
+        """A legacy client's roots changed."""
+        for member in self.all_members:
+            member.roots_changed(principal, session)
 
     def session_ended(self, session: str | None) -> None:
         """A legacy client has gone: end the connections that were its alone."""
         if session is not None:
-            self.replica.further.session_ended(session)
+            self.choice.session_ended(session)
+            for member in self.all_members:
+                member.replica.further.session_ended(session)
 
-    async def subscribe(self, topic: Topic) -> bool:
-        """One more wants to hear of this, in the backend's own words; whether the backend tells.
+    async def subscribe(self, topic: Topic, replica: str = "") -> bool:
+        """One more wants to hear of this, in the server's own words; whether the server tells.
 
-        Counts nothing without a yes, nor if it is cancelled. Survives reconnects. It is the primary connection
-        that subscribes, for all principals. Raises: BackendUnavailable.
+        `replica`: of a task, the one that runs it. Counts nothing without a yes, nor if it is cancelled.
+        Survives reconnects. The primary connection of one replica subscribes, for all principals.
+        Raises: BackendUnavailable.
         """
-        if self.replica.connection is None:
-            await self.replica.ready()
-        return await self._wanted.add(topic)
+        member = next((each for each in self.members if each.id == replica), None) or self._best
+        if member is None:
+            member = self.choice.member(Call("resources/subscribe", _NO_PARAMS))
+            await member.replica.ready()
+        return await self._topics.add(topic, member)
 
-    def unsubscribe(self, topic: Topic) -> None:
-        """One less; nothing is asked of the backend before the last one has gone."""
-        self._wanted.remove(topic)
+    def unsubscribe(self, topic: Topic, replica: str = "") -> None:
+        """One less; nothing is asked of the server before the last one has gone."""
+        self._topics.remove(topic, replica)
 
-    async def _send_wanted_level(self, connection: Connection) -> None:
-        if self._wanted_level is not None:
-            await self._send_log_level(connection, self._wanted_level)
+    @property
+    def _best(self) -> Member | None:
+        return next((each for each in self.all_members if each.state in IN_SERVICE and each.connection), None)
 
-    async def _send_log_level(self, connection: Connection, level: str) -> None:
-        if connection.peer.era is Era.MODERN or not connection.peer.offers("logging"):
-            return
+    # --- its settings ---------------------------------------------------------------------------------------
+
+    def use(self, settings: ServerConfig, unset: str | None, grace_s: float) -> None:
+        """Settings of another configuration, or another section that concerns it.
+
+        A replica whose transport or era is another is replaced: the new one starts first, and the old one
+        drains when that is in service. One that is no longer there drains.
+        """
+        was_enabled, was_on = self.settings.enabled, self.settings.enabled and self.unset is None
+        self.settings, self.unset = settings, unset
+        is_on = settings.enabled and unset is None
+        old = {member.id: member for member in self.members}
+        self.members = tuple(self._kept_or_new(place, old) for place in settings.places)
+        for member in old.values():
+            if member not in self.members:
+                self._let_go(member, self._followers(member, old), grace_s)
+        for member in self.members:
+            before = old.get(member.id)
+            if before is not member:
+                if before is not None and was_on and before.state in SWITCHED_OFF:
+                    # A person switched it off, and did not ask for it to come back elsewhere.
+                    member.switch_off(before.reason)
+                elif is_on:
+                    member.start()
+            elif is_on and not was_on:
+                self._tasks.start(member.resume(), "enable")
+            elif was_enabled and not settings.enabled:
+                self._tasks.start(self._switch_off(member, grace_s), "disable")
+        self.choice.use(settings)
+        self._slots.widen(settings.concurrency)
+        self._switch_off_unset()
+        self._member_set_changed()
+
+    def _kept_or_new(self, place: ReplicaConfig, old: dict[str, Member]) -> Member:
+        settings, member = self.settings.at(place), old.get(place.id)
+        if member is not None and member.settings.transport == place.transport:
+            if member.settings.era == settings.era:
+                member.use(settings, place.weight)
+                return member
+        return self._new_member(place)
+
+    async def _switch_off(self, member: Member, grace_s: float) -> None:
+        await member.drain(grace_s, Event.DISABLED)
+        if self.unset is not None:
+            member.switch_off(self.unset)
+
+    def _followers(self, member: Member, old: dict[str, Member]) -> tuple[Member, ...]:
+        """The one in its place; or all that are new, where none stays that serves."""
+        own = tuple(each for each in self.members if each.id == member.id)
+        if own or any(each.connection is not None for each in self.members):
+            return own
+        return tuple(each for each in self.members if each not in old.values())
+
+    def _let_go(self, member: Member, followers: tuple[Member, ...], grace_s: float) -> None:
+        member.is_leaving = True
+        for each, awaited in self._leaving.items():
+            if member in awaited:
+                # Whoever waits for one that never came to serve waits for those in its place.
+                self._leaving[each] = followers
+        self._leaving[member] = followers
+        self._tasks.start(self._retire(member, grace_s), f"retire-{member.id}")
+
+    async def _retire(self, member: Member, grace_s: float) -> None:
+        """Drain a replica that is no longer configured, once one in its place serves."""
         try:
-            await connection.ask("logging/setLevel", {"level": level}, timeout_s=5)
-        except (BackendError, BackendFault) as error:
-            self.said("warning", f"did not take the log level: {error.message}")
+            while (
+                (followers := self._leaving[member])
+                and member.connection is not None
+                and all(map(_is_coming, followers))
+            ):
+                waits = [self._tasks.start(each.settled(), "settled") for each in (member, *followers)]
+                try:
+                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for wait in waits:
+                        wait.cancel()
+            await member.drain(grace_s)
+        finally:
+            await member.aclose()
+            self._leaving.pop(member, None)
+            self._member_set_changed()
+
+    def _member_set_changed(self) -> None:
+        self._merge()
+        self._look_at_state()
+        self._upward.lists_changed(self.id)
 
     # --- verbs ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        if self.settings.enabled:
-            self.replica.start()
+        for member in self.members:
+            member.start()
 
-    async def drain(self, grace_s: float, final: Event = Event.DRAINED) -> DrainOutcome:
-        """Stop taking calls, wait for those in flight, then close the connection.
+    def _named(self, replica: str | None) -> tuple[Member, ...]:
+        """Raises: UnknownReplica."""
+        if replica is None:
+            return self.members
+        found = tuple(member for member in self.members if member.id == replica)
+        if not found:
+            raise UnknownReplica(self.id, replica, tuple(member.id for member in self.members))
+        return found
 
-        Safe to call twice: the second call joins the first; `grace_s` and `final` are the first's. A server
-        that is off already stays as it is.
-        """
-        if self.state in (ServerState.DRAINED, ServerState.DISABLED):
-            return DrainOutcome(0, 0)
-        if self._drain is None or self._drain.done():
-            self._drain = self._tasks.start(self._drain_now(grace_s, final), "drain")
-        return await asyncio.shield(self._drain)
+    async def drain(
+        self, grace_s: float, final: Event = Event.DRAINED, replica: str | None = None
+    ) -> DrainOutcome:
+        """As `Member.drain`, of one replica or of all at once."""
+        members = self._named(replica)
+        if replica is None:
+            # Those that leave are waited for too; what becomes of them is settled.
+            members = self.all_members
+        outcomes = await asyncio.gather(*(member.drain(grace_s, final) for member in members))
+        return DrainOutcome(
+            sum(outcome.finished for outcome in outcomes),
+            sum(outcome.abandoned for outcome in outcomes),
+            tuple(call for outcome in outcomes for call in outcome.calls),
+        )
 
-    async def _drain_now(self, grace_s: float, final: Event) -> DrainOutcome:
-        in_flight = self.replica.in_flight
-        self.replica.move(Event.DRAIN, _calls(in_flight))
-        self._upward.lists_changed(self.id)
-        abandoned = await self.replica.idle(grace_s)
-        await self.replica.stop()
-        self.replica.move(final, f"{_calls(abandoned)} cut off" if abandoned else "")
-        return DrainOutcome(in_flight - abandoned, abandoned)
-
-    async def resume(self) -> None:
+    async def resume(self, replica: str | None = None) -> None:
         """Take calls again after a drain or a disable."""
-        if self._drain is not None:
-            await asyncio.shield(self._drain)
-        if self.state in SWITCHED_OFF or self.state is ServerState.FAILED:
-            self.replica.start()
+        await asyncio.gather(*(member.resume() for member in self._named(replica)))
 
-    async def restart(self, grace_s: float) -> None:
-        """Drain, then start again; goes on to its end even if whoever asked does not wait for it."""
-        await asyncio.shield(self._tasks.start(self._restart_now(grace_s), "restart"))
+    async def restart(self, grace_s: float, replica: str | None = None) -> None:
+        """Drain, then start again; of several replicas one after the other, so that the others serve meanwhile.
 
-    async def _restart_now(self, grace_s: float) -> None:
-        if self.state in IN_SERVICE or self.state is ServerState.DRAINING:
-            await self.drain(grace_s)
-        if self.state not in SWITCHED_OFF:
-            await self.replica.stop()
-        self.replica.start()
-
-    async def probe(self) -> Probe:
-        """Ask the backend whether it answers; one that waits for its next start makes it now."""
-        started = self._clock.monotonic()
-        try:
-            connection = await self.replica.ready()
-            with self.replica.breaker.admit_probe():
-                await connection.probe()
-        except (BackendFault, BackendError) as error:
-            detail = error.detail if isinstance(error, BackendFault) else error.message
-            self.last_probe = Probe(self._clock.monotonic(), None, detail)
-            if not isinstance(error, CircuitOpen):
-                self.replica.move(Event.PROBE_FAILED, detail)
-        else:
-            now = self._clock.monotonic()
-            self.last_probe = Probe(now, (now - started) * 1000, None)
-            self.replica.move(Event.PROBE_ANSWERED)
-        return self.last_probe
-
-    async def aclose(self) -> None:
-        await self._tasks.aclose()
-        await self.replica.stop()
-
-    # --- lists ----------------------------------------------------------------------------------------------
-
-    async def _opened(self, connection: Connection) -> None:
-        """Read everything before the first call; a list that cannot be read costs that list alone."""
-        results = await asyncio.gather(
-            *(self._read(connection, method) for method in FEATURE_OF), return_exceptions=True
-        )
-        for method, result in zip(FEATURE_OF, results, strict=True):
-            if isinstance(result, BackendError):
-                self.last_error = f"{method}: {result.message}"
-                self.said("warning", f"{method} was refused: {result.message}")
-            elif isinstance(result, BaseException):
-                raise result
-        await self._send_wanted_level(connection)
-        if connection.feed is not None:
-            connection.feed.attach(self._wanted)
-
-    async def _read(self, connection: Connection, method: str) -> None:
-        listing = await self._listing(connection, method)
-        self.lists = self.lists.replaced(method, listing)
-        if method == "tools/list":
-            self._only_as_tasks = _only_as_tasks(connection.peer, listing)
-
-    async def _listing(self, connection: Connection, method: str) -> Listing:
-        return await read_listing(
-            connection, method, self._clock.monotonic, lambda text: self.said("warning", text)
-        )
-
-    async def read_for(self, principal: str, method: str) -> Listing:
-        """This list as that principal has it, read where its calls go; kept by whoever asks.
-
-        Raises: BackendError, BackendFault, Overloaded.
+        Goes on to its end even if whoever asked does not wait for it.
         """
-        with self.replica.lease() as replica:
-            connection = replica.connection or await replica.ready()
-            key = key_of(self.settings, connection.peer.era, Call(method, jsonrpc.NO_JSON, principal=principal))
-            if key is None:
-                return await self._listing(connection, method)
-            with replica.further.use(key) as kept:
-                return await self._listing(await kept.ready(), method)
+        members = self._named(replica)
+        await asyncio.shield(self._tasks.start(self._restart(members, grace_s), "restart"))
+
+    async def _restart(self, members: tuple[Member, ...], grace_s: float) -> None:
+        for number, member in enumerate(members):
+            await member.restart(grace_s)
+            if number < len(members) - 1:
+                await self._until_back(member)
+
+    async def _until_back(self, member: Member) -> None:
+        try:
+            async with asyncio.timeout(ROLLING_S):
+                while member.state is ServerState.STARTING:
+                    await member.settled()
+        except TimeoutError:
+            self._says(
+                self.id, "warning", f"its replica {member.id} takes long to start; going on with the next"
+            )
+
+    async def probe(self, replica: str | None = None) -> Probe:
+        """As `Checks.probe`; of several the worst."""
+        probes = await asyncio.gather(*(member.checks.probe() for member in self._named(replica)))
+        return max(probes, key=lambda probe: (probe.error is not None, probe.latency_ms or 0.0))
 
     async def refresh(self, kinds: tuple[str, ...] = tuple(METHODS_OF_KIND)) -> None:
-        """Read these lists again; one reading at a time of each kind, later callers join it."""
-        for kind in kinds:
-            self.refresh_soon(kind)
-        await asyncio.gather(
-            *(asyncio.shield(self._refreshes[kind]) for kind in kinds if kind in self._refreshes)
-        )
+        """Read these lists again, of every replica that is connected."""
+        await self._each_connected(lambda member: member.offer.refresh(kinds))
 
     def refresh_soon(self, kind: str) -> None:
         """As `refresh`, without waiting."""
-        if kind not in self._refreshes:
-            self._refreshes[kind] = self._tasks.start(self._refresh_one(kind), f"refresh-{kind}")
+        for member in self.all_members:
+            if member.connection is not None:
+                member.offer.refresh_soon(kind)
 
-    async def _refresh_one(self, kind: str) -> None:
-        try:
-            # Some servers announce a change with every reading: they must not keep us reading.
-            await asyncio.sleep(self._reread_at.get(kind, 0.0) - self._clock.monotonic())
-            self._reread_at[kind] = self._clock.monotonic() + REREAD_PAUSE_S
-            connection = self.replica.connection
-            if connection is not None:
-                for method in METHODS_OF_KIND[kind]:
-                    await self._read(connection, method)
-        except (BackendError, BackendFault) as error:
-            self.last_error = error.message
-            self.said("warning", f"its {kind} could not be read again: {error.message}")
-        finally:
-            del self._refreshes[kind]
+    async def _each_connected(self, do: Callable[[Member], Awaitable[None]]) -> None:
+        await asyncio.gather(*(do(member) for member in self.all_members if member.connection is not None))
+
+    async def aclose(self) -> None:
+        self._slots.fail(BackendUnavailable(self.id, "The connection to the server was closed."))
+        await self._tasks.aclose()
+        await asyncio.gather(*(member.aclose() for member in self.all_members))
+
+    # --- what a replica says (MemberOwner) --------------------------------------------------------------------
+
+    def lists_read(self, member: Member) -> None:
+        self._merge()
+        self._on_lists(self)
         self._upward.lists_changed(self.id)
-        self._read_again(kind)
 
-    # --- what the connection says (ConnectionOwner) ---------------------------------------------------------
+    def member_changed(self, member: Member, before: ServerState, now: ServerState, reason: str) -> None:
+        if self.settings.replicas or self._leaving:
+            self._terms.publish(
+                ReplicaChanged(self._clock.monotonic(), self.id, member.id, before, now, reason)
+            )
+        self._merge()
+        self._look_at_state()
+        self._topics.changed(self._best)
+        self._upward.lists_changed(self.id)
 
-    def connection_lost(self, fault: BackendFault) -> None:
-        self.last_error = fault.detail
+    def said(self, member: Member, level: str, text: str) -> None:
+        self._says(f"{self.id}/{member.id}" if self.settings.replicas else self.id, level, text)
 
-    def list_changed(self, kind: str) -> None:
-        if kind in self._refreshes or self.replica.connection is None:
-            # The reading under way, also the first, may have begun before the change: one more follows it.
-            self._again.add(kind)
-        else:
-            self.refresh_soon(kind)
+    def resource_updated(self, uri: str) -> None:
+        self._upward.resource_updated(self.id, uri)
 
-    def _read_again(self, kind: str) -> None:
-        if kind in self._again:
-            self._again.discard(kind)
-            self.refresh_soon(kind)
-
-    def session_renewed(self) -> None:
-        for kind in METHODS_OF_KIND:
-            self.list_changed(kind)
-        if self.replica.connection is not None:
-            self._tasks.start(self._send_wanted_level(self.replica.connection), "log-level")
-
-    def said(self, level: str, text: str) -> None:
-        self._says(self.id, level, text)
+    def task_changed(self, member: Member, task: Task) -> None:
+        self._upward.task_changed(self.id, member.id, task)
 
     def elicitation_complete(self, elicitation_id: str) -> None:
         self._upward.elicitation_complete(self.id, elicitation_id)
@@ -446,33 +496,37 @@ class Backend:
     async def session_request(self, session: str, request: Request) -> bytes | RpcError:
         return await self._upward.session_request(self.id, session, request)
 
-    async def server_request(self, request: Request) -> bytes | RpcError:
-        if request.method == "roots/list" and self.settings.roots:
-            return jsonrpc.encode({"roots": [{"uri": uri} for uri in self.settings.roots]})
-        return method_not_found(request.method)
+    # --- what its replicas are together -----------------------------------------------------------------------
 
-    def heard_stderr(self, line: str) -> None:
-        self.stderr.append(line)
-        self._words.append(line)
-        self._says(self.id, "info", line)
+    def _merge(self) -> None:
+        parts = [member for member in self.members if member.is_listed]
+        # One that is replaced stands in for the new one until that has lists of its own.
+        parts += [
+            old
+            for old, followers in self._leaving.items()
+            if old.is_listed and not any(each in parts for each in followers)
+        ]
+        if parts:
+            before = self._merged.differences
+            self._merged = merged([(member.id, member.lists) for member in parts])
+            self.lists = Lists(dict(self._merged.by_method))
+            if self._merged.differences != before:
+                for words in self._merged.differences:
+                    self._says(self.id, "warning", f"its replicas differ: {words}")
+        self._choose_anew()
 
-    def _state_changed(self, before: ServerState, now: ServerState, reason: str) -> None:
-        if before in IN_SERVICE and now not in IN_SERVICE:
-            self._lost_at = self._clock.monotonic()
-        elif now in IN_SERVICE:
-            self._lost_at = None
-            for kind in METHODS_OF_KIND:
-                self._read_again(kind)
-        self._on_state(self.id, before, now, reason)
-        self._upward.lists_changed(self.id)
+    def _choose_anew(self) -> None:
+        self.choice.changed(self.all_members, self._merged.holders)
+
+    def _look_at_state(self) -> None:
+        stand_ins = [old for old in self._leaving if old.state not in SWITCHED_OFF]
+        before = self.state
+        self.state, self.reason = server_state.of(self.members, stand_ins)
+        if self.state is not before:
+            self.since_at = self._clock.monotonic()
+            self._on_state(self.id, before, self.state, self.reason)
 
 
-def _only_as_tasks(peer: Peer, tools: Listing) -> frozenset[str]:
-    if peer.era is not Era.LEGACY or not tasks.takes_tasks(peer.capabilities):
-        return frozenset()
-    names = (tool.get("name") for tool in tools.items if tasks.is_required(tool))
-    return frozenset(name for name in names if isinstance(name, str))
-
-
-def _calls(count: int) -> str:
-    return f"{count} call{'' if count == 1 else 's'} in flight"
+def _is_coming(member: Member) -> bool:
+    """Whether it is on, and not in service."""
+    return member.state not in SWITCHED_OFF and member.connection is None

@@ -5,7 +5,7 @@ Spec: 2026-07-28 basic, "Per-request protocol fields"; basic/patterns/mrtr.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 
@@ -15,6 +15,12 @@ from proxy_core.protocol.header_params import HeaderParam
 from proxy_core.protocol.revisions import Era
 
 ANYONE = "anon"
+
+
+class Place(Protocol):
+    def give(self) -> None:
+        """Free it for others."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +40,12 @@ class Call:
     principal: str = ANYONE
     session: str | None = None
     """The legacy client's session, for backends that are kept apart by session."""
+    client: str = ""
+    """What the client calls itself: chooses among equal replicas where the configuration says so, no more."""
+    affinity: str = ""
+    """The value of the client's header that the configuration names for that purpose."""
+    replica: str | None = None
+    """The replica that has what this call is about: a task, or a state that it gave away."""
     capabilities: ClientCapabilities = NONE
     """What the client declared, for this request."""
     may_be_task: bool = False
@@ -42,15 +54,28 @@ class Call:
     """Set by the backend, once it is known that the server runs it no other way."""
     is_parked: bool = False
     """Whether its client has gone to think: the backend waits for input, nobody waits for the answer."""
+    has_asked: bool = False
+    """Whether the backend has asked its client something: made again, the call would ask again."""
+    remaining_s: float | None = None
+    """What is left of the whole time of a call that is made again."""
     on_parked: Callable[[], None] | None = None
     """Set by the connection that carries the call."""
+    place: "Place | None" = None
+    """What it holds among the calls of its server."""
 
     def park(self) -> None:
-        """Give the call's place to others while its client thinks; it gets one before the backend goes on."""
+        """Give the call's places to others while its client thinks; at its connection it gets one again before
+        the backend goes on."""
         if not self.is_parked:
             self.is_parked = True
+            self.leave_place()
             if self.on_parked is not None:
                 self.on_parked()
+
+    def leave_place(self) -> None:
+        if self.place is not None:
+            self.place.give()
+            self.place = None
 
 
 class Answer(NamedTuple):
@@ -59,3 +84,4 @@ class Answer(NamedTuple):
     result: Raw
     era: Era
     revision: str
+    replica: str = ""

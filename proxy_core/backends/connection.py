@@ -37,9 +37,17 @@ from proxy_core.backends.subscribing import SubscribeFeed
 from proxy_core.backends.task_runs import TaskRuns
 from proxy_core.backends.wanted import FEED_METHODS, Feed
 from proxy_core.clock import Clock
-from proxy_core.config.models import CircuitBreakerConfig, ServerConfig
+from proxy_core.config.models import (
+    CircuitBreakerConfig,
+    EndpointConfig,
+    HealthConfig,
+    RetryConfig,
+    RoutingConfig,
+)
+from proxy_core.control import AbandonedCall
 from proxy_core.errors import (
     BackendError,
+    BackendFailing,
     BackendFault,
     BackendStreamLost,
     BackendTimeout,
@@ -48,6 +56,7 @@ from proxy_core.errors import (
     Only1Error,
     ParseError,
 )
+from proxy_core.facts import Fact
 from proxy_core.protocol import header_params, jsonrpc, meta, tasks
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities, declaration
 from proxy_core.protocol.headers import Headers
@@ -56,8 +65,6 @@ from proxy_core.tasks import Tasks
 
 LISTEN_S: Final = 10 * 365 * 86_400.0
 """A listen has no deadline; its end is the backend's or ours."""
-PROBE_S: Final = 5.0
-
 Waiter: TypeAlias = asyncio.Future[Raw]
 
 
@@ -70,12 +77,16 @@ class Terms:
     """How many calls may wait for a free place, as the configuration in force says."""
     breaker: Callable[[], CircuitBreakerConfig] = CircuitBreakerConfig
     """Likewise, when a server is not asked."""
+    health: Callable[[], HealthConfig] = HealthConfig
+    retry: Callable[[], RetryConfig] = RetryConfig
+    routing: Callable[[], RoutingConfig] = RoutingConfig
+    publish: Callable[[Fact], None] = lambda fact: None
 
 
 class Connection(Receiver):
     def __init__(
         self,
-        settings: ServerConfig,
+        settings: EndpointConfig,
         make_channel: Callable[[TransportKind, Receiver], Channel],
         owner: ConnectionOwner,
         clock: Clock,
@@ -111,6 +122,8 @@ class Connection(Receiver):
         said = declaration(declared, declared.announces_roots)
         self._handshake = Handshake(self, settings, said, terms.verdicts)
         self.declared = declared
+        self.started_at = clock.monotonic()
+        """When the channel was opened last, in monotonic seconds."""
         self.id = settings.id
         self.feed: Feed | None = None
         """What the backend tells unasked; set once `open` has returned."""
@@ -118,6 +131,11 @@ class Connection(Receiver):
         """Meaningful once `open` has returned."""
         self.transport: TransportKind = settings.transport.type
         """What it turned out to be: an http backend may answer on HTTP+SSE only."""
+
+    def use(self, settings: EndpointConfig) -> None:
+        """Other settings from now on, but for the transport and the era, which take another connection."""
+        self._settings = settings
+        self._slots.widen(settings.concurrency)
 
     # --- opening --------------------------------------------------------------------------------------------
 
@@ -144,6 +162,7 @@ class Connection(Receiver):
         self._fault = None
         self.transport = kind
         self._channel = self._make_channel(kind, self)
+        self.started_at = self._clock.monotonic()
         await self._channel.open()
 
     async def _opened(self) -> None:
@@ -198,12 +217,17 @@ class Connection(Receiver):
 
     async def _wait_for_place(self) -> None:
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.unsent()
         await self._slots.wait(self._clock.monotonic() + self._settings.timeouts.call_idle_s)
 
     async def _call(self, call: Call) -> Raw:
         timeouts = self._settings.timeouts
-        pending = self._open_request(call.method, timeouts.call_idle_s, timeouts.call_s, call)
+        idle_s, cap_s = timeouts.call_idle_s, timeouts.call_s
+        if self._settings.tools.timeouts and call.name is not None and call.method == tasks.CALL:
+            idle_s, cap_s = self._settings.waits_for(call.name)
+        if call.remaining_s is not None:
+            cap_s = min(cap_s, call.remaining_s)
+        pending = self._open_request(call.method, idle_s, cap_s, call)
         answer = self._carry(pending, call)
         return await (self._task_runs.to_end(pending.id, call, answer) if call.is_task else answer)
 
@@ -265,10 +289,13 @@ class Connection(Receiver):
             lambda: self.request(method, params, idle_s=timeout_s, cap_s=timeout_s)
         )
 
-    async def probe(self) -> None:
-        """Whether the backend answers at all, by the cheapest request of its era."""
+    async def probe(self, timeout_s: float) -> None:
+        """Whether the backend answers at all, by the cheapest request of its era.
+
+        Raises: BackendError, BackendFault.
+        """
         method = "server/discover" if self.peer.era is Era.MODERN else "ping"
-        await self.ask(method, timeout_s=PROBE_S)
+        await self.ask(method, timeout_s=timeout_s)
 
     async def notify(self, method: str, params: dict[str, Any] | None = None) -> None:
         """Raises: BackendFault."""
@@ -280,6 +307,11 @@ class Connection(Receiver):
         return self._channel.pid if self._channel is not None else None
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it has ended by itself, or was given up."""
+        return self._fault is not None
+
+    @property
     def announces_roots(self) -> bool:
         """Whether the server was told that it will hear when the client's roots change."""
         return self.declared.announces_roots and self.peer.era is Era.LEGACY
@@ -288,11 +320,24 @@ class Connection(Receiver):
     def in_flight(self) -> int:
         return len(self._correlation)
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a free place."""
+        return self._slots.waiting
+
+    def calls(self) -> list[AbandonedCall]:
+        """The calls of clients that are at the server now."""
+        return [
+            AbandonedCall(str(pending.id), pending.call.method, pending.call.name or "")
+            for pending in self._correlation
+            if pending.call is not None
+        ]
+
     def _open_request(
         self, method: str, idle_s: float, cap_s: float, call: Call | None = None
     ) -> Pending[Waiter]:
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.unsent()
         if self._channel is None or self._is_closing:
             raise BackendUnavailable(self.id, "The server is not connected.")
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -344,7 +389,7 @@ class Connection(Receiver):
 
     async def _send(self, message: Outgoing) -> None:
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.unsent()
         if self._channel is None:
             raise BackendUnavailable(self.id, "The server is not connected.")
         await self._channel.send(message)
@@ -355,7 +400,7 @@ class Connection(Receiver):
         """Fail the requests whose time has run out."""
         self._slots.expire(now)
         for pending in self._correlation.expired(now):
-            timeout_s = pending.idle_s if pending.has_idled(now) else self._settings.timeouts.call_s
+            timeout_s = pending.idle_s if pending.has_idled(now) else pending.cap_s
             fault = BackendTimeout(self.id, f"The server did not answer within {timeout_s:g} seconds.")
             self.request_failed(pending.id, fault, pending)
             self.give_up(pending)
@@ -387,7 +432,7 @@ class Connection(Receiver):
         """
         if self._closing is None:
             self._is_closing = True
-            self._fail_all(BackendUnavailable(self.id, "The connection to the server was closed."))
+            self._fail_all(BackendFailing(self.id, "The connection to the server was closed."))
             self._closing = Tasks(f"closing:{self.id}").start(self._close(), "close")
         await asyncio.shield(self._closing)
 

@@ -56,6 +56,19 @@ class Connections:
         return len(self._kept)
 
     @property
+    def all(self) -> list[Connection]:
+        return [kept.connection for kept in self._kept.values()]
+
+    @property
+    def processes(self) -> list[tuple[Key, int, float]]:
+        """Whose it is, process id and start (monotonic seconds) of each that is a child."""
+        return [
+            (key, pid, kept.connection.started_at)
+            for key, kept in self._kept.items()
+            if (pid := kept.connection.pid) is not None
+        ]
+
+    @property
     def open(self) -> list[Connection]:
         return [kept.connection for kept in self._kept.values() if kept.is_open]
 

@@ -28,6 +28,8 @@ class Pending(Struct, Generic[Waiter], eq=False):
     idle_at: float
     """Monotonic seconds; moved on by progress. Means nothing while the backend waits for input."""
     cap_at: float
+    cap_s: float = 0.0
+    """How long it may take in all; for telling."""
     last_progress: float | None = None
     questions: int = 0
     """The backend's own requests on behalf of this one that wait for an answer."""
@@ -91,7 +93,7 @@ class Correlation(Generic[Waiter]):
     ) -> Pending[Waiter]:
         request_id = self._next_id
         self._next_id += 1
-        pending = Pending(request_id, method, waiter, call, idle_s, now + idle_s, now + cap_s)
+        pending = Pending(request_id, method, waiter, call, idle_s, now + idle_s, now + cap_s, cap_s)
         self._pending[request_id] = pending
         return pending
 

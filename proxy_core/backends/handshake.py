@@ -24,7 +24,7 @@ from proxy_core.backends.opening import (
 )
 from proxy_core.backends.peer import Peer
 from proxy_core.backends.verdicts import address_of
-from proxy_core.config.models import ServerConfig
+from proxy_core.config.models import EndpointConfig
 from proxy_core.errors import BackendError, BackendExited, BackendHttpError, BackendTimeout, NotServable
 from proxy_core.protocol import jsonrpc, meta
 from proxy_core.protocol.revisions import LATEST_LEGACY, MODERN, Era, era_of
@@ -76,7 +76,7 @@ class Handshake:
     def __init__(
         self,
         line: Line,
-        settings: ServerConfig,
+        settings: EndpointConfig,
         declared: bytes = NO_CAPABILITIES,
         verdicts: Verdicts | None = None,
     ) -> None:

@@ -28,6 +28,7 @@ from proxy_core.backends.http_client import (
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
+    BackendFailing,
     BackendFault,
     BackendProtocolError,
     BackendSessionLost,
@@ -231,7 +232,7 @@ class HttpChannel:
             await self._read_events(response, stream.parser, request_id)
             return True
         if status >= 500 or status in _NOT_YET:
-            raise BackendUnavailable(self._backend, "The server is failing.", f"HTTP status {status}")
+            raise BackendFailing(self._backend, "The server is failing.", f"HTTP status {status}", status)
         if status in (401, 403):
             raise refused(self._backend, status)
         body = await read_bounded(self._backend, response, MAX_REFUSAL_BYTES)

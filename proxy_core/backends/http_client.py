@@ -16,6 +16,7 @@ from yarl import URL
 from proxy_core.backends.channel import Outgoing
 from proxy_core.errors import (
     BackendAuthRequired,
+    BackendFailing,
     BackendFault,
     BackendHttpError,
     BackendProtocolError,
@@ -214,7 +215,9 @@ def refused(backend: str, status: int) -> BackendFault:
             f"it answered {status}: check the headers in its config",
         )
     if status >= 500:
-        return BackendUnavailable(backend, "The server is failing.", f"it answered with HTTP status {status}")
+        return BackendFailing(
+            backend, "The server is failing.", f"it answered with HTTP status {status}", status
+        )
     if status >= 400:
         return BackendHttpError(backend, status)
     return BackendProtocolError(backend, "The server did not answer as MCP says.", f"HTTP status {status}")

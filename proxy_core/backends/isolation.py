@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from proxy_core.backends.call import ANYONE, Call
 from proxy_core.backends.peer import Peer
-from proxy_core.config.models import ServerConfig
+from proxy_core.config.models import EndpointConfig
 from proxy_core.protocol.capabilities import FEATURES, NONE, ClientCapabilities
 from proxy_core.protocol.revisions import Era
 
@@ -29,7 +29,7 @@ class Key(NamedTuple):
     """What a legacy server is told in `initialize`."""
 
 
-def key_of(settings: ServerConfig, era: Era, call: Call) -> Key | None:
+def key_of(settings: EndpointConfig, era: Era, call: Call) -> Key | None:
     """The connection for this call to a server of this era; None for the primary one."""
     mode = settings.isolation
     if mode == "shared":

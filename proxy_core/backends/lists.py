@@ -56,6 +56,19 @@ class Listing:
 EMPTY: Final = Listing()
 
 
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """All four lists of a server."""
+
+    by_method: dict[str, Listing] = field(default_factory=dict)
+
+    def get(self, method: str) -> Listing:
+        return self.by_method.get(method, EMPTY)
+
+    def replaced(self, method: str, listing: Listing) -> "Lists":
+        return Lists(self.by_method | {method: listing})
+
+
 async def read_listing(
     connection: Connection, method: str, now: Callable[[], float], note: Callable[[str], None]
 ) -> Listing:

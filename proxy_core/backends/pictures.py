@@ -1,55 +1,133 @@
 """A backend as the screens see it: frozen rows and details, made from what its owners keep."""
 
+from collections.abc import Callable, Sequence
+
 from proxy_core.backends.backend import Backend
+from proxy_core.backends.breaker import Breaker
+from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.config.secrets import masked_address, masked_settings
 from proxy_core.telemetry.metrics import Metrics
-from proxy_core.telemetry.snapshot import NamedItem, ServerDetail, ServerRow
+from proxy_core.telemetry.snapshot import (
+    BreakerState,
+    ChildRow,
+    NamedItem,
+    Probe,
+    ReplicaRow,
+    ServerDetail,
+    ServerRow,
+)
+
+_BREAKERS_BEST_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
 
 
-def row_of(backend: Backend, metrics: Metrics, now: float) -> ServerRow:
-    replica, peer, series = backend.replica, backend.peer, metrics.of(backend.id)
-    lists = backend.lists
+def row_of(
+    backend: Backend,
+    metrics: Metrics,
+    now: float,
+    processes: Callable[[str], Sequence[ChildRow]] = lambda server: (),
+) -> ServerRow:
+    """`processes`: the children of a server, as last sampled."""
+    members, peer, series = backend.all_members, backend.peer, metrics.of(backend.id)
+    first, lists = backend.members[0], backend.lists
+    breaker = _breaker(members)
     return ServerRow(
         id=backend.id,
         name=backend.settings.title,
-        state=replica.state,
-        reason=replica.reason,
-        transport=replica.transport,
-        address=masked_address(backend.settings.transport),
-        since_at=replica.since_at,
+        state=backend.state,
+        reason=backend.reason,
+        transport="/".join(dict.fromkeys(member.replica.transport for member in backend.members)),
+        address=_address(backend),
+        since_at=backend.since_at,
         era=str(peer.era) if peer is not None else None,
         revision=peer.revision if peer is not None else None,
         server_info=peer.server_info if peer is not None else "",
-        pid=replica.pid,
-        restarts=replica.restarts,
-        retry_at=replica.retry_at,
+        pid=first.replica.pid,
+        restarts=sum(member.replica.restarts for member in members),
+        retry_at=first.replica.retry_at if len(members) == 1 else None,
         tools=len(lists.get("tools/list").items),
         resources=len(lists.get("resources/list").items),
         templates=len(lists.get("resources/templates/list").items),
         prompts=len(lists.get("prompts/list").items),
-        in_flight=replica.in_flight,
+        in_flight=backend.in_flight,
         calls=series.calls,
         errors=series.errors,
         calls_per_s=series.rate.per_s(now),
         errors_per_s=series.error_rate.per_s(now),
         latency=series.latency.latency(now),
-        last_error=backend.last_error,
-        probe=backend.last_probe,
-        breaker=replica.breaker.state,
-        breaker_retry_at=replica.breaker.retry_at,
+        last_error=next((member.last_error for member in members if member.last_error), ""),
+        probe=_last_probe(members),
+        breaker=breaker.state,
+        breaker_retry_at=breaker.retry_at,
+        replicas=tuple(_replica_row(member) for member in members),
+        balance=backend.choice.balance if len(members) > 1 else "",
+        differences=backend.differences,
+        drain_until=max((m.drain_until for m in members if m.drain_until is not None), default=None),
+        is_remembered=backend.is_remembered,
+        queued=backend.queued,
+        retries=backend.repeating.count,
+        processes=tuple(processes(backend.id)),
     )
+
+
+def _replica_row(member: Member) -> ReplicaRow:
+    replica, peer = member.replica, member.peer
+    return ReplicaRow(
+        id=member.id,
+        state=member.state,
+        reason=member.reason,
+        address=masked_address(member.settings.transport),
+        transport=replica.transport,
+        since_at=replica.since_at,
+        weight=member.weight,
+        era=str(peer.era) if peer is not None else None,
+        revision=peer.revision if peer is not None else None,
+        pid=replica.pid,
+        restarts=replica.restarts,
+        retry_at=replica.retry_at,
+        in_flight=member.in_flight,
+        calls=member.calls,
+        failures=member.failures,
+        tools=len(member.lists.get("tools/list").items),
+        probe=member.last_probe,
+        breaker=member.breaker.state,
+        breaker_retry_at=member.breaker.retry_at,
+        drain_until=member.drain_until,
+        is_leaving=member.is_leaving,
+    )
+
+
+def _address(backend: Backend) -> str:
+    first, *others = (masked_address(member.settings.transport) for member in backend.members)
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _breaker(members: Sequence[Member]) -> Breaker:
+    """The best one: as long as it lets calls through, the server takes them."""
+    return min((member.breaker for member in members), key=lambda b: _BREAKERS_BEST_FIRST.index(b.state))
+
+
+def _last_probe(members: Sequence[Member]) -> Probe | None:
+    probes = [member.last_probe for member in members if member.last_probe is not None]
+    return max(probes, key=lambda probe: probe.at, default=None)
 
 
 def detail_of(backend: Backend, row: ServerRow, catalog: Catalog) -> ServerDetail:
     return ServerDetail(
         row=row,
         items=tuple(item for item in named_items(catalog) if item.server == backend.id),
-        stderr=tuple(backend.stderr),
+        stderr=_stderr(backend),
         settings=masked_settings(backend.settings),
         instructions=backend.peer.instructions if backend.peer is not None else "",
         hidden=tuple((each.name, each.reason) for each in catalog.hidden if each.server == backend.id),
     )
+
+
+def _stderr(backend: Backend) -> tuple[str, ...]:
+    members = backend.all_members
+    if len(members) == 1:
+        return tuple(members[0].stderr)
+    return tuple(f"{member.id}: {line}" for member in members for line in member.stderr)
 
 
 def named_items(catalog: Catalog) -> tuple[NamedItem, ...]:

@@ -123,6 +123,8 @@ class Questions:
         question = self._open[request.id] = _Question(request, pending)
         if pending is not None:
             pending.hold(self._clock.monotonic())
+            if pending.call is not None:
+                pending.call.has_asked = True
         question.task = self._tasks.start(self._ask(question, ask), request.method)
 
     async def _ask(self, question: _Question, ask: Callable[[Request], Awaitable[Reply]]) -> None:

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from proxy_core.backends.backend import Backend, ServerSays
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.http_channel import HttpChannel
-from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.opening import TransportKind
+from proxy_core.backends.process_samples import Child
 from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.backends.stdio_channel import StdioChannel
 from proxy_core.backends.upward import Upward
 from proxy_core.clock import Clock
-from proxy_core.config.models import ServerConfig, SseTransport, StdioTransport
-from proxy_core.control import ReloadOutcome
+from proxy_core.config.models import EndpointConfig, ServerConfig, SseTransport, StdioTransport
+from proxy_core.control import AbandonedCall, DrainOutcome
 from proxy_core.errors import UnknownServer
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import ServerState
@@ -25,7 +25,21 @@ SWEEP_S: Final = 0.25
 """How often deadlines are looked at; a timeout may come so much late."""
 
 
+class Memory(Protocol):
+    """What a server listed in an earlier run."""
+
+    def recall(self, backend: Backend) -> None:
+        """Give its replicas the lists that they had, where they are still known."""
+        ...
+
+    def keep(self, backend: Backend) -> None:
+        """Its lists were read."""
+        ...
+
+
 class BackendRegistry:
+    """The servers of the configuration in force, and those that are on their way out."""
+
     def __init__(
         self,
         upward: Upward,
@@ -35,13 +49,16 @@ class BackendRegistry:
         says: ServerSays,
         on_state: Callable[[str, ServerState, ServerState, str], None],
         terms: Terms | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        """`memory` may give a new backend the lists of an earlier run, before it starts."""
         self._upward = upward
         self._clock = clock
         self._guard = guard
         self._says = says
         self._on_state = on_state
         self._terms = terms
+        self._memory = memory
         self._tasks = Tasks("registry")
         self._backends: dict[str, Backend] = {}
         self._leaving: set[Backend] = set()
@@ -71,29 +88,34 @@ class BackendRegistry:
             for backend in (*self._backends.values(), *self._leaving):
                 backend.sweep(now)
 
-    def apply(
-        self, servers: tuple[ServerConfig, ...], unset: Mapping[str, str], grace_s: float
-    ) -> ReloadOutcome:
-        """Make the set equal to `servers`: what is equal stays untouched, what is gone or changed drains.
+    def apply(self, servers: tuple[ServerConfig, ...], unset: Mapping[str, str], grace_s: float) -> None:
+        """Make the set equal to `servers`: what stays keeps its connections, what is gone drains.
 
         `unset` names servers that cannot run, with the reason. Returns at once; drains go on by themselves.
         """
         old = self._backends
-        outcome = _compare(old, servers)
         self._backends = {
-            settings.id: old[settings.id] if settings.id in outcome.kept else self._build(settings, unset)
+            settings.id: old.get(settings.id) or self._build(settings, unset.get(settings.id))
             for settings in servers
         }
-        for server in (*outcome.removed, *outcome.replaced):
-            self._leaving.add(old[server])
-            self._tasks.start(self._retire(old[server], grace_s), f"retire-{server}")
-        for server in (*outcome.added, *outcome.replaced):
-            if server not in unset:
-                self._backends[server].start()
-        return outcome
+        for server, backend in old.items():
+            if server not in self._backends:
+                self._leaving.add(backend)
+                self._tasks.start(self._retire(backend, grace_s), f"retire-{server}")
+        for settings in servers:
+            backend = self._backends[settings.id]
+            if settings.id in old:
+                backend.use(settings, unset.get(settings.id), grace_s)
+            elif settings.id not in unset:
+                self._bring_up(backend)
 
-    def _build(self, settings: ServerConfig, unset: Mapping[str, str]) -> Backend:
-        backend = Backend(
+    def _bring_up(self, backend: Backend) -> None:
+        if self._memory is not None:
+            self._memory.recall(backend)
+        backend.start()
+
+    def _build(self, settings: ServerConfig, unset: str | None) -> Backend:
+        return Backend(
             settings,
             self._channel,
             self._upward,
@@ -101,13 +123,12 @@ class BackendRegistry:
             says=self._says,
             on_state=self._on_state,
             terms=self._terms,
+            unset=unset,
+            on_lists=self._memory.keep if self._memory is not None else _forgotten,
         )
-        if settings.id in unset:
-            backend.replica.move(Event.DISABLED, unset[settings.id])
-        return backend
 
     def _channel(
-        self, settings: ServerConfig, kind: TransportKind, receiver: Receiver, stderr: Callable[[str], None]
+        self, settings: EndpointConfig, kind: TransportKind, receiver: Receiver, stderr: Callable[[str], None]
     ) -> Channel:
         transport, connect_s = settings.transport, settings.timeouts.connect_s
         if isinstance(transport, StdioTransport):
@@ -127,21 +148,34 @@ class BackendRegistry:
             await backend.aclose()
             self._leaving.discard(backend)
 
-    async def drain_all(self, grace_s: float) -> int:
-        """Drain every backend at once, join the drains under way; how many calls were cut off."""
+    def children(self) -> list[Child]:
+        """Every child process of ours."""
+        return [child for backend in (*self, *self._leaving) for child in backend.children()]
+
+    @property
+    def calls(self) -> tuple[AbandonedCall, ...]:
+        """The calls of clients that are at a server now."""
+        members = (member for backend in (*self, *self._leaving) for member in backend.all_members)
+        return tuple(call for member in members for call in member.replica.calls())
+
+    @property
+    def in_flight(self) -> int:
+        """Calls at all servers, those on their way out included."""
+        return sum(backend.in_flight for backend in (*self, *self._leaving))
+
+    async def drain_all(self, grace_s: float) -> DrainOutcome:
+        """Drain every backend at once, join the drains under way."""
         outcomes = await asyncio.gather(*(backend.drain(grace_s) for backend in (*self, *self._leaving)))
-        return sum(outcome.abandoned for outcome in outcomes)
+        return DrainOutcome(
+            sum(outcome.finished for outcome in outcomes),
+            sum(outcome.abandoned for outcome in outcomes),
+            tuple(call for outcome in outcomes for call in outcome.calls),
+        )
 
     async def aclose(self) -> None:
         await self._tasks.aclose()
         await asyncio.gather(*(backend.aclose() for backend in (*self._backends.values(), *self._leaving)))
 
 
-def _compare(old: Mapping[str, Backend], servers: tuple[ServerConfig, ...]) -> ReloadOutcome:
-    wanted = {settings.id: settings for settings in servers}
-    return ReloadOutcome(
-        added=tuple(server for server in wanted if server not in old),
-        removed=tuple(server for server in old if server not in wanted),
-        replaced=tuple(s for s in wanted if s in old and old[s].settings != wanted[s]),
-        kept=tuple(s for s in wanted if s in old and old[s].settings == wanted[s]),
-    )
+def _forgotten(backend: Backend) -> None:
+    """Nothing outlives this run."""

@@ -22,8 +22,16 @@ from proxy_core.backends.opening import TransportKind
 from proxy_core.backends.owner import ConnectionOwner, Relay
 from proxy_core.backends.verdicts import address_of
 from proxy_core.clock import Clock
-from proxy_core.config.models import ServerConfig
-from proxy_core.errors import BackendAuthRequired, BackendError, BackendFault, BackendUnavailable
+from proxy_core.config.models import EndpointConfig, HealthConfig
+from proxy_core.control import AbandonedCall
+from proxy_core.errors import (
+    BackendAuthRequired,
+    BackendError,
+    BackendFailing,
+    BackendFault,
+    BackendUnavailable,
+)
+from proxy_core.facts import BreakerTurned
 from proxy_core.protocol.capabilities import ClientCapabilities
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import BreakerState, ServerState
@@ -39,7 +47,7 @@ RENEGOTIATE_S: Final = 10.0
 class Replica:
     def __init__(
         self,
-        settings: ServerConfig,
+        settings: EndpointConfig,
         make_channel: Callable[[TransportKind, Receiver], Channel],
         owner: ReplicaOwner,
         clock: Clock,
@@ -49,6 +57,7 @@ class Replica:
         on_state: Callable[[ServerState, ServerState, str], None],
         explain: Callable[[BackendFault], str] = lambda fault: fault.detail,
         terms: Terms | None = None,
+        replica: str = "",
     ) -> None:
         """`on_open` runs before the replica takes calls; a BackendFault from it counts as a failed attempt.
 
@@ -63,6 +72,7 @@ class Replica:
         self._on_state = on_state
         self._explain = explain
         self._terms = terms or Terms()
+        self.id = replica
         self.breaker = Breaker(settings.id, self._terms.breaker, clock.monotonic, self._breaker_turned)
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
@@ -100,6 +110,15 @@ class Replica:
         connection = self.connection or self.opening
         return connection.pid if connection is not None else None
 
+    def processes(self) -> list[tuple[str, int, float]]:
+        """Of each child: whose it is alone (empty: everybody's), its process id, its monotonic start."""
+        primary = self.connection or self.opening
+        found = [] if primary is None or primary.pid is None else [("", primary.pid, primary.started_at)]
+        for key, pid, started_at in self.further.processes:
+            session = f" {key.session[:8]}" if key.session is not None else ""
+            found.append((f"{key.principal}{session}", pid, started_at))
+        return found
+
     # --- state ----------------------------------------------------------------------------------------------
 
     def move(self, event: Event, reason: str = "") -> None:
@@ -115,14 +134,17 @@ class Replica:
     def _breaker_turned(self, now: BreakerState) -> None:
         level = "warning" if now is BreakerState.OPEN else "info"
         self._owner.said(level, _BREAKER_WORDS[now])
+        self._terms.publish(
+            BreakerTurned(self._clock.monotonic(), self._settings.id, self.id, now, _BREAKER_WORDS[now])
+        )
 
     def _turned(self) -> None:
         turn, self._turn = self._turn, asyncio.Event()
         turn.set()
 
-    async def settled(self) -> None:
-        """Wait until the state changes or an attempt to connect ends."""
-        await self._turn.wait()
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """Wait until the state changes or an attempt to connect ends; from this call on, not from the await."""
+        return self._turn.wait()
 
     # --- leases ---------------------------------------------------------------------------------------------
 
@@ -170,7 +192,7 @@ class Replica:
             if self._clock.monotonic() - self._opened_at < RENEGOTIATE_S:
                 return False
             connection.lose(
-                BackendUnavailable(
+                BackendFailing(
                     self._settings.id, "The server has changed.", "it speaks another revision than before"
                 )
             )
@@ -180,12 +202,28 @@ class Replica:
         await self.ready()
         return True
 
+    def use(self, settings: EndpointConfig) -> None:
+        """Other settings from now on, but for the transport and the era."""
+        self._settings = settings
+        for connection in (self.connection, self.opening, *self.further.all):
+            if connection is not None:
+                connection.use(settings)
+
     def sweep(self, now: float) -> None:
         """Fail the requests whose time has run out."""
         primary = self.connection or self.opening
         if primary is not None:
             primary.sweep(now)
         self.further.sweep(now)
+
+    def calls(self) -> tuple[AbandonedCall, ...]:
+        """The calls of clients that are at the server now."""
+        return tuple(call for connection in self.connections for call in connection.calls())
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a free place."""
+        return sum(connection.waiting for connection in self.connections)
 
     @property
     def connections(self) -> list[Connection]:
@@ -259,7 +297,7 @@ class Replica:
         return None
 
     def _new_connection(
-        self, settings: ServerConfig, owner: ConnectionOwner, declared: ClientCapabilities
+        self, settings: EndpointConfig, owner: ConnectionOwner, declared: ClientCapabilities
     ) -> Connection:
         return Connection(
             settings, self._make_channel, owner, self._clock, declared=declared, terms=self._terms
@@ -306,8 +344,13 @@ class Replica:
     def _delay_s(self, failures: int) -> float:
         if self._settings.transport.type == "stdio":
             return float(min(60, 2 ** max(0, failures - 1)))
-        # Full jitter keeps many gateways from knocking at a server that comes back all at once.
-        return random.uniform(0.1, min(30.0, 0.5 * 2**failures))
+        # Full jitter keeps many gateways from knocking at a server that comes back all at once. An attempt is
+        # what a probe is to a server that is connected, and comes at least as often.
+        cap_s = min(30.0, self._health().probe_interval)
+        return random.uniform(min(0.1, cap_s), min(cap_s, 0.5 * 2 ** min(failures, 10)))
+
+    def _health(self) -> HealthConfig:
+        return self._settings.health.over(self._terms.health())
 
     def _is_crash_loop(self, fault: BackendFault) -> bool:
         if self._settings.transport.type != "stdio":

@@ -6,6 +6,7 @@ so it is refused. Spec: 2024-11-05 basic/transports, "HTTP with SSE".
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -23,7 +24,13 @@ from proxy_core.backends.http_client import (
     same_origin,
 )
 from proxy_core.config.models import HttpTransport, SseTransport
-from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost, BackendTimeout
+from proxy_core.errors import (
+    BackendFault,
+    BackendProtocolError,
+    BackendStreamLost,
+    BackendTimeout,
+    BackendUnavailable,
+)
 from proxy_core.protocol.lines import FrameTooLarge
 from proxy_core.protocol.sse import SseParser
 from proxy_core.tasks import Tasks
@@ -119,8 +126,20 @@ class SseChannel:
         async with requesting(
             self._backend, session, "POST", endpoint.result(), _POST_HEADERS, message.data
         ) as response:
+            if response.status == HTTPStatus.NOT_FOUND:
+                raise self._session_lost()
             if response.status >= 300:
                 raise refused(self._backend, response.status)
+
+    def _session_lost(self) -> BackendUnavailable:
+        """The server knows our session no more, whatever becomes of its stream; the message was not taken."""
+        fault = BackendUnavailable(
+            self._backend, "The server ended our session.", "it answered 404 to a message"
+        )
+        if not self._is_closed:
+            self._is_closed = True
+            self._receiver.closed(fault)
+        return fault
 
     def abort(self, request_id: int) -> None:
         if request_id in self._posts:

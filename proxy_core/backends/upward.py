@@ -48,8 +48,8 @@ class Upward(Protocol):
         """A resource, in the backend's own words, is not what it was; also said of all after a lost stream."""
         ...
 
-    def task_changed(self, backend: str, task: Task) -> None:
-        """A task that somebody listens to fares otherwise than before."""
+    def task_changed(self, backend: str, replica: str, task: Task) -> None:
+        """A task of this replica that somebody listens to fares otherwise than before."""
         ...
 
     def elicitation_complete(self, backend: str, elicitation_id: str) -> None:

@@ -5,25 +5,21 @@ modern era meanwhile still answers `initialize`, so nothing but a probe would ev
 Spec: 2026-07-28 basic/versioning, "Backward compatibility".
 """
 
-import asyncio
 import hashlib
-import threading
 from typing import Final
 
 from yarl import URL
 
+from proxy_core.backends.late_writer import LateWriter
 from proxy_core.clock import Clock
 from proxy_core.config.models import HttpTransport, SseTransport, StdioTransport
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
 from proxy_core.state import StateFolder
-from proxy_core.tasks import Tasks
 
 NAME: Final = "eras"
 MAX_VERDICTS: Final = 512
 MAX_AGE_S: Final = 7 * 86_400.0
-SAVE_PAUSE_S: Final = 1.0
-"""Servers that start together are written together."""
 
 
 class EraVerdicts:
@@ -33,13 +29,9 @@ class EraVerdicts:
         """Without a folder it remembers until the end of the process."""
         self._folder = folder
         self._clock = clock
-        self._tasks = Tasks("verdicts")
-        self._saving: asyncio.Task[None] | None = None
-        self._file_lock = threading.Lock()
+        self._writer = LateWriter("verdicts", self._write)
         self._entries = folder.read(NAME) if folder is not None else {}
         """Address -> `<era> <wall seconds of the probe>`, the oldest first."""
-        self._changes = 0
-        self._written_changes = 0
 
     def get(self, address: str) -> Era | None:
         era, _, probed_at = self._entries.get(address, "").partition(" ")
@@ -60,29 +52,16 @@ class EraVerdicts:
             self._changed()
 
     def _changed(self) -> None:
-        self._changes += 1
-        if self._folder is not None and self._saving is None:
-            self._saving = self._tasks.start(self._save(self._folder), "save")
+        if self._folder is not None:
+            self._writer.changed()
 
-    async def _save(self, folder: StateFolder) -> None:
-        try:
-            await asyncio.sleep(SAVE_PAUSE_S)
-        finally:
-            self._saving = None
-        await asyncio.to_thread(self._write, folder)
-
-    def _write(self, folder: StateFolder) -> None:
-        # One after the other, each what is in force then: the last to write is right.
-        with self._file_lock:
-            changes = self._changes
-            folder.write(NAME, self._entries.copy())
-            self._written_changes = changes
+    def _write(self) -> None:
+        assert self._folder is not None
+        self._folder.write(NAME, self._entries.copy())
 
     async def aclose(self) -> None:
         """Write what is not written yet. It may be used again afterwards."""
-        await self._tasks.aclose()
-        if self._folder is not None and self._written_changes != self._changes:
-            await asyncio.to_thread(self._write, self._folder)
+        await self._writer.aclose()
 
 
 def address_of(transport: StdioTransport | HttpTransport | SseTransport) -> str:

@@ -118,6 +118,15 @@ class WantedTopics:
             if self._feed is not None:
                 self._feed.removed(topic)
 
+    def weigh(self, topic: Topic, count: int) -> None:
+        """So many want it now."""
+        self._wanted[topic].count = count
+
+    def forget(self, topic: Topic) -> None:
+        """All who wanted it have gone elsewhere."""
+        if self._wanted.pop(topic, None) is not None and self._feed is not None:
+            self._feed.removed(topic)
+
     # --- for the connection -----------------------------------------------------------------------------------
 
     def serve(self, feed: Feed) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy_core.errors import HttpRefusal, InvalidRequest, Only1Error, Overloaded, ParseError
 from proxy_core.frontend import batch
+from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.batch import BatchAnswer
 from proxy_core.frontend.client_stream import ClientStream
 from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream, EventStreams
@@ -43,9 +44,15 @@ _NO_ANSWER: Final = WireReply(200, STREAM_HEADERS)
 
 class LegacyEra:
     def __init__(
-        self, handler: Handler, streams: EventStreams, calls: LegacyCalls, sessions: LegacySessions
+        self,
+        handler: Handler,
+        streams: EventStreams,
+        calls: LegacyCalls,
+        sessions: LegacySessions,
+        affinity: Affinity,
     ) -> None:
         self._handler = handler
+        self._affinity = affinity
         self._streams = streams
         self._calls = calls
         self._sessions = sessions
@@ -55,7 +62,7 @@ class LegacyEra:
         raw_id = message.raw_id if isinstance(message, jsonrpc.Request) else None
         try:
             if isinstance(message, jsonrpc.Request) and message.method == "initialize":
-                return self._initialize(message, principal)
+                return self._initialize(message, wire.head)
             session = self._session(posted.session_id, principal)
         except HttpRefusal as refusal:
             return http_refusal(refusal, raw_id)
@@ -110,9 +117,11 @@ class LegacyEra:
             raise HttpRefusal(404, "Session not found; open a new one with initialize.")
         return session
 
-    def _initialize(self, request: jsonrpc.Request, principal: str) -> WireReply:
+    def _initialize(self, request: jsonrpc.Request, head: WireHead) -> WireReply:
         try:
-            caller = caller_of(request, principal)
+            caller = caller_of(request, head.principal)
+            # For good: what a session keeps at one replica must not move with the headers of single requests.
+            caller.affinity = self._affinity.of(head)
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         session = self._sessions.open(caller)

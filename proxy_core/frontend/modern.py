@@ -5,6 +5,7 @@ Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Serv
 """
 
 from proxy_core.errors import Only1Error
+from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
@@ -18,11 +19,14 @@ from proxy_core.protocol.revisions import Era
 
 
 class ModernEra:
-    def __init__(self, handler: Handler, streams: EventStreams, calls: Quota, listens: Listens) -> None:
+    def __init__(
+        self, handler: Handler, streams: EventStreams, calls: Quota, listens: Listens, affinity: Affinity
+    ) -> None:
         self._handler = handler
         self._streams = streams
         self._calls = calls
         self._listens = listens
+        self._affinity = affinity
 
     async def answer(self, wire: WireRequest, posted: ModernRequest) -> WireAnswer:
         """Serve one request. Cancelled with the connection, and everything below is cancelled with it."""
@@ -33,6 +37,7 @@ class ModernEra:
             posted.client_name,
             posted.log_level,
             capabilities.read(posted.capabilities, posted.version),
+            affinity=self._affinity.of(wire.head),
         )
         try:
             if posted.request.method == "subscriptions/listen":

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from proxy_core.errors import HttpRefusal, InvalidRequest, Only1Error, ParseError
 from proxy_core.frontend import batch
+from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, MESSAGES_PATH, accepts
 from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of
@@ -68,9 +69,15 @@ class SseFront:
     """Sole owner of the ids in the URIs that clients POST to."""
 
     def __init__(
-        self, handler: Handler, streams: EventStreams, calls: LegacyCalls, sessions: LegacySessions
+        self,
+        handler: Handler,
+        streams: EventStreams,
+        calls: LegacyCalls,
+        sessions: LegacySessions,
+        affinity: Affinity,
     ) -> None:
         self._handler = handler
+        self._affinity = affinity
         self._streams = streams
         self._calls = calls
         self._sessions = sessions
@@ -98,7 +105,8 @@ class SseFront:
     async def _stream(self, wire: WireRequest, principal: str) -> WireAnswer:
         if not accepts(",".join(wire.head.all("accept")), EVENT_STREAM):
             raise HttpRefusal(406, f"The client must accept {EVENT_STREAM}.")
-        session = self._sessions.open(Caller(Era.LEGACY, REVISION, principal))
+        caller = Caller(Era.LEGACY, REVISION, principal, affinity=self._affinity.of(wire.head))
+        session = self._sessions.open(caller)
         session_id = secrets.token_hex(_ID_BYTES)
         uri = f"{MESSAGES_PATH}?session_id={session_id}"
         stream = self._streams.open(wire.open_stream, lambda: encode_event(uri.encode(), "endpoint"))

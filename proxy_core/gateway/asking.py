@@ -52,6 +52,8 @@ class _Retry(NamedTuple):
 
     kind: StateKind | None
     kept: str
+    replica: str
+    """The one that gave the state; empty: any."""
     responses: dict[str, Raw]
 
     def for_backend(self) -> dict[str, bytes]:
@@ -129,7 +131,7 @@ class Asking:
         responses, state = _responses(raw_responses), jsonrpc.decode(raw_state)
         if state is not None:
             return _Retry(*self._states.open(exchange, state), responses)
-        return _Retry(None, "", responses) if responses else None
+        return _Retry(None, "", "", responses) if responses else None
 
     # --- the call ---------------------------------------------------------------------------------------------
 
@@ -161,6 +163,10 @@ class Asking:
             header_params=route.header_params,
             principal=caller.principal,
             session=caller.session,
+            client=caller.client,
+            affinity=caller.affinity,
+            # Replicas need not know each other's states.
+            replica=(retry.replica or None) if retry is not None else None,
             capabilities=caller.capabilities,
             may_be_task=_may_be_task(exchange),
         )
@@ -200,7 +206,8 @@ class Asking:
         if needed is None:
             return self.tasks.created(exchange, turn.backend, answer) or answer
         if exchange.caller.era is Era.MODERN:
-            return self._input.passed_on(server, exchange, needed)
+            return self._input.passed_on(server, answer.replica, exchange, needed)
+        turn.call.replica = answer.replica
         return await self._rounds.play(turn.backend, turn.call, exchange, needed)
 
     def _parked(self, exchange: Exchange, waiting: WaitingCall) -> bytes:

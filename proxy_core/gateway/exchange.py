@@ -61,6 +61,8 @@ class Caller:
     capabilities: ClientCapabilities = NONE
     session: str | None = None
     """Legacy: names the session, inside the gateway only."""
+    affinity: str = ""
+    """What the client's header says that chooses among replicas (routing.hash_key), if one is configured."""
     stream: Outlet | None = None
     """Legacy: the session's own stream, for what belongs to no request; drops what nobody is there to read."""
 

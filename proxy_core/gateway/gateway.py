@@ -180,6 +180,8 @@ class Gateway:
     def _list_suffix(self, caller: Caller, method: str) -> bytes:
         partial = self.listing.partial(method, caller.principal)
         marks: dict[str, Any] = {OWN_META + "partial": partial} if partial else {}
+        if partial and (remembered := self.listing.remembered(method)):
+            marks[OWN_META + "stale"] = remembered
         if caller.era is Era.MODERN:
             ttl_ms, scope = self.listing.hints(method, caller.principal)
             marks[SERVER_INFO] = answers.SERVER_INFO_VALUE
@@ -213,7 +215,12 @@ class Gateway:
 
     async def _unlisted(self, name: str, kind: str, principal: str) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""
-        await self.listing.ready(f"{kind}/list", principal)
+        owner = self.registry.find(self.listing.routes(principal).owner_guess(name) or "")
+        if owner is None:
+            await self.listing.ready(f"{kind}/list", principal)
+        else:
+            # It is the only one that may have it; the others may take their time.
+            await self.listing.first_connect(owner, principal)
         routes = self.listing.routes(principal)
         if (route := _named(routes, kind, name)) is not None:
             return route
@@ -222,7 +229,7 @@ class Gateway:
             return None
         if not backend.is_listed:
             # Not unknown: its server is down or switched off, and says so.
-            backend.replica.refuse()
+            backend.refuse()
         read_at = min(backend.lists.get(method).read_at for method in METHODS_OF_KIND[kind])
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
@@ -292,8 +299,8 @@ class Gateway:
     def resource_updated(self, backend: str, uri: str) -> None:
         self.updates.resource_updated(backend, uri)
 
-    def task_changed(self, backend: str, task: Task) -> None:
-        self.task_updates.changed(backend, task)
+    def task_changed(self, backend: str, replica: str, task: Task) -> None:
+        self.task_updates.changed(backend, replica, task)
 
     def elicitation_complete(self, backend: str, elicitation_id: str) -> None:
         self.asking.elicitation_complete(backend, elicitation_id)

@@ -34,7 +34,7 @@ class InputRequests:
 
     # --- a modern server's own --------------------------------------------------------------------------------
 
-    def passed_on(self, server: str, exchange: Exchange, needed: InputRequired) -> bytes:
+    def passed_on(self, server: str, replica: str, exchange: Exchange, needed: InputRequired) -> bytes:
         """As the server said it, but for the name of who asks and the wrapping of its state.
 
         Raises: BackendProtocolError if it asks for what this client did not declare.
@@ -43,7 +43,7 @@ class InputRequests:
         state = None
         if needed.state is not None:
             try:
-                state = self._states.seal(StateKind.WRAP, exchange, needed.state)
+                state = self._states.seal(StateKind.WRAP, exchange, needed.state, replica)
             except Only1Error as error:
                 raise BackendProtocolError(server, "The server's state is too large.") from error
         return results.needing_input(requests, state, SERVER_INFO, needed.members)

@@ -4,7 +4,7 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from proxy_core.backends import lists
@@ -68,6 +68,7 @@ class Listing:
         self._publish = publish
         self._sealer = sealer
         self._is_stale = False
+        self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
         self._shared = self._made(Catalog())
         self._own = PrivateLists(clock, self._own_changed)
@@ -154,9 +155,12 @@ class Listing:
 
     def _tell(self, before: Catalog) -> None:
         now = self._clock.monotonic()
+        is_first, self._has_merged = not self._has_merged, True
         for kind, shelves in _SHELVES_OF_KIND.items():
             if any(getattr(before, shelf) != getattr(self.catalog, shelf) for shelf in shelves):
-                self._hub.changed(kind)
+                if not is_first:
+                    # The first catalog, of an earlier run, is news to nobody: no client has seen another.
+                    self._hub.changed(kind)
                 count = sum(len(getattr(self.catalog, shelf)) for shelf in shelves)
                 self._publish(CatalogChanged(now, kind, count))
         hidden = frozenset(self.catalog.hidden)
@@ -178,9 +182,14 @@ class Listing:
         if principal != ANYONE and self._private:
             await self._own.ready(principal, self._private)
 
-    async def _first_connects(self) -> None:
+    async def first_connect(self, backend: Backend, principal: str) -> None:
+        """Wait a little until this server has been in service, or has failed to."""
+        await self._first_connects(lambda: [backend])
+        await self.own_ready(principal)
+
+    async def _first_connects(self, of: Callable[[], Iterable[Backend]] | None = None) -> None:
         deadline_at = self._clock.monotonic() + FIRST_CONNECT_S
-        while settling := [backend for backend in self._registry() if backend.is_settling]:
+        while settling := [backend for backend in (of or self._registry)() if backend.is_settling]:
             remaining_s = deadline_at - self._clock.monotonic()
             if remaining_s <= 0:
                 return
@@ -230,6 +239,10 @@ class Listing:
     def partial(self, method: str, principal: str) -> list[str]:
         """Backends that should be in the list and are not in service, or were not read for this principal."""
         return [b.id for b in self._registry() if self._is_missing(b, method, principal)]
+
+    def remembered(self, method: str) -> list[str]:
+        """Backends whose part of the list is that of an earlier run."""
+        return [b.id for b in self._registry() if b.is_remembered and b.is_listed and b.lists.get(method).items]
 
     def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
         if backend.state in IN_SERVICE:

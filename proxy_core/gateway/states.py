@@ -42,16 +42,19 @@ class States:
         self._node = secrets.token_hex(8)
         """This process: a parked call lives in no other."""
 
-    def seal(self, kind: StateKind, exchange: Exchange, kept: str) -> str:
-        """The state for a retry of `exchange`. Raises: Only1Error if `kept` is too large."""
+    def seal(self, kind: StateKind, exchange: Exchange, kept: str, replica: str = "") -> str:
+        """The state for a retry of `exchange`, which goes back to `replica`.
+
+        Raises: Only1Error if `kept` is too large.
+        """
         nonce = secrets.token_hex(8)
         # Wall time: another process, or this one after a restart, may have to judge it.
         expires_at = int(self._clock.wall() + TTL_S[kind])
-        payload = {"t": kind, "k": kept, "x": nonce, "e": expires_at, "o": self._node}
+        payload = {"t": kind, "k": kept, "r": replica, "x": nonce, "e": expires_at, "o": self._node}
         return self._sealer().seal(PURPOSE, payload | _binding(exchange, nonce))
 
-    def open(self, exchange: Exchange, token: Any) -> tuple[StateKind, str]:
-        """What was kept for this request. Raises: InvalidRequestState."""
+    def open(self, exchange: Exchange, token: Any) -> tuple[StateKind, str, str]:
+        """What was kept for this request, and the replica that it goes back to. Raises: InvalidRequestState."""
         try:
             payload = self._sealer().open(PURPOSE, token if isinstance(token, str) else "")
             kind = StateKind(payload["t"])
@@ -59,7 +62,7 @@ class States:
             is_ours = all(payload[key] == value for key, value in bound.items())
             is_here = kind is not StateKind.PARK or payload["o"] == self._node
             if is_ours and is_here and self._clock.wall() < payload["e"]:
-                return kind, payload["k"]
+                return kind, payload["k"], payload["r"]
         except (InvalidParams, ParseError, KeyError, ValueError):
             pass
         raise InvalidRequestState

@@ -25,21 +25,21 @@ class TaskTokens:
     def __init__(self, sealer: Callable[[], Sealer]) -> None:
         self._sealer = sealer
 
-    def seal(self, server: str, task_id: str, principal: str) -> str:
+    def seal(self, server: str, replica: str, task_id: str, principal: str) -> str:
         nonce = secrets.token_hex(8)
         # A token can be read by whoever holds it, so it names nobody.
-        payload = {"b": server, "k": task_id, "x": nonce, "p": _digest(nonce, principal)}
+        payload = {"b": server, "r": replica, "k": task_id, "x": nonce, "p": _digest(nonce, principal)}
         return self._sealer().seal(PURPOSE, payload)
 
-    def open(self, token: Any, principal: str) -> tuple[str, str]:
-        """The server and its own id of the task. Raises: UnknownTask."""
+    def open(self, token: Any, principal: str) -> tuple[str, str, str]:
+        """The server, the replica that runs it, and its own id of the task. Raises: UnknownTask."""
         try:
             payload = self._sealer().open(PURPOSE, token if isinstance(token, str) else "")
         except InvalidParams:
             raise UnknownTask from None
         if payload["p"] != _digest(payload["x"], principal):
             raise UnknownTask
-        return payload["b"], payload["k"]
+        return payload["b"], payload["r"], payload["k"]
 
 
 def _digest(nonce: str, principal: str) -> str:

@@ -34,12 +34,13 @@ class _Watch:
     token: str
     """What the client calls it."""
     backend: Backend
+    replica: str
     topic: TaskTopic
     deliver: Deliver
 
     @property
-    def key(self) -> tuple[str, TaskTopic]:
-        return self.backend.id, self.topic
+    def key(self) -> tuple[str, str, TaskTopic]:
+        return self.backend.id, self.replica, self.topic
 
 
 class TaskUpdates:
@@ -47,8 +48,8 @@ class TaskUpdates:
 
     def __init__(self, extension: TasksExtension) -> None:
         self._extension = extension
-        self._watches: dict[tuple[str, TaskTopic], set[_Watch]] = {}
-        """By server and its task."""
+        self._watches: dict[tuple[str, str, TaskTopic], set[_Watch]] = {}
+        """By server, replica and its task."""
 
     def __len__(self) -> int:
         return sum(map(len, self._watches.values()))
@@ -72,16 +73,16 @@ class TaskUpdates:
 
     async def _watch(self, caller: Caller, token: str, deliver: Deliver, watches: list[_Watch]) -> None:
         try:
-            backend, task_id = self._extension.find(token, caller)
+            backend, replica, task_id = self._extension.find(token, caller)
         except UnknownTask:
             return
-        watch = _Watch(caller, token, backend, TaskTopic(task_id), deliver)
+        watch = _Watch(caller, token, backend, replica, TaskTopic(task_id), deliver)
         is_accepted = False
         # Before the server agrees: it may tell of the task in the same breath.
         self._watches.setdefault(watch.key, set()).add(watch)
         try:
             async with asyncio.timeout(ACK_S):
-                is_accepted = await backend.subscribe(watch.topic)
+                is_accepted = await backend.subscribe(watch.topic, replica)
         except (TimeoutError, BackendFault):
             return
         finally:
@@ -94,7 +95,7 @@ class TaskUpdates:
         while watches:
             watch = watches.pop()
             self._forget(watch)
-            watch.backend.unsubscribe(watch.topic)
+            watch.backend.unsubscribe(watch.topic, watch.replica)
 
     def _forget(self, watch: _Watch) -> None:
         same = self._watches[watch.key]
@@ -102,9 +103,9 @@ class TaskUpdates:
         if not same:
             del self._watches[watch.key]
 
-    def changed(self, server: str, task: Task) -> None:
+    def changed(self, server: str, replica: str, task: Task) -> None:
         """`task` as the server says it."""
-        for watch in tuple(self._watches.get((server, TaskTopic(task.id)), ())):
+        for watch in tuple(self._watches.get((server, replica, TaskTopic(task.id)), ())):
             try:
                 shown = self._extension.shown(watch.caller, server, task, watch.token)
             except (UnusableResult, BackendProtocolError) as error:

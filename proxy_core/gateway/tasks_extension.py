@@ -65,7 +65,7 @@ class TasksExtension:
             raise _unusable(backend.id, error) from error
         if task is None:
             return None
-        token = self._tokens.seal(backend.id, task.id, exchange.caller.principal)
+        token = self._tokens.seal(backend.id, answer.replica, task.id, exchange.caller.principal)
         return _stamped(tasks.for_client(task.members, token))
 
     # --- what clients ask of it -------------------------------------------------------------------------------
@@ -80,23 +80,23 @@ class TasksExtension:
         token = jsonrpc.decode(members.get("taskId", jsonrpc.NO_JSON))
         if not isinstance(token, str):
             raise InvalidParams('"taskId" must be a string.')
-        backend, task_id = self.find(token, caller)
+        backend, replica, task_id = self.find(token, caller)
         exchange.backend = backend.id
         try:
-            answer = await backend.call(_request(exchange, task_id, members))
+            answer = await backend.call(_request(exchange, replica, task_id, members))
         except BackendError as error:
             raise answers.error_for(caller, exchange.method, error, None) from error
         if exchange.method == tasks.GET:
             return self._state(caller, backend.id, answer, token)
         return answers.result_for(caller, exchange.method, answer.result, answer.era, backend.id)
 
-    def find(self, token: Any, caller: Caller) -> tuple[Backend, str]:
-        """Whose task it is, and what its server calls it. Raises: UnknownTask."""
-        server, task_id = self._tokens.open(token, caller.principal)
+    def find(self, token: Any, caller: Caller) -> tuple[Backend, str, str]:
+        """Whose task it is, which replica runs it, and what its server calls it. Raises: UnknownTask."""
+        server, replica, task_id = self._tokens.open(token, caller.principal)
         backend = self._registry().find(server)
         if backend is None or (backend.peer is not None and backend.peer.extension(TASKS) is None):
             raise UnknownTask
-        return backend, task_id
+        return backend, replica, task_id
 
     def _state(self, caller: Caller, server: str, answer: Answer, token: str) -> bytes:
         try:
@@ -150,7 +150,7 @@ def _was_declared(exchange: Exchange, backend: Backend) -> bool:
     return peer is not None and declared_with_call(exchange.caller.capabilities, peer).declares(TASKS)
 
 
-def _request(exchange: Exchange, task_id: str, members: dict[str, Raw]) -> Call:
+def _request(exchange: Exchange, replica: str, task_id: str, members: dict[str, Raw]) -> Call:
     replace = {"taskId": jsonrpc.encode(task_id)}
     if exchange.method == tasks.UPDATE and "inputResponses" in members:
         replace["inputResponses"] = bytes(members["inputResponses"])
@@ -161,6 +161,7 @@ def _request(exchange: Exchange, task_id: str, members: dict[str, Raw]) -> Call:
         replace,
         name=task_id,
         principal=caller.principal,
+        replica=replica,
         capabilities=caller.capabilities,
     )
 

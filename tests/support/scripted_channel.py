@@ -311,7 +311,7 @@ class Gateway:
     def __init__(self) -> None:
         self.changes: list[str] = []
         self.updates: list[tuple[str, str]] = []
-        self.tasks: list[tuple[str, str]] = []
+        self.tasks: list[tuple[str, str, str]] = []
         self.elicitations: list[tuple[str, str]] = []
         self.requests: list[tuple[str, str, str]] = []
 
@@ -321,8 +321,8 @@ class Gateway:
     def resource_updated(self, backend: str, uri: str) -> None:
         self.updates.append((backend, uri))
 
-    def task_changed(self, backend: str, task: Task) -> None:
-        self.tasks.append((backend, task.status))
+    def task_changed(self, backend: str, replica: str, task: Task) -> None:
+        self.tasks.append((backend, replica, task.status))
 
     def elicitation_complete(self, backend: str, elicitation_id: str) -> None:
         self.elicitations.append((backend, elicitation_id))
@@ -381,7 +381,7 @@ class Sink:
         self.values.append(json.loads(bytes(params["progress"])))
 
     def log(self, params: Any) -> None:
-        self.logs.append(json.loads(bytes(params)).get("data"))
+        self.logs.append(json.loads(bytes(params) or b"{}").get("data"))
 
 
 class Question:

@@ -6,6 +6,7 @@ import pytest
 from tests.support.scripted_backend import Box, child
 from tests.support.scripted_channel import discovered, initialized, silence
 from tests.support.scripted_line import Line, Script
+from tests.support.scripted_replicas import Replicas
 
 
 @pytest.fixture
@@ -55,3 +56,17 @@ async def boxes() -> AsyncIterator[Callable[..., Box]]:
 async def box(boxes: Any) -> Box:
     made: Box = await boxes().in_service()
     return made
+
+
+@pytest.fixture
+async def replicas() -> AsyncIterator[Callable[..., Replicas]]:
+    """Several replicas of one server, not started."""
+    made: list[Replicas] = []
+
+    def new(*places: Any, **more: Any) -> Replicas:
+        made.append(Replicas(*places, **more))
+        return made[-1]
+
+    yield new
+    for each in made:
+        await each.aclose()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from proxy_core.backends.backend import STALE_S, STDERR_LINES
 from proxy_core.backends.isolation import EVERYTHING
 from proxy_core.backends.lifecycle import Event
-from proxy_core.control import DrainOutcome
+from proxy_core.backends.member import STALE_S, STDERR_LINES
+from proxy_core.control import AbandonedCall, DrainOutcome
 from proxy_core.errors import (
     BackendError,
     BackendExited,
@@ -54,15 +54,15 @@ async def test_a_call_that_fails_for_the_servers_fault_is_remembered(box: Box) -
     box.server.line.ends()
     with pytest.raises(BackendExited):
         await call
-    assert "code 3" in box.backend.last_error
-    assert box.backend.replica.in_flight == 0
+    assert "code 3" in box.backend.members[0].last_error
+    assert box.backend.members[0].replica.in_flight == 0
 
 
 async def test_an_error_answer_is_no_fault_of_the_server(box: Box) -> None:
     box.server.script["tools/call"] = [refuses(-32602)]
     with pytest.raises(BackendError):
         await box.call()
-    assert box.backend.last_error == ""
+    assert box.backend.members[0].last_error == ""
 
 
 async def test_a_call_times_out_when_the_sweep_comes(box: Box) -> None:
@@ -114,7 +114,7 @@ async def test_a_session_that_cannot_be_renewed_makes_a_new_connection(boxes: An
     with pytest.raises(BackendFault):
         await call
     await box.reached(S.RESTARTING)
-    box.backend.replica.start()
+    box.backend.members[0].replica.start()
     await box.reached(S.HEALTHY)
     assert box.states == [S.HEALTHY, S.RESTARTING, S.HEALTHY]
 
@@ -178,10 +178,12 @@ async def test_a_second_drain_joins_the_first(box: Box) -> None:
 async def test_a_drain_cuts_off_what_has_not_ended_in_time(box: Box) -> None:
     call = box.call()
     await box.server.next("tools/call")
-    assert await box.backend.drain(grace_s=0.01) == DrainOutcome(finished=0, abandoned=1)
+    asked = box.server.asked[-1]
+    outcome = await box.backend.drain(grace_s=0.01)
+    assert outcome == DrainOutcome(0, 1, (AbandonedCall(str(asked.id), "tools/call", "add"),))
     with pytest.raises(BackendUnavailable):
         await call
-    assert box.backend.replica.reason == "1 call in flight cut off"
+    assert box.backend.members[0].replica.reason == "1 call in flight cut off"
 
 
 async def test_whoever_waits_for_a_drain_may_go_without_ending_it(box: Box) -> None:
@@ -199,9 +201,9 @@ async def test_whoever_waits_for_a_drain_may_go_without_ending_it(box: Box) -> N
 async def test_a_server_that_waits_for_its_next_start_drains_at_once(boxes: Any) -> None:
     box = boxes(child(initialize=refuses(-1)))
     box.backend.start()
-    await until(lambda: box.backend.replica.retry_at)
+    await until(lambda: box.backend.members[0].replica.retry_at)
     assert await box.backend.drain(30) == DrainOutcome(0, 0)
-    assert (box.backend.state, box.backend.replica.retry_at) == (S.DRAINED, None)
+    assert (box.backend.state, box.backend.members[0].replica.retry_at) == (S.DRAINED, None)
 
 
 async def test_a_drain_while_it_starts_ends_the_start(boxes: Any) -> None:
@@ -280,7 +282,7 @@ async def test_a_restart_reads_the_lists_afresh(box: Box) -> None:
 async def test_a_restart_does_not_wait_for_a_back_off(boxes: Any) -> None:
     box = boxes(child(initialize=[refuses(-1), initialized()]))
     box.backend.start()
-    await until(lambda: box.backend.replica.retry_at)
+    await until(lambda: box.backend.members[0].replica.retry_at)
     await box.backend.restart(0)
     await box.reached(S.HEALTHY)
 
@@ -325,7 +327,7 @@ async def test_a_list_that_is_refused_costs_that_list_alone(boxes: Any) -> None:
     )
     box = await boxes(script).in_service()
     assert box.tools == ["add"]
-    assert box.backend.last_error == "prompts/list: no"
+    assert box.backend.members[0].last_error == "prompts/list: no"
 
 
 async def test_a_changed_list_is_read_again_and_told(box: Box) -> None:
@@ -445,16 +447,16 @@ async def test_a_server_without_logging_is_told_no_level(boxes: Any) -> None:
 
 
 async def test_the_row_of_a_server_that_died_has_its_last_words(box: Box) -> None:
-    box.backend.heard_stderr("Error: no token")
-    box.backend.heard_stderr("bye")
+    box.backend.members[0].heard_stderr("Error: no token")
+    box.backend.members[0].heard_stderr("bye")
     box.server.line.ends()
     await box.reached(S.RESTARTING)
-    assert box.backend.replica.reason.endswith("Its last words: Error: no token")
+    assert box.backend.members[0].replica.reason.endswith("Its last words: Error: no token")
 
 
 async def test_the_last_lines_of_stderr_are_kept(box: Box) -> None:
     for number in range(STDERR_LINES + 5):
-        box.backend.heard_stderr(f"line {number}")
-    assert len(box.backend.stderr) == STDERR_LINES
-    assert box.backend.stderr[0] == "line 5"
+        box.backend.members[0].heard_stderr(f"line {number}")
+    assert len(box.backend.members[0].stderr) == STDERR_LINES
+    assert box.backend.members[0].stderr[0] == "line 5"
     assert box.sayings[-1] == ("info", f"line {STDERR_LINES + 4}")

@@ -39,7 +39,7 @@ THRESHOLD = 5
 
 
 def breaker_of(box: Box) -> B:
-    return box.backend.replica.breaker.state
+    return box.backend.members[0].replica.breaker.state
 
 
 async def fails(box: Box, count: int = THRESHOLD, reply: Reply = FAILING, **more: Any) -> Box:
@@ -122,7 +122,7 @@ async def test_a_refusal_does_not_hide_what_went_wrong(box: Box) -> None:
     await fails(box)
     with pytest.raises(CircuitOpen):
         await box.call()
-    assert box.backend.last_error == "it answered with HTTP status 500"
+    assert box.backend.members[0].last_error == "it answered with HTTP status 500"
     assert [level for level, text in box.sayings if "breaker" in text] == ["warning"]
 
 

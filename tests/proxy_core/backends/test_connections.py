@@ -94,7 +94,7 @@ async def test_a_legacy_remote_server_is_told_exactly_what_each_client_declared(
     channels = [asked.channel for _, asked in calls]
     assert channels[1] is channels[4]
     assert len(set(channels)) == 4
-    assert box.backend.replica.in_flight == 5, "calls on all connections count"
+    assert box.backend.members[0].replica.in_flight == 5, "calls on all connections count"
     await over(*calls)
 
 
@@ -251,24 +251,24 @@ async def test_one_that_is_idle_for_long_is_closed(boxes: Any) -> None:
     busy = await called(box, principal="ann")
     await over(await called(box, capabilities=FORMS))
     await box.wait(IDLE_S - 1)
-    assert len(box.backend.replica.further) == 2
+    assert len(box.backend.members[0].replica.further) == 2
     await box.wait(1)
     await until(lambda: box.server.transcript.count("close") == 1)
-    assert len(box.backend.replica.further) == 1
+    assert len(box.backend.members[0].replica.further) == 1
     await over(busy)
 
 
 async def test_the_least_recently_used_makes_room_and_without_one_that_is_idle_there_is_none(
     boxes: Any,
 ) -> None:
-    box = await remote(boxes, timeouts={"call_idle_s": 3600, "call_s": 3600})
+    box = await remote(boxes, timeouts={"call_idle_s": 3600, "call_s": 3600}, concurrency=1000)
     first = await called(box, principal="p0")
     for number in range(1, MAX_CONNECTIONS):
         box.clock.advance(0.001)
         await over(await called(box, principal=f"p{number}"))
     await over(await called(box, principal="p2"))
     busy = [first, await called(box, principal="new")]
-    further = box.backend.replica.further
+    further = box.backend.members[0].replica.further
     assert len(further) == MAX_CONNECTIONS
     await until(lambda: box.server.transcript.count("close") == 1)
     busy += [await called(box, principal=f"p{number}") for number in range(2, MAX_CONNECTIONS)]
@@ -291,7 +291,7 @@ async def test_what_served_a_session_alone_is_closed_once_its_calls_are_over(box
     await until(lambda: box.server.transcript.count("close") == 1)
     box.backend.session_ended("s2")
     await until(lambda: box.server.transcript.count("close") == 2)
-    assert len(box.backend.replica.further) == 0
+    assert len(box.backend.members[0].replica.further) == 0
 
 
 async def test_a_drain_waits_for_the_calls_on_all_connections_and_closes_all(boxes: Any) -> None:
@@ -448,7 +448,7 @@ async def test_children_of_two_principals_are_two_processes_and_each_asks_its_ow
         pids = [pid for pid, _ in heard]
         assert pids[0] == pids[3]
         assert len(set(pids)) == 3
-        assert pids[2] == backend.replica.pid
+        assert pids[2] == backend.members[0].replica.pid
         await backend.drain(10)
         await until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
     finally:

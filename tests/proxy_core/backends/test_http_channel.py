@@ -20,6 +20,7 @@ from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.config.models import HttpTransport, ServerConfig
 from proxy_core.errors import (
     BackendAuthRequired,
+    BackendFailing,
     BackendFault,
     BackendHttpError,
     BackendProtocolError,
@@ -265,8 +266,8 @@ async def fault_of(box: Wire, message: Outgoing) -> BackendFault:
         pytest.param(refuses(400), BackendHttpError, id="400"),
         pytest.param(refuses(404), BackendHttpError, id="404-without-a-session"),
         pytest.param(refuses(429), BackendHttpError, id="429"),
-        pytest.param(refuses(500), BackendUnavailable, id="500"),
-        pytest.param(refuses(503), BackendUnavailable, id="503"),
+        pytest.param(refuses(500), BackendFailing, id="500"),
+        pytest.param(refuses(503), BackendFailing, id="503"),
     ],
 )
 async def test_a_request_that_is_not_answered_fails_with_its_reason(
@@ -1083,7 +1084,7 @@ async def test_calls_whose_session_ended_share_one_new_session(dial: Any) -> Non
         alive.symmetric_difference_update({"s-1", "s-2"})
         results = await asyncio.gather(*(line.call() for _ in range(8)))
         assert results == [{"ok": True}] * 8
-        await line.connection.probe()
+        await line.connection.probe(5)
         assert len(server.of("initialize")) == 2
         assert len(server.of("tools/call")) <= 16
         assert line.owner.renewals == 1

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy_core.backends.backend import Backend, Lists
-from proxy_core.backends.lists import Listing
+from proxy_core.backends.backend import Backend
+from proxy_core.backends.lists import Listing, Lists
 from proxy_core.backends.pictures import detail_of, named_items, row_of
 from proxy_core.catalog.merge import Catalog, ServerLists, merge
 from proxy_core.config.models import HttpTransport, RoutingConfig, ServerConfig, ToolRules
@@ -77,7 +77,7 @@ async def test_a_server_in_service_shows_what_it_is_and_has(seen: Seen) -> None:
 async def test_a_server_that_is_down_shows_why_and_when_it_is_tried_next(seen: Seen) -> None:
     seen.server.start_fault = BackendUnavailable("box", "no", "could not connect")
     seen.backend.start()
-    await until(lambda: seen.backend.replica.retry_at)
+    await until(lambda: seen.backend.members[0].replica.retry_at)
     row = seen.row
     assert (row.state, row.reason) == ("unhealthy", "could not connect")
     assert (row.era, row.revision, row.server_info, row.pid) == (None, None, "", None)
@@ -116,7 +116,7 @@ async def test_secrets_are_masked_everywhere(seen: Seen) -> None:
 
 
 async def test_the_detail_holds_this_servers_items_and_what_was_left_out(seen: Seen) -> None:
-    seen.backend.heard_stderr("hello")
+    seen.backend.members[0].heard_stderr("hello")
     seen.backend.lists = Lists({"tools/list": Listing(({"name": "add"},))})
     detail = detail_of(seen.backend, seen.row, catalog(tools=({"name": "add"}, {"name": "sub"})))
     assert [(item.name, item.origin) for item in detail.items] == [("box__add", "add")]

@@ -61,7 +61,7 @@ async def test_closing_during_a_renewal_fails_the_calls_that_wait_for_it(legacy:
 
 async def test_our_own_requests_renew_the_session_too(legacy: Line) -> None:
     legacy.server.script["ping"] = [raises(GONE), result({})]
-    await legacy.connection.probe()
+    await legacy.connection.probe(5)
     assert legacy.server.count("initialize") == 2
 
 

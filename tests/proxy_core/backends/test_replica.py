@@ -91,6 +91,16 @@ async def test_a_server_takes_calls_once_it_has_been_read(keep: Any) -> None:
     assert kept.replica.opening is None
 
 
+async def test_who_asks_when_it_settles_misses_nothing_before_the_wait_begins(keep: Any) -> None:
+    """As a task that is started for the wait: it begins a turn of the loop later."""
+    kept = keep(discovered())
+    settled = kept.replica.settled()
+    kept.replica.start()
+    await kept.replica.ready()
+    async with asyncio.timeout(5):
+        await settled
+
+
 async def test_a_server_that_is_switched_off_does_not_start(keep: Any) -> None:
     kept = keep(discovered(), enabled=False)
     assert (kept.replica.state, kept.replica.reason) == (S.DISABLED, "switched off in the configuration")

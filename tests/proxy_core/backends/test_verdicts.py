@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy_core.backends import verdicts
+from proxy_core.backends import late_writer
 from proxy_core.backends.connection import Connection, Terms
 from proxy_core.backends.verdicts import MAX_AGE_S, MAX_VERDICTS, EraVerdicts, address_of
 from proxy_core.config.models import HttpTransport, ServerConfig, SseTransport, StdioTransport
@@ -62,7 +62,7 @@ async def test_a_verdict_survives_a_restart(memory: Any) -> None:
 async def test_verdicts_are_written_together_and_soon(
     memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdicts, "SAVE_PAUSE_S", 0.01)
+    monkeypatch.setattr(late_writer, "PAUSE_S", 0.01)
     first = memory()
     first.remember("a", Era.LEGACY)
     first.remember("b", Era.LEGACY)

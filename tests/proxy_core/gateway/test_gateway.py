@@ -372,7 +372,7 @@ async def test_a_call_that_is_given_up_is_cancelled_at_the_server(revision: str)
         await until(lambda: box.count("notifications/cancelled") == 1)
         assert box.asked[-1].params["requestId"] == asked.id
         assert house.finished[-1].error_code == CANCELLED
-        assert house.backend("box").replica.in_flight == 0
+        assert house.backend("box").in_flight == 0
 
 
 async def test_every_request_leaves_one_fact(clock: FakeClock):

@@ -31,13 +31,13 @@ def states(clock: FakeClock) -> States:
 
 @pytest.mark.parametrize("kind", list(StateKind))
 def test_what_was_kept_comes_back_for_the_same_request(states: States, kind: StateKind):
-    token = states.seal(kind, exchange({"a": 1, "b": [{"c": 2, "d": 3}]}), "kept")
-    assert states.open(exchange({"b": [{"d": 3, "c": 2}], "a": 1}), token) == (kind, "kept")
+    token = states.seal(kind, exchange({"a": 1, "b": [{"c": 2, "d": 3}]}), "kept", "b")
+    assert states.open(exchange({"b": [{"d": 3, "c": 2}], "a": 1}), token) == (kind, "kept", "b")
 
 
 def test_no_arguments_and_empty_ones_are_the_same(states: States):
     token = states.seal(StateKind.WRAP, exchange(), "kept")
-    assert states.open(exchange({}), token) == (StateKind.WRAP, "kept")
+    assert states.open(exchange({}), token) == (StateKind.WRAP, "kept", "")
 
 
 @pytest.mark.requirement("M09")
@@ -73,7 +73,7 @@ def test_a_state_expires(states: States, clock: FakeClock, kind: StateKind):
 def test_another_process_with_the_same_key_serves_all_but_parked_calls(states: States, clock: FakeClock):
     elsewhere = States(lambda: SEALER, clock)
     for kind in (StateKind.WRAP, StateKind.RETRY):
-        assert elsewhere.open(exchange(), states.seal(kind, exchange(), "kept")) == (kind, "kept")
+        assert elsewhere.open(exchange(), states.seal(kind, exchange(), "kept")) == (kind, "kept", "")
     with pytest.raises(InvalidRequestState):
         elsewhere.open(exchange(), states.seal(StateKind.PARK, exchange(), "kept"))
 

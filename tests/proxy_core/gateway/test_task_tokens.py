@@ -14,12 +14,12 @@ def tokens() -> TaskTokens:
 
 
 def test_a_token_leads_its_principal_back_to_the_task(tokens: TaskTokens):
-    assert tokens.open(tokens.seal("box", "t1", "ann"), "ann") == ("box", "t1")
+    assert tokens.open(tokens.seal("box", "a", "t1", "ann"), "ann") == ("box", "a", "t1")
 
 
 @pytest.mark.requirement("T03")
 def test_a_token_is_nothing_to_anyone_else_and_names_nobody(tokens: TaskTokens):
-    token = tokens.seal("box", "t1", "ann")
+    token = tokens.seal("box", "a", "t1", "ann")
     assert "ann" not in str(SEALER.open("task", token))
     with pytest.raises(UnknownTask):
         tokens.open(token, "bob")
@@ -33,4 +33,4 @@ def test_what_is_no_token_is_no_task(tokens: TaskTokens, token: object):
 
 def test_a_token_of_another_kind_is_no_task(tokens: TaskTokens):
     with pytest.raises(UnknownTask):
-        tokens.open(SEALER.seal("state", SEALER.open("task", tokens.seal("box", "t1", "ann"))), "ann")
+        tokens.open(SEALER.seal("state", SEALER.open("task", tokens.seal("box", "a", "t1", "ann"))), "ann")

@@ -1,0 +1,55 @@
+"""Whether an HTTP server is well, by asking the endpoints that the configuration names.
+
+On connections of its own, closed at once, with the headers that calls carry, since they go to the same origin.
+Opens no MCP session.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from proxy_core.backends.http_client import client_session, requesting
+from proxy_core.config.models import HealthEndpoint, HttpTransport, SseTransport
+from proxy_core.errors import BackendFailing, BackendTimeout
+
+MAX_READ_BYTES: Final = 1 << 16
+
+
+async def ask_endpoints(
+    backend: str, transport: HttpTransport | SseTransport, endpoints: Iterable[HealthEndpoint], timeout_s: float
+) -> None:
+    """All of them, one after the other, within `timeout_s` each.
+
+    Raises: BackendFault; BackendFailing with the status if it is not the expected one.
+    """
+    async with client_session(transport.headers, timeout_s) as session:
+        for endpoint in endpoints:
+            await _ask(backend, session, URL(transport.url), endpoint, timeout_s)
+
+
+async def _ask(
+    backend: str, session: aiohttp.ClientSession, server: URL, endpoint: HealthEndpoint, timeout_s: float
+) -> None:
+    # Not joined: a path that begins with two slashes would then be another host, which gets no headers of ours.
+    url = URL(f"{server.origin()}{endpoint.path}", encoded=True)
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            requesting(backend, session, endpoint.method, url, {}) as response,
+        ):
+            status = response.status
+            await response.content.read(MAX_READ_BYTES)
+    except TimeoutError as error:
+        raise BackendTimeout(
+            backend, f"{endpoint.method} {endpoint.path} did not answer within {timeout_s:g} seconds."
+        ) from error
+    if status != endpoint.expected_status:
+        raise BackendFailing(
+            backend,
+            "The server says that it is not well.",
+            f"{endpoint.method} {endpoint.path} answered {status}, not {endpoint.expected_status}",
+            status,
+        )
