@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import platformdirs
 
-MAX_FILE_BYTES: Final = 1 << 20
+MAX_FILE_BYTES: Final = 32 << 20
 _VERSION: Final = 1
 log = logging.getLogger(__name__)
 

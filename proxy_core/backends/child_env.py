@@ -17,9 +17,13 @@ from proxy_core.errors import BackendUnavailable
 INHERITED: Final = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TMPDIR")
 RUN_VARIABLE: Final = "ONLY1MCP_RUN"
 """Marks every child of one gateway process, and what they start in turn."""
+CHILD_VARIABLE: Final = "ONLY1MCP_CHILD"
+"""The process id of the child that something descends from, also where it has left its parents."""
+PARENT_VARIABLE: Final = "ONLY1MCP_PARENT"
+"""The process id of the gateway that started it; whoever has another parent now has lost it."""
 
 _SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_HOLD: Final = f'read -r {RUN_VARIABLE} && exec "$@"'
+_HOLD: Final = f'read -r {RUN_VARIABLE} && export {CHILD_VARIABLE}=$$ {PARENT_VARIABLE}=$PPID && exec "$@"'
 
 
 def child_environment(transport: StdioTransport, run_id: str, ours: Mapping[str, str]) -> dict[str, str]:

@@ -72,12 +72,14 @@ class StdioChannel:
         try:
             self._child.write(message.data + b"\n")
         except StdinClosed as error:
-            raise self._exit_fault() from error
-        except StdinFull as error:
-            fault = BackendProtocolError(self._backend, "The server does not read what it is sent.")
-            # Not from here: the caller is not done with this message yet.
-            asyncio.get_running_loop().call_soon(self._fail, fault)
+            fault = self._exit_fault()
+            fault.nothing_sent = True
             raise fault from error
+        except StdinFull as error:
+            full = BackendProtocolError(self._backend, "The server does not read what it is sent.")
+            # Not from here: the caller is not done with this message yet.
+            asyncio.get_running_loop().call_soon(self._fail, full)
+            raise full from error
 
     def abort(self, request_id: int) -> None:
         """Answers come on the shared pipe: there is nothing to end."""

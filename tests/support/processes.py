@@ -68,7 +68,9 @@ def accepts_connections(port: int) -> bool:
 
 def quiet_env(home: Path) -> dict[str, str]:
     """The environment of someone who has just moved in: nothing of this machine's settings is seen."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "XDG_RUNTIME_DIR") if name in os.environ
+    }
     return kept | {"HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
 
 

@@ -33,3 +33,13 @@ def test_a_held_command_ends_without_running_if_its_stdin_ends_first() -> None:
 def test_a_held_command_takes_its_line_and_not_a_byte_more() -> None:
     done = subprocess.run(PRINT_REST, input=go_ahead("abc") + b"{}\n{}\n", capture_output=True, check=True)
     assert done.stdout == b"ran {}\n{}\n"
+
+
+def test_a_child_and_what_it_starts_know_whose_they_are() -> None:
+    """By ids of its own, also where another gateway's child started ours."""
+    script = "echo $PPID $ONLY1MCP_PARENT $$ $ONLY1MCP_CHILD"
+    command = held_command("/bin/sh", ("-c", script))
+    env = {"PATH": "/bin:/usr/bin", "ONLY1MCP_CHILD": "1", "ONLY1MCP_PARENT": "1"}
+    done = subprocess.run(command, input=go_ahead("abc"), capture_output=True, check=True, env=env)
+    parent, said_parent, own, said_own = done.stdout.split()
+    assert (said_parent, said_own) == (parent, own)
