@@ -1,14 +1,36 @@
 """The front door: what a screen, the CLI and the admin API may see and do.
 
 `Proxy` implements it in process; a client over the admin API implements it from afar, so a screen cannot tell
-near from far. Everything returned is frozen. Verbs name a server by its id and raise `UnknownServer`.
+near from far. Everything returned is frozen. Verbs name a server by its id, or one of its replicas as
+`server/replica`, and raise `UnknownServer`.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from proxy_core.facts import Fact
-from proxy_core.telemetry.snapshot import LogLine, NamedItem, Probe, ServerDetail, Snapshot
+from proxy_core.telemetry.snapshot import Action, LogLine, NamedItem, Probe, ServerDetail, Snapshot
+
+__all__ = [
+    "AbandonedCall",
+    "Action",
+    "Control",
+    "DrainOutcome",
+    "PlannedReplica",
+    "PlannedServer",
+    "ReloadPlan",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonedCall:
+    """A call that a drain did not wait for any longer."""
+
+    id: str
+    """Our own id of it, as the server knows it."""
+    method: str
+    target: str
+    """The server's own name of the tool or prompt, or the URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +41,50 @@ class DrainOutcome:
     """Calls that were in flight and ended by themselves."""
     abandoned: int
     """Calls still in flight when the grace ran out."""
+    calls: tuple[AbandonedCall, ...] = ()
+    """Those that were abandoned, as far as they had reached the server."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadOutcome:
-    """What applying the configuration changed, by server id."""
+class PlannedReplica:
+    id: str
+    action: Action
+    in_flight: int = 0
+    """Calls that it is serving now."""
+    sessions: int = 0
+    """Connections beside its primary one: those of single clients."""
 
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class PlannedServer:
+    """What a reload would do to one server."""
+
+    id: str
+    action: Action
+    changed: tuple[str, ...] = ()
+    """Keys that are different, as `tools.deny`; never their values."""
+    replicas: tuple[PlannedReplica, ...] = ()
+    in_flight: int = 0
+    sessions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPlan:
+    """What putting the file in force would do, before it is done."""
+
+    servers: tuple[PlannedServer, ...] = ()
+    """In the order of the file, those that leave last."""
+    settings: tuple[str, ...] = ()
+    """Keys beside `servers` that are different and apply at once, as `limits.calls`."""
+    restart: tuple[str, ...] = ()
+    """Keys that apply after a restart of the gateway alone, as `proxy.port`."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.settings or self.restart or any(s.action is not Action.KEEP for s in self.servers))
+
+    def ids(self, action: Action) -> tuple[str, ...]:
+        return tuple(server.id for server in self.servers if server.action is action)
 
 
 class Control(Protocol):
@@ -36,7 +92,9 @@ class Control(Protocol):
         """The picture as of now. Cheap: the same object as long as nothing changed."""
         ...
 
-    def detail(self, server: str) -> ServerDetail: ...
+    def detail(self, server: str) -> ServerDetail:
+        """One server in full. From afar it may be as old as the last time it was asked for."""
+        ...
 
     def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
         """Facts newer than `seq` (0 for all that are kept), oldest first, and the newest number."""
@@ -54,31 +112,50 @@ class Control(Protocol):
         """Call a tool by its exposed name; the result object as the server answered it."""
         ...
 
-    async def drain(self, server: str) -> DrainOutcome:
-        """No new calls; wait for those in flight, at most `proxy.grace_s`; then close the connection.
+    async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
+        """No new calls; wait for those in flight, at most `grace_s` (None: `proxy.grace_s`); then close.
 
-        The server's tools leave the lists at once. Safe to call twice: the second call joins the first.
+        What no other replica has leaves the lists at once. Safe to call twice: the second call joins the first.
         """
         ...
 
-    async def undrain(self, server: str) -> None: ...
+    async def undrain(self, target: str) -> None: ...
 
-    async def enable(self, server: str) -> None: ...
+    async def enable(self, target: str) -> None: ...
 
-    async def disable(self, server: str) -> DrainOutcome:
+    async def disable(self, target: str) -> DrainOutcome:
         """Drain, then stay off until enabled; the file is not changed."""
         ...
 
-    async def restart(self, server: str) -> None:
-        """Drain, then start again with fresh lists; also ends a wait for the next start."""
+    async def restart(self, target: str) -> None:
+        """Drain, then start again with fresh lists; also ends a wait for the next start, or a crash loop."""
         ...
 
-    async def probe(self, server: str) -> Probe:
-        """Ask the server now whether it answers, over the connection that carries its calls."""
+    async def probe(self, target: str) -> Probe:
+        """Ask now whether it answers, on the connection that carries its calls; of several replicas the worst.
+
+        One that waits for its next start makes it now; a breaker that is open is tried before its time.
+        """
         ...
 
-    async def apply_reload(self) -> ReloadOutcome:
-        """Read the configuration again and apply it. Raises ConfigError and keeps the old one if it is bad."""
+    async def reload_plan(self) -> ReloadPlan:
+        """Read the configuration again: what would change. Changes nothing. Raises: ConfigError."""
         ...
 
-    def set_log_level(self, level: str) -> None: ...
+    async def apply_reload(self) -> ReloadPlan:
+        """Read the configuration again and put it in force. Raises: ConfigError, and keeps the old one.
+
+        Returns as soon as it is in force; drains go on by themselves.
+        """
+        ...
+
+    async def rollback(self) -> ReloadPlan:
+        """Put the configuration in force that was so before the present one; the file is not changed.
+
+        Raises: NothingToRollBack.
+        """
+        ...
+
+    async def set_log_level(self, level: str) -> None:
+        """debug, info, warning or error, until the next reload. Raises: InvalidParams for another word."""
+        ...

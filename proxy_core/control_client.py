@@ -1,5 +1,7 @@
 """The running gateway as a modern MCP client sees it: what the command line asks from afar.
 
+The door to the gateway's own words too: `RemoteControl` is found here, and where its socket is.
+
 One POST is one exchange; nothing is kept between them but the HTTP connection. What the gateway answers is
 bounded in size. Spec: 2026-07-28 basic/transports/streamable-http; server/utilities/pagination.
 """
@@ -12,12 +14,16 @@ from typing import Any, Final, NamedTuple, Self
 import aiohttp
 
 from proxy_core import __version__
-from proxy_core.errors import BackendError, Only1Error, ParseError
+from proxy_core.errors import BackendError, GatewayUnreachable, ParseError, TokenRefused
 from proxy_core.protocol import headers, jsonrpc, meta, methods
 from proxy_core.protocol.lines import FrameTooLarge
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.sse import SseParser
+from proxy_core.remote_control import RemoteControl
+from proxy_core.runtime import socket_path
 from proxy_core.telemetry.snapshot import NamedItem
+
+__all__ = ["GatewayClient", "GatewayUnreachable", "Listing", "RemoteControl", "TokenRefused", "socket_path"]
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 MAX_PAGES: Final = 1000
@@ -35,14 +41,6 @@ _KINDS: Final = {
 }
 """Member of a list result -> our word for its items, and the key that names one."""
 _CLIENT_INFO: Final = jsonrpc.encode({"name": "only1mcp-cli", "version": __version__})
-
-
-class GatewayUnreachable(Only1Error):
-    """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
-
-
-class TokenRefused(Only1Error):
-    """Who asks must say who he is. The gateway is there, so nothing is to be started in its place."""
 
 
 class Listing(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 
-class RequestFinished(Struct, frozen=True, gc=False):
+class RequestFinished(Struct, frozen=True, gc=False, tag=True):
     """One client request was answered, well or not."""
 
     at: float
@@ -32,7 +32,7 @@ class RequestFinished(Struct, frozen=True, gc=False):
     bytes_out: int
 
 
-class StateChanged(Struct, frozen=True):
+class StateChanged(Struct, frozen=True, tag=True):
     """A server moved from one state to another."""
 
     at: float
@@ -43,7 +43,51 @@ class StateChanged(Struct, frozen=True):
     """A person's words; holds untrusted text."""
 
 
-class VerbUsed(Struct, frozen=True):
+class ReplicaChanged(Struct, frozen=True, tag=True):
+    """One of several replicas of a server moved from one state to another."""
+
+    at: float
+    server: str
+    replica: str
+    before: str
+    after: str
+    reason: str
+    """A person's words; holds untrusted text."""
+
+
+class BreakerTurned(Struct, frozen=True, tag=True):
+    """The circuit breaker of a replica opened, half opened or closed."""
+
+    at: float
+    server: str
+    replica: str
+    state: str
+    """closed, open or half_open"""
+    reason: str
+
+
+class CallRetried(Struct, frozen=True, tag=True):
+    """A call that failed was made once more."""
+
+    at: float
+    server: str
+    replica: str
+    """Where it failed."""
+    reason: str
+    """The kind of the failure."""
+
+
+class ProbeFinished(Struct, frozen=True, tag=True):
+    """A replica was probed."""
+
+    at: float
+    server: str
+    replica: str
+    latency_ms: float
+    error: str | None
+
+
+class VerbUsed(Struct, frozen=True, tag=True):
     """An operator acted on a server."""
 
     at: float
@@ -53,7 +97,7 @@ class VerbUsed(Struct, frozen=True):
     outcome: str
 
 
-class CatalogChanged(Struct, frozen=True):
+class CatalogChanged(Struct, frozen=True, tag=True):
     """A merged list differs from what clients saw before."""
 
     at: float
@@ -62,7 +106,7 @@ class CatalogChanged(Struct, frozen=True):
     count: int
 
 
-class NameHidden(Struct, frozen=True):
+class NameHidden(Struct, frozen=True, tag=True):
     """An item was left out of a list, with the reason."""
 
     at: float
@@ -71,7 +115,7 @@ class NameHidden(Struct, frozen=True):
     reason: str
 
 
-class SessionsChanged(Struct, frozen=True):
+class SessionsChanged(Struct, frozen=True, tag=True):
     """Legacy sessions and open streams of clients, as of now."""
 
     at: float
@@ -79,15 +123,17 @@ class SessionsChanged(Struct, frozen=True):
     streams: int
 
 
-class ConfigApplied(Struct, frozen=True):
+class ConfigApplied(Struct, frozen=True, tag=True):
     at: float
     path: str | None
     added: tuple[str, ...]
     removed: tuple[str, ...]
     replaced: tuple[str, ...]
+    updated: tuple[str, ...] = ()
+    is_rollback: bool = False
 
 
-class ConfigRejected(Struct, frozen=True):
+class ConfigRejected(Struct, frozen=True, tag=True):
     at: float
     path: str
     message: str
@@ -96,6 +142,10 @@ class ConfigRejected(Struct, frozen=True):
 Fact: TypeAlias = (
     RequestFinished
     | StateChanged
+    | ReplicaChanged
+    | BreakerTurned
+    | CallRetried
+    | ProbeFinished
     | VerbUsed
     | CatalogChanged
     | NameHidden

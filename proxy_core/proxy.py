@@ -10,24 +10,29 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Raw
 
 from proxy_core import __version__
+from proxy_core.backends.backend import Backend
 from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
-from proxy_core.backends.lifecycle import SWITCHED_OFF, Event
+from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.pictures import detail_of, named_items, row_of
+from proxy_core.backends.plans import planned
+from proxy_core.backends.process_samples import ProcessSampler
 from proxy_core.backends.registry import BackendRegistry
+from proxy_core.backends.remembered import RememberedLists
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
 from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import Config, ProxyConfig
-from proxy_core.control import Control, DrainOutcome, ReloadOutcome
-from proxy_core.errors import ConfigError
-from proxy_core.facts import ConfigApplied, ConfigRejected, Fact, RequestFinished, StateChanged, VerbUsed
+from proxy_core.config.models import Config
+from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
+from proxy_core.errors import InvalidParams
+from proxy_core.facts import CallRetried, Fact, ProbeFinished, RequestFinished, StateChanged, VerbUsed
 from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.pipe import Pipe
@@ -37,6 +42,7 @@ from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
+from proxy_core.reloading import Reloading
 from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry import logs
@@ -59,7 +65,9 @@ DEMO_NOTICE: Final = (
     "No configuration file yet: three demo servers are running. "
     "Press i to import the servers of your AI clients."
 )
-MOVED_NOTICE: Final = "A new host, port or path applies after a restart of the gateway."
+LEVELS: Final = ("debug", "info", "warning", "error")
+MAX_NAMED: Final = 20
+"""Calls that were cut off, in one log line."""
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(logs.SERVER_LOG)
 
@@ -75,13 +83,14 @@ class Proxy(Control):
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
         pipe: Pipe | None = None,
+        config_path: Callable[[], Path | None] | None = None,
+        on_config: Callable[[LoadedConfig], None] = lambda loaded: None,
     ) -> None:
         """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False.
 
-        `pipe`: serve the one client at its other end, instead of a port.
+        `pipe`: serve the one client at its other end, instead of a port. `config_path`: the file to watch, if
+        any. `on_config` applies what is not ours of a configuration put in force, as where the log goes.
         """
-        self._loaded = loaded
-        self._reload = reload or (lambda: loaded)
         self._insecure = insecure
         self._listens = listen
         self._only = only
@@ -94,14 +103,17 @@ class Proxy(Control):
         self._metrics = Metrics()
         self._lag = LoopLag(self._clock)
         self._tasks = Tasks("proxy")
-        self._reload_error: Notice | None = None
         self._started_at = self._clock.monotonic()
-        self._served = loaded.config.proxy
+        self._reloading = Reloading(
+            loaded, reload or (lambda: loaded), config_path, self._put_in_force, self._clock, self._publish
+        )
+        self._on_config = on_config
         self._url = ""
-        self.cut_off = 0
+        self.cut_off: tuple[AbandonedCall, ...] = ()
         """Calls that the last stop did not wait for."""
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
+        self._remembered = RememberedLists(folder)
         self._build()
         self._picture = self._fresh_picture(0)
 
@@ -118,21 +130,39 @@ class Proxy(Control):
                 self._verdicts,
                 lambda: self.config.limits.server_queue,
                 lambda: self.config.circuit_breaker,
+                lambda: self.config.health,
+                lambda: self.config.retry,
+                lambda: self.config.routing,
+                self._publish,
             ),
+            memory=self._remembered,
         )
         self._gateway.serve(self._registry)
+        self._sampler = ProcessSampler(self._registry.children, self._clock, run_id=self._guard.run_id)
         self._frontend = self._new_frontend()
 
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
         if self._pipe is not None:
             return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop)
-        return Frontend(config, handler, clock, publish, allow_remote=self._insecure)
+        return Frontend(
+            config,
+            handler,
+            clock,
+            publish,
+            allow_remote=self._insecure,
+            control=self,
+            metrics=self._metrics,
+        )
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        return self._loaded.config
+        return self._reloading.loaded.config
+
+    @property
+    def _loaded(self) -> LoadedConfig:
+        return self._reloading.loaded
 
     # --- lifetime -------------------------------------------------------------------------------------------
 
@@ -150,6 +180,10 @@ class Proxy(Control):
         if force:
             self._force.set()
 
+    def request_reload(self) -> None:
+        """Put the file in force soon; what came of it is said in the log and the notices."""
+        self._reloading.request()
+
     @contextlib.asynccontextmanager
     async def started(self) -> AsyncIterator[None]:
         """Everything up inside the block, everything gone after it."""
@@ -163,7 +197,6 @@ class Proxy(Control):
         use_pidfd_child_watcher()
         self._ring = logs.RingHandler(self._logs)
         logging.getLogger(logs.ROOT).addHandler(self._ring)
-        self._served = self.config.proxy
         self._started_at = self._clock.monotonic()
         try:
             await self._guard.start()
@@ -176,21 +209,32 @@ class Proxy(Control):
             raise
         self._registry.start()
         self._tasks.start(self._lag.watch(), "lag")
+        self._tasks.start(self._sampler.run(), "processes")
         self._apply()
+        self._reloading.start()
         log.info("serving %s", self._url or "this command only")
 
-    def _apply(self) -> ReloadOutcome:
+    def _apply(self) -> None:
         servers = self.config.servers
         if self._only is not None:
             servers = tuple(server for server in servers if server.id in self._only)
-        outcome = self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
+        self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
         self._gateway.servers_changed()
-        return outcome
+
+    def _put_in_force(self, before: LoadedConfig) -> None:
+        """The configuration in force may be another than `before`."""
+        if self.config.logging.level != before.config.logging.level:
+            # Else a level that was set by hand stays.
+            _use_log_level(self.config.logging.level)
+        self._on_config(self._loaded)
+        self._frontend.use(self.config)
+        self._apply()
 
     async def _stop(self) -> None:
         grace_s = self.config.proxy.grace_s
-        in_flight = sum(backend.replica.in_flight for backend in self._registry)
+        await self._reloading.stop()
+        in_flight = self._registry.in_flight
         if in_flight:
             log.info("stopping: waiting up to %g s for %d calls in flight", grace_s, in_flight)
         await self._frontend.stop_listening()
@@ -199,24 +243,26 @@ class Proxy(Control):
         await self._gateway.aclose()
         self.cut_off = await self._drained(grace_s)
         await self._release()
-        log.info("stopped%s", f"; {self.cut_off} calls were cut off" if self.cut_off else "")
+        log.info("stopped%s", f"; {_cut_off(self.cut_off)}" if self.cut_off else "")
 
-    async def _drained(self, grace_s: float) -> int:
-        """Drain everything, or stop waiting when forced; how many calls were cut off."""
+    async def _drained(self, grace_s: float) -> tuple[AbandonedCall, ...]:
+        """Drain everything, or stop waiting when forced; the calls that were cut off."""
         drain = self._tasks.start(self._registry.drain_all(grace_s), "drain-all")
         force = self._tasks.start(self._force.wait(), "force")
         await asyncio.wait((drain, force), return_when=asyncio.FIRST_COMPLETED)
         if drain.done():
-            return drain.result()
-        return sum(backend.replica.in_flight for backend in self._registry)
+            return drain.result().calls
+        return self._registry.calls
 
     async def _release(self) -> None:
+        await self._reloading.stop()
         await self._tasks.aclose()
         await self._registry.aclose()
         await self._frontend.aclose()
         await self._gateway.aclose()
         await self._guard.aclose()
         await self._verdicts.aclose()
+        await self._remembered.aclose()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
         # Not at the start: a stop that was asked for before it must not be forgotten.
@@ -228,7 +274,7 @@ class Proxy(Control):
         """Until every server has been in service or failed once; False if some have not by then."""
         try:
             async with asyncio.timeout(timeout_s):
-                while waiting := [backend for backend in self._registry if backend.is_settling]:
+                while waiting := [b for b in self._registry if b.state is ServerState.STARTING]:
                     await asyncio.gather(*(backend.settled() for backend in waiting))
         except TimeoutError:
             return False
@@ -238,7 +284,8 @@ class Proxy(Control):
 
     def _publish(self, fact: Fact) -> None:
         self._metrics.fold(fact)
-        if not isinstance(fact, RequestFinished):
+        # What happens all the time is counted, and no event to be told.
+        if not isinstance(fact, RequestFinished | ProbeFinished | CallRetried):
             self._feed.publish(fact)
 
     def _state_changed(self, server: str, before: ServerState, now: ServerState, reason: str) -> None:
@@ -272,10 +319,11 @@ class Proxy(Control):
             url=self._url,
             config_path=str(self._loaded.path) if self._loaded.path else None,
             demo=self._loaded.path is None,
-            servers=tuple(row_of(backend, self._metrics, now) for backend in self._registry),
+            servers=tuple(row_of(b, self._metrics, now, self._sampler.rows) for b in self._registry),
             clients=self._metrics.clients.rows(),
             totals=self._totals(now),
             notices=self._notices(),
+            config=self._reloading.status,
         )
 
     def _totals(self, now: float) -> Totals:
@@ -285,7 +333,7 @@ class Proxy(Control):
             errors=total.errors,
             calls_per_s=total.rate.per_s(now),
             errors_per_s=total.error_rate.per_s(now),
-            in_flight=sum(backend.replica.in_flight for backend in self._registry),
+            in_flight=self._registry.in_flight,
             latency=total.latency.latency(now),
             sessions=self._metrics.sessions,
             streams=self._metrics.streams,
@@ -294,11 +342,11 @@ class Proxy(Control):
 
     def _notices(self) -> tuple[Notice, ...]:
         demo = (Notice("info", DEMO_NOTICE),) if self._loaded.path is None else ()
-        return (*demo, *((self._reload_error,) if self._reload_error else ()))
+        return (*demo, *self._reloading.notices)
 
     def detail(self, server: str) -> ServerDetail:
         backend = self._registry.get(server)
-        row = row_of(backend, self._metrics, self._clock.monotonic())
+        row = row_of(backend, self._metrics, self._clock.monotonic(), self._sampler.rows)
         return detail_of(backend, row, self._gateway.listing.catalog)
 
     def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
@@ -310,9 +358,6 @@ class Proxy(Control):
     def names(self) -> tuple[NamedItem, ...]:
         return named_items(self._gateway.listing.catalog)
 
-    def set_log_level(self, level: str) -> None:
-        logging.getLogger(logs.ROOT).setLevel(level.upper())
-
     # --- Control: the verbs ---------------------------------------------------------------------------------
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -321,80 +366,82 @@ class Proxy(Control):
         result = jsonrpc.decode(await self._gateway.handle(Exchange("tools/call", params, caller, Nobody())))
         return result if isinstance(result, dict) else {}
 
-    async def drain(self, server: str) -> DrainOutcome:
-        outcome = await self._registry.get(server).drain(self.config.proxy.grace_s)
-        self._verb(server, "drain", _drained_words(outcome))
+    def _target(self, target: str) -> tuple[Backend, str | None]:
+        """A server, or one replica of it. Raises: UnknownServer."""
+        server, slash, replica = target.partition("/")
+        return self._registry.get(server), replica if slash else None
+
+    async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
+        return await self._drain(target, "drain", Event.DRAINED, grace_s)
+
+    async def disable(self, target: str) -> DrainOutcome:
+        return await self._drain(target, "disable", Event.DISABLED, None)
+
+    async def _drain(self, target: str, verb: str, final: Event, grace_s: float | None) -> DrainOutcome:
+        backend, replica = self._target(target)
+        patience_s = self.config.proxy.grace_s if grace_s is None else grace_s
+        outcome = await backend.drain(patience_s, final, replica)
+        self._verb(target, verb, _drained_words(outcome))
         return outcome
 
-    async def undrain(self, server: str) -> None:
-        await self._resume(server, "undrain")
+    async def undrain(self, target: str) -> None:
+        await self._resume(target, "undrain")
 
-    async def enable(self, server: str) -> None:
-        await self._resume(server, "enable")
+    async def enable(self, target: str) -> None:
+        await self._resume(target, "enable")
 
-    async def _resume(self, server: str, verb: str) -> None:
-        backend = self._registry.get(server)
-        if self._stays_off(server, verb):
+    async def _resume(self, target: str, verb: str) -> None:
+        backend, replica = self._target(target)
+        if self._stays_off(backend, target, verb):
             return
-        await backend.resume()
-        self._verb(server, verb, "takes calls again")
+        await backend.resume(replica)
+        self._verb(target, verb, "takes calls again")
 
-    def _stays_off(self, server: str, verb: str) -> bool:
+    def _stays_off(self, backend: Backend, target: str, verb: str) -> bool:
         """Whether a variable that is not set keeps the server from running; then said so."""
-        why = self._loaded.unset.get(server)
-        if why is not None:
-            self._verb(server, verb, f"stays off: {why}")
-        return why is not None
+        if backend.unset is not None:
+            self._verb(target, verb, f"stays off: {backend.unset}")
+        return backend.unset is not None
 
-    async def disable(self, server: str) -> DrainOutcome:
-        backend = self._registry.get(server)
-        if backend.state in SWITCHED_OFF and backend.state is not ServerState.DRAINING:
-            backend.replica.move(Event.DISABLED)
-            outcome = DrainOutcome(0, 0)
-        else:
-            outcome = await backend.drain(self.config.proxy.grace_s, Event.DISABLED)
-            if backend.state is ServerState.DRAINED:
-                # It joined a drain that somebody else had begun.
-                backend.replica.move(Event.DISABLED, backend.replica.reason)
-        self._verb(server, "disable", _drained_words(outcome))
-        return outcome
-
-    async def restart(self, server: str) -> None:
-        backend = self._registry.get(server)
-        if self._stays_off(server, "restart"):
+    async def restart(self, target: str) -> None:
+        backend, replica = self._target(target)
+        if self._stays_off(backend, target, "restart"):
             return
-        await backend.restart(self.config.proxy.grace_s)
-        self._verb(server, "restart", "started again")
+        await backend.restart(self.config.proxy.grace_s, replica)
+        self._verb(target, "restart", "started again")
 
-    async def probe(self, server: str) -> Probe:
-        probe = await self._registry.get(server).probe()
-        said = probe.error if probe.latency_ms is None else f"answered in {probe.latency_ms:.1f} ms"
-        self._verb(server, "probe", said or "no answer")
+    async def probe(self, target: str) -> Probe:
+        backend, replica = self._target(target)
+        probe = await backend.probe(replica)
+        said = probe.error
+        if said is None and probe.latency_ms is not None:
+            said = f"answered in {probe.latency_ms:.1f} ms"
+        self._verb(target, "probe", said or "no answer")
         return probe
 
-    async def apply_reload(self) -> ReloadOutcome:
-        try:
-            loaded = self._reload()
-        except ConfigError as error:
-            self._reload_error = Notice("error", f"The configuration was not applied: {error.message}")
-            self._publish(ConfigRejected(self._clock.monotonic(), error.path, error.message))
-            raise
-        if loaded.config.logging.level != self.config.logging.level:
-            self.set_log_level(loaded.config.logging.level)
-        self._loaded = loaded
-        self._frontend.use(loaded.config)
-        outcome = self._apply()
-        path = str(loaded.path) if loaded.path else None
-        self._publish(
-            ConfigApplied(self._clock.monotonic(), path, outcome.added, outcome.removed, outcome.replaced)
-        )
-        is_moved = _address(loaded.config.proxy) != _address(self._served)
-        self._reload_error = Notice("warning", MOVED_NOTICE) if is_moved else None
-        return outcome
+    async def reload_plan(self) -> ReloadPlan:
+        return planned(await self._reloading.changes(), self._registry)
+
+    async def apply_reload(self) -> ReloadPlan:
+        return planned(await self._reloading.reload(), self._registry)
+
+    async def rollback(self) -> ReloadPlan:
+        return planned(self._reloading.roll_back(), self._registry)
+
+    async def set_log_level(self, level: str) -> None:
+        if level not in LEVELS:
+            raise InvalidParams(f"Unknown log level; the levels are {', '.join(LEVELS)}.")
+        _use_log_level(level)
 
 
-def _address(proxy: ProxyConfig) -> tuple[str, int, str]:
-    return proxy.host, proxy.port, proxy.path
+def _use_log_level(level: str) -> None:
+    logging.getLogger(logs.ROOT).setLevel(level.upper())
+
+
+def _cut_off(calls: tuple[AbandonedCall, ...]) -> str:
+    named = ", ".join(f"{call.id} {call.target or call.method}" for call in calls[:MAX_NAMED])
+    rest = f" and {len(calls) - MAX_NAMED} more" if len(calls) > MAX_NAMED else ""
+    return f"{len(calls)} call{'' if len(calls) == 1 else 's'} cut off: {named}{rest}"
 
 
 def _server_says(server: str, level: str, text: str) -> None:
@@ -404,5 +451,9 @@ def _server_says(server: str, level: str, text: str) -> None:
 def _drained_words(outcome: DrainOutcome) -> str:
     finished = f"{outcome.finished} call{'' if outcome.finished == 1 else 's'} finished"
     if outcome.abandoned:
-        return f"{finished}, {outcome.abandoned} cut off"
+        return (
+            f"{finished}, {_cut_off(outcome.calls)}"
+            if outcome.calls
+            else f"{finished}, {outcome.abandoned} cut off"
+        )
     return finished if outcome.finished else "no call was in flight"

@@ -1,7 +1,8 @@
-"""Latencies of the last minute in little memory: slots of log-spaced counters. Pure; time is passed in."""
+"""Latencies of the last minute, and ever, in little memory: log-spaced counters. Pure; time is passed in."""
 
 import math
 from array import array
+from itertools import accumulate
 from typing import Final
 
 from proxy_core.telemetry.snapshot import Latency
@@ -17,20 +18,26 @@ _LOG_GROWTH: Final = math.log(GROWTH)
 
 
 class LatencyWindow:
-    __slots__ = ("_slots", "_starts")
+    __slots__ = ("_older", "_slots", "_starts", "sum_ms")
 
     def __init__(self) -> None:
         self._slots: list[array[int]] = [array("I", bytes(4 * BUCKETS)) for _ in range(SLOTS)]
         self._starts = [-1] * SLOTS
+        self._older = [0] * BUCKETS
+        """What the slots held before they were filled anew: so that nothing more is counted a call."""
+        self.sum_ms = 0.0
+        """Of all that were ever added."""
 
     def add(self, now: float, ms: float) -> None:
         self._slot(now)[_bucket(ms)] += 1
+        self.sum_ms += ms
 
     def _slot(self, now: float) -> "array[int]":
         turn = int(now // SLOT_S)
         place = turn % SLOTS
         if self._starts[place] != turn:
             self._starts[place] = turn
+            self._older = [old + new for old, new in zip(self._older, self._slots[place], strict=True)]
             self._slots[place] = array("I", bytes(4 * BUCKETS))
         return self._slots[place]
 
@@ -42,6 +49,12 @@ class LatencyWindow:
         if not total:
             return Latency()
         return Latency(*(_percentile(counts, total, share) for share in (0.50, 0.95, 0.99)))
+
+    def up_to(self, buckets: tuple[int, ...]) -> list[int]:
+        """How many ever were in each of these buckets and all below it; the buckets in rising order."""
+        ever = [sum(column) for column in zip(self._older, *self._slots, strict=True)]
+        running = list(accumulate(ever))
+        return [running[bucket] for bucket in buckets]
 
 
 class RateWindow:
@@ -65,6 +78,11 @@ class RateWindow:
         newest = int(now)
         full = range(newest - self.SECONDS, newest)
         return sum(c for c, turn in zip(self._counts, self._turns, strict=True) if turn in full) / self.SECONDS
+
+
+def top_ms(bucket: int) -> float:
+    """Where a bucket ends."""
+    return FIRST_MS * GROWTH**bucket
 
 
 def _bucket(ms: float) -> int:

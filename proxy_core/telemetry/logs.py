@@ -23,6 +23,7 @@ MAX_TEXT: Final = 4096
 FILE_BYTES: Final = 10 * 1024 * 1024
 FILES_KEPT: Final = 3
 _COLOURS: Final = {"debug": "2", "info": "36", "warning": "33", "error": "31"}
+log = logging.getLogger(__name__)
 _CONTROLS: Final = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09},
     **{code: f"\\u{code:04x}" for code in (0x061C, 0x180E, 0xFEFF)},
@@ -71,9 +72,30 @@ def _stderr_handler(format: Literal["pretty", "json"] | None) -> logging.Handler
 
 def _file_handler(path: Path) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
+    handler = _File(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
     handler.setFormatter(JsonFormatter())
     return handler
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    """Says once that it cannot write, as on a full disk, and once that it can again; we go on either way."""
+
+    _is_failing = False
+    _was_refused = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._was_refused = False
+        super().emit(record)
+        if self._is_failing and not self._was_refused:
+            self._is_failing = False
+            log.info("the log file is written again")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self._was_refused = True
+        if not self._is_failing:
+            # Set first: the line about it comes here too.
+            self._is_failing = True
+            log.error("the log file cannot be written: %s", sys.exc_info()[1])
 
 
 def escaped(text: str) -> str:

@@ -29,14 +29,32 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+class Action(StrEnum):
+    """What a new configuration does to a server or a replica."""
+
+    ADD = "add"
+    KEEP = "keep"
+    UPDATE = "update"
+    """Its settings change, its connections and calls stay."""
+    REPLACE = "replace"
+    """A new one starts first, then the old one drains."""
+    DRAIN = "drain"
+    """No longer configured, or switched off: it drains and goes."""
+    START = "start"
+    """Switched on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The last probe of a server."""
+    """One probe of a replica."""
 
     at: float
     latency_ms: float | None
+    """How long it took, also where it failed; None if nothing was asked."""
     error: str | None
     """None if it answered."""
+    code: int | None = None
+    """The HTTP status or JSON-RPC error code that was answered, if that is what failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,56 @@ class Latency:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRow:
+    """A child process of ours and all that descends from it, as last sampled."""
+
+    pid: int
+    replica: str
+    client: str
+    """Whose it is alone: a principal, or a principal and one of its sessions; empty: everybody's."""
+    started_at: float
+    rss_bytes: int = 0
+    """Of the child and its descendants."""
+    cpu_percent: float = 0.0
+    """Of one core, since the sample before."""
+    descendants: tuple[tuple[int, str], ...] = ()
+    """Process id and name of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRow:
+    """One replica of a server."""
+
+    id: str
+    state: ServerState
+    reason: str
+    address: str
+    """The command line or URL, secrets masked."""
+    transport: str
+    since_at: float
+    weight: int = 1
+    era: str | None = None
+    revision: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    retry_at: float | None = None
+    """When the next start is tried, while it waits for one."""
+    in_flight: int = 0
+    calls: int = 0
+    """That were given to it, since it was configured."""
+    failures: int = 0
+    """Of those, failed for its fault."""
+    tools: int = 0
+    probe: Probe | None = None
+    breaker: BreakerState = BreakerState.CLOSED
+    breaker_retry_at: float | None = None
+    drain_until: float | None = None
+    """While it drains: when it stops waiting for the calls in flight."""
+    is_leaving: bool = False
+    """It is no longer configured and goes as soon as its calls are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +159,21 @@ class ServerRow:
     """Open: it fails too often to be asked; half open: a few calls try it."""
     breaker_retry_at: float | None = None
     """When an open one lets the first of those through."""
+    replicas: tuple[ReplicaRow, ...] = ()
+    """In configuration order, those that are leaving last. One, called `main`, where none are configured."""
+    balance: str = ""
+    """How calls are spread over the replicas."""
+    differences: tuple[str, ...] = ()
+    """What some replicas list and others do not, a sentence each."""
+    drain_until: float | None = None
+    """While it drains: when it stops waiting for the calls in flight."""
+    is_remembered: bool = False
+    """Its lists are those of an earlier run, until it answers."""
+    queued: int = 0
+    """Calls that wait for a free place."""
+    retries: int = 0
+    """Repeats of calls that failed, since start."""
+    processes: tuple[ChildRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +221,24 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """The configuration in force, and what its file says now."""
+
+    version: int = 1
+    """Grows with every configuration that was put in force."""
+    digest: str = ""
+    """Of the file that is in force, a few characters; empty without a file."""
+    applied_at: float = 0.0
+    errors: int = 0
+    """Reloads that were refused, since start."""
+    error: str | None = None
+    """Why the file as it is now is not in force; None if it is, or waits."""
+    is_waiting: bool = False
+    """The file says something else, and a person has to confirm it (reload.confirm)."""
+    can_roll_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     seq: int
     """Grows with every change; equal numbers mean equal pictures."""
@@ -156,6 +257,7 @@ class Snapshot:
     """The one seen last is first."""
     totals: Totals = Totals()
     notices: tuple[Notice, ...] = ()
+    config: ConfigStatus = ConfigStatus()
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,7 +307,7 @@ class Square:
             await party.leave()
         await until(lambda: self.frontend.session_count == self.frontend.in_flight == 0)
         self.clock.advance(LATER_S)
-        assert sum(backend.replica.in_flight for backend in self.house.registry) < MANY_CALLS
+        assert sum(backend.members[0].replica.in_flight for backend in self.house.registry) < MANY_CALLS
 
     async def _play(self, who: int, script: list[Said]) -> None:
         for said in script:
@@ -428,7 +428,7 @@ class Bench:
             each.answer(answer_of(each))
         for mark, call in zip(MARKS, calls, strict=True):
             await self._check(mark, call)
-        assert self._backend.replica.in_flight == 0
+        assert self._backend.members[0].replica.in_flight == 0
 
     @property
     def _backend(self) -> Backend:

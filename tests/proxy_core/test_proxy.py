@@ -16,7 +16,7 @@ import pytest
 
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
-from proxy_core.control import DrainOutcome
+from proxy_core.control import Action, DrainOutcome
 from proxy_core.errors import (
     BackendUnavailable,
     ConfigError,
@@ -26,7 +26,7 @@ from proxy_core.errors import (
     UnknownServer,
 )
 from proxy_core.facts import ConfigApplied, ConfigRejected, RequestFinished, StateChanged, VerbUsed
-from proxy_core.proxy import DEMO_NOTICE, MOVED_NOTICE, Proxy
+from proxy_core.proxy import DEMO_NOTICE, Proxy
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.scripted_channel import until
 
@@ -178,7 +178,7 @@ async def test_the_log_level_can_be_set_while_it_runs():
     logger = logging.getLogger("proxy_core")
     before = logger.level
     try:
-        Proxy(loaded(), listen=False).set_log_level("debug")
+        await Proxy(loaded(), listen=False).set_log_level("debug")
         assert logger.level == logging.DEBUG
     finally:
         logger.setLevel(before)
@@ -216,7 +216,9 @@ async def test_a_drain_lets_the_call_in_flight_finish_and_takes_no_other():
 async def test_a_drain_cuts_off_what_outlives_the_grace():
     async with serving(loaded("box", proxy={"grace_s": 0.1})) as proxy:
         call = await busy(proxy, 60)
-        assert await proxy.drain("box") == DrainOutcome(finished=0, abandoned=1)
+        outcome = await proxy.drain("box")
+        assert (outcome.finished, outcome.abandoned) == (0, 1)
+        assert [(call.method, call.target) for call in outcome.calls] == [("tools/call", "delay")]
         with pytest.raises(BackendUnavailable):
             await call
         assert proxy.snapshot().servers[0].reason == "1 call in flight cut off"
@@ -280,8 +282,15 @@ async def test_a_reload_starts_and_ends_servers_and_leaves_the_others_alone():
         pids = {row.id: row.pid for row in proxy.snapshot().servers}
         call = await busy(proxy, 0.5, "gone")
         configs.now = loaded("new", "kept")
-        outcome = await proxy.apply_reload()
-        assert (outcome.added, outcome.removed, outcome.kept) == (("new",), ("gone",), ("kept",))
+        plan = await proxy.reload_plan()
+        assert [(each.id, each.action) for each in plan.servers] == [
+            ("new", Action.ADD),
+            ("kept", Action.KEEP),
+            ("gone", Action.DRAIN),
+        ]
+        assert (plan.servers[2].in_flight, plan.servers[1].in_flight) == (1, 0)
+        assert [row.id for row in proxy.snapshot().servers] == ["kept", "gone"], "a plan changes nothing"
+        await proxy.apply_reload()
         assert [row.id for row in proxy.snapshot().servers] == ["new", "kept"]
         assert await proxy.wait_ready(SOON_S)
         assert await told(proxy, "new__echo", text="hi") == "hi"
@@ -304,8 +313,9 @@ async def test_a_bad_file_changes_nothing_and_says_so_until_it_is_mended():
         assert isinstance(proxy.events_after(0)[1][-1], ConfigRejected)
         assert await told(proxy, "box__echo", text="still") == "still"
         configs.now = good
-        assert (await proxy.apply_reload()).kept == ("box",)
+        assert (await proxy.apply_reload()).is_empty
         assert proxy.snapshot().notices == ()
+        assert (proxy.snapshot().config.version, proxy.snapshot().config.errors) == (1, 1)
 
 
 async def test_a_new_port_waits_for_a_restart_and_the_notice_lasts_as_long():
@@ -314,7 +324,9 @@ async def test_a_new_port_waits_for_a_restart_and_the_notice_lasts_as_long():
         configs.now = loaded(proxy={"port": 9})
         for _ in range(2):
             await proxy.apply_reload()
-            assert [notice.text for notice in proxy.snapshot().notices] == [MOVED_NOTICE]
+            assert [notice.text for notice in proxy.snapshot().notices] == [
+                "A restart of the gateway is needed for: proxy.port."
+            ]
         configs.now = loaded(proxy={"grace_s": 1}, limits={"sessions": 5})
         await proxy.apply_reload()
         assert proxy.snapshot().notices == ()
@@ -340,7 +352,7 @@ async def test_a_new_log_level_applies_at_once():
     before, configs = logger.level, Configs(loaded())
     try:
         async with serving(loaded(), reload=configs) as proxy:
-            proxy.set_log_level("error")
+            await proxy.set_log_level("error")
             await proxy.apply_reload()
             assert logger.level == logging.ERROR
             configs.now = loaded(logging={"level": "debug"})
@@ -365,7 +377,7 @@ async def test_a_call_in_flight_at_a_stop_is_answered_and_then_the_child_is_gone
     answer = await call
     await running
     assert answer["result"]["content"][0]["text"] == "Waited 0.6 s."
-    assert proxy.cut_off == 0
+    assert proxy.cut_off == ()
     assert pid is not None and not psutil.pid_exists(pid)
     assert children() == set()
     assert proxy.snapshot().url == ""
@@ -383,7 +395,7 @@ async def test_a_second_wish_to_stop_does_not_wait_for_calls():
     assert not running.done()
     proxy.request_stop(force=True)
     await running
-    assert proxy.cut_off == 1
+    assert [call.target for call in proxy.cut_off] == ["delay"]
     with pytest.raises(BackendUnavailable):
         await call
     assert children() == set()

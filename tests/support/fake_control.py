@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from proxy_core.control import DrainOutcome, ReloadOutcome
-from proxy_core.errors import Only1Error, UnknownServer
+from proxy_core.control import DrainOutcome, ReloadPlan
+from proxy_core.errors import ConfigError, Only1Error, UnknownServer
 from proxy_core.facts import Fact
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
     Probe,
+    ReplicaRow,
     ServerDetail,
     ServerRow,
     ServerState,
@@ -34,7 +35,20 @@ class FakeControl:
         self.refusal: Only1Error | None = None
         self.items: tuple[NamedItem, ...] = ()
         self.details: dict[str, ServerDetail] = {}
+        self.outcome = DrainOutcome(finished=2, abandoned=0)
+        """Of every drain."""
+        self.graces_s: list[float | None] = []
+        """As each drain was given it."""
+        self.answer = Probe(NOW, 12.0, None)
+        """To every probe."""
+        self.plan = ReloadPlan()
+        """Of every reload and rollback."""
+        self.fault: ConfigError | None = None
+        """What is wrong with the configuration file."""
+        self.plans = 0
+        """How often the plan was asked for."""
         self.reloads = 0
+        self.rollbacks = 0
         self.level = "info"
         self._facts: list[Fact] = []
         self._logs: list[LogLine] = []
@@ -76,36 +90,53 @@ class FakeControl:
         await self._ask("call", name)
         return {"content": [], "isError": False}
 
-    async def drain(self, server: str) -> DrainOutcome:
-        await self._ask("drain", server)
-        return DrainOutcome(finished=2, abandoned=0)
+    async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
+        self.graces_s.append(grace_s)
+        await self._ask("drain", target)
+        return self.outcome
 
-    async def undrain(self, server: str) -> None:
-        await self._ask("undrain", server)
+    async def undrain(self, target: str) -> None:
+        await self._ask("undrain", target)
 
-    async def enable(self, server: str) -> None:
-        await self._ask("enable", server)
+    async def enable(self, target: str) -> None:
+        await self._ask("enable", target)
 
-    async def disable(self, server: str) -> DrainOutcome:
-        await self._ask("disable", server)
+    async def disable(self, target: str) -> DrainOutcome:
+        await self._ask("disable", target)
         return DrainOutcome(finished=0, abandoned=0)
 
-    async def restart(self, server: str) -> None:
-        await self._ask("restart", server)
+    async def restart(self, target: str) -> None:
+        await self._ask("restart", target)
 
-    async def probe(self, server: str) -> Probe:
-        await self._ask("probe", server)
-        return Probe(NOW, 12.0, None)
+    async def probe(self, target: str) -> Probe:
+        await self._ask("probe", target)
+        return self.answer
 
-    async def apply_reload(self) -> ReloadOutcome:
+    async def reload_plan(self) -> ReloadPlan:
+        self.plans += 1
+        return self._planned()
+
+    async def apply_reload(self) -> ReloadPlan:
+        plan = self._planned()
         self.reloads += 1
-        return ReloadOutcome()
+        return plan
 
-    def set_log_level(self, level: str) -> None:
+    async def rollback(self) -> ReloadPlan:
+        if self.refusal is not None:
+            raise self.refusal
+        self.rollbacks += 1
+        return self.plan
+
+    async def set_log_level(self, level: str) -> None:
         self.level = level
 
-    async def _ask(self, verb: str, server: str) -> None:
-        self.asked.append((verb, server))
+    def _planned(self) -> ReloadPlan:
+        if self.fault is not None:
+            raise self.fault
+        return self.plan
+
+    async def _ask(self, verb: str, target: str) -> None:
+        self.asked.append((verb, target))
         if self.held is not None:
             await self.held.wait()
         if self.refusal is not None:
@@ -122,6 +153,17 @@ def row_of(server: str, state: ServerState = ServerState.HEALTHY, **fields: Any)
         "since_at": NOW - 7080,
     }
     return ServerRow(id=server, state=state, **(known | fields))
+
+
+def replica_of(replica: str, state: ServerState = ServerState.HEALTHY, **fields: Any) -> ReplicaRow:
+    """A replica's row, likewise."""
+    known: dict[str, Any] = {
+        "reason": "",
+        "address": f"http://{replica}.example.com/mcp",
+        "transport": "http",
+        "since_at": NOW - 7080,
+    }
+    return ReplicaRow(id=replica, state=state, **(known | fields))
 
 
 def snapshot_of(rows: Iterable[ServerRow] = (), **fields: Any) -> Snapshot:

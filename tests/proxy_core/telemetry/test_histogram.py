@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy_core.telemetry.histogram import LatencyWindow, RateWindow
+from proxy_core.telemetry.histogram import LatencyWindow, RateWindow, top_ms
 from proxy_core.telemetry.snapshot import Latency
 from tests.support.clock import FakeClock
 
@@ -61,3 +61,17 @@ def test_the_second_that_still_runs_does_not_count_yet():
     assert window.per_s(clock.monotonic()) == 0
     clock.advance(1)
     assert window.per_s(clock.monotonic()) == 0.1
+
+
+def test_what_was_counted_once_is_never_forgotten():
+    window, clock = LatencyWindow(), FakeClock()
+    for _ in range(30):
+        window.add(clock.monotonic(), 1.0)
+        window.add(clock.monotonic(), 1000.0)
+        clock.advance(9)
+    clock.advance(3600)
+    window.add(clock.monotonic(), 1e9)
+    below, middle, above, last = window.up_to((5, 40, 100, 127))
+    assert (below, middle, above, last) == (0, 30, 60, 61)
+    assert window.sum_ms == 30 * 1001.0 + 1e9
+    assert window.latency(clock.monotonic()).p50_ms == pytest.approx(top_ms(127), rel=0.15)
