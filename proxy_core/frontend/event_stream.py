@@ -79,6 +79,11 @@ class EventStream:
         return self._is_over
 
     @property
+    def is_behind(self) -> bool:
+        """Whether something still waits for the client to read it."""
+        return bool(self._queue) or self._is_blocked
+
+    @property
     def is_finished(self) -> bool:
         """Whether nothing more is taken and nothing is left to write."""
         return self._is_over and (self._pump is None or self._pump.done())

@@ -6,13 +6,16 @@ Owns the listener's one sweeper. Knows nothing of backends.
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, is_loopback
+from proxy_core.control import Control
 from proxy_core.errors import InsecureBind
 from proxy_core.facts import Fact, SessionsChanged
+from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
@@ -26,7 +29,10 @@ from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
 from proxy_core.frontend.sse_front import SseFront
+from proxy_core.frontend.steering import Steering
+from proxy_core.frontend.wire import Endpoint
 from proxy_core.tasks import Tasks
+from proxy_core.telemetry.metrics import Metrics
 
 SWEEP_S: Final = 1.0
 END_STREAMS_S: Final = 2.0
@@ -44,8 +50,13 @@ class Frontend:
         publish: Callable[[Fact], None],
         *,
         allow_remote: bool = False,
+        control: Control | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        """`allow_remote`: the operator said that strangers on the network may connect without a token."""
+        """`allow_remote`: the operator said that strangers on the network may connect without a token.
+
+        `control`: what the admin API and the pages of health and numbers stand on; without it there are none.
+        """
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -64,12 +75,27 @@ class Frontend:
         self._listen_quota = Quota("listens", limits.listens, exempt)
         self._listens = Listens(handler, self._open, self._listen_quota, self._tell)
         self._legacy_calls = LegacyCalls(handler, self._calls, self._sessions)
-        self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions)
-        modern = ModernEra(handler, self._open, self._calls, self._listens)
-        self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions)
+        self._affinity = Affinity(config.routing)
+        self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
+        modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity)
+        self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         self._endpoint = McpEndpoint(self._guard(), self._principals(), modern, self._legacy, self._sse)
-        self._listener = Listener(self._endpoint, config.proxy.host, config.proxy.port)
+        self._steering = (
+            None
+            if control is None
+            else Steering(config, self._endpoint, control, metrics or Metrics(), self._open, clock)
+        )
+        endpoint_at = self._mcp_alone if self._steering is None else self._steering.port.endpoint_at
+        self._listener = Listener(endpoint_at, config.proxy.host, config.proxy.port)
         self._tasks = Tasks("frontend")
+
+    def _mcp_alone(self, path: str) -> Endpoint:
+        return self._endpoint
+
+    @property
+    def admin_socket(self) -> Path | None:
+        """Where the admin API is reached on this machine; None while there is no socket."""
+        return None if self._steering is None else self._steering.socket
 
     @property
     def session_count(self) -> int:
@@ -93,6 +119,9 @@ class Frontend:
             raise InsecureBind(proxy.host)
         self._port = await self._listener.start()
         self._endpoint.guard = self._guard()
+        if self._steering is not None:
+            self._steering.use(self._config)
+            await self._steering.start(self._port)
         self._tasks.start(self._sweep(), "sweep")
         self.url = f"http://{bracketed(_WILDCARDS.get(proxy.host, proxy.host))}:{self._port}{proxy.path}"
         return self.url
@@ -107,14 +136,19 @@ class Frontend:
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
         self._use_principals(self._principals())
+        if self._steering is not None:
+            self._steering.use(self._config)
+        self._affinity.use(config.routing)
         self._calls.limit = config.limits.calls
         self._listen_quota.limit = config.limits.listens
         self._sessions.limit = config.limits.sessions
         self._sessions.idle_s = config.limits.session_idle_s
 
     async def stop_listening(self) -> None:
-        """Take no new work; what is in flight goes on."""
+        """Take no new work; what is in flight goes on, and may be watched through the admin socket."""
         self._endpoint.is_stopping = True
+        if self._steering is not None:
+            self._steering.stop_verbs()
         await self._listener.stop_accepting()
 
     async def end_streams(self) -> None:
@@ -132,6 +166,8 @@ class Frontend:
         await self._tasks.aclose()
         await self.end_streams()
         self._sse.end_all()
+        if self._steering is not None:
+            await self._steering.aclose()
         await self._listener.aclose()
         await self._legacy_calls.aclose()
         await self._open.aclose()
@@ -158,6 +194,8 @@ class Frontend:
         if lost:
             self._sessions.end_of(lost)
             self._listens.end_of(lost)
+            if self._steering is not None:
+                self._steering.end_of(lost)
         if self._config.is_exposed and not self._allow_remote:
             log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
 

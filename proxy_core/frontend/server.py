@@ -6,15 +6,17 @@ Knows HTTP and nothing of MCP; what it serves is an `Endpoint`. The only module 
 import asyncio
 import errno
 import logging
+import socket
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final, cast
 
-import psutil
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from proxy_core.backends.process_table import listener_on
 from proxy_core.errors import HttpRefusal, PortInUse
 from proxy_core.frontend.guards import too_large
 from proxy_core.frontend.wire import (
@@ -38,19 +40,18 @@ SHUTDOWN_S: Final = 2.0
 _SERVER: Final = ("Server", "only1mcp")
 
 
-class Listener:
-    """One address that serves one endpoint."""
+class HttpServer:
+    """What serves endpoints, wherever its connections come from."""
 
-    def __init__(self, endpoint: Endpoint, host: str, port: int) -> None:
-        self._endpoint = endpoint
-        self._host = host
-        self._port = port
+    def __init__(self, endpoint_at: Callable[[str], Endpoint]) -> None:
+        """`endpoint_at`: who serves a path."""
+        self._endpoint_at = endpoint_at
         self._handlers: set[asyncio.Task[object]] = set()
         self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._site: web.BaseSite | None = None
 
-    async def start(self) -> int:
-        """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
+    async def _serve_on(self, site_on: Callable[[web.ServerRunner], web.BaseSite]) -> None:
+        """Serve what connects to the site. Raises: OSError if it cannot be bound."""
         server = web.Server(
             self._serve,
             handler_cancellation=True,
@@ -65,16 +66,13 @@ class Listener:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
+        site = site_on(self._runner)
         try:
             await site.start()
-        except OSError as error:
+        except OSError:
             await self.aclose()
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUse(self._host, self._port, _holder_of(self._port)) from error
             raise
         self._site = site
-        return site.port
 
     async def stop_accepting(self) -> None:
         """Take no new connections; those that are open stay."""
@@ -105,21 +103,70 @@ class Listener:
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         head = _head_of(request)
-        refusal = self._endpoint.admit(head)
+        endpoint = self._endpoint_at(head.path)
+        refusal = endpoint.admit(head)
         if refusal is not None:
             return _response(refusal)
         try:
-            body = await _body_of(request, self._endpoint.max_body_bytes)
+            body = await _body_of(request, endpoint.max_body_bytes)
         except HttpRefusal as error:
-            return _response(self._endpoint.refuse(head, error))
+            return _response(endpoint.refuse(head, error))
         streams = _Streams(request)
-        answer = await self._endpoint.answer(WireRequest(head, body, streams.open))
+        answer = await endpoint.answer(WireRequest(head, body, streams.open))
         if isinstance(answer, Streamed):
             return streams.opened()
         if answer.status == 200 and request.keep_alive and request.version == HttpVersion11:
             # aiohttp asks of a response what _ReadyResponse has, and nothing else.
             return cast(web.StreamResponse, _ReadyResponse(request, _head_bytes(answer), answer.body))
         return _response(answer)
+
+
+class Listener(HttpServer):
+    """One address."""
+
+    def __init__(self, endpoint_at: Callable[[str], Endpoint], host: str, port: int) -> None:
+        super().__init__(endpoint_at)
+        self._host = host
+        self._port = port
+
+    async def start(self) -> int:
+        """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
+        try:
+            await self._serve_on(lambda runner: web.TCPSite(runner, self._host, self._port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(self._host, self._port, listener_on(self._port)) from error
+            raise
+        assert isinstance(self._site, web.TCPSite)
+        return self._site.port
+
+
+class SocketListener(HttpServer):
+    """A Unix socket, bound already."""
+
+    async def start(self, bound: socket.socket) -> None:
+        """Listen and serve; the socket is closed with the listener. Raises: OSError."""
+        await self._serve_on(lambda runner: _SocketSite(runner, bound))
+
+
+class _SocketSite(web.BaseSite):
+    """aiohttp's own for a socket that is bound takes it for one of TCP."""
+
+    def __init__(self, runner: web.ServerRunner, bound: socket.socket) -> None:
+        super().__init__(runner)
+        self._bound = bound
+
+    @property
+    def name(self) -> str:
+        return "unix socket"
+
+    async def start(self) -> None:
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            server, sock=self._bound, backlog=self._backlog
+        )
 
 
 class _ReadyResponse:
@@ -251,13 +298,3 @@ def _logger() -> logging.Logger:
 def _is_our_fault(record: logging.LogRecord) -> bool:
     """What does not parse as HTTP is a stranger's fault, and strangers must not fill the log."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-def _holder_of(port: int) -> str | None:
-    """Which process listens on `port`, where the system lets us see it."""
-    try:
-        listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
-        pid = next((c.pid for c in listening if c.laddr and c.laddr.port == port), None)
-        return None if pid is None else f"{psutil.Process(pid).name()[:60]!r} (pid {pid})"
-    except (psutil.Error, OSError):
-        return None

@@ -1,0 +1,140 @@
+"""What happens in the gateway, told as it happens: one event stream a reader, of pictures, facts and log lines.
+
+One task looks for all readers, and only while there are any. Nothing is queued for a reader who is behind: the
+rings of the front door keep what he will be told next, or drop it. Knows no routes and not who may read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator
+from typing import Final, TypeVar
+
+from proxy_core.admin_wire import NumberedFact, NumberedLine, encoded
+from proxy_core.clock import Clock
+from proxy_core.control import Control
+from proxy_core.errors import Overloaded
+from proxy_core.frontend.event_stream import EventStream, EventStreams
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireRequest
+from proxy_core.protocol.sse import encode_event
+from proxy_core.tasks import Tasks
+from proxy_core.telemetry.snapshot import Snapshot
+
+LOOK_S: Final = 0.25
+"""How often is looked for news, and so the shortest time from one snapshot to the next."""
+SLOW_S: Final = 20.0
+"""How long a reader may leave unread what was sent to him."""
+MAX_READERS: Final = 32
+MAX_AT_ONCE: Final = 500
+"""Facts, and log lines, of one look; the rest come with the next."""
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+class _Reader:
+    __slots__ = ("after", "behind_since", "logs_after", "principal", "shown", "stream")
+
+    def __init__(self, stream: EventStream, principal: str, after: int, logs_after: int | None) -> None:
+        self.stream = stream
+        self.principal = principal
+        self.after = after
+        self.logs_after = logs_after
+        self.shown: Snapshot | None = None
+        self.behind_since: float | None = None
+
+
+class AdminEvents:
+    def __init__(self, control: Control, streams: EventStreams, clock: Clock) -> None:
+        self._control = control
+        self._streams = streams
+        self._clock = clock
+        self._readers: set[_Reader] = set()
+        self._tasks = Tasks("admin events")
+        self._encoded: tuple[Snapshot, bytes] | None = None
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    async def serve(self, wire: WireRequest, principal: str, after: int, logs_after: int | None) -> WireAnswer:
+        """Tell one reader until he leaves: a full snapshot, then what is newer than the numbers he gave.
+
+        `logs_after` None: no log lines. Raises: Overloaded.
+        """
+        if len(self._readers) >= MAX_READERS:
+            raise Overloaded(f"Too many event streams at once; the limit is {MAX_READERS}.")
+        stream = self._streams.open(wire.open_stream)
+        reader = _Reader(stream, principal, after, logs_after)
+        self._readers.add(reader)
+        try:
+            self._tell(reader)
+            if not self._tasks:
+                self._tasks.start(self._look(), "look")
+            await stream.finished()
+        finally:
+            self._readers.discard(reader)
+            self._streams.release(stream)
+        return STREAMED
+
+    def end_of(self, principals: Collection[str]) -> None:
+        """End the streams of those who may not read any more."""
+        for reader in self._readers:
+            if reader.principal in principals:
+                reader.stream.close_soon()
+
+    async def aclose(self) -> None:
+        """End every stream."""
+        await self._tasks.aclose()
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for reader in self._readers:
+            reader.stream.close_soon()
+
+    async def _look(self) -> None:
+        try:
+            while self._readers:
+                await asyncio.sleep(LOOK_S)
+                for reader in list(self._readers):
+                    self._tell(reader)
+        finally:
+            # Whatever ended this: on a stream that stays open it would look as if nothing happened.
+            self._end_all()
+
+    def _tell(self, reader: _Reader) -> None:
+        if reader.stream.is_over or self._is_behind(reader):
+            return
+        snapshot = self._control.snapshot()
+        if snapshot is not reader.shown:
+            reader.shown = snapshot
+            reader.stream.put(self._picture(snapshot))
+        newest, facts = self._control.events_after(reader.after)
+        for reader.after, fact in _numbered(newest, facts):
+            event = encoded(NumberedFact(reader.after, fact))
+            reader.stream.put(encode_event(event, "fact", str(reader.after)))
+        if reader.logs_after is not None:
+            newest, lines = self._control.logs_after(reader.logs_after)
+            for reader.logs_after, line in _numbered(newest, lines):
+                reader.stream.put(encode_event(encoded(NumberedLine(reader.logs_after, line)), "log"))
+
+    def _is_behind(self, reader: _Reader) -> bool:
+        if not reader.stream.is_behind:
+            reader.behind_since = None
+            return False
+        now = self._clock.monotonic()
+        if reader.behind_since is None:
+            reader.behind_since = now
+        elif now - reader.behind_since >= SLOW_S:
+            log.warning("a reader of the admin events does not read; the stream was ended")
+            reader.stream.abort()
+        return True
+
+    def _picture(self, snapshot: Snapshot) -> bytes:
+        """Encoded once for all readers."""
+        if self._encoded is None or self._encoded[0] is not snapshot:
+            self._encoded = snapshot, encode_event(encoded(snapshot), "snapshot")
+        return self._encoded[1]
+
+
+def _numbered(newest: int, items: tuple[Item, ...]) -> Iterator[tuple[int, Item]]:
+    """The oldest of them with their numbers: a ring's items have consecutive ones."""
+    first = newest - len(items) + 1
+    return enumerate(items[:MAX_AT_ONCE], start=first)

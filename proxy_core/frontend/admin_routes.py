@@ -1,0 +1,397 @@
+"""The admin API as a table: each route, what it does, what it takes and what it answers.
+
+The docs are made from it. Knows the front door and the words of the wire; not who may ask, and no sockets.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from proxy_core.admin_wire import (
+    MAX_NAME,
+    CallBody,
+    DrainBody,
+    Drained,
+    LevelBody,
+    LogPage,
+    Probed,
+    Resumed,
+    error_body,
+)
+from proxy_core.control import Control
+from proxy_core.errors import InvalidParams, Only1Error
+from proxy_core.frontend.admin_events import AdminEvents
+from proxy_core.frontend.wire import WireRequest
+
+MAX_GRACE_S: Final = 3600.0
+LOG_LINES: Final = 1000
+MAX_LOG_LINES: Final = 5000
+_MAX_DIGITS: Final = 18
+_ID: Final = re.compile(r"[a-z0-9-]{1,24}")
+T = TypeVar("T")
+
+
+class NoBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A verb that says it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, as far as a route needs it."""
+
+    ids: Mapping[str, str]
+    """Of the path: `server`, `replica`."""
+    body: Any
+    """As the route's type says."""
+    wire: WireRequest
+    principal: str
+
+    @property
+    def target(self) -> str:
+        return "/".join(self.ids.values())
+
+    def number(self, name: str, default: int) -> int:
+        """Of the query. Raises: InvalidParams."""
+        value = self.query().get(name, "")
+        if not value:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+            raise InvalidParams(f"{name} must be a whole number from 0.")
+        return int(value)
+
+    def query(self) -> dict[str, str]:
+        """Raises: InvalidParams."""
+        try:
+            return dict(parse_qsl(self.wire.head.query, max_num_fields=16))
+        except ValueError as error:
+            raise InvalidParams("The query has too many fields.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the routes work with."""
+
+    control: Control
+    events: AdminEvents
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    """After the prefix; `{server}` and `{replica}` stand for ids."""
+    does: str
+    answers: str
+    """For people: the shape of the answer."""
+    run: Callable[[Admin, Asked], Awaitable[object]]
+    verb: str = ""
+    """For the log; empty: nothing is changed."""
+    body: type[Struct] = NoBody
+    goes_on: bool = True
+    """A verb that was begun ends, even if who asked for it hangs up."""
+
+
+# --- what is seen -------------------------------------------------------------------------------------------
+
+
+async def _snapshot(admin: Admin, asked: Asked) -> object:
+    return admin.control.snapshot()
+
+
+async def _detail(admin: Admin, asked: Asked) -> object:
+    return admin.control.detail(asked.ids["server"])
+
+
+async def _names(admin: Admin, asked: Asked) -> object:
+    return admin.control.names()
+
+
+async def _events(admin: Admin, asked: Asked) -> object:
+    wants_logs = asked.query().get("logs") == "1"
+    logs_after = asked.number("logs_after", 0) if wants_logs else None
+    return await admin.events.serve(asked.wire, asked.principal, asked.number("after", 0), logs_after)
+
+
+async def _logs(admin: Admin, asked: Asked) -> object:
+    limit = min(asked.number("limit", LOG_LINES), MAX_LOG_LINES)
+    newest, lines = admin.control.logs_after(asked.number("after", 0))
+    return LogPage(newest, lines[-limit:] if limit else ())
+
+
+async def _plan(admin: Admin, asked: Asked) -> object:
+    return await admin.control.reload_plan()
+
+
+# --- the verbs ----------------------------------------------------------------------------------------------
+
+
+async def _drain(admin: Admin, asked: Asked) -> object:
+    return await admin.control.drain(asked.target, _grace_s(asked.body))
+
+
+async def _undrain(admin: Admin, asked: Asked) -> object:
+    await admin.control.undrain(asked.target)
+    return {}
+
+
+async def _enable(admin: Admin, asked: Asked) -> object:
+    await admin.control.enable(asked.target)
+    return {}
+
+
+async def _disable(admin: Admin, asked: Asked) -> object:
+    return await admin.control.disable(asked.target)
+
+
+async def _restart(admin: Admin, asked: Asked) -> object:
+    await admin.control.restart(asked.target)
+    return {}
+
+
+async def _probe(admin: Admin, asked: Asked) -> object:
+    return await admin.control.probe(asked.target)
+
+
+async def _drain_all(admin: Admin, asked: Asked) -> object:
+    grace_s = _grace_s(asked.body)
+
+    async def drained(server: str) -> Drained:
+        try:
+            return Drained(await admin.control.drain(server, grace_s))
+        except Only1Error as error:
+            return Drained(error=error_body(error))
+
+    return await _of_all(admin, drained)
+
+
+async def _undrain_all(admin: Admin, asked: Asked) -> object:
+    async def resumed(server: str) -> Resumed:
+        try:
+            await admin.control.undrain(server)
+        except Only1Error as error:
+            return Resumed(error=error_body(error))
+        return Resumed()
+
+    return await _of_all(admin, resumed)
+
+
+async def _probe_all(admin: Admin, asked: Asked) -> object:
+    async def probed(server: str) -> Probed:
+        try:
+            return Probed(await admin.control.probe(server))
+        except Only1Error as error:
+            return Probed(error=error_body(error))
+
+    return await _of_all(admin, probed)
+
+
+async def _reload(admin: Admin, asked: Asked) -> object:
+    return await admin.control.apply_reload()
+
+
+async def _rollback(admin: Admin, asked: Asked) -> object:
+    return await admin.control.rollback()
+
+
+async def _call(admin: Admin, asked: Asked) -> object:
+    if not 0 < len(asked.body.name) <= MAX_NAME:
+        raise InvalidParams(f"name must have 1 to {MAX_NAME} characters.")
+    return await admin.control.call(asked.body.name, asked.body.arguments)
+
+
+async def _log_level(admin: Admin, asked: Asked) -> object:
+    await admin.control.set_log_level(asked.body.level)
+    return {}
+
+
+async def _of_all(admin: Admin, act: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """By server, at the same time: one that hangs holds up no other."""
+    servers = [row.id for row in admin.control.snapshot().servers]
+    return dict(zip(servers, await asyncio.gather(*map(act, servers)), strict=True))
+
+
+def _grace_s(body: DrainBody) -> float | None:
+    grace_s = body.grace_s
+    if grace_s is not None and not (math.isfinite(grace_s) and 0 <= grace_s <= MAX_GRACE_S):
+        raise InvalidParams(f"grace_s must be 0 to {MAX_GRACE_S:g} seconds.")
+    return grace_s
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+_DRAIN_OUTCOME: Final = "`{finished, abandoned, calls}`"
+_ONE: Final[tuple[Route, ...]] = (
+    Route(
+        "POST",
+        "drain",
+        "No new calls; waits for those in flight, at most `grace_s` (default: `proxy.grace_s`), then closes.",
+        _DRAIN_OUTCOME,
+        _drain,
+        "drain",
+        DrainBody,
+    ),
+    Route("POST", "undrain", "Takes calls again.", "`{}`", _undrain, "undrain"),
+    Route(
+        "POST",
+        "probe",
+        "Asks now whether it answers; of several replicas the worst is told.",
+        "`{at, latency_ms, error, code}`",
+        _probe,
+        "probe",
+    ),
+    Route(
+        "POST",
+        "restart",
+        "Drains, then starts again; also ends a wait for the next start, or a crash loop.",
+        "`{}`",
+        _restart,
+        "restart",
+    ),
+    Route("POST", "enable", "Takes calls again.", "`{}`", _enable, "enable"),
+    Route(
+        "POST",
+        "disable",
+        "Drains, then stays off until it is enabled. The file is not changed.",
+        _DRAIN_OUTCOME,
+        _disable,
+        "disable",
+    ),
+)
+
+
+def _under(place: str, verb: Route) -> Route:
+    return Route(verb.method, f"{place}/{verb.path}", verb.does, verb.answers, verb.run, verb.verb, verb.body)
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "snapshot", "The whole picture, as of now.", "`Snapshot`", _snapshot),
+    Route("GET", "servers/{server}", "One server in full.", "`ServerDetail`", _detail),
+    Route(
+        "GET",
+        "names",
+        "Every tool, resource, template and prompt that clients see, in list order.",
+        "list of `NamedItem`",
+        _names,
+    ),
+    Route(
+        "GET",
+        "events",
+        "The event stream, see below; facts newer than `?after=`, log lines with `&logs=1&logs_after=`.",
+        "`text/event-stream`",
+        _events,
+    ),
+    Route(
+        "GET",
+        "logs",
+        f"Log lines newer than `?after=`; the newest `&limit=` of them, {LOG_LINES} unless told.",
+        "`{seq, lines}`",
+        _logs,
+    ),
+    Route(
+        "GET",
+        "reload",
+        "Reads the configuration file: what a reload would change. Changes nothing.",
+        "`ReloadPlan`",
+        _plan,
+    ),
+    Route(
+        "POST",
+        "reload",
+        "Reads the configuration file and puts it in force; drains go on by themselves.",
+        "`ReloadPlan`",
+        _reload,
+        "reload",
+    ),
+    Route(
+        "POST",
+        "rollback",
+        "Puts the configuration in force that was so before. The file is not changed.",
+        "`ReloadPlan`",
+        _rollback,
+        "rollback",
+    ),
+    *(_under("servers/{server}", verb) for verb in _ONE),
+    *(_under("servers/{server}/replicas/{replica}", verb) for verb in _ONE),
+    Route(
+        "POST",
+        "drain",
+        "Drains every server, at the same time.",
+        "server -> `{outcome}` or `{error}`",
+        _drain_all,
+        "drain all",
+        DrainBody,
+    ),
+    Route(
+        "POST",
+        "undrain",
+        "Every server takes calls again.",
+        "server -> `{}` or `{error}`",
+        _undrain_all,
+        "undrain all",
+    ),
+    Route(
+        "POST",
+        "probe",
+        "Probes every server, at the same time.",
+        "server -> `{probe}` or `{error}`",
+        _probe_all,
+        "probe all",
+    ),
+    Route(
+        "POST",
+        "call",
+        "Calls a tool by its exposed name. Who hangs up has cancelled.",
+        "the result, as the server answered it",
+        _call,
+        "call",
+        CallBody,
+        goes_on=False,
+    ),
+    Route(
+        "POST",
+        "log-level",
+        "debug, info, warning or error, until the next reload.",
+        "`{}`",
+        _log_level,
+        "log-level",
+        LevelBody,
+    ),
+)
+
+
+def routes_at(path: str) -> tuple[dict[str, Route], dict[str, str]]:
+    """The routes of a path after the prefix by HTTP method, and the ids in it; none for a path that is none."""
+    parts = path.split("/")
+    for template, routes in _BY_PATH.items():
+        if len(template) == len(parts) and (ids := _ids(template, parts)) is not None:
+            return routes, ids
+    return {}, {}
+
+
+def _ids(template: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    ids: dict[str, str] = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{"):
+            # Nothing that is no id reaches anyone, be it percent-encoded or dots.
+            if not _ID.fullmatch(part):
+                return None
+            ids[wanted.strip("{}")] = part
+        elif wanted != part:
+            return None
+    return ids
+
+
+def _by_path() -> dict[tuple[str, ...], dict[str, Route]]:
+    found: dict[tuple[str, ...], dict[str, Route]] = {}
+    for route in ROUTES:
+        found.setdefault(tuple(route.path.split("/")), {})[route.method] = route
+    return found
+
+
+_BY_PATH: Final = _by_path()

@@ -1,0 +1,316 @@
+"""The front door of a gateway in another process: `Control` over its admin API.
+
+What a screen asks many times a second is answered from memory, which an event stream renews; what is done goes
+over as a verb. Sequence numbers are ours: a gateway that starts again and counts from 1 loses nobody's place.
+"""
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from proxy_core.admin_client import AdminClient
+from proxy_core.admin_wire import (
+    CallBody,
+    DrainBody,
+    Drained,
+    LevelBody,
+    LogPage,
+    NumberedFact,
+    NumberedLine,
+    Probed,
+    Resumed,
+    decoded,
+    error_of,
+)
+from proxy_core.clock import Clock, SystemClock
+from proxy_core.control import Control, DrainOutcome, ReloadPlan
+from proxy_core.errors import Only1Error, UnknownServer
+from proxy_core.facts import CatalogChanged, Fact
+from proxy_core.feed import Feed
+from proxy_core.protocol.sse import SseEvent
+from proxy_core.tasks import Tasks
+from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
+
+FACTS: Final = 1000
+LINES: Final = 5000
+DETAIL_S: Final = 1.0
+"""How old a detail may be before it is fetched again, if somebody looks at it."""
+FIRST_WAIT_S: Final = 0.25
+LONGEST_WAIT_S: Final = 5.0
+"""Between two tries to reach a gateway that does not answer; each twice as long as the one before."""
+_NAMES: Final = ""
+"""Where the names stand among the details: no server is called so."""
+_TARGET: Final = re.compile(r"([a-z0-9-]+)(?:/([a-z0-9-]+))?")
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class RemoteControl(Control):
+    """Use as an async context manager: entering it fetches the first snapshot."""
+
+    def __init__(self, address: str | Path, token: str | None = None, clock: Clock | None = None) -> None:
+        """`address`: the path of a socket, or the `http://host:port` of a gateway that has it on its port."""
+        self._client = AdminClient(address, token)
+        self._clock = clock or SystemClock()
+        self._tasks = Tasks("remote control")
+        self._follower: asyncio.Task[None] | None = None
+        self._received: Snapshot | None = None
+        """As it came last."""
+        self._shown: Snapshot | None = None
+        self._seq = 0
+        self._facts: Feed[Fact] = Feed(FACTS)
+        self._lines: Feed[LogLine] = Feed(LINES)
+        self._fact_seq = self._line_seq = 0
+        """The gateway's own numbers of the last ones."""
+        self._details: dict[str, ServerDetail] = {}
+        self._names: tuple[NamedItem, ...] = ()
+        self._fetched_at: dict[str, float] = {}
+        self._fetching: set[str] = set()
+        self.is_connected = False
+        """Whether the gateway answered when it was last asked."""
+
+    @property
+    def address(self) -> str:
+        return str(self._client.address)
+
+    async def __aenter__(self) -> Self:
+        """Raises: GatewayUnreachable, TokenRefused."""
+        await self._client.__aenter__()
+        try:
+            await self.refresh()
+        except BaseException:
+            await self._client.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.aclose()
+        await self._client.__aexit__(kind, error, trace)
+
+    # --- keeping up -----------------------------------------------------------------------------------------
+
+    async def refresh(self) -> Snapshot:
+        """Fetch a snapshot now. Raises: GatewayUnreachable, TokenRefused."""
+        self._use(await self._client.get("snapshot", Snapshot))
+        return self.snapshot()
+
+    def follow(self) -> None:
+        """Keep the picture, the facts and the log lines up to date, from now on. Once is enough."""
+        if self._follower is None:
+            self._follower = self._tasks.start(self._follow(), "follow")
+
+    async def _follow(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                if not self.is_connected:
+                    # Before its numbers are gone on from: it may be another run, which counts anew.
+                    await self.refresh()
+                async with aclosing(self._client.events(self._position())) as stream:
+                    async for events in stream:
+                        wait_s = FIRST_WAIT_S
+                        self._take(events)
+                self._lost("The gateway ended the connection.")
+            except Only1Error as error:
+                self._lost(error.message)
+            # Not all at the same moment, should many look at one gateway.
+            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _position(self) -> dict[str, str]:
+        return {"after": str(self._fact_seq), "logs": "1", "logs_after": str(self._line_seq)}
+
+    def _take(self, events: list[SseEvent]) -> None:
+        for event in events:
+            try:
+                self._take_one(event)
+            except msgspec.DecodeError as error:
+                # A newer gateway may tell what is not known here; all else is still worth having.
+                log.debug("an event was passed over: %s", error)
+
+    def _take_one(self, event: SseEvent) -> None:
+        """Raises: msgspec.DecodeError."""
+        match event.event:
+            case "snapshot":
+                self._use(decoded(event.data, Snapshot))
+            case "fact":
+                told = decoded(event.data, NumberedFact)
+                self._fact_seq = told.seq
+                self._facts.publish(told.fact)
+                if isinstance(told.fact, CatalogChanged):
+                    self._fetched_at.pop(_NAMES, None)
+            case "log":
+                line = decoded(event.data, NumberedLine)
+                self._line_seq = line.seq
+                self._lines.publish(line.line)
+            case _:
+                pass
+
+    def _use(self, snapshot: Snapshot) -> None:
+        before = self._received
+        if before is not None and before.started_at != snapshot.started_at:
+            self._fact_seq = self._line_seq = 0
+            self._fetched_at.clear()
+        if before is not None and before == snapshot and self.is_connected:
+            return
+        self._received = snapshot
+        self.is_connected = True
+        self._show(snapshot)
+
+    def _lost(self, why: str) -> None:
+        if self._received is not None and (self.is_connected or not self._is_said(why)):
+            log.debug("not connected: %s", why)
+            words = f"{why} What is shown is as it was then; trying again."
+            notices = (Notice("error", words), *self._received.notices)
+            self._show(replace(self._received, notices=notices))
+        self.is_connected = False
+
+    def _is_said(self, why: str) -> bool:
+        return self._shown is not None and any(one.text.startswith(why) for one in self._shown.notices)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        self._seq += 1
+        self._shown = replace(snapshot, seq=self._seq)
+
+    # --- Control: what is seen ------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """The last one that came; its notices say so while the gateway does not answer."""
+        assert self._shown is not None  # entered
+        return self._shown
+
+    def detail(self, server: str) -> ServerDetail:
+        """As last fetched, and fetched again in the background; until it is there, the row alone."""
+        row = next((row for row in self.snapshot().servers if row.id == server), None)
+        if row is None:
+            raise UnknownServer(server)
+        self._fetch_if_old(server, lambda: self.fetch_detail(server), DETAIL_S)
+        known = self._details.get(server)
+        return ServerDetail(row) if known is None else replace(known, row=row)
+
+    def names(self) -> tuple[NamedItem, ...]:
+        """As last fetched, and fetched in the background if a list has changed since; at first none."""
+        self._fetch_if_old(_NAMES, self.fetch_names, None)
+        return self._names
+
+    def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
+        return self._facts.last_seq, tuple(fact for _, fact in self._facts.after(seq))
+
+    def logs_after(self, seq: int) -> tuple[int, tuple[LogLine, ...]]:
+        return self._lines.last_seq, tuple(line for _, line in self._lines.after(seq))
+
+    async def fetch_detail(self, server: str) -> ServerDetail:
+        """Now. Raises: UnknownServer, GatewayUnreachable, TokenRefused."""
+        detail = await self._client.get(_place(server), ServerDetail)
+        self._details[server] = detail
+        return detail
+
+    async def fetch_names(self) -> tuple[NamedItem, ...]:
+        """Now. Raises: GatewayUnreachable, TokenRefused."""
+        self._names = await self._client.get("names", tuple[NamedItem, ...])
+        return self._names
+
+    async def fetch_logs(self, after: int = 0, limit: int = 1000) -> LogPage:
+        """The newest `limit` lines that are newer than `after`, a number of the gateway's own.
+
+        Raises: GatewayUnreachable, TokenRefused.
+        """
+        return await self._client.get("logs", LogPage, {"after": str(after), "limit": str(limit)})
+
+    # --- Control: the verbs ---------------------------------------------------------------------------------
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self._client.post("call", dict[str, Any], CallBody(name, arguments))
+
+    async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
+        return await self._client.post(_verb(target, "drain"), DrainOutcome, DrainBody(grace_s))
+
+    async def undrain(self, target: str) -> None:
+        await self._client.post(_verb(target, "undrain"), dict[str, Any])
+
+    async def enable(self, target: str) -> None:
+        await self._client.post(_verb(target, "enable"), dict[str, Any])
+
+    async def disable(self, target: str) -> DrainOutcome:
+        return await self._client.post(_verb(target, "disable"), DrainOutcome)
+
+    async def restart(self, target: str) -> None:
+        await self._client.post(_verb(target, "restart"), dict[str, Any])
+
+    async def probe(self, target: str) -> Probe:
+        return await self._client.post(_verb(target, "probe"), Probe)
+
+    async def drain_all(self, grace_s: float | None = None) -> dict[str, DrainOutcome | Only1Error]:
+        """Every server at the same time: how each ended."""
+        ended = await self._client.post("drain", dict[str, Drained], DrainBody(grace_s))
+        return {
+            server: error_of(one.error) if one.error else one.outcome or DrainOutcome(0, 0)
+            for server, one in ended.items()
+        }
+
+    async def undrain_all(self) -> dict[str, Only1Error | None]:
+        resumed = await self._client.post("undrain", dict[str, Resumed])
+        return {server: error_of(one.error) if one.error else None for server, one in resumed.items()}
+
+    async def probe_all(self) -> dict[str, Probe | Only1Error]:
+        probed = await self._client.post("probe", dict[str, Probed])
+        answered = {server: one.probe for server, one in probed.items() if one.probe is not None}
+        failed = {server: error_of(one.error) for server, one in probed.items() if one.error is not None}
+        return answered | failed
+
+    async def reload_plan(self) -> ReloadPlan:
+        return await self._client.get("reload", ReloadPlan)
+
+    async def apply_reload(self) -> ReloadPlan:
+        return await self._client.post("reload", ReloadPlan)
+
+    async def rollback(self) -> ReloadPlan:
+        return await self._client.post("rollback", ReloadPlan)
+
+    async def set_log_level(self, level: str) -> None:
+        await self._client.post("log-level", dict[str, Any], LevelBody(level))
+
+    # --- fetching in the background -------------------------------------------------------------------------
+
+    def _fetch_if_old(self, what: str, fetch: Callable[[], Awaitable[object]], old_s: float | None) -> None:
+        """Unless it is being fetched, or was `old_s` ago or less; None: unless it ever was."""
+        fetched_at = self._fetched_at.get(what)
+        is_fresh = fetched_at is not None and (old_s is None or self._clock.monotonic() - fetched_at < old_s)
+        if not is_fresh and what not in self._fetching:
+            self._fetching.add(what)
+            self._tasks.start(self._fetch(what, fetch), "fetch")
+
+    async def _fetch(self, what: str, fetch: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await fetch()
+        except Only1Error as error:
+            # Said by the notice, if the gateway has gone; a server that has gone leaves the picture.
+            log.debug("not fetched: %s", error.message)
+        finally:
+            self._fetching.discard(what)
+            # If it failed too: not as often as somebody looks.
+            self._fetched_at[what] = self._clock.monotonic()
+
+
+def _place(target: str) -> str:
+    """The path of a server, or of one of its replicas. Raises: UnknownServer."""
+    found = _TARGET.fullmatch(target)
+    if found is None:
+        raise UnknownServer(target)
+    server, replica = found.groups()
+    return f"servers/{server}" if replica is None else f"servers/{server}/replicas/{replica}"
+
+
+def _verb(target: str, verb: str) -> str:
+    return f"{_place(target)}/{verb}"

@@ -1,0 +1,463 @@
+"""The front door from another process, against a real admin API over a `FakeControl`."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from proxy_core import admin_client, remote_control
+from proxy_core.admin_wire import encoded
+from proxy_core.config.models import AdminConfig
+from proxy_core.config.tokens import new_token
+from proxy_core.control import Action, DrainOutcome, PlannedServer, ReloadPlan
+from proxy_core.control_client import GatewayUnreachable, RemoteControl, TokenRefused
+from proxy_core.errors import (
+    BackendError,
+    BackendTimeout,
+    ConfigError,
+    ConfigProblem,
+    InvalidParams,
+    NothingToRollBack,
+    Only1Error,
+    Overloaded,
+    UnknownReplica,
+    UnknownServer,
+)
+from proxy_core.facts import CatalogChanged, VerbUsed
+from proxy_core.telemetry.snapshot import LogLine, NamedItem, Probe, ServerDetail
+from tests.support.admin_house import House, config_of, house
+from tests.support.clock import FakeClock
+from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
+
+ITEM = NamedItem("tool", "search__find", "find", "search", arguments=(("q", True),))
+PLAN = ReloadPlan((PlannedServer("search", Action.REPLACE, ("transport.url",)),))
+
+
+def fact(number: int) -> VerbUsed:
+    return VerbUsed(float(number), "search", "drain", f"outcome {number}")
+
+
+def line(number: int) -> LogLine:
+    return LogLine(float(number), "info", "search", f"line {number}")
+
+
+async def until(look: Callable[[], Any]) -> Any:
+    async with asyncio.timeout(20):
+        while not (found := look()):
+            await asyncio.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl(snapshot_of([row_of("search"), row_of("notes")]))
+
+
+@pytest.fixture
+async def served(control: FakeControl) -> AsyncIterator[House]:
+    async with house(control) as served:
+        yield served
+
+
+@pytest.fixture
+async def remote(served: House) -> AsyncIterator[RemoteControl]:
+    async with RemoteControl(served.socket) as remote:
+        yield remote
+
+
+# --- what is seen ---------------------------------------------------------------------------------------------
+
+
+async def test_entering_it_fetches_the_picture_and_a_refresh_a_newer_one(
+    remote: RemoteControl, control: FakeControl
+):
+    first = remote.snapshot()
+    assert replace(first, seq=0) == replace(control.current, seq=0)
+    assert remote.snapshot() is first
+    control.use(row_of("other"), at=NOW + 1)
+    assert remote.snapshot() is first
+    renewed = await remote.refresh()
+    assert renewed is remote.snapshot()
+    assert ([row.id for row in renewed.servers], renewed.seq > first.seq) == (["other"], True)
+
+
+async def test_followed_it_holds_what_happens_with_numbers_of_its_own(
+    remote: RemoteControl, control: FakeControl
+):
+    control.tell(fact(1), fact(2))
+    control.log(line(1))
+    remote.follow()
+    remote.follow()
+    await until(lambda: remote.events_after(0)[0] == 2)
+    assert remote.events_after(0) == (2, (fact(1), fact(2)))
+    assert remote.events_after(1) == (2, (fact(2),))
+    await until(lambda: remote.logs_after(0) == (1, (line(1),)))
+    control.use(row_of("other"))
+    control.tell(fact(3))
+    control.log(line(2))
+    await until(lambda: remote.events_after(2) == (3, (fact(3),)))
+    await until(lambda: remote.logs_after(1) == (2, (line(2),)))
+    await until(lambda: [row.id for row in remote.snapshot().servers] == ["other"])
+    assert remote.is_connected
+
+
+async def test_it_keeps_no_more_than_a_near_one_would(
+    remote: RemoteControl, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+):
+    control.tell(*map(fact, range(1, remote_control.FACTS + 11)))
+    remote.follow()
+    await until(lambda: remote.events_after(0)[0] == remote_control.FACTS + 10)
+    assert remote.events_after(0)[1][0] == fact(11)
+
+
+async def test_a_detail_is_the_row_alone_until_it_is_there(remote: RemoteControl, control: FakeControl):
+    control.details["search"] = ServerDetail(row_of("search"), (ITEM,), stderr=("one",))
+    assert remote.detail("search") == ServerDetail(row_of("search"))
+    await until(lambda: remote.detail("search").items == (ITEM,))
+    with pytest.raises(UnknownServer):
+        remote.detail("nothing")
+
+
+async def test_a_detail_is_fetched_once_at_a_time_and_not_more_often_than_it_is_worth(
+    served: House, control: FakeControl
+):
+    class Counted(FakeControl):
+        details_asked = 0
+
+        def detail(self, server: str) -> ServerDetail:
+            self.details_asked += 1
+            return ServerDetail(row_of(server), stderr=(str(self.details_asked),))
+
+    counted, clock = Counted(control.current), FakeClock()
+    async with house(counted) as other, RemoteControl(other.socket, clock=clock) as remote:
+        for _ in range(5):
+            remote.detail("search")
+        await until(lambda: remote.detail("search").stderr == ("1",))
+        await until(lambda: not remote._fetching)
+        for _ in range(5):
+            remote.detail("search")
+        assert (counted.details_asked, len(remote._fetching)) == (1, 0)
+        clock.advance(remote_control.DETAIL_S)
+        await until(lambda: remote.detail("search").stderr == ("2",))
+        assert (await remote.fetch_detail("notes")).stderr == ("3",)
+
+
+async def test_names_are_fetched_and_again_when_a_list_has_changed(remote: RemoteControl, control: FakeControl):
+    control.items = (ITEM,)
+    assert remote.names() == ()
+    await until(lambda: remote.names() == (ITEM,))
+    control.items = ()
+    remote.follow()
+    assert remote.names() == (ITEM,)
+    control.tell(CatalogChanged(1.0, "tools", 0))
+    await until(lambda: remote.names() == ())
+    control.items = (ITEM,)
+    assert await remote.fetch_names() == (ITEM,)
+
+
+async def test_log_lines_can_be_fetched_without_following(remote: RemoteControl, control: FakeControl):
+    control.log(line(1), line(2), line(3))
+    page = await remote.fetch_logs(after=1, limit=1)
+    assert (page.seq, page.lines) == (3, (line(3),))
+
+
+# --- the verbs ------------------------------------------------------------------------------------------------
+
+
+async def test_verbs_reach_the_gateway_and_bring_back_what_they_say(
+    remote: RemoteControl, control: FakeControl
+):
+    control.plan = PLAN
+    assert await remote.drain("search", 2.5) == DrainOutcome(2, 0)
+    assert await remote.drain("search/a") == DrainOutcome(2, 0)
+    await remote.undrain("search")
+    await remote.enable("search/a")
+    assert await remote.disable("search") == DrainOutcome(0, 0)
+    await remote.restart("notes")
+    assert await remote.probe("notes") == Probe(NOW, 12.0, None)
+    assert await remote.call("search__find", {"q": [1, None]}) == {"content": [], "isError": False}
+    assert await remote.reload_plan() == PLAN
+    assert await remote.apply_reload() == PLAN
+    assert await remote.rollback() == PLAN
+    await remote.set_log_level("debug")
+    assert control.asked == [
+        ("drain", "search"),
+        ("drain", "search/a"),
+        ("undrain", "search"),
+        ("enable", "search/a"),
+        ("disable", "search"),
+        ("restart", "notes"),
+        ("probe", "notes"),
+        ("call", "search__find"),
+    ]
+    assert (control.graces_s, control.level, control.plans) == ([2.5, None], "debug", 1)
+    assert (control.reloads, control.rollbacks) == (1, 1)
+
+
+async def test_all_servers_are_asked_at_once(remote: RemoteControl, control: FakeControl):
+    assert await remote.drain_all(1) == {"search": DrainOutcome(2, 0), "notes": DrainOutcome(2, 0)}
+    assert await remote.undrain_all() == {"search": None, "notes": None}
+    assert (await remote.probe_all())["notes"] == Probe(NOW, 12.0, None)
+    control.refusal = BackendTimeout("search", "too slow")
+    for failed in (await remote.drain_all(), await remote.undrain_all(), await remote.probe_all()):
+        assert {type(error) for error in failed.values()} == {BackendTimeout}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownServer("search"),
+        UnknownReplica("search", "z", ("a",)),
+        NothingToRollBack(),
+        BackendTimeout("search", "too slow"),
+        BackendError("search", -32001, "no", b'{"x":1}'),
+        Overloaded("busy"),
+        InvalidParams("no"),
+        Only1Error("other"),
+    ],
+)
+async def test_a_verb_raises_here_what_it_raised_there(
+    remote: RemoteControl, control: FakeControl, error: Only1Error
+):
+    control.refusal = error
+    with pytest.raises(type(error)) as raised:
+        await remote.restart("search")
+    assert raised.value.message == error.message
+
+
+async def test_a_bad_configuration_comes_with_its_faults(remote: RemoteControl, control: FakeControl):
+    control.fault = ConfigError("/etc/only1mcp.yaml", (ConfigProblem("proxy.port", "not a number", 3),))
+    for ask in (remote.reload_plan, remote.apply_reload):
+        with pytest.raises(ConfigError) as raised:
+            await ask()
+        assert (raised.value.path, raised.value.problems) == (control.fault.path, control.fault.problems)
+        assert "/etc/only1mcp.yaml:3: proxy.port" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/", "a/b/c", "../snapshot", "SEARCH", "a b", "search?x", "search/", "é"]
+)
+async def test_what_is_no_target_goes_nowhere(remote: RemoteControl, control: FakeControl, target: str):
+    with pytest.raises(UnknownServer):
+        await remote.drain(target)
+    assert control.asked == []
+
+
+# --- a gateway that is not there, or not ours -----------------------------------------------------------------
+
+
+async def test_no_socket_and_a_dead_one_are_no_gateway(own_runtime_folder: Path):
+    path = own_runtime_folder / "1.sock"
+    with pytest.raises(GatewayUnreachable, match="there is no such socket"):
+        async with RemoteControl(path):
+            pass
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(GatewayUnreachable, match=r"No gateway at .*1\.sock: nothing answers there"):
+        async with RemoteControl(path):
+            pass
+    for url in ("http://127.0.0.1:1", "http://"):
+        with pytest.raises(GatewayUnreachable):
+            async with RemoteControl(url):
+                pass
+
+
+async def test_a_socket_of_another_user_is_not_asked(served: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(admin_client, "owner_fault", lambda path: "the socket belongs to another user")
+    with pytest.raises(GatewayUnreachable, match="another user"):
+        async with RemoteControl(served.socket):
+            pass
+
+
+async def test_on_the_port_it_says_who_it_is_and_a_refusal_says_what_to_do(control: FakeControl):
+    token, entry = new_token("ci")
+    async with house(control, config_of(tokens=(entry,), admin=AdminConfig(on_port=True))) as served:
+        async with RemoteControl(served.origin + "/", token) as remote:
+            await remote.drain("search")
+            remote.follow()
+            control.tell(fact(1))
+            await until(lambda: remote.events_after(0)[0] == 1)
+        for wrong, words in ((None, "wants a token"), ("o1_canary", "does not know the token")):
+            with pytest.raises(TokenRefused, match="ONLY1MCP_TOKEN") as refused:
+                async with RemoteControl(served.origin, wrong):
+                    pass
+            assert words in refused.value.message
+            assert "canary" not in refused.value.message
+
+
+async def test_a_port_without_the_admin_api_is_an_error_with_its_words(served: House):
+    with pytest.raises(GatewayUnreachable):
+        async with RemoteControl(served.origin):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (200, b"{}"),
+        (200, b"\xff"),
+        (200, b""),
+        (200, b"[" * 100_000),
+        (500, b"<html>"),
+        (404, b'{"error": 7}'),
+        (302, b""),
+        (200, b" " * 3000),
+    ],
+)
+async def test_whatever_else_answers_there_is_no_gateway(
+    own_runtime_folder: Path, status: int, body: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(admin_client, "MAX_ANSWER_BYTES", 200_000 if len(body) == 100_000 else 2000)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=status, body=body, headers={"Location": "http://127.0.0.1:1/"})
+
+    path = own_runtime_folder / "odd.sock"
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(path)).start()
+        with pytest.raises(GatewayUnreachable):
+            async with RemoteControl(path):
+                pass
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_gateway_that_says_nothing_is_given_up(
+    own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(admin_client, "ASK_S", 0.05)
+    path = own_runtime_folder / "silent.sock"
+    held = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await held.wait()
+        writer.close()
+
+    server = await asyncio.start_unix_server(silent, str(path))
+    with pytest.raises(GatewayUnreachable, match="does not answer in time"):
+        async with RemoteControl(path):
+            pass
+    held.set()
+    server.close()
+    await server.wait_closed()
+
+
+# --- a gateway that goes and comes back -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_control, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(remote_control, "LONGEST_WAIT_S", 0.02)
+
+
+async def test_while_it_is_gone_the_picture_stays_and_says_so_and_another_run_is_followed_on(
+    soon: None, control: FakeControl, own_runtime_folder: Path
+):
+    config = config_of(admin=AdminConfig(socket=str(own_runtime_folder / "mine.sock")))
+    control.tell(*map(fact, range(1, 6)))
+    async with house(control, config) as first:
+        remote = RemoteControl(first.socket)
+        await remote.__aenter__()
+        remote.follow()
+        await until(lambda: remote.events_after(0)[0] == 5)
+    try:
+        await until(lambda: not remote.is_connected)
+        gone = await until(lambda: remote.snapshot().notices and remote.snapshot())
+        assert [row.id for row in gone.servers] == ["search", "notes"]
+        assert (gone.notices[0].level, "trying again" in gone.notices[0].text) == ("error", True)
+        with pytest.raises(GatewayUnreachable):
+            await remote.drain("search")
+        # Another run: it counts from 1, and its clock stands elsewhere.
+        again = FakeControl(snapshot_of([row_of("new")], started_at=5.0, at=6.0, seq=1))
+        again.tell(*map(fact, range(101, 104)))
+        async with house(again, config):
+            await until(lambda: remote.is_connected and remote.events_after(0)[0] == 8)
+            assert remote.events_after(5)[1] == (fact(101), fact(102), fact(103))
+            fresh = remote.snapshot()
+            assert ([row.id for row in fresh.servers], fresh.notices) == (["new"], ())
+            assert fresh.seq > gone.seq
+    finally:
+        await remote.__aexit__(None, None, None)
+
+
+async def test_the_same_run_is_gone_on_from_where_it_was_left(soon: None, served: House, control: FakeControl):
+    control.tell(fact(1), fact(2))
+    async with RemoteControl(served.socket) as remote:
+        remote.follow()
+        await until(lambda: remote.events_after(0)[0] == 2)
+        events = served.frontend._steering._api._events  # type: ignore[union-attr]
+        before = set(events._readers)
+        events._end_all()
+        await until(lambda: events._readers - before)
+        control.tell(fact(3))
+        await until(lambda: remote.events_after(0)[0] >= 3)
+        assert remote.events_after(0) == (3, (fact(1), fact(2), fact(3)))
+        assert remote.is_connected
+
+
+async def test_a_token_that_is_taken_back_is_said_where_it_is_seen(soon: None, control: FakeControl):
+    token, entry = new_token("ci")
+    (_, other), on_port = new_token("other"), AdminConfig(on_port=True)
+    async with (
+        house(control, config_of(tokens=(entry,), admin=on_port)) as served,
+        RemoteControl(served.origin, token) as remote,
+    ):
+        remote.follow()
+        await until(lambda: served.frontend._steering._api._events._readers)  # type: ignore[union-attr]
+        served.frontend.use(config_of(tokens=(other,), admin=on_port))
+        await until(lambda: any("ONLY1MCP_TOKEN" in one.text for one in remote.snapshot().notices))
+
+
+async def test_events_of_a_newer_gateway_are_passed_over_and_those_that_are_known_are_not(
+    own_runtime_folder: Path,
+):
+    picture = json.loads(encoded(snapshot_of([row_of("search")])))
+    events = (
+        ("future", {}),
+        ("fact", {"seq": 1, "fact": {"type": "FutureFact", "at": 1.0}}),
+        ("log", "no line"),
+        ("snapshot", picture | {"servers": 7}),
+        ("fact", {"seq": 2, "fact": json.loads(encoded(fact(2)))}),
+        ("snapshot", picture | {"version": "9", "future": True}),
+    )
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.endswith("snapshot"):
+            return web.json_response(picture)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for kind, data in events:
+            await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+        await until(lambda: request.transport is None or request.transport.is_closing())
+        return response
+
+    path = own_runtime_folder / "odd.sock"
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(path)).start()
+        async with RemoteControl(path) as remote:
+            remote.follow()
+            await until(lambda: remote.snapshot().version == "9")
+            assert remote.events_after(0) == (1, (fact(2),))
+            assert remote.is_connected
+    finally:
+        await runner.cleanup()
+
+
+async def test_leaving_it_ends_what_it_had_begun(served: House):
+    async with RemoteControl(served.socket) as remote:
+        remote.follow()
+        remote.detail("search")
+    assert len(remote._tasks) == 0
+    await until(lambda: served.is_idle)
