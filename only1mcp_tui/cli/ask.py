@@ -17,8 +17,8 @@ from only1mcp_tui.cli.output import note, one_line, say, say_json, table
 from only1mcp_tui.cli.source import Answer, Gateway, called, listing
 from proxy_core.config.demo import demo_config
 from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import Config
-from proxy_core.config.secrets import masked_address
+from proxy_core.config.models import Config, ServerConfig
+from proxy_core.config.secrets import masked_addresses
 from proxy_core.telemetry.snapshot import NamedItem, ServerState
 
 KINDS: Final = ("tool", "resource", "template", "prompt")
@@ -72,12 +72,17 @@ def _server_rows(config: Config, answer: Answer) -> list[dict[str, Any]]:
                 "name": server.title if server else server_id,
                 "state": state,
                 "reason": reason,
-                "transport": server.transport.type if server else "",
-                "address": masked_address(server.transport) if server else "",
+                "transport": _kinds(server) if server else "",
+                "address": masked_addresses(server) if server else "",
                 **counts,
             }
         )
     return rows
+
+
+def _kinds(server: ServerConfig) -> str:
+    """stdio, http or sse; of replicas each kind once."""
+    return ", ".join(dict.fromkeys(place.transport.type for place in server.places))
 
 
 def _count(items: Sequence[NamedItem], server: str, kind: str) -> int:

@@ -36,6 +36,11 @@ def say_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
 
 
+def say_line(value: Any) -> None:
+    """One result of many as a line of JSON, to stdout."""
+    click.echo(json.dumps(value, ensure_ascii=True))
+
+
 def note(text: str) -> None:
     """What a person should know beside the result, to stderr."""
     click.echo(visible(text), err=True)

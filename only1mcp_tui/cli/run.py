@@ -5,6 +5,7 @@ The only place that decides between the two; Textual is imported after the decis
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -13,44 +14,90 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from only1mcp_tui.cli.common import discovered
 from only1mcp_tui.cli.exits import Exit
+from only1mcp_tui.cli.monitor import watch
 from only1mcp_tui.cli.output import note, say
+from only1mcp_tui.cli.reach import serving_at
 from proxy_core.config.demo import demo_config
 from proxy_core.config.importers import FoundServer, write_import
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
 from proxy_core.config.models import ProxyConfig
-from proxy_core.errors import ConfigError, ConfigProblem, InsecureBind, Only1Error
+from proxy_core.errors import ConfigError, ConfigProblem, InsecureBind, Only1Error, PortInUse
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.logs import setup_logging
 
 if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
 
+log = logging.getLogger("proxy_core.command")
+
 
 def run(options: "Options") -> int:
     """Run until stopped; the exit code. Raises: ConfigError, InsecureBind, PortInUse."""
-    reload = reader(options)
+    reload, config_path = reader(options), locator(options)
     loaded = reload()
     if loaded.config.is_exposed and not options.insecure:
         raise InsecureBind(loaded.config.proxy.host)
     headless = options.headless or not _has_screen()
+    if not headless and (running := serving_at(loaded.config.proxy, loaded.config.admin)) is not None:
+        question = f"A gateway serves on port {loaded.config.proxy.port} already. Watch that one instead?"
+        if click.confirm(question, default=True, err=True):
+            return watch(running, loaded.config.tui)
     start_logging(loaded, to_stderr=headless)
-    proxy = Proxy(loaded, reload, insecure=options.insecure)
-    return run_headless(proxy) if headless else run_screen(proxy, loaded, options)
+    keeper = LogKeeper(loaded, to_stderr=headless)
+    try:
+        if headless:
+            return run_headless(
+                Proxy(loaded, reload, insecure=options.insecure, config_path=config_path, on_config=keeper.use)
+            )
+        return run_screen(loaded, reload, config_path, keeper, options)
+    except PortInUse:
+        if serving_at(loaded.config.proxy, loaded.config.admin) is not None:
+            note("A gateway runs there: only1mcp monitor watches it, only1mcp status tells how it is.")
+        raise
+
+
+def locator(options: "Options") -> Callable[[], Path | None]:
+    """Which file says what to run; None while the demo servers do.
+
+    A file that was there at the start stays the one; one that an import made since is found.
+    Raises: ConfigError if one that was named is missing.
+    """
+    cwd = Path.cwd()
+    first = None if options.demo else find_config(options.config, os.environ, cwd)
+    return lambda: first if first or options.demo else find_config(None, os.environ, cwd)
 
 
 def reader(options: "Options") -> Callable[[], LoadedConfig]:
     """Reads what to run, again and again; the demo servers if there is no file. Raises: ConfigError."""
-    cwd = Path.cwd()
-    first = None if options.demo else find_config(options.config, os.environ, cwd)
+    locate = locator(options)
 
     def read() -> LoadedConfig:
-        # A file that was there at the start stays the one; one that an import made since is found.
-        path = first if first or options.demo else find_config(None, os.environ, cwd)
+        path = locate()
         return _overridden(load(path, os.environ) if path else demo_config(), options)
 
     return read
+
+
+class LogKeeper:
+    """Where the log goes, as the configuration in force says."""
+
+    def __init__(self, loaded: LoadedConfig, to_stderr: bool) -> None:
+        self._to_stderr = to_stderr
+        self._present = loaded.config.logging
+
+    def use(self, loaded: LoadedConfig) -> None:
+        """Another configuration is in force. A file that cannot be written leaves the log where it was."""
+        if loaded.config.logging == self._present:
+            return
+        self._present = loaded.config.logging
+        try:
+            start_logging(loaded, self._to_stderr)
+        except ConfigError as error:
+            log.error("the log stays where it was: %s", error.message)
 
 
 def start_logging(loaded: LoadedConfig, to_stderr: bool) -> None:
@@ -95,10 +142,21 @@ def run_headless(proxy: Proxy, is_urgent: Callable[[], bool] = lambda: False) ->
     return Exit.OK
 
 
-def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
+def run_screen(
+    loaded: LoadedConfig,
+    reload: Callable[[], LoadedConfig],
+    config_path: Callable[[], Path | None],
+    keeper: LogKeeper,
+    options: "Options",
+) -> int:
     """Raises: what kept the gateway from starting at all."""
     from only1mcp_tui.app import Only1App
 
+    def use(loaded: LoadedConfig) -> None:
+        keeper.use(loaded)
+        app.use_tui(loaded.config.tui)
+
+    proxy = Proxy(loaded, reload, insecure=options.insecure, config_path=config_path, on_config=use)
     app = Only1App(
         proxy,
         run=proxy.run,
@@ -114,7 +172,7 @@ def run_screen(proxy: Proxy, loaded: LoadedConfig, options: "Options") -> int:
     if app.outcome:
         say(app.outcome)
     if proxy.cut_off:
-        note(f"{proxy.cut_off} calls in flight were cut off.")
+        note(f"{len(proxy.cut_off)} calls in flight were cut off.")
     return app.return_code or Exit.OK
 
 
@@ -145,6 +203,7 @@ async def _serve(proxy: Proxy, is_urgent: Callable[[], bool]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, proxy.request_reload)
     await proxy.run()
 
 

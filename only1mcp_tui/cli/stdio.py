@@ -54,14 +54,16 @@ def _serve(ctx: click.Context, pipe: Pipe, config: Path | None, demo: bool) -> i
     """The gateway itself. Raises: ConfigError, and why the client was given up."""
     from only1mcp_tui.cli import Options
     from only1mcp_tui.cli.common import named_config
-    from only1mcp_tui.cli.run import reader, run_headless, start_logging
+    from only1mcp_tui.cli.run import locator, reader, run_headless, start_logging
     from proxy_core.proxy import Proxy
 
-    reload = reader(Options(named_config(ctx, config), True, demo, None, None, False))
+    options = Options(named_config(ctx, config), True, demo, None, None, False)
+    reload = reader(options)
     loaded = reload()
     start_logging(loaded, to_stderr=True)
     # A client that closes our stdin and then sends a signal does not wait any longer.
-    code = run_headless(Proxy(loaded, reload, pipe=pipe), is_urgent=lambda: pipe.has_ended)
+    proxy = Proxy(loaded, reload, pipe=pipe, config_path=locator(options))
+    code = run_headless(proxy, is_urgent=lambda: pipe.has_ended)
     if pipe.failure is not None:
         raise pipe.failure
     return code

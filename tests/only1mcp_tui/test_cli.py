@@ -255,6 +255,36 @@ def test_import_takes_over_what_is_named_or_all(cursor: Path, own: Path):
     assert json.loads(cursor.read_text()) == CURSOR
 
 
+def test_an_empty_file_is_a_fault_that_add_and_import_mend(cursor: Path, own: Path):
+    own.parent.mkdir(parents=True)
+    for command in (("add", "aa", "--", "x"), ("import", "My Files")):
+        own.write_text("# to come\n")
+        result = run("validate")
+        assert result.exit_code == 2
+        assert "the file is empty" in result.output
+        assert run("init").exit_code == 1
+        good(*command)
+        good("validate")
+        assert own.read_text().startswith("# to come\n")
+
+
+REPLICAS = """
+servers:
+- id: search
+  replicas:
+  - {id: a, transport: {type: http, url: "http://u:hunter2@h/"}}
+  - {id: b, transport: {type: stdio, command: x, args: [--token, hunter2]}}
+"""
+
+
+def test_a_server_with_replicas_is_shown_without_secrets(home: Path):
+    (home / "only1mcp.yaml").write_text(REPLICAS)
+    shown = as_json("config", "show")
+    assert [replica["id"] for replica in shown["servers"][0]["replicas"]] == ["a", "b"]
+    assert "hunter2" not in good("config", "show")
+    good("validate")
+
+
 def test_import_says_when_there_is_nothing(home: Path):
     assert "No servers were found" in good("import")
 
