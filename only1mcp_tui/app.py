@@ -20,27 +20,40 @@ from rich.text import Text
 from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 
 from only1mcp_tui import messages
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
-from only1mcp_tui.screens.confirm import ConfirmScreen
+from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.overview import OverviewScreen
+from only1mcp_tui.screens.plan import Answer, PlanScreen
 from only1mcp_tui.screens.servers import ServersScreen
-from only1mcp_tui.screens.verbs import VERBS, Verb, ask_quit
-from only1mcp_tui.view.closing import outcome_line
+from only1mcp_tui.screens.verbs import (
+    VERBS,
+    Verb,
+    are_drained,
+    ask_all,
+    ask_quit,
+    ask_rollback,
+    switched_on,
+    turn_all,
+)
+from only1mcp_tui.view.closing import left_line, outcome_line
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
-from only1mcp_tui.view.text import safe, safe_lines
+from only1mcp_tui.view.plan import done_words
+from only1mcp_tui.view.targets import Target, find, targets_of
+from only1mcp_tui.view.text import first_line, safe, safe_lines
 from only1mcp_tui.widgets.themes import DARK, LIGHT
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
-from proxy_core.control import Control
-from proxy_core.errors import InsecureBind, Only1Error, PortInUse
+from proxy_core.control import Control, ReloadPlan
+from proxy_core.errors import ConfigError, InsecureBind, Only1Error, PortInUse
 from proxy_core.telemetry.snapshot import Notice, Snapshot
 
 log = logging.getLogger(__name__)
@@ -70,6 +83,7 @@ class Only1App(App[None]):
         Binding("2", "switch_mode('servers')", "Servers", show=False),
         Binding("5", "switch_mode('logs')", "Logs", show=False),
         Binding("space", "pause", "Pause"),
+        Binding("ctrl+r", "reload", "Reload the configuration", show=False),
         Binding("t", "change_theme", "Theme", show=False),
         # Textual adds its own ctrl+p only where nothing else opens the palette.
         Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
@@ -93,9 +107,11 @@ class Only1App(App[None]):
         clock: Callable[[], float] = time.monotonic,
         restart_delays_s: Sequence[float] = RESTART_DELAYS_S,
         pulls_by_itself: bool = True,
+        is_remote: bool | None = None,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
+        `is_remote` says so of a core that this app does not run; None: as `run` tells.
         `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
         """
         super().__init__()
@@ -106,12 +122,14 @@ class Only1App(App[None]):
         self._control = control
         self._run_core = run
         self._stop_core = stop
+        self._is_remote = run is None if is_remote is None else is_remote
         self._tui = tui or TuiConfig()
         self._discover = discover
         self._write = write
         self._clock = clock
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
+        self._timer: Timer | None = None
         self._snapshot = control.snapshot()
         self._offset = self._snapshot.at - clock()
         self._pulled_at = float("-inf")
@@ -135,16 +153,30 @@ class Only1App(App[None]):
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         if "TEXTUAL_THEME" not in os.environ:
-            self.theme = self._tui.theme if self._tui.theme in self.available_themes else DARK.name
+            self.theme = self._theme_of(self._tui)
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         _continue_only_on(self._terminal)
         if self._run_core is not None:
             self._host(self._run_core)
         if self._pulls_by_itself:
-            self.set_interval(1 / self._tui.fps, self._tick)
+            self._timer = self.set_interval(1 / self._tui.fps, self._tick)
         if self._tui.screen != self.DEFAULT_MODE:
             self.switch_mode(self._tui.screen)
+
+    def use_tui(self, tui: TuiConfig) -> None:
+        """Apply changed settings of the screen; what a person chose stays where the file says what it said."""
+        before, self._tui = self._tui, tui
+        if not self.is_running:
+            return
+        if tui.theme != before.theme and "TEXTUAL_THEME" not in os.environ:
+            self.theme = self._theme_of(tui)
+        if tui.fps != before.fps and self._timer is not None:
+            self._timer.stop()
+            self._timer = self.set_interval(1 / tui.fps, self._tick)
+
+    def _theme_of(self, tui: TuiConfig) -> str:
+        return tui.theme if tui.theme in self.available_themes else DARK.name
 
     def on_unmount(self) -> None:
         for number in STOP_SIGNALS:
@@ -200,7 +232,8 @@ class Only1App(App[None]):
 
     def _end(self) -> None:
         self.pull()
-        self.outcome = outcome_line(self._snapshot, self._now())
+        is_remote = self._is_remote
+        self.outcome = left_line(self._snapshot) if is_remote else outcome_line(self._snapshot, self._now())
         self.exit()
 
     # --- the picture ----------------------------------------------------------------------------------------
@@ -216,7 +249,7 @@ class Only1App(App[None]):
         return max(1, self._tui.fps // 2) if is_busy else self._tui.fps
 
     def _picture(self) -> Picture:
-        pace = Pace(self._fps, self._is_paused)
+        pace = Pace(self._fps, self._is_paused, self._is_remote)
         return Picture(self._snapshot, self._now(), self.history, pace, tuple(self._alarms.values()))
 
     def _tick(self) -> None:
@@ -269,18 +302,27 @@ class Only1App(App[None]):
     @on(messages.RestartRequested)
     @on(messages.ProbeRequested)
     def _wished(self, intent: messages.ServerIntent) -> None:
-        act = self._act(VERBS[type(intent)], intent.server)
-        self.run_worker(act, group=f"server:{intent.server}", exclusive=True, exit_on_error=False)
+        act = self._act(VERBS[type(intent)], intent.target)
+        self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
 
-    async def _act(self, verb: Verb, server: str) -> None:
-        row = next((row for row in self._snapshot.servers if row.id == server), None)
-        question = verb.question(row) if row is not None else None
-        if question is not None:
-            # On a small terminal an old toast would lie over the question.
-            self.clear_notifications()
-        if question is not None and not await self.push_screen_wait(ConfirmScreen(question)):
-            return
-        await self._tell(verb.act(self._control, server))
+    async def _act(self, verb: Verb, name: str) -> None:
+        target = find(self._snapshot.servers, name)
+        question = verb.question(target) if target is not None else None
+        if question is None or await self._agrees(question):
+            await self._tell(verb.act(self._control, name))
+
+    @on(messages.DrainAllRequested)
+    @work(group="all", exclusive=True)
+    async def _turn_all(self) -> None:
+        servers = self._snapshot.servers
+        if switched_on(servers) and await self._agrees(ask_all(servers)):
+            await self._tell(turn_all(self._control, servers))
+
+    async def _agrees(self, question: Question) -> bool:
+        # On a small terminal an old toast would lie over the question.
+        self.clear_notifications()
+        is_yes: bool = await self.push_screen_wait(ConfirmScreen(question))
+        return is_yes
 
     async def _tell(self, deed: Coroutine[Any, Any, str] | Awaitable[str]) -> None:
         """Do it, and say in a toast how it ended."""
@@ -293,7 +335,7 @@ class Only1App(App[None]):
     async def _open_server(self, intent: messages.ServerOpened) -> None:
         await self.switch_mode("servers")
         if isinstance(screen := self.screen, ServersScreen):
-            screen.call_after_refresh(screen.open, intent.server)
+            screen.call_after_refresh(screen.open, intent.target)
 
     @on(messages.CopyRequested)
     def _copy(self, request: messages.CopyRequested) -> None:
@@ -320,6 +362,39 @@ class Only1App(App[None]):
         path = await asyncio.to_thread(write, chosen)
         await self._control.apply_reload()
         return f"{plural(len(chosen), 'server')} written to {safe(path)}."
+
+    # --- the configuration ----------------------------------------------------------------------------------
+
+    @work(group="reload", exclusive=True)
+    async def action_reload(self) -> None:
+        """Show what the file would change; put it in force, or the configuration before, if that is wished."""
+        if any(isinstance(screen, ModalScreen) for screen in self.screen_stack):
+            return
+        plan: ReloadPlan | ConfigError
+        try:
+            plan = await self._control.reload_plan()
+        except ConfigError as error:
+            plan = error
+        except (Only1Error, OSError) as error:
+            self.notify(_words(error), severity="error", markup=False)
+            return
+        self.clear_notifications()
+        answer = await self.push_screen_wait(PlanScreen(plan, self._snapshot.config.can_roll_back))
+        if answer is Answer.APPLY:
+            await self._tell(self._apply())
+        elif answer is Answer.ROLL_BACK:
+            await self._tell(self._roll_back())
+
+    @work(group="reload", exclusive=True)
+    async def action_roll_back(self) -> None:
+        if await self._agrees(ask_rollback(self._snapshot.config.version)):
+            await self._tell(self._roll_back())
+
+    async def _apply(self) -> str:
+        return done_words(await self._control.apply_reload())
+
+    async def _roll_back(self) -> str:
+        return done_words(await self._control.rollback(), is_rollback=True)
 
     # --- keys of the whole app ------------------------------------------------------------------------------
 
@@ -355,7 +430,8 @@ class Only1App(App[None]):
     async def action_leave(self) -> None:
         if self._go_back():
             return
-        in_flight = self._snapshot.totals.in_flight
+        # A gateway elsewhere goes on with its calls.
+        in_flight = 0 if self._is_remote else self._snapshot.totals.in_flight
         if not in_flight or await self.push_screen_wait(ConfirmScreen(ask_quit(in_flight))):
             self._begin_stop()
 
@@ -364,10 +440,23 @@ class Only1App(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
+        yield SystemCommand(
+            "Reload configuration ...", "Show what would change, then apply it", self.action_reload
+        )
+        if self._snapshot.config.can_roll_back:
+            before = "Put the one before the present one in force"
+            yield SystemCommand("Roll back to the previous configuration", before, self.action_roll_back)
+        all_of_them = "Undrain all servers" if are_drained(self._snapshot.servers) else "Drain all servers"
+        wish_all = partial(self.post_message, messages.DrainAllRequested())
+        yield SystemCommand(all_of_them, "No new calls anywhere, or calls again everywhere", wish_all)
         for row in self._snapshot.servers:
-            for intent, verb in VERBS.items():
-                wish = partial(self.post_message, intent(row.id))
-                yield SystemCommand(f"{verb.word} {row.id}", f"{verb.word} the server {row.id}", wish)
+            for target in (Target(row), *targets_of(row)):
+                what = "server" if target.replica is None else "replica"
+                for intent, verb in VERBS.items():
+                    wish = partial(self.post_message, intent(target.id))
+                    yield SystemCommand(
+                        f"{verb.word} {target.label}", f"{verb.word} the {what} {target.label}", wish
+                    )
 
 
 def _trace() -> Text:
@@ -375,7 +464,7 @@ def _trace() -> Text:
 
 
 def _words(error: Exception) -> str:
-    return safe(str(error) or type(error).__name__, 200)
+    return first_line(str(error) or type(error).__name__, 200)
 
 
 def _terminal() -> tuple[int, ...]:

@@ -4,11 +4,11 @@ from textual.message import Message
 
 
 class ServerIntent(Message):
-    """A wish about one server."""
+    """A wish about one server, or about one of its replicas, named `server/replica`."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, target: str) -> None:
         super().__init__()
-        self.server = server
+        self.target = target
 
 
 class DrainRequested(ServerIntent):
@@ -37,6 +37,10 @@ class ProbeRequested(ServerIntent):
 
 class ServerOpened(ServerIntent):
     """Show this server in full."""
+
+
+class DrainAllRequested(Message):
+    """Drain every server, or put them all back if that is what they are already."""
 
 
 class ImportRequested(Message):

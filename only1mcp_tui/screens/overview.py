@@ -11,12 +11,16 @@ from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.server_table import ServerTableScreen
 from only1mcp_tui.view.overview import card_lines, event_line, selected_line
 from only1mcp_tui.view.servers import OVERVIEW_COLUMNS
+from only1mcp_tui.view.targets import has_replicas, needs_an_eye
 from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.live_table import LiveTable
 from proxy_core.control import Control
-from proxy_core.facts import Fact, RequestFinished, SessionsChanged
+from proxy_core.facts import CallRetried, Fact, ProbeFinished, RequestFinished, SessionsChanged
+from proxy_core.telemetry.snapshot import ServerRow
 
+TRAFFIC = RequestFinished | SessionsChanged | ProbeFinished | CallRetried
+"""Facts that are no news: they come with every call or every few seconds."""
 EVENTS_KEPT = 20
 EVENTS_SHOWN = 5
 EVENTS_SHOWN_SHORT = 3
@@ -36,6 +40,8 @@ How the gateway and every server behind it do, right now.
 
 **Enter** opens a server, **d** drains it: no new calls, those in flight finish.
 Where a server is not well, its last column says why.
+
+**ctrl+r** shows what the configuration file would change.
 """
 
     def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
@@ -49,12 +55,16 @@ Where a server is not well, its last column says why.
         yield Board(id="selected")
         yield Board(id="events")
 
+    def opens(self, row: ServerRow) -> bool:
+        # At one glance: replicas that are all well say nothing that their server does not say.
+        return has_replicas(row) and needs_an_eye(row)
+
     def draw(self, picture: Picture) -> None:
         width = self.width
         cards = card_lines(picture.snapshot.totals, picture.history, width)
         self.query_one("#cards", Board).put(cards)
         super().draw(picture)
-        self.query_one("#selected", Board).put([selected_line(self.selected, width)])
+        self.query_one("#selected", Board).put([selected_line(self.selected, picture.now, width)])
         self.query_one("#events", Board).put(self._event_lines(picture, width))
 
     def _event_lines(self, picture: Picture, width: int) -> list[Line]:
@@ -68,7 +78,7 @@ Where a server is not well, its last column says why.
 
     def _take_events(self) -> None:
         self._seen_seq, news = self.control.events_after(self._seen_seq)
-        self._events += [fact for fact in news if not isinstance(fact, RequestFinished | SessionsChanged)]
+        self._events += [fact for fact in news if not isinstance(fact, TRAFFIC)]
 
     @on(LiveTable.Opened)
     def _opened(self, event: LiveTable.Opened) -> None:

@@ -1,4 +1,4 @@
-"""What Overview and Servers share: a table of servers and the verbs on the selected one."""
+"""What Overview and Servers share: a table of servers and their replicas, and the verbs on the selected one."""
 
 from collections.abc import Hashable, Sequence
 from typing import ClassVar
@@ -19,11 +19,11 @@ from only1mcp_tui.view.servers import (
     next_order,
     row_cells,
 )
+from only1mcp_tui.view.targets import DRAINED, Target, find, has_replicas
 from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.live_table import LiveTable, Row
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
-DRAINED = (ServerState.DRAINING, ServerState.DRAINED)
 VERBS = ("drain", "restart", "probe", "enable", "copy")
 
 
@@ -32,6 +32,7 @@ class ServerTableScreen(CoreScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "drain", "Drain"),
+        Binding("D", "drain_all", "Drain all", show=False),
         Binding("r", "restart", "Restart"),
         Binding("p", "probe", "Probe"),
         Binding("P", "probe_all", "Probe all", show=False),
@@ -48,8 +49,10 @@ class ServerTableScreen(CoreScreen):
     COLUMNS: ClassVar[Sequence[ServerColumn]]
 
     order = Order()
-    _rows: Sequence[ServerRow] = ()
+    _rows: tuple[ServerRow, ...] = ()
     """Those of the last picture, before the filter."""
+    _kept = 0
+    """How many servers pass the filter."""
 
     # --- drawing --------------------------------------------------------------------------------------------
 
@@ -58,8 +61,14 @@ class ServerTableScreen(CoreScreen):
         return self.query_one(LiveTable)
 
     @property
-    def selected(self) -> ServerRow | None:
-        return next((row for row in self._rows if row.id == self.table.selected), None)
+    def selected(self) -> Target | None:
+        """The server or replica under the cursor."""
+        key = self.table.selected
+        return None if key is None else find(self._rows, key)
+
+    def opens(self, row: ServerRow) -> bool:
+        """Whether its replicas stand below it."""
+        return has_replicas(row)
 
     def draw(self, picture: Picture) -> None:
         self._rows = picture.snapshot.servers
@@ -67,11 +76,12 @@ class ServerTableScreen(CoreScreen):
         shown = {column.key for column in table.shown}
         columns = [column for column in self.COLUMNS if column.key in shown]
         scene = Scene(picture.now, picture.history, table.flexible_width)
-        rows = arranged(self._rows, self.COLUMNS, self.filter, self.order)
+        targets = arranged(self._rows, self.COLUMNS, self.filter, self.order, self.opens)
+        self._kept = sum(target.replica is None for target in targets)
         table.empty = self._empty_line(picture)
         chosen = next((column for column in columns if column.key == self.order.column), None)
         table.put(
-            [Row(row.id, row_cells(row, columns, scene)) for row in rows],
+            [Row(target.id, row_cells(target, columns, scene)) for target in targets],
             chosen.key if chosen else None,
             chosen is not None and chosen.right is not self.order.is_reversed,
         )
@@ -92,14 +102,13 @@ class ServerTableScreen(CoreScreen):
     def status(self) -> Line:
         if not self.filter_text:
             return super().status()
-        kept = sum(1 for _ in arranged(self._rows, (), self.filter, Order()))
-        return *super().status(), (f"{kept}/{len(self._rows)} ", "muted")
+        return *super().status(), (f"{self._kept}/{len(self._rows)} ", "muted")
 
     def label_of(self, binding: Binding) -> str:
-        row = self.selected
-        if binding.action == "drain" and row is not None and row.state in DRAINED:
+        target = self.selected
+        if binding.action == "drain" and target is not None and target.state in DRAINED:
             return "Undrain"
-        if binding.action == "enable" and (row is None or row.state is not ServerState.DISABLED):
+        if binding.action == "enable" and (target is None or target.state is not ServerState.DISABLED):
             return "Disable"
         return super().label_of(binding)
 
@@ -107,15 +116,15 @@ class ServerTableScreen(CoreScreen):
         """None greys a verb out."""
         if action not in VERBS or not self.is_mounted:
             return True
-        row = self.selected
-        if row is None:
+        target = self.selected
+        if target is None:
             return None
-        is_off = row.state is ServerState.DISABLED
+        is_off = target.state is ServerState.DISABLED
         return None if is_off and action in ("drain", "restart", "probe") else True
 
     def footer_key(self) -> Hashable:
-        row = self.selected
-        return super().footer_key(), row and (row.id, row.state)
+        target = self.selected
+        return super().footer_key(), target and (target.id, target.state)
 
     @on(LiveTable.Moved)
     def _moved(self) -> None:
@@ -140,22 +149,27 @@ class ServerTableScreen(CoreScreen):
     # --- verbs ----------------------------------------------------------------------------------------------
 
     def action_drain(self) -> None:
-        if (row := self.selected) is not None:
-            is_drained = row.state in DRAINED
-            self._wish(messages.UndrainRequested(row.id) if is_drained else messages.DrainRequested(row.id))
+        if (target := self.selected) is not None:
+            is_drained = target.state in DRAINED
+            intent = messages.UndrainRequested if is_drained else messages.DrainRequested
+            self._wish(intent(target.id))
+
+    def action_drain_all(self) -> None:
+        self._wish(messages.DrainAllRequested())
 
     def action_enable(self) -> None:
-        if (row := self.selected) is not None:
-            is_off = row.state is ServerState.DISABLED
-            self._wish(messages.EnableRequested(row.id) if is_off else messages.DisableRequested(row.id))
+        if (target := self.selected) is not None:
+            is_off = target.state is ServerState.DISABLED
+            intent = messages.EnableRequested if is_off else messages.DisableRequested
+            self._wish(intent(target.id))
 
     def action_restart(self) -> None:
-        if (row := self.selected) is not None:
-            self._wish(messages.RestartRequested(row.id))
+        if (target := self.selected) is not None:
+            self._wish(messages.RestartRequested(target.id))
 
     def action_probe(self) -> None:
-        if (row := self.selected) is not None:
-            self._wish(messages.ProbeRequested(row.id))
+        if (target := self.selected) is not None:
+            self._wish(messages.ProbeRequested(target.id))
 
     def action_probe_all(self) -> None:
         for row in self._rows:
@@ -163,8 +177,8 @@ class ServerTableScreen(CoreScreen):
                 self._wish(messages.ProbeRequested(row.id))
 
     def action_copy(self) -> None:
-        if (row := self.selected) is not None:
-            self._wish(messages.CopyRequested(copy_text(row)))
+        if (target := self.selected) is not None:
+            self._wish(messages.CopyRequested(copy_text(target)))
 
     def action_import(self) -> None:
         self._wish(messages.ImportRequested())

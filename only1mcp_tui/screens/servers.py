@@ -12,7 +12,7 @@ from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.server_table import ServerTableScreen
 from only1mcp_tui.view.details import TABS, Scene, head_line, tabs_line
 from only1mcp_tui.view.servers import LIST_COLUMNS
-from only1mcp_tui.view.text import Line
+from only1mcp_tui.view.text import Line, safe
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
@@ -36,6 +36,8 @@ class ServersScreen(ServerTableScreen):
 One server in full. **[** and **]** turn its tabs, **Tab** moves between list and detail.
 
 A drained or disabled server stays so until you say otherwise; the configuration file is not changed.
+
+The rows below a server are its replicas: **d**, **r**, **e** and **p** on one of them leave the others alone.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,17 +57,18 @@ A drained or disabled server stays so until you say otherwise; the configuration
 
     def draw(self, picture: Picture) -> None:
         super().draw(picture)
-        server = self.table.selected
-        if server is None or not (width := self.query_one("#detail").size.width):
+        target = self.selected
+        if target is None or not (width := self.query_one("#detail").size.width):
             self._show_detail((), (), [])
             return
         try:
-            detail = self.control.detail(server)
+            detail = self.control.detail(target.server.id)
         except UnknownServer:
             # Removed between the snapshot and the question; the next snapshot knows.
             self._show_detail((), (), [])
             return
-        scene = Scene(picture.now, picture.history, width, picture.snapshot.clients)
+        chosen = target.replica.id if target.replica is not None else ""
+        scene = Scene(picture.now, picture.history, width, picture.snapshot.clients, chosen)
         lines = list(TABS[self._tab].lines(detail, scene))
         self._show_detail(head_line(detail.row), tabs_line(detail.row, self._tab, width), lines)
 
@@ -75,8 +78,8 @@ A drained or disabled server stays so until you say otherwise; the configuration
         self.query_one("#lines", LogView).put(lines)
 
     def status(self) -> Line:
-        server = self.table.selected
-        crumb: Line = ((f"Servers › {server} ", "muted"),) if server and self._is_detail_alone else ()
+        target = self.table.selected
+        crumb: Line = ((f"Servers › {safe(target, 80)} ", "muted"),) if target and self._is_detail_alone else ()
         return *super().status(), *crumb
 
     # --- between list and detail ----------------------------------------------------------------------------
@@ -85,9 +88,10 @@ A drained or disabled server stays so until you say otherwise; the configuration
     def _is_detail_alone(self) -> bool:
         return self.has_class("-detail") and self.has_class("-narrow")
 
-    def open(self, server: str) -> None:
-        """Show `server`, with its detail in sight however narrow the terminal is."""
-        self.table.select(server)
+    def open(self, target: str) -> None:
+        """Show a server, with its detail in sight however narrow the terminal is; `target` may be a replica."""
+        self.table.select(target.partition("/")[0])
+        self.table.select(target)
         self._open_detail()
 
     def _open_detail(self) -> None:

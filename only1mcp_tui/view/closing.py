@@ -26,5 +26,10 @@ def outcome_line(snapshot: Snapshot, now: float) -> str:
     return f"only1mcp stopped after {after}: {_plain(totals.calls, 'call')}, {_plain(totals.errors, 'error')}."
 
 
+def left_line(snapshot: Snapshot) -> str:
+    """The same where the gateway runs elsewhere."""
+    return f"The gateway at {safe(snapshot.url, 200)} goes on." if snapshot.url else "The gateway goes on."
+
+
 def _plain(number: int, word: str) -> str:
     return f"{count(number)} {word if number == 1 else word + 's'}"

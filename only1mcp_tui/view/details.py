@@ -4,13 +4,27 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
-from only1mcp_tui.view.numbers import count, duration, millis, percent, plural, rate
-from only1mcp_tui.view.states import LOOKS, era_badge
-from only1mcp_tui.view.text import Line, Span, fit, safe, safe_lines, wrap
-from proxy_core.telemetry.snapshot import BreakerState, ClientRow, NamedItem, ServerDetail, ServerRow
+from only1mcp_tui.view.numbers import count, duration, latency, millis, percent, plural, rate, size
+from only1mcp_tui.view.states import LOOKS, era_badge, look_of
+from only1mcp_tui.view.targets import Target, code_words, has_replicas, probe_words, reason_of, targets_of
+from only1mcp_tui.view.text import Line, Span, first_line, fit, safe, safe_lines, wrap
+from proxy_core.telemetry.snapshot import (
+    BreakerState,
+    ChildRow,
+    ClientRow,
+    NamedItem,
+    Probe,
+    ReplicaRow,
+    ServerDetail,
+    ServerRow,
+    ServerState,
+)
 
 LABEL = 13
 DESCRIPTION_LIMIT = 2000
+DIFFERENCES_SHOWN = 5
+PROCESSES_SHOWN = 12
+DESCENDANTS_SHOWN = 6
 ERA_WORDS = {"legacy": "legacy era", "modern": "modern era"}
 
 
@@ -22,6 +36,8 @@ class Scene:
     history: History
     width: int
     clients: tuple[ClientRow, ...] = ()
+    replica: str = ""
+    """The one under the cursor, if it is a replica's row."""
 
 
 def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
@@ -29,22 +45,28 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     look = LOOKS[row.state]
     since = f" for {duration(scene.now - row.since_at)}"
     yield _labelled("state", (f"{look.glyph} {look.word}", look.role), (since, "muted"))
+    if row.state is ServerState.DRAINING and row.drain_until is not None:
+        yield _labelled("drain", (reason_of(row, scene.now), "warn"))
     if row.reason:
         yield from _paragraph("why", row.reason, look.role, scene.width)
     if row.retry_at is not None:
         yield _labelled("next try", (f"in {duration(row.retry_at - scene.now)}", "info"))
     if row.breaker is not BreakerState.CLOSED:
         yield _labelled("breaker", _breaker(row, scene.now))
-    yield _labelled("address", (safe(row.address), "text"))
+    if not has_replicas(row):
+        yield _labelled("address", (safe(row.address), "text"))
     yield _labelled("speaks", (_speaks(row), "text"))
     if row.server_info:
         yield _labelled("says it is", (safe(row.server_info, 120), "text"))
-    if row.pid is not None:
-        restarts = f"  {plural(row.restarts, 'restart')}"
-        yield _labelled("process", (f"pid {row.pid}", "text"), (restarts, "muted"))
-    yield _labelled("probe", _probe(row, scene.now))
+    if row.is_remembered:
+        yield _labelled("lists", ("those of an earlier run, until it answers", "warn"))
+    yield from _processes(row, scene.now)
+    yield _labelled("probe", _probe(row.probe, scene.now))
     yield ()
     yield from _traffic(row, scene)
+    if has_replicas(row):
+        yield ()
+        yield from _replicas(row, scene)
     if row.last_error:
         yield ()
         yield from _paragraph("last error", row.last_error, "bad", scene.width)
@@ -54,6 +76,71 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     if detail.instructions:
         yield ()
         yield from _paragraph("instructions", detail.instructions, "text", scene.width)
+
+
+def _replicas(row: ServerRow, scene: Scene) -> Iterator[Line]:
+    """How calls are spread, then two or three lines for each replica."""
+    yield _labelled("balance", (safe(row.balance, 40).replace("_", " ") or "-", "text"))
+    for sentence in row.differences[:DIFFERENCES_SHOWN]:
+        yield from _paragraph("they differ", sentence, "warn", scene.width)
+    for target in targets_of(row):
+        if (replica := target.replica) is not None:
+            yield from _replica(replica, target, scene)
+
+
+def _replica(replica: ReplicaRow, target: Target, scene: Scene) -> Iterator[Line]:
+    is_chosen = replica.id == scene.replica
+    mark = "›" if is_chosen else ("└" if target.is_last else "├")
+    look, idle = LOOKS[replica.state], replica.in_flight == 0
+    yield (
+        (fit(f" {mark} {safe(replica.id, 40)}", LABEL + 1), "strong" if is_chosen else "muted"),
+        (f"{look.glyph} {look.word}", look.role),
+        ("  ", "text"),
+        era_badge(replica.era, replica.revision),
+        (f"  weight {replica.weight}", "muted"),
+        (f"  {replica.in_flight} in flight", "muted" if idle else "accent"),
+    )
+    failed = f", {plural(replica.failures, 'failure')}" if replica.failures else ""
+    yield _labelled(
+        "",
+        (plural(replica.calls, "call"), "text"),
+        (failed, "bad"),
+        ("  probe ", "muted"),
+        (probe_words(replica.probe, scene.now) if replica.probe else "none yet", _probe(replica.probe, 0)[1]),
+    )
+    if reason := reason_of(replica, scene.now):
+        yield from _paragraph("", reason, target.look.role, scene.width)
+    if replica.retry_at is not None:
+        yield _labelled("", (f"next try in {duration(replica.retry_at - scene.now)}", "info"))
+    yield _labelled("", (safe(replica.address), "muted"))
+
+
+def _processes(row: ServerRow, now: float) -> Iterator[Line]:
+    """Every child of ours with what it costs, as last sampled; the process id alone until then."""
+    restarts = f"  {plural(row.restarts, 'restart')}"
+    if not row.processes and row.pid is not None and not has_replicas(row):
+        yield _labelled("process", (f"pid {row.pid}", "text"), (restarts, "muted"))
+    for number, child in enumerate(row.processes[:PROCESSES_SHOWN]):
+        whose = [safe(child.replica, 40)] if has_replicas(row) else []
+        whose += [f"for {safe(child.client, 40)}"] if child.client else []
+        yield _labelled(
+            "process" if number == 0 else "",
+            (f"pid {child.pid}  ", "text"),
+            (f"{size(child.rss_bytes)}  {child.cpu_percent:.1f} % CPU", "text"),
+            (f"  up {duration(now - child.started_at)}", "muted"),
+            (f"  {' '.join(whose)}" if whose else "", "info"),
+            (restarts if number == 0 and not has_replicas(row) else "", "muted"),
+        )
+        if child.descendants:
+            yield _labelled("", (f"  with {_descendants(child)}", "muted"))
+    if (more := len(row.processes) - PROCESSES_SHOWN) > 0:
+        yield _labelled("", (f"and {more} more", "muted"))
+
+
+def _descendants(child: ChildRow) -> str:
+    named = [f"{safe(name, 30)} {pid}" for pid, name in child.descendants[:DESCENDANTS_SHOWN]]
+    more = len(child.descendants) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _labelled(label: str, *spans: Span) -> Line:
@@ -80,17 +167,17 @@ def _breaker(row: ServerRow, now: float) -> Span:
     return "half open, a few calls try it", "warn"
 
 
-def _probe(row: ServerRow, now: float) -> Span:
-    if row.probe is None:
+def _probe(probe: Probe | None, now: float) -> Span:
+    if probe is None:
         return "none yet", "muted"
-    ago = f"{duration(now - row.probe.at)} ago"
-    if row.probe.error is not None:
-        return f"{ago}: {safe(row.probe.error, 200)}", "bad"
-    return f"answered in {millis(row.probe.latency_ms)} ms, {ago}", "text"
+    ago = f"{duration(now - probe.at)} ago"
+    if probe.error is None:
+        return f"answered in {latency(probe.latency_ms)}, {ago}", "text"
+    took = f" after {latency(probe.latency_ms)}" if probe.latency_ms is not None else ""
+    return f"{ago}: {code_words(probe)}{took}: {first_line(probe.error, 200)}", "bad"
 
 
 def _traffic(row: ServerRow, scene: Scene) -> Iterator[Line]:
-    latency = row.latency
     graph = sparkline(scene.history.of_server(row.id), max(0, min(60, scene.width - LABEL - 22))).lstrip()
     yield _labelled("calls", (f"{rate(row.calls_per_s)} rps  ", "strong"), (graph, "trend"))
     yield _labelled(
@@ -101,8 +188,12 @@ def _traffic(row: ServerRow, scene: Scene) -> Iterator[Line]:
             "bad" if row.errors else "muted",
         ),
     )
-    yield _labelled("in flight", (f"{row.in_flight}", "accent" if row.in_flight else "muted"))
-    words = f"p50 {millis(latency.p50_ms)}  p95 {millis(latency.p95_ms)}  p99 {millis(latency.p99_ms)}"
+    queued = f"  {plural(row.queued, 'call')} wait for a free place" if row.queued else ""
+    yield _labelled("in flight", (f"{row.in_flight}", "accent" if row.in_flight else "muted"), (queued, "warn"))
+    if row.retries:
+        yield _labelled("retries", (f"{count(row.retries)}", "warn"))
+    times = row.latency
+    words = f"p50 {millis(times.p50_ms)}  p95 {millis(times.p95_ms)}  p99 {millis(times.p99_ms)}"
     yield _labelled("latency ms", (words, "text"))
 
 
@@ -192,7 +283,7 @@ TABS: tuple[Tab, ...] = (
 
 
 def head_line(row: ServerRow) -> Line:
-    look = LOOKS[row.state]
+    look = look_of(row.state, row.breaker)
     name = f"  {safe(row.name, 80)}" if row.name != row.id else ""
     return (f" {safe(row.id, 80)}", "strong"), (name, "muted"), (f"  {look.glyph} {look.word}", look.role)
 

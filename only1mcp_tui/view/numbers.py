@@ -1,6 +1,7 @@
 """Numbers and times as short words of a steady width."""
 
 import time
+from math import ceil
 
 ABSENT = "-"
 
@@ -28,6 +29,25 @@ def millis(value: float | None) -> str:
         seconds = value / 1000
         return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def latency(value: float | None) -> str:
+    """A latency with its unit: 0.4ms, 390ms, 5.0s."""
+    words = millis(value)
+    return words if value is None or words.endswith("s") else f"{words}ms"
+
+
+def countdown(seconds: float) -> str:
+    """What is left, rounded up, so that it never says 0 before it is over: 27 s, 2m05s."""
+    left = max(0, ceil(seconds))
+    return f"{left} s" if left < 120 else duration(left)
+
+
+def size(value: int) -> str:
+    """Bytes: 812 kB, 42 MB, 1.3 GB."""
+    if value < 10**6:
+        return f"{value // 1000} kB"
+    return f"{value / 10**6:.0f} MB" if value < 10**9 else f"{value / 10**9:.1f} GB"
 
 
 def rate(value: float) -> str:

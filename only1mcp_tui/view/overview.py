@@ -5,14 +5,18 @@ from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
-from only1mcp_tui.view.states import LEVEL_ROLES, LOOKS
-from only1mcp_tui.view.text import Line, Span, clip, fit, safe, spread, wrap
+from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
+from only1mcp_tui.view.targets import Target, is_well, reason_of
+from only1mcp_tui.view.text import Line, Span, cells, clip, fit, safe, spread, wrap
 from proxy_core import facts
+from proxy_core.config.models import ONLY_REPLICA
 from proxy_core.facts import Fact
-from proxy_core.telemetry.snapshot import Notice, ServerRow, ServerState, Snapshot, Totals
+from proxy_core.telemetry.snapshot import Notice, ServerState, Snapshot, Totals
 
 NOTICES_SHOWN = 4
-NOTICE_LINES = 2
+NOTICE_LINES = 3
+NOTICE_LIMIT = 200_000
+NOTICE_LINE_LIMIT = 2000
 GLYPHS = {"info": "i", "warning": "▲", "error": "✖"}
 
 
@@ -22,46 +26,78 @@ class Pace:
 
     fps: int
     is_paused: bool = False
+    is_remote: bool = False
+    """Over a gateway that runs elsewhere and stays when the screen goes."""
 
 
 def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
-    """Who, where clients connect, for how long, how many are well, how busy."""
+    """Who, where clients connect, for how long, how many are well, how busy, which configuration is in force.
+
+    What matters least gives way first where the terminal is narrow.
+    """
     on = [row for row in snapshot.servers if row.state is not ServerState.DISABLED]
-    well = sum(row.state is ServerState.HEALTHY for row in on)
+    well = sum(is_well(row) for row in on)
+    where: Span = (safe(snapshot.url, 200), "link") if snapshot.url else ("not listening yet", "warn")
     left: list[Span] = [(" only1mcp ", "brand"), (f"{safe(snapshot.version, 20)} ", "muted")]
-    left += [
-        (" ", "text"),
-        (safe(snapshot.url, 200), "link") if snapshot.url else ("not listening yet", "warn"),
-    ]
-    badge: Span = (" PAUSED ", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
-    health: Span = (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn")
-    right: list[Span] = [
-        health if on else ("no servers", "muted"),
-        (f"  {rate(snapshot.totals.calls_per_s)} rps  ", "text"),
-        (f"up {duration(now - snapshot.started_at)}  ", "muted"),
-        badge,
-        (" ", "text"),
-    ]
+    left += [(" watching from afar: ", "warn") if pace.is_remote else (" ", "text"), where]
     if width < 100:
-        del right[2]
-        del left[1]
-    return spread(tuple(left), tuple(right if width >= 60 else right[:1]), width)
+        left[1:3] = [(" from afar: ", "warn")] if pace.is_remote else [(" ", "text")]
+    badge: Span = ("PAUSED", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
+    health: Span = (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn")
+    config, is_urgent = _config(snapshot)
+    # In the order of the screen, each with its rank.
+    parts: list[tuple[int, Span]] = [
+        (0, health if on else ("no servers", "muted")),
+        (4, (f"{rate(snapshot.totals.calls_per_s)} rps", "text")),
+        (5, (f"up {duration(now - snapshot.started_at)}", "muted")),
+        (1 if is_urgent else 3, config),
+        (2, badge),
+    ]
+    return spread(tuple(left), _right_end(parts, width - cells(left) - 1), width)
+
+
+def _right_end(parts: Sequence[tuple[int, Span]], room: int) -> Line:
+    """As many of the parts as fit, the lowest ranks first; in the order given."""
+    kept: list[tuple[int, Span]] = [part for part in parts if part[1][0]]
+    while kept and sum(cells([span]) + 2 for _, span in kept) - 1 > room:
+        kept.remove(max(kept, key=lambda part: part[0]))
+    line: list[Span] = []
+    for _, span in kept:
+        line += [("  ", "text"), span] if line else [span]
+    return (*line, (" ", "text")) if line else ()
+
+
+def _config(snapshot: Snapshot) -> tuple[Span, bool]:
+    """Which configuration is in force, and whether that wants a person; empty where there is no file."""
+    config = snapshot.config
+    if config.error is not None:
+        return (f"cfg {config.version} FILE BAD", "bad"), True
+    if config.is_waiting:
+        return (f"cfg {config.version} waits: ctrl+r", "warn"), True
+    if snapshot.config_path is None:
+        return ("", "muted"), False
+    return (f"cfg {config.version} ok", "muted"), False
 
 
 def banner_lines(snapshot: Snapshot, alarms: Sequence[Notice], width: int) -> list[Line]:
     """Alarms of the screen first, then the gateway's notices, the welcome of the demo among them."""
     notices = (*alarms, *snapshot.notices)[:NOTICES_SHOWN]
-    return [line for notice in notices for line in _notice_lines(notice, width)]
+    hint = " ctrl+r shows them." if snapshot.config.error is not None else ""
+    return [line for notice in notices for line in _notice_lines(notice, max(20, width - 4), hint)]
 
 
-def _notice_lines(notice: Notice, width: int) -> Iterator[Line]:
+def _notice_lines(notice: Notice, room: int, hint: str) -> Iterator[Line]:
+    """Of several lines, as a configuration with several faults has them, the first, and how many follow."""
     role = LEVEL_ROLES.get(notice.level, "info")
-    parts = wrap(safe(notice.text), max(20, width - 4))[:NOTICE_LINES]
+    lines = [line for line in notice.text[:NOTICE_LIMIT].splitlines() if line.strip()] or [""]
+    parts = wrap(safe(lines[0], NOTICE_LINE_LIMIT), room)
+    if len(parts) > NOTICE_LINES:
+        parts = [*parts[: NOTICE_LINES - 1], fit(parts[NOTICE_LINES - 1], room - 1).rstrip() + "…"]
+    if len(lines) > 1:
+        parts.append(f"And {len(lines) - 1} more.{hint}")
     for number, part in enumerate(parts):
-        yield (
-            (f" {GLYPHS.get(notice.level, 'i')} " if number == 0 else "   ", role),
-            (fit(part, width - 4), "text"),
-        )
+        glyph = f" {GLYPHS.get(notice.level, 'i')} " if number == 0 else "   "
+        yield (glyph, role), (fit(part, room), "text")
 
 
 def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
@@ -127,15 +163,15 @@ def _card_summary(totals: Totals, width: int) -> Line:
     )
 
 
-def selected_line(row: ServerRow | None, width: int) -> Line:
+def selected_line(target: Target | None, now: float, width: int) -> Line:
     """The row under the cursor in words: why it is not well, or else where it is."""
-    if row is None:
+    if target is None:
         return ()
-    look = LOOKS[row.state]
-    words, role = (row.reason, look.role) if row.reason else (row.address, "muted")
-    return clip(
-        ((f" {look.glyph} ", look.role), (f"{safe(row.id, 80)}  ", "strong"), (safe(words), role)), width
-    )
+    look = target.look
+    reason = reason_of(target.row, now)
+    words, role = (reason, look.role) if reason else (safe(target.row.address), "muted")
+    name = (f"{target.label}  ", "strong")
+    return clip(((f" {look.glyph} ", look.role), name, (words, role)), width)
 
 
 def event_line(fact: Fact, snapshot: Snapshot, width: int) -> Line | None:
@@ -160,6 +196,19 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             look = next((look for state, look in LOOKS.items() if state == fact.after), None)
             words = f"{fact.after}: {fact.reason}" if fact.reason else f"{fact.before} → {fact.after}"
             return fact.server, look.role if look else "info", look.glyph if look else "·", words
+        case facts.ReplicaChanged():
+            look = next((look for state, look in LOOKS.items() if state == fact.after), None)
+            words = f"{fact.after}: {fact.reason}" if fact.reason else f"{fact.before} → {fact.after}"
+            subject = f"{fact.server}/{fact.replica}"
+            return subject, look.role if look else "info", look.glyph if look else "·", words
+        case facts.BreakerTurned():
+            look = next(
+                (look for state, look in BREAKER_LOOKS.items() if state == fact.state),
+                LOOKS[ServerState.HEALTHY],
+            )
+            words = f"breaker {fact.state.replace('_', ' ')}"
+            subject = fact.server if fact.replica == ONLY_REPLICA else f"{fact.server}/{fact.replica}"
+            return subject, look.role, look.glyph, f"{words}: {fact.reason}" if fact.reason else words
         case facts.VerbUsed():
             return fact.server, "accent", "›", f"{fact.verb}: {fact.outcome}"
         case facts.CatalogChanged():
@@ -175,6 +224,11 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
 
 
 def _applied(fact: facts.ConfigApplied) -> str:
-    changes = (("added", fact.added), ("replaced", fact.replaced), ("removed", fact.removed))
+    changes = (
+        ("added", fact.added),
+        ("updated", fact.updated),
+        ("replaced", fact.replaced),
+        ("removed", fact.removed),
+    )
     words = [f"{verb} {', '.join(names)}" for verb, names in changes if names]
-    return "applied: " + ("; ".join(words) or "nothing changed")
+    return ("rolled back: " if fact.is_rollback else "applied: ") + ("; ".join(words) or "no server changed")

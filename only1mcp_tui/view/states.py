@@ -1,10 +1,10 @@
-"""A server's state as a glyph, a word and a role: never colour alone."""
+"""The state of a server or replica as a glyph, a word and a role: never colour alone."""
 
 from dataclasses import dataclass
 
 from only1mcp_tui.view.numbers import ABSENT
 from only1mcp_tui.view.text import safe
-from proxy_core.telemetry.snapshot import ServerState
+from proxy_core.telemetry.snapshot import BreakerState, ServerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,22 @@ LOOKS: dict[ServerState, Look] = {
     ServerState.HEALTHY: Look("●", "healthy", "good", 8),
     ServerState.DISABLED: Look("○", "disabled", "muted", 9),
 }
+
+CONNECTED = (ServerState.HEALTHY, ServerState.DEGRADED, ServerState.UNHEALTHY)
+"""States in which a breaker decides whether calls get through."""
+
+BREAKER_LOOKS = {
+    BreakerState.OPEN: Look("⊘", "breaker open", "bad", 1),
+    BreakerState.HALF_OPEN: Look("⊘", "half open", "warn", 3),
+}
+
+
+def look_of(state: ServerState, breaker: BreakerState = BreakerState.CLOSED) -> Look:
+    """How it is, for whoever wants to call it: a connection that no call reaches is of no use."""
+    if state in CONNECTED and breaker is not BreakerState.CLOSED:
+        return BREAKER_LOOKS[breaker]
+    return LOOKS[state]
+
 
 ERA_GLYPHS = {"modern": "◆", "legacy": "◇"}
 

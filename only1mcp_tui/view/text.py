@@ -89,10 +89,10 @@ def clip(line: Iterable[Span], width: int) -> Line:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` broken at spaces into lines of at most `width` cells."""
+    """`text` broken at spaces into lines of at most `width` cells; a word that is longer is broken as well."""
     lines: list[str] = []
     line = ""
-    for word in text.split():
+    for word in (piece for whole in text.split() for piece in _pieces(whole, width)):
         joined = f"{line} {word}" if line else word
         if cell_len(joined) <= width:
             line = joined
@@ -101,6 +101,20 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append(line)
         line = word
     return [*lines, line] if line else lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    if len(word) * 2 <= width or cell_len(word) <= width:
+        return [word]
+    # A character may take two cells: half as many always fit.
+    step = width if word.isascii() else max(1, width // 2)
+    return [word[at : at + step] for at in range(0, len(word), step)]
+
+
+def first_line(text: str, limit: int = LIMIT) -> str:
+    """The first line of `text`, made safe, and how many it is followed by."""
+    lines = text[: limit * 200].splitlines() or [""]
+    return safe(lines[0], limit) + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
 
 
 def plain(line: Iterable[Span]) -> str:

@@ -50,7 +50,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     """Rows with a cursor. `put` takes the whole picture and repaints the lines that differ."""
 
     DEFAULT_CSS = """
-    LiveTable { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    LiveTable { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

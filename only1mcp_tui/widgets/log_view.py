@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from only1mcp_tui.widgets.lines import Line, Painted
+from only1mcp_tui.widgets.lines import Line, Painted, changed_regions
 
 Item = TypeVar("Item")
 
@@ -22,7 +22,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
     """Items, and the function that makes a line of one."""
 
     DEFAULT_CSS = """
-    LogView { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    LogView { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,13 +46,23 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
 
     def put(self, items: Sequence[Item], dropped: int = 0) -> None:
         """Show `items`, of which `dropped` old ones went from the front: what is read stays in its place."""
-        self._items = tuple(items)
+        old, self._items = self._items, tuple(items)
         self.virtual_size = Size(self.size.width, len(self._items))
-        self.refresh()
         if self.is_following:
+            self.refresh()
             self._scroll_to_end()
         elif dropped:
+            self.refresh()
             self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False)
+        else:
+            self._refresh_changed(old)
+
+    def _refresh_changed(self, old: Sequence[Item]) -> None:
+        """Of what is in sight, the lines that differ."""
+        top, (width, height) = self.scroll_offset.y, self.size
+        before, now = old[top : top + height], self._items[top : top + height]
+        if regions := changed_regions(before, now, width):
+            self.refresh(*regions)
 
     @property
     def line_in_sight(self) -> Item | None:

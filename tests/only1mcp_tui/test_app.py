@@ -17,7 +17,7 @@ from only1mcp_tui.widgets.board import Board
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control
 from proxy_core.errors import PortInUse
-from proxy_core.telemetry.snapshot import Snapshot, Totals
+from proxy_core.telemetry.snapshot import Notice, Snapshot, Totals
 from tests.support.fake_control import FakeControl, row_of, snapshot_of
 from tests.support.screens import GITHUB, TOTALS, busy_control, pulled, seen, shown, still_app, svg_of, text_of
 
@@ -113,7 +113,7 @@ async def test_a_signal_stops_as_a_key_does(number: signal.Signals) -> None:
 
 async def test_a_core_that_fails_is_started_again_under_a_banner() -> None:
     core = Core(RuntimeError("the \x1b[2J floor fell in"))
-    async with shown(busy_control(), **core.hosted(restart_delays_s=(0.2,))) as (app, pilot):
+    async with shown(busy_control(), **core.hosted(restart_delays_s=(2.0,))) as (app, pilot):
         await _until(pilot, lambda: core.starts == 1)
         app.pull()
         await seen(app, pilot, "The gateway failed (the ␛[2J floor fell in)")
@@ -226,6 +226,61 @@ async def test_nothing_is_painted_again_while_nothing_changes() -> None:
             board.refresh = lambda *_, board=board, **__: painted.append(board)  # type: ignore[method-assign]
         app.pull()
         assert painted == []
+
+
+async def test_a_gateway_elsewhere(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(busy_control(), size, is_remote=None) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_leaving_a_gateway_elsewhere_asks_nothing_and_leaves_it_alone() -> None:
+    control = busy_control()
+    async with shown(control, is_remote=None) as (app, pilot):
+        assert control.current.totals.in_flight
+        await pilot.press("q")
+        await _gone(app, pilot)
+    assert app.outcome == "The gateway at http://127.0.0.1:8080/mcp goes on."
+    assert control.asked == []
+
+
+async def test_a_gateway_that_was_lost_is_told_in_the_banner() -> None:
+    control = busy_control()
+    async with shown(control, is_remote=None) as (app, pilot):
+        control.use(notices=(Notice("error", "The gateway does not answer; trying again."),))
+        await pulled(app, pilot)
+        assert "✖ The gateway does not answer" in text_of(app)
+
+
+async def test_importing_is_refused_where_the_gateway_does_not_run() -> None:
+    async with shown(busy_control(), is_remote=None) as (app, pilot):
+        await pilot.press("i")
+        await seen(app, pilot, "only where the gateway")
+
+
+async def test_settings_of_the_screen_apply_while_it_runs() -> None:
+    async with shown(busy_control(), tui=TuiConfig(fps=4)) as (app, pilot):
+        app.use_tui(TuiConfig(fps=2, theme="nord"))
+        await pulled(app, pilot)
+        assert "2 fps" in text_of(app)
+        assert app.theme == "nord"
+
+
+async def test_a_theme_chosen_by_hand_stays_where_the_file_did_not_change_its_own() -> None:
+    async with shown(busy_control(), tui=TuiConfig(theme="nord")) as (app, pilot):
+        app.theme = "only1-light"
+        app.use_tui(TuiConfig(theme="nord", fps=1))
+        await pilot.pause()
+        assert app.theme == "only1-light"
+
+
+async def test_another_pace_takes_the_place_of_the_timer() -> None:
+    app = Only1App(busy_control(), tui=TuiConfig(fps=4), is_remote=False)
+    async with app.run_test() as pilot:
+        before = app._timer
+        app.use_tui(TuiConfig(fps=10))
+        await pilot.pause()
+        assert before is not None and app._timer is not before
+        assert app._timer is not None and app._timer._interval == 0.1
 
 
 async def _until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:

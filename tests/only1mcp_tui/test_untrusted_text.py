@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy_core.facts import ConfigRejected, NameHidden, StateChanged
-from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, ServerState
-from tests.support.fake_control import NOW, WALL, FakeControl, row_of, snapshot_of
+from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
+from proxy_core.facts import BreakerTurned, ConfigRejected, NameHidden, ReplicaChanged, StateChanged
+from proxy_core.telemetry.snapshot import ChildRow, LogLine, NamedItem, Notice, Probe, ServerDetail, ServerState
+from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 from tests.support.screens import pulled, shown
 
 EVIL = (
@@ -28,10 +29,26 @@ def hostile_control() -> FakeControl:
         last_error=EVIL,
         probe=Probe(NOW, None, EVIL),
         in_flight=1,
+        replicas=tuple(
+            replica_of(
+                name, state, reason=EVIL, address=EVIL, era=EVIL, revision=EVIL, probe=Probe(NOW, 1.0, EVIL)
+            )
+            for name, state in ((EVIL, ServerState.DEGRADED), ("b", ServerState.HEALTHY))
+        ),
+        balance=EVIL,
+        differences=(EVIL,),
+        processes=(ChildRow(1, EVIL, EVIL, NOW, descendants=((2, EVIL),)),),
     )
     control = FakeControl(snapshot_of((row,), notices=(Notice("error", EVIL),), url=EVIL, version=EVIL))
+    control.plan = ReloadPlan(
+        (PlannedServer(EVIL, Action.REPLACE, (EVIL,), (PlannedReplica(EVIL, Action.ADD, 1, 1),), 1, 1),),
+        (EVIL,),
+        (EVIL,),
+    )
     control.tell(
         StateChanged(NOW, EVIL, EVIL, EVIL, EVIL),
+        ReplicaChanged(NOW, EVIL, EVIL, EVIL, EVIL, EVIL),
+        BreakerTurned(NOW, EVIL, EVIL, EVIL, EVIL),
         NameHidden(NOW, EVIL, EVIL, EVIL),
         ConfigRejected(NOW, EVIL, EVIL),
     )
@@ -57,6 +74,10 @@ def hostile_control() -> FakeControl:
         ("y",),
         ("p",),
         ("5",),
+        ("ctrl+r",),
+        ("ctrl+r", "y"),
+        ("j", "d"),
+        ("2", "j", "enter"),
         *[("2", "enter", *["right_square_bracket"] * number) for number in range(6)],
     ],
 )

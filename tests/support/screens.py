@@ -9,19 +9,25 @@ from typing import Any
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App
+from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
+from proxy_core.errors import ConfigError, ConfigProblem
 from proxy_core.facts import CatalogChanged, StateChanged, VerbUsed
 from proxy_core.telemetry.snapshot import (
+    BreakerState,
+    ChildRow,
     ClientRow,
+    ConfigStatus,
     Latency,
     LogLine,
     NamedItem,
+    Notice,
     Probe,
     ServerDetail,
     ServerRow,
     ServerState,
     Totals,
 )
-from tests.support.fake_control import NOW, WALL, FakeControl, row_of, snapshot_of
+from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 
 TOTALS = Totals(
     calls=13_320,
@@ -100,6 +106,147 @@ def mixed_rows() -> tuple[ServerRow, ...]:
     )
 
 
+def replicated_rows() -> tuple[ServerRow, ...]:
+    """Servers with several replicas, well and not, and two drains that are under way."""
+    state = ServerState
+    return (
+        row_of(
+            "github",
+            state.DEGRADED,
+            transport="http",
+            address="http://a.example.com/mcp and 2 more",
+            era="modern",
+            revision="2026-07-28",
+            tools=26,
+            in_flight=3,
+            calls=900,
+            calls_per_s=12.0,
+            reason="1 of its 3 replicas is not well",
+            balance="least_connections",
+            differences=("b lists 25 tools, a and c 26: create_gist is on a and c alone.",),
+            queued=2,
+            retries=4,
+            probe=Probe(NOW - 1, 390.0, "HTTP status 500", 500),
+            replicas=(
+                replica_of(
+                    "a",
+                    weight=2,
+                    era="modern",
+                    revision="2026-07-28",
+                    in_flight=2,
+                    calls=400,
+                    probe=Probe(NOW - 3, 12.0, None),
+                    tools=26,
+                ),
+                replica_of(
+                    "b",
+                    state.UNHEALTHY,
+                    reason="the last 3 probes failed: HTTP status 500",
+                    calls=300,
+                    failures=12,
+                    probe=Probe(NOW - 1, 390.0, "HTTP status 500", 500),
+                    breaker=BreakerState.OPEN,
+                    breaker_retry_at=NOW + 12.4,
+                    tools=25,
+                ),
+                replica_of(
+                    "c",
+                    state.DRAINING,
+                    in_flight=1,
+                    calls=200,
+                    reason="asked to drain",
+                    drain_until=NOW + 26.2,
+                    probe=Probe(NOW - 2, 5000.0, "The server did not answer within 5 seconds."),
+                    tools=26,
+                ),
+            ),
+        ),
+        row_of(
+            "files",
+            tools=14,
+            calls=4000,
+            calls_per_s=40.0,
+            latency=Latency(1, 3, 9),
+            probe=Probe(NOW - 3, 1.2, None),
+            balance="round_robin",
+            replicas=(
+                replica_of("x", transport="stdio", address="npx files", in_flight=1, pid=4121),
+                replica_of("y", transport="stdio", address="npx files", pid=4140),
+            ),
+            processes=(
+                ChildRow(4121, "x", "", NOW - 7000, 42_300_000, 3.1, ((4122, "node"), (4130, "sh"))),
+                ChildRow(4140, "y", "", NOW - 7000, 38_000_000),
+            ),
+        ),
+        row_of(
+            "postgres",
+            state.DRAINING,
+            tools=9,
+            in_flight=2,
+            calls_per_s=2.1,
+            reason="asked to drain",
+            drain_until=NOW + 26.5,
+        ),
+        row_of(
+            "jira",
+            tools=31,
+            breaker=BreakerState.OPEN,
+            breaker_retry_at=NOW + 9,
+            reason="5 calls in a row failed",
+            is_remembered=True,
+        ),
+    )
+
+
+def replicated_control(**fields: Any) -> FakeControl:
+    return FakeControl(snapshot_of(replicated_rows(), totals=TOTALS, clients=CLIENTS, **fields))
+
+
+PLAN = ReloadPlan(
+    servers=(
+        PlannedServer("newcomer", Action.ADD),
+        PlannedServer(
+            "github",
+            Action.UPDATE,
+            ("timeouts.total_s", "tools.deny"),
+            (
+                PlannedReplica("a", Action.KEEP, 2),
+                PlannedReplica("b", Action.REPLACE, 1, 2),
+                PlannedReplica("c", Action.DRAIN, 0, 1),
+            ),
+            in_flight=3,
+            sessions=3,
+        ),
+        PlannedServer("files", Action.REPLACE, ("transport.command", "env.ROOT"), in_flight=3, sessions=1),
+        PlannedServer("slack", Action.START, ("enabled",)),
+        *(PlannedServer(f"kept-{number}", Action.KEEP) for number in range(14)),
+        PlannedServer("old", Action.DRAIN, in_flight=1),
+    ),
+    settings=("limits.calls", "retry.budget"),
+    restart=("proxy.port",),
+)
+"""Everything that a reload can do."""
+
+FAULTS = ConfigError(
+    "/home/ada/.config/only1mcp/only1mcp.yaml",
+    (
+        ConfigProblem("servers[2].transport.url", "must be an http:// or https:// URL", 12),
+        ConfigProblem("servers[3].tols", "is not a known key; did you mean tools?", 18),
+        ConfigProblem("servers", "two servers are called github"),
+    ),
+)
+
+
+def bad_file_control() -> FakeControl:
+    """The file was changed to one that cannot be used."""
+    words = f"The configuration was not applied, the last good one stays in force: {FAULTS.message}"
+    control = replicated_control(
+        notices=(Notice("error", words),), config=ConfigStatus(3, error=FAULTS.message)
+    )
+    control.fault = FAULTS
+    return control
+
+
 def busy_control() -> FakeControl:
     control = FakeControl(snapshot_of(mixed_rows(), totals=TOTALS, clients=CLIENTS))
     control.tell(
@@ -138,7 +285,11 @@ def log_lines(number: int) -> tuple[LogLine, ...]:
 
 
 def still_app(control: FakeControl, **options: Any) -> Only1App:
-    """An app that pulls only when a test says so, at one fixed instant, with two minutes of history."""
+    """An app that pulls only when a test says so, at one fixed instant, with two minutes of history.
+
+    As if it ran the gateway, which most tests of screens leave out.
+    """
+    options.setdefault("is_remote", False)
     app = Only1App(control, clock=lambda: 0.0, pulls_by_itself=False, **options)
     app.animation_level = "none"
     for second in range(100):

@@ -5,9 +5,21 @@ import asyncio
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from proxy_core.control import AbandonedCall, DrainOutcome
 from proxy_core.errors import UnknownServer
-from tests.support.fake_control import FakeControl, snapshot_of
-from tests.support.screens import FILES, GITHUB, busy_control, pulled, seen, shown, svg_of, text_of
+from proxy_core.telemetry.snapshot import ServerState
+from tests.support.fake_control import FakeControl, row_of, snapshot_of
+from tests.support.screens import (
+    FILES,
+    GITHUB,
+    busy_control,
+    pulled,
+    replicated_control,
+    seen,
+    shown,
+    svg_of,
+    text_of,
+)
 
 
 async def test_the_question_before_a_drain(size: tuple[int, int], picture: SnapshotAssertion) -> None:
@@ -88,3 +100,61 @@ async def test_a_second_wish_about_a_server_takes_the_place_of_the_first() -> No
         assert len([worker for worker in app.workers if worker.is_running]) == 1
         control.held.set()
         await app.workers.wait_for_complete()
+
+
+async def test_what_a_drain_abandoned_is_told_by_id_and_tool_and_bounded() -> None:
+    control = FakeControl(snapshot_of((GITHUB,)))
+    cut = tuple(AbandonedCall(f"c{number}", "tools/call", f"search_{number}") for number in range(40))
+    control.outcome = DrainOutcome(2, 40, cut)
+    async with shown(control) as (app, pilot):
+        await pilot.press("d", "y")
+        await seen(app, pilot, "2 calls finished, 40")
+        said = " ".join(str(toast.message) for toast in app._notifications)
+        assert said.endswith("40 cut off: search_0 (c0), search_1 (c1), search_2 (c2) and 37 more.")
+
+
+async def test_a_drain_leaves_its_grace_to_the_configuration() -> None:
+    control = FakeControl(snapshot_of((GITHUB,)))
+    async with shown(control) as (app, pilot):
+        await pilot.press("d", "y")
+        await app.workers.wait_for_complete()
+        assert control.graces_s == [None]
+
+
+async def test_shift_d_drains_everything_that_is_on_after_one_question() -> None:
+    control = busy_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("D")
+        await seen(app, pilot, "Drain all servers?")
+        assert control.asked == []
+        await pilot.press("y")
+        await seen(app, pilot, "10 servers drained. 20 calls finished.")
+        drained = {server for verb, server in control.asked if verb == "drain"}
+    assert drained == {row.id for row in control.current.servers} - {"slack"}
+
+
+async def test_shift_d_puts_everything_back_where_all_is_drained() -> None:
+    states = {"a": ServerState.DRAINED, "b": ServerState.DRAINING, "c": ServerState.DISABLED}
+    control = FakeControl(snapshot_of(row_of(server, state) for server, state in states.items()))
+    async with shown(control) as (app, pilot):
+        await pilot.press("D")
+        await seen(app, pilot, "Undrain all servers?")
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+        assert control.asked == [("undrain", "a"), ("undrain", "b")]
+
+
+async def test_one_server_that_refuses_keeps_no_other_from_being_drained() -> None:
+    control = FakeControl(snapshot_of((GITHUB, FILES)))
+    control.refusal = UnknownServer("github")
+    async with shown(control) as (app, pilot):
+        await pilot.press("D", "y")
+        await seen(app, pilot, "There is no server")
+        assert {server for _, server in control.asked} == {"github", "filesystem"}
+
+
+async def test_the_palette_has_every_verb_on_every_replica_and_on_all() -> None:
+    async with shown(replicated_control()) as (app, _):
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+    assert {"Drain github/b", "Restart files/y", "Drain github", "Drain all servers"} <= titles
+    assert "Drain postgres/main" not in titles

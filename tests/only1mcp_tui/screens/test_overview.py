@@ -4,10 +4,22 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
-from only1mcp_tui.widgets.live_table import LiveTable
+from only1mcp_tui.app import Only1App
+from only1mcp_tui.widgets.live_table import GAP, MARGIN, LiveTable
 from proxy_core.telemetry.snapshot import Notice, ServerState, Totals
 from tests.support.fake_control import FakeControl, row_of, snapshot_of
-from tests.support.screens import FILES, GITHUB, TOTALS, busy_control, pulled, shown, svg_of, text_of
+from tests.support.screens import (
+    FILES,
+    GITHUB,
+    TOTALS,
+    bad_file_control,
+    busy_control,
+    pulled,
+    replicated_control,
+    shown,
+    svg_of,
+    text_of,
+)
 
 DEMO = Notice("info", "No configuration file yet: three demo servers are running. Press i to import yours.")
 
@@ -38,6 +50,14 @@ async def test_a_very_narrow_terminal_keeps_name_state_and_rate() -> None:
     async with shown(busy_control(), (50, 20)) as (app, _):
         shown_columns = [column.key for column in app.screen.query_one(LiveTable).shown]
     assert shown_columns == ["server", "state", "rps"]
+
+
+@pytest.mark.parametrize("width", [50, 60, 66, 78, 90, 96, 114, 132, 200])
+async def test_at_no_width_is_the_last_column_cut_off(width: int) -> None:
+    async with shown(busy_control(), (width, 24)) as (app, _):
+        table = app.screen.query_one(LiveTable)
+        used = MARGIN + sum(column.width + GAP for column in table.shown) - GAP
+    assert used <= width
 
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "only1-light"])
@@ -142,3 +162,59 @@ async def test_a_busy_loop_halves_the_pace_of_the_screen() -> None:
     control = FakeControl(snapshot_of((GITHUB,), totals=Totals(loop_lag_p99_ms=35.0)))
     async with shown(control) as (app, _):
         assert "2 fps" in text_of(app)
+
+
+async def test_replicas_that_are_not_all_well(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(replicated_control(), size) as (app, _):
+        assert svg_of(app) == picture
+
+
+async def test_a_bad_configuration_file(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(bad_file_control(), size) as (app, _):
+        assert svg_of(app) == picture
+
+
+@pytest.mark.parametrize("mode", ["1", "2", "5"])
+async def test_a_bad_configuration_file_is_told_on_every_screen(mode: str) -> None:
+    async with shown(bad_file_control(), (80, 24)) as (app, pilot):
+        await pilot.press(mode)
+        await pulled(app, pilot)
+        text = text_of(app)
+        assert "cfg 3 FILE BAD" in text
+        assert "only1mcp.yaml:12" in text
+        assert "And 2 more. ctrl+r shows them." in text
+
+
+async def test_replicas_that_are_all_well_take_no_rows_of_the_overview() -> None:
+    async with shown(replicated_control()) as (app, pilot):
+        assert "├ b" in text_of(app)
+        assert "├ x" not in text_of(app)
+        await pilot.press("2")
+        await pulled(app, pilot)
+        assert "├ x" in text_of(app)
+
+
+async def test_a_drain_counts_down_while_nothing_else_changes() -> None:
+    now = [0.0]
+    app = Only1App(replicated_control(), clock=lambda: now[0], pulls_by_itself=False, is_remote=False)
+    async with app.run_test(size=(160, 36)) as pilot:
+        await pulled(app, pilot)
+        assert "2 calls in flight, 27 s left" in text_of(app)
+        now[0] += 20
+        await pulled(app, pilot)
+        assert "2 calls in flight, 7 s left" in text_of(app)
+
+
+async def test_the_filter_counts_servers_not_replicas() -> None:
+    async with shown(replicated_control()) as (app, pilot):
+        await pilot.press("slash", *"github")
+        await pulled(app, pilot)
+        assert "1/4 " in text_of(app)
+
+
+async def test_enter_on_a_replica_opens_its_server_at_that_replica() -> None:
+    async with shown(replicated_control(), (80, 24)) as (app, pilot):
+        await pilot.press("j", "j", "enter")
+        await pulled(app, pilot)
+        assert "Servers › github/b" in text_of(app)
+        assert "› b " in text_of(app)

@@ -1,12 +1,18 @@
 """Servers: list and detail, side by side or one for the other."""
 
+from dataclasses import replace
+
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual.geometry import Region
+from textual.widgets import Static
 
 from only1mcp_tui.screens.servers import ServersScreen
-from proxy_core.telemetry.snapshot import ServerState
+from only1mcp_tui.widgets.live_table import LiveTable
+from only1mcp_tui.widgets.log_view import LogView
+from proxy_core.telemetry.snapshot import ServerDetail, ServerState
 from tests.support.fake_control import row_of
-from tests.support.screens import busy_control, pulled, shown, svg_of, text_of
+from tests.support.screens import busy_control, pulled, replicated_control, shown, svg_of, text_of
 
 TABS = ("summary", "tools", "resources", "prompts", "clients", "config", "stderr")
 
@@ -106,3 +112,95 @@ async def test_the_filter_finds_servers_by_era() -> None:
         text = text_of(app)
         assert "github" in text
         assert "filesystem" not in text
+
+
+async def test_replicas_below_their_servers(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(replicated_control(), size) as (app, pilot):
+        await pilot.press("2", "j")
+        await pulled(app, pilot)
+        assert svg_of(app) == picture
+
+
+async def test_the_summary_of_a_server_with_replicas(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(replicated_control(), size) as (app, pilot):
+        await pilot.press("2", "j", "j", "enter")
+        await pulled(app, pilot)
+        assert svg_of(app) == picture
+
+
+@pytest.mark.parametrize(
+    ("moves", "key", "verb", "target"),
+    [
+        (1, "d", "drain", "github/a"),
+        (2, "r", "restart", "github/b"),
+        (2, "e", "disable", "github/b"),
+        (2, "p", "probe", "github/b"),
+        (3, "d", "undrain", "github/c"),
+        (0, "d", "drain", "github"),
+    ],
+)
+async def test_a_verb_on_a_replica_is_about_that_replica(moves: int, key: str, verb: str, target: str) -> None:
+    control = replicated_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("2", *["j"] * moves, key)
+        await pulled(app, pilot)
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+        assert control.asked == [(verb, target)]
+
+
+async def test_the_question_names_the_replica_and_who_serves_on() -> None:
+    async with shown(replicated_control()) as (app, pilot):
+        await pilot.press("2", "j", "j", "d")
+        await pulled(app, pilot)
+        text = text_of(app)
+        assert "Drain github/b?" in text
+        assert "a still serves github." in text
+
+
+async def test_the_question_says_when_no_other_replica_serves() -> None:
+    async with shown(replicated_control()) as (app, pilot):
+        await pilot.press("2", "j", "d")
+        await pulled(app, pilot)
+        said = " ".join(str(text.content) for text in app.screen.query(Static))
+        assert "2 calls in flight may finish. No other replica serves. Its 26 tools leave the lists" in said
+
+
+async def test_of_a_detail_only_the_lines_that_changed_are_painted() -> None:
+    control = replicated_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("2")
+        await pulled(app, pilot)
+        view, painted = app.screen.query_one("#lines", LogView), list[Region]()
+        view.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[method-assign]
+        app.pull()
+        assert painted == []
+        rows = control.current.servers
+        control.use(replace(rows[0], retries=5), *rows[1:])
+        app.pull()
+        assert [region.height for region in painted] == [1]
+
+
+async def test_a_replica_that_goes_leaves_the_cursor_on_a_row() -> None:
+    control = replicated_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("2", "j", "j", "j")
+        rows = control.current.servers
+        control.use(replace(rows[0], replicas=rows[0].replicas[:2]), *rows[1:])
+        await pulled(app, pilot)
+        assert app.screen.query_one(LiveTable).selected is not None
+        assert "└ b" in text_of(app)
+
+
+async def test_the_lines_of_a_long_detail_scroll() -> None:
+    control = busy_control()
+    lines = tuple(f"line {number}." for number in range(90))
+    control.details["github"] = ServerDetail(control.current.servers[0], stderr=lines)
+    async with shown(control, (80, 24)) as (app, pilot):
+        await pilot.press("2", "enter", "left_square_bracket")
+        await pulled(app, pilot)
+        assert "line 0." in text_of(app)
+        await pilot.press("j")
+        await pulled(app, pilot)
+        assert "line 0." not in text_of(app)
+        assert "line 1." in text_of(app)

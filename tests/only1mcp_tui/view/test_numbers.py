@@ -2,7 +2,7 @@
 
 import pytest
 
-from only1mcp_tui.view.numbers import count, duration, millis, percent, rate
+from only1mcp_tui.view.numbers import count, countdown, duration, latency, millis, percent, rate, size
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,18 @@ def test_a_duration_has_two_units_at_most(seconds: float, words: str) -> None:
 )
 def test_a_latency_is_as_exact_as_it_is_short(value: float | None, words: str) -> None:
     assert millis(value) == words
+
+
+def test_a_latency_with_its_unit_has_one_unit() -> None:
+    assert [latency(value) for value in (None, 0.42, 390.0, 5000.0)] == ["-", "0.4ms", "390ms", "5.0s"]
+
+
+def test_a_countdown_rounds_up_and_ends_at_zero() -> None:
+    assert [countdown(value) for value in (26.2, 0.1, -4, 130.0)] == ["27 s", "1 s", "0 s", "2m10s"]
+
+
+def test_a_size_is_in_the_unit_that_suits_it() -> None:
+    assert [size(value) for value in (812_000, 42_300_000, 1_340_000_000)] == ["812 kB", "42 MB", "1.3 GB"]
 
 
 def test_rates_and_counts_grow_a_unit() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from only1mcp_tui.view.text import clip, fit, safe, safe_lines, spread, wrap
+from only1mcp_tui.view.text import clip, first_line, fit, safe, safe_lines, spread, wrap
 
 ANYTHING = st.text(st.characters(), max_size=200)
 """Lone surrogates too."""
@@ -54,6 +54,19 @@ def test_the_right_end_gives_way_where_both_do_not_fit() -> None:
 
 def test_text_wraps_at_spaces() -> None:
     assert wrap("one two three", 8) == ["one two", "three"]
+
+
+@given(ANYTHING.map(safe), st.integers(2, 40))
+def test_no_wrapped_line_is_wider_than_asked(text: str, width: int) -> None:
+    lines = wrap(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_the_first_line_says_how_many_follow() -> None:
+    assert first_line("one\ntwo\nthree") == "one (and 2 more)"
+    assert first_line("one\x1b\n") == "one␛"
+    assert first_line("") == ""
 
 
 def test_many_lines_are_cut_to_the_most() -> None:

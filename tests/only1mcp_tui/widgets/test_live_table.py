@@ -61,6 +61,16 @@ async def test_the_cursor_stays_in_sight_of_a_long_table() -> None:
         assert "row0" in app.table.render_line(1).text
 
 
+async def test_a_long_table_scrolls_apart_from_its_cursor() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.table.put(rows(*(f"row{number}" for number in range(50))))
+        await pilot.pause()
+        app.table.scroll_to(y=5, animate=False)
+        await pilot.pause()
+        assert "row5" in app.table.render_line(1).text
+
+
 async def test_only_changed_rows_are_painted() -> None:
     app = TableApp()
     async with app.run_test() as pilot:
