@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faults.plain import on_stdio
 from tests.support.gateway_process import GatewayProcess, serving, stdio
 from tests.support.processes import ROOT, bad_command, demo_command, eventually
 from tests.support.wire import Json, call_text, connected, once_listed, open_call
 
+REPLICAS = 3
 GUARD_S = 2.0
 """How long anything may outlive a gateway that was killed."""
 
@@ -70,13 +72,14 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
                 gateway.signal(signal.SIGINT)
                 assert gateway.wait() == 0
         assert time.monotonic() - started_at < 25
-        assert "1 calls were cut off" in gateway.log
+        assert "1 call cut off: " in gateway.log and "delay" in gateway.log.rpartition("cut off: ")[2]
 
 
 async def test_nothing_outlives_a_gateway_that_is_killed(tmp_path: Path) -> None:
-    """Not the servers, not what runs below a wrapper, not what left its group and session, not the guard."""
-    with serving(tmp_path, _servers()) as gateway:
+    """Not the servers nor their replicas, not what runs below a wrapper or left its group, not the guard."""
+    with serving(tmp_path, [*_servers(), on_stdio(tmp_path, "box", REPLICAS)]) as gateway:
         await _all_at_work(gateway)
+        eventually(lambda: len(gateway.children()) >= 6 + REPLICAS, "the replicas run too")
         gateway.signal(signal.SIGKILL)
         gateway.wait()
         eventually(lambda: not gateway.leftovers(), f"all are gone; left: {gateway.leftovers()}", GUARD_S)
