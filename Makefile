@@ -31,6 +31,7 @@ check: .venv/.installed-dev ## Lint, formatting, types, import rules, the reposi
 
 docs: .venv/.installed-dev ## Renew the generated parts of the docs
 	$(BIN)/python -m proxy_core.config.reference --write
+	$(BIN)/python -m proxy_core.frontend.admin_reference --write
 	$(BIN)/python -m tests.support.module_map
 
 test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytest

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from proxy_core.config import reference
+from proxy_core.frontend import admin_reference
 from tests.support import module_map
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,11 @@ def test_the_map_lists_every_module_and_nothing_else():
 def test_the_reference_of_the_configuration_is_that_of_the_models():
     document = (ROOT / reference.DOCUMENT).read_text(encoding="utf-8")
     assert document.splitlines() == reference.updated(document).splitlines(), "Run `make docs`."
+
+
+def test_the_reference_of_the_api_is_that_of_its_tables():
+    document = (ROOT / admin_reference.DOCUMENT).read_text(encoding="utf-8")
+    assert document.splitlines() == admin_reference.updated(document).splitlines(), "Run `make docs`."
 
 
 @pytest.mark.parametrize(

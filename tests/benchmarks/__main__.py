@@ -19,7 +19,9 @@ from typing import Any
 
 import psutil
 
+from tests.benchmarks.balancing import balancer_table
 from tests.benchmarks.load import Call, HttpCaller, Measured, StdioPeer, closed_loop
+from tests.benchmarks.reloading import reload_table, servers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -48,10 +50,12 @@ async def http_backend() -> AsyncIterator[tuple[int, int]]:
 
 
 @asynccontextmanager
-async def gateway(servers: list[dict[str, Any]]) -> AsyncIterator[tuple[int, int, float]]:
+async def gateway(
+    servers: list[dict[str, Any]], config: Path | None = None
+) -> AsyncIterator[tuple[int, int, float]]:
     """(port, pid, seconds from start to the first answered request) of a headless gateway."""
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "only1mcp.json"
+        config = config or Path(folder) / "only1mcp.json"
         settings = {"version": 1, "proxy": {"port": 0, "grace_s": 1}, "servers": servers}
         config.write_text(json.dumps(settings))
         begun = time.perf_counter()
@@ -199,6 +203,14 @@ async def cold_start_table() -> list[str]:
     ]
 
 
+async def reloads() -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "only1mcp.json"
+        async with gateway(servers(BACKEND, str(ROOT), 3), config) as (port, _, _):
+            await _tools_ready(port, 3)
+            return await reload_table(port, config, 20 if QUICK else 200)
+
+
 def _bare_aiohttp_ms() -> float:
     code = "from aiohttp import web\nimport asyncio\nasync def main():\n r = web.AppRunner(web.Application())\n"
     code += " await r.setup(); await web.TCPSite(r, '127.0.0.1', 0).start()\nasyncio.run(main())"
@@ -233,6 +245,16 @@ async def main() -> None:
         "## Cold start",
         "",
         *await cold_start_table(),
+        "",
+        "## A new configuration",
+        "",
+        "From the last write of the file until it is in force, `reload.debounce_ms` at its 100, three servers.",
+        "",
+        *await reloads(),
+        "",
+        "## Choosing a replica",
+        "",
+        *balancer_table(),
     ]
     text = "\n".join(page) + "\n"
     print(text)
