@@ -156,7 +156,7 @@ class Choice:
 
 def _tiers(members: tuple[Member, ...]) -> Tiers:
     """Those that may be asked, the best first; never empty, as `members` is not."""
-    connected = [m for m in members if m.connection is not None and m.state not in SWITCHED_OFF]
+    connected = [m for m in members if m.connection is not None]
     tiers = tuple(tier for s in _BEST_FIRST if (tier := tuple(m for m in connected if m.state is s)))
     if tiers:
         return tiers

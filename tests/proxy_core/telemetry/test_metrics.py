@@ -1,27 +1,8 @@
-from typing import Any
-
 import pytest
 
-from proxy_core.facts import RequestFinished, SessionsChanged, StateChanged
+from proxy_core.facts import SessionsChanged, StateChanged
 from proxy_core.telemetry.metrics import Metrics
-
-
-def finished(server: str | None = "box", **more: Any) -> RequestFinished:
-    fact: dict[str, Any] = {
-        "at": 100.0,
-        "client": "Host",
-        "principal": "anon",
-        "era": "legacy",
-        "revision": "2025-06-18",
-        "method": "tools/call",
-        "server": server,
-        "target": None,
-        "duration_ms": 20.0,
-        "error_code": None,
-        "is_tool_error": False,
-        "bytes_out": 2,
-    }
-    return RequestFinished(**fact | more)
+from tests.support.finished_requests import finished
 
 
 def test_a_request_counts_for_its_server_and_for_all():

@@ -1,7 +1,6 @@
 """The numbers as text: what a strict reader makes of them, and that nothing in a label can break out of it."""
 
 import re
-from typing import Any
 
 import pytest
 
@@ -11,12 +10,12 @@ from proxy_core.facts import (
     ConfigRejected,
     ProbeFinished,
     ReplicaChanged,
-    RequestFinished,
 )
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.prometheus import BLOCK_LINES, METRICS, PREFIX, blocks, render
 from proxy_core.telemetry.snapshot import BreakerState, ChildRow, ConfigStatus, Probe, ServerState, Totals
 from tests.support.fake_control import replica_of, row_of, snapshot_of
+from tests.support.finished_requests import finished
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -59,24 +58,6 @@ def _unescaped(value: str) -> str:
 
 def key(name: str, **labels: str) -> Key:
     return PREFIX + name, frozenset(labels.items())
-
-
-def finished(server: str | None = "search", **more: Any) -> RequestFinished:
-    known: dict[str, Any] = {
-        "at": 1.0,
-        "client": "Host",
-        "principal": "anon",
-        "era": "legacy",
-        "revision": "2025-06-18",
-        "method": "tools/call",
-        "server": server,
-        "target": None,
-        "duration_ms": 20.0,
-        "error_code": None,
-        "is_tool_error": False,
-        "bytes_out": 2,
-    }
-    return RequestFinished(**known | more)
 
 
 SNAPSHOT = snapshot_of(
@@ -174,7 +155,7 @@ def test_requests_are_told_by_outcome_and_add_up():
         {"error_code": -1},
         {"server": None},
     ):
-        metrics.fold(finished(**more))
+        metrics.fold(finished(**{"server": "search"} | more))
     samples, _ = parsed(render(SNAPSHOT, metrics))
     outcomes = {"ok": 2, "tool_error": 1, "error": 1, "refused": 1, "cancelled": 1}
     for outcome, count in outcomes.items():
@@ -187,7 +168,7 @@ def test_durations_are_a_histogram_that_rises_to_the_count():
     metrics = Metrics()
     durations_ms = (0.01, 0.3, 20.0, 20.0, 900.0, 1e7)
     for ms in durations_ms:
-        metrics.fold(finished(duration_ms=ms))
+        metrics.fold(finished("search", duration_ms=ms))
     samples, _ = parsed(render(SNAPSHOT, metrics))
     buckets = sorted(
         (float(dict(labels)["le"].replace("+Inf", "inf")), count)
@@ -225,7 +206,7 @@ def test_whatever_stands_where_an_id_should_stays_in_its_label(hostile: str):
 
 def test_nothing_a_server_or_a_client_says_is_a_label():
     metrics = Metrics()
-    metrics.fold(finished(client="canary", principal="canary", target="canary"))
+    metrics.fold(finished("search", client="canary", principal="canary", target="canary"))
     row = row_of("search", name="canary", reason="canary", address="canary", last_error="canary")
     assert "canary" not in render(snapshot_of([row]), metrics)
 
