@@ -456,6 +456,22 @@ class Backend:
             if member.connection is not None:
                 member.offer.refresh_soon(kind)
 
+    def is_current(self, kind: str) -> bool:
+        """Whether nothing has been said against its lists of this kind since they were read."""
+        return all(
+            member.offer.is_current(kind) for member in self.all_members if member.connection is not None
+        )
+
+    def invalidate(self, kinds: tuple[str, ...] = tuple(METHODS_OF_KIND)) -> None:
+        """Its lists do not count any more; they are read again when somebody asks for them."""
+        for member in self.all_members:
+            member.offer.invalidate(kinds)
+        self._upward.lists_invalid(self.id, kinds)
+
+    async def renew(self, kind: str) -> None:
+        """Have these lists as they are now, of every replica that is connected."""
+        await self._each_connected(lambda member: member.offer.renew(kind))
+
     async def _each_connected(self, do: Callable[[Member], Awaitable[None]]) -> None:
         await asyncio.gather(*(do(member) for member in self.all_members if member.connection is not None))
 
@@ -471,6 +487,9 @@ class Backend:
         self._on_lists(self)
         self._upward.lists_changed(self.id)
 
+    def lists_invalid(self, member: Member, kind: str) -> None:
+        self._upward.lists_invalid(self.id, (kind,))
+
     def member_changed(self, member: Member, before: ServerState, now: ServerState, reason: str) -> None:
         if self.settings.replicas or self._leaving:
             self._terms.publish(
@@ -479,6 +498,7 @@ class Backend:
         self._merge()
         self._look_at_state()
         self._topics.changed(self._best)
+        self._upward.state_changed(self.id, before, now)
         self._upward.lists_changed(self.id)
 
     def said(self, member: Member, level: str, text: str) -> None:

@@ -58,6 +58,10 @@ class MemberOwner(Protocol):
         """Its lists were read again."""
         ...
 
+    def lists_invalid(self, member: "Member", kind: str) -> None:
+        """Its lists of this kind are no longer what its server has, and have not been read again yet."""
+        ...
+
     def member_changed(self, member: "Member", before: ServerState, now: ServerState, reason: str) -> None: ...
 
     def said(self, member: "Member", level: str, text: str) -> None: ...
@@ -133,6 +137,7 @@ class Member:
             self._tasks,
             clock,
             on_read=lambda: owner.lists_read(self),
+            on_invalid=lambda kind: owner.lists_invalid(self, kind),
             on_refused=self._refused,
             warn=lambda text: self.said("warning", text),
         )

@@ -27,21 +27,28 @@ class Offer:
         clock: Clock,
         *,
         on_read: Callable[[], None],
+        on_invalid: Callable[[str], None],
         on_refused: Callable[[str, str], None],
         warn: Callable[[str], None],
     ) -> None:
         """`connection`: the one that takes calls. `owned` ends what is still being read.
 
+        `on_invalid` hears which kind of list is no longer what the server has, before it is read again.
         `on_refused` hears what the server said, and the same as a sentence for the log. None of them may raise.
         """
         self._connection = connection
         self._owned = owned
         self._clock = clock
         self._on_read = on_read
+        self._on_invalid = on_invalid
         self._on_refused = on_refused
         self._warn = warn
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._generation = dict.fromkeys(METHODS_OF_KIND, 0)
+        """By kind; grows whenever the lists on hand stop being what the server has."""
+        self._read_in = dict.fromkeys(METHODS_OF_KIND, 0)
+        """The generation in which the lists on hand were asked for."""
         self._reread_at: dict[str, float] = {}
         """When a kind may be read again at the earliest, in monotonic seconds."""
         self.lists = Lists()
@@ -60,6 +67,7 @@ class Offer:
 
         Raises: BackendFault.
         """
+        asked_in = dict(self._generation)
         results = await asyncio.gather(
             *(self._read(connection, method) for method in FEATURE_OF), return_exceptions=True
         )
@@ -69,6 +77,7 @@ class Offer:
             elif isinstance(result, BaseException):
                 raise result
         self.is_remembered = False
+        self._read_in = asked_in
         self._on_read()
 
     async def _read(self, connection: Connection, method: str) -> None:
@@ -98,10 +107,11 @@ class Offer:
             # Some servers announce a change with every reading: they must not keep us reading.
             await asyncio.sleep(self._reread_at.get(kind, 0.0) - self._clock.monotonic())
             self._reread_at[kind] = self._clock.monotonic() + REREAD_PAUSE_S
-            connection = self._connection()
+            connection, asked_in = self._connection(), self._generation[kind]
             if connection is not None:
                 for method in METHODS_OF_KIND[kind]:
                     await self._read(connection, method)
+                self._read_in[kind] = asked_in
         except (BackendError, BackendFault) as error:
             self._on_refused(error.message, f"its {kind} could not be read again: {error.message}")
         finally:
@@ -109,7 +119,28 @@ class Offer:
         self._on_read()
         self.read_again(kind)
 
+    def is_current(self, kind: str) -> bool:
+        """Whether nothing has been said against the lists on hand since they were asked for."""
+        return self._read_in[kind] == self._generation[kind]
+
+    def invalidate(self, kinds: tuple[str, ...] = tuple(METHODS_OF_KIND)) -> None:
+        """The lists on hand do not count any more; they are read again when they are asked for."""
+        for kind in kinds:
+            self._generation[kind] += 1
+
+    async def renew(self, kind: str) -> None:
+        """Have these lists as the server has them now; unless they are current, they are asked for anew."""
+        wanted = self._generation[kind]
+        # The reading under way may have begun before; then another follows it. A server that refuses is not
+        # asked a third time.
+        for _ in range(2):
+            if self._read_in[kind] >= wanted:
+                return
+            await self.refresh((kind,))
+
     def changed(self, kind: str) -> None:
+        self._generation[kind] += 1
+        self._on_invalid(kind)
         if kind in self._refreshes or self._connection() is None:
             # The reading under way, also the first, may have begun before the change: one more follows it.
             self._again.add(kind)

@@ -4,7 +4,8 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from proxy_core.backends import lists
@@ -14,11 +15,14 @@ from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Hidden, ServerLists, merge
-from proxy_core.catalog.names import Naming
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
+from proxy_core.config.models import Config
 from proxy_core.facts import CatalogChanged, Fact, NameHidden
+from proxy_core.gateway.cache import ResponseCache
+from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.private_lists import Place, PrivateLists
+from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.views import ListViews
 from proxy_core.protocol.revisions import Era
@@ -27,9 +31,10 @@ from proxy_core.protocol.sealed import Sealer
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
 FRESHEN_S: Final = 1.0
-"""How long a list waits for a stale one of a backend that announces no changes."""
-PARTIAL_TTL_MS: Final = 5_000
-MAX_TTL_MS: Final = 60_000
+"""How long a list waits for one grown old of a backend that announces no changes."""
+MAX_STANDINGS: Final = 1024
+COLD_S: Final = 5.0
+"""How long a list waits for one that is known not to be what the backend has now."""
 
 _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
     "tools": ("tools",),
@@ -55,14 +60,18 @@ class Listing:
     def __init__(
         self,
         registry: Callable[[], BackendRegistry],
-        naming: Callable[[], Naming],
+        config: Callable[[], Config],
         hub: SubscriptionHub,
         clock: Clock,
         publish: Callable[[Fact], None],
         sealer: Callable[[], Sealer],
+        cache: ResponseCache,
+        flights: Flights,
     ) -> None:
         self._registry = registry
-        self._naming = naming
+        self._config = config
+        self._cache = cache
+        self._flights = flights
         self._hub = hub
         self._clock = clock
         self._publish = publish
@@ -71,7 +80,11 @@ class Listing:
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
         self._shared = self._made(Catalog())
-        self._own = PrivateLists(clock, self._own_changed)
+        self._own = PrivateLists(
+            clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
+        )
+        self._standings: dict[tuple[str, str], Standing] = {}
+        """By method and principal; those that hold are good until something changes."""
         self._private: tuple[Place, ...] = ()
         self._merged_own: dict[str, _Merged] = {}
         """By principal, where something is private; made when first asked for."""
@@ -82,6 +95,7 @@ class Listing:
         """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
         if not self._is_stale:
             self._is_stale = True
+            self._drop_standings()
             asyncio.get_running_loop().call_soon(self._merge_if_stale)
 
     @property
@@ -120,7 +134,9 @@ class Listing:
 
     def _catalog_of(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
-        return merge([self._server_lists(backend, principal) for backend in self._registry()], self._naming())
+        return merge(
+            [self._server_lists(backend, principal) for backend in self._registry()], self._config().routing
+        )
 
     def _made(self, catalog: Catalog) -> _Merged:
         return _Merged(catalog, Routes.of(catalog), ListViews(catalog, self._sealer))
@@ -149,6 +165,7 @@ class Listing:
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
         self._merged_own.pop(principal, None)
+        self._drop_standings()
         for each in _SHELVES_OF_KIND:
             if each == kind:
                 self._hub.changed(each)
@@ -168,12 +185,80 @@ class Listing:
             self._publish(NameHidden(now, each.server, each.name, each.reason))
         self._hidden = hidden
 
-    # --- pages ----------------------------------------------------------------------------------------------
+    # --- how the lists stand ----------------------------------------------------------------------------------
+
+    def standing(self, method: str, principal: str) -> Standing | None:
+        """How this list stands; None if something has to be waited for first, with `ready`."""
+        now = self._clock.monotonic()
+        self._merge_if_stale()
+        standing = self._standings.get((method, principal))
+        if standing is None:
+            standing = self.standing_now(method, principal)
+        if now < standing.good_until:
+            standing.hit(now)
+            return standing
+        return None
+
+    def standing_now(self, method: str, principal: str) -> Standing:
+        """How this list stands, whatever would have to be read for it to be complete."""
+        self._merge_if_stale()
+        standing = self._stand(method, principal)
+        self._drop_standing((method, principal))
+        if len(self._standings) >= MAX_STANDINGS:
+            self._drop_standings()
+        self._standings[method, principal] = standing
+        return standing
+
+    def count_hits(self) -> None:
+        """Put what was counted by list on the accounts of the servers."""
+        for (method, _), standing in self._standings.items():
+            standing.count(method, self._cache)
+
+    def invalid(self, backend: str, kinds: Collection[str]) -> None:
+        """What this server's lists of these kinds say does not count any more."""
+        methods = [method for kind in kinds for method in METHODS_OF_KIND[kind]]
+        self._own.invalidate(backend, methods)
+        self._flights.invalidate(lambda subject: subject.server == backend and subject.method in methods)
+        self._drop_standings()
+
+    def _stand(self, method: str, principal: str) -> Standing:
+        backends = [backend for backend in self._registry() if _contributes(backend, method)]
+        parts = tuple(Part(backend.id, self._list(backend, method, principal)) for backend in backends)
+        partial = tuple(b.id for b in self._registry() if self._is_missing(b, method, principal))
+        outdated = {b.id for b in backends if b.state in IN_SERVICE and not b.is_current(FEATURE_OF[method])}
+        remembered = {b.id for b in backends if b.is_remembered and b.lists.get(method).items}
+        # A legacy server cannot say that a list is for one alone, so where there are several it may be.
+        is_private = any(part.listing.is_private for part in parts) or (
+            principal != ANYONE and any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+        )
+        # What is missing may come at any time without anybody saying so here.
+        needs_a_look = bool(partial) or self._settles()
+        good_for_s = self._config().cache.ttl_of(method)
+        good_until = min((part.listing.good_until(good_for_s) for part in parts), default=math.inf)
+        stale = tuple(server for server in partial if server in outdated | remembered)
+        return Standing(parts, partial, stale, is_private, 0.0 if needs_a_look else good_until)
+
+    def _settles(self) -> bool:
+        return any(backend.is_settling for backend in self._registry())
+
+    def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
+        if backend.state not in IN_SERVICE:
+            return backend.state not in SWITCHED_OFF
+        return self._list(backend, method, principal) is _NOT_READ or not backend.is_current(FEATURE_OF[method])
+
+    def _drop_standing(self, place: tuple[str, str]) -> None:
+        standing = self._standings.pop(place, None)
+        if standing is not None:
+            standing.count(place[0], self._cache)
+
+    def _drop_standings(self) -> None:
+        for place in list(self._standings):
+            self._drop_standing(place)
 
     async def ready(self, method: str, principal: str) -> None:
-        """Wait a little for what a complete list needs: first connects, and lists grown stale."""
+        """Wait a little for what a complete list needs: first connects, and lists that must be read again."""
         await self._first_connects()
-        await self._freshened(method)
+        await self._renewed(method)
         await self.own_ready(principal)
 
     async def own_ready(self, principal: str) -> None:
@@ -199,58 +284,60 @@ class Listing:
             except TimeoutError:
                 return
 
-    async def _freshened(self, method: str) -> None:
-        now = self._clock.monotonic()
-        stale = [b for b in self._registry() if b.state in IN_SERVICE and _is_stale(b, method, now)]
-        if not stale:
+    async def _renewed(self, method: str) -> None:
+        """Have what is invalid or too old read again; wait long for the first, a little for the other."""
+        kind, now = FEATURE_OF[method], self._clock.monotonic()
+        cold: list[Backend] = []
+        stale: list[Backend] = []
+        for backend in self._registry():
+            if backend.state not in IN_SERVICE or not _contributes(backend, method):
+                continue
+            if not backend.is_current(kind):
+                cold.append(backend)
+            elif self._is_old(backend, kind, now):
+                if self._config().cache.enabled and backend.peer is not None and backend.peer.announces(kind):
+                    # It would have said so if it had others: they are as good as new until they are read.
+                    self._cache.count(method, backend.id).hit(now - backend.lists.get(method).read_at)
+                    backend.refresh_soon(kind)
+                else:
+                    stale.append(backend)
+            else:
+                self._cache.count(method, backend.id).hit(now - backend.lists.get(method).read_at)
+        await self._read_again(method, cold, COLD_S)
+        await self._read_again(method, stale, FRESHEN_S)
+
+    def _is_old(self, backend: Backend, kind: str, now: float) -> bool:
+        config = self._config().cache
+        return any(
+            now >= backend.lists.get(method).good_until(config.ttl_of(method))
+            for method in METHODS_OF_KIND[kind]
+        )
+
+    async def _read_again(self, method: str, backends: list[Backend], wait_s: float) -> None:
+        if not backends:
             return
         kind = FEATURE_OF[method]
-        waited: list[Backend] = []
-        for backend in stale:
-            if backend.peer is not None and backend.peer.announces(kind):
-                backend.refresh_soon(kind)
-            else:
-                waited.append(backend)
-        if waited:
-            try:
-                async with asyncio.timeout(FRESHEN_S):
-                    await asyncio.gather(*(backend.refresh((kind,)) for backend in waited))
-            except TimeoutError:
-                return
+        seats = []
+        for backend in backends:
+            self._cache.count(method, backend.id).misses += 1
+
+            async def read(flight: Flight[None], backend: Backend = backend) -> None:
+                await (backend.refresh((kind,)) if backend.is_current(kind) else backend.renew(kind))
+
+            seats.append(self._flights.seat((kind, backend.id), Subject(backend.id, method), read))
+        try:
+            async with asyncio.timeout(wait_s):
+                for seat in seats:
+                    await seat.answer()
+        except TimeoutError:
+            return
+        finally:
+            for seat in seats:
+                seat.leave(goes_on=True)
 
     def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""
         return self._merged(principal).views.page(method, revision, principal, cursor)
-
-    def hints(self, method: str, principal: str) -> tuple[int, str]:
-        """ttlMs and cacheScope of the merged list, the same for all its pages."""
-        now = self._clock.monotonic()
-        backends = [backend for backend in self._registry() if _contributes(backend, method)]
-        listings = [self._list(backend, method, principal) for backend in backends]
-        ttl_ms = min((listing.remaining_ttl_ms(now) for listing in listings), default=PARTIAL_TTL_MS)
-        if self.partial(method, principal):
-            ttl_ms = min(ttl_ms, PARTIAL_TTL_MS)
-        # A legacy server cannot say that a list is for one alone, so where there are several it may be.
-        is_private = any(listing.is_private for listing in listings) or (
-            principal != ANYONE and any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
-        )
-        return min(ttl_ms, MAX_TTL_MS), "private" if is_private else "public"
-
-    def partial(self, method: str, principal: str) -> list[str]:
-        """Backends that should be in the list and are not in service, or were not read for this principal."""
-        return [b.id for b in self._registry() if self._is_missing(b, method, principal)]
-
-    def remembered(self, method: str) -> list[str]:
-        """Backends whose part of the list is that of an earlier run."""
-        return [b.id for b in self._registry() if b.is_remembered and b.is_listed and b.lists.get(method).items]
-
-    def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
-        if backend.state in IN_SERVICE:
-            return self._list(backend, method, principal) is _NOT_READ
-        return backend.state not in SWITCHED_OFF
-
-    async def aclose(self) -> None:
-        await self._own.aclose()
 
     def has_failed(self) -> bool:
         """Whether there are backends that should answer, and not one of them has anything to show."""
@@ -261,10 +348,3 @@ class Listing:
 def _contributes(backend: Backend, method: str) -> bool:
     """Whether what it has may grow old: a list that it does not even offer never does."""
     return backend.is_listed and (backend.peer is None or backend.peer.offers(FEATURE_OF[method]))
-
-
-def _is_stale(backend: Backend, method: str, now: float) -> bool:
-    kind = FEATURE_OF[method]
-    if backend.peer is None or not backend.peer.offers(kind):
-        return False
-    return any(backend.lists.get(each).remaining_ttl_ms(now) == 0 for each in METHODS_OF_KIND[kind])

@@ -16,6 +16,7 @@ from proxy_core.errors import BackendExited, BackendFault
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.snapshot import ServerState
 
 SOON_S = 30.0
 CRASHED = BackendExited("box", "The server's process exited with code 3.")
@@ -310,6 +311,8 @@ class Gateway:
 
     def __init__(self) -> None:
         self.changes: list[str] = []
+        self.invalid: list[tuple[str, tuple[str, ...]]] = []
+        self.states: list[tuple[str, ServerState]] = []
         self.updates: list[tuple[str, str]] = []
         self.tasks: list[tuple[str, str, str]] = []
         self.elicitations: list[tuple[str, str]] = []
@@ -317,6 +320,12 @@ class Gateway:
 
     def lists_changed(self, backend: str) -> None:
         self.changes.append(backend)
+
+    def lists_invalid(self, backend: str, kinds: tuple[str, ...]) -> None:
+        self.invalid.append((backend, kinds))
+
+    def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
+        self.states.append((backend, now))
 
     def resource_updated(self, backend: str, uri: str) -> None:
         self.updates.append((backend, uri))
