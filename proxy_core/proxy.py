@@ -66,6 +66,8 @@ DEMO_NOTICE: Final = (
     "Press i to import the servers of your AI clients."
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
+SWEEP_S: Final = 10.0
+"""Between two looks for kept answers that are past their time."""
 MAX_NAMED: Final = 20
 """Calls that were cut off, in one log line."""
 log = logging.getLogger(__name__)
@@ -210,6 +212,7 @@ class Proxy(Control):
         self._registry.start()
         self._tasks.start(self._lag.watch(), "lag")
         self._tasks.start(self._sampler.run(), "processes")
+        self._tasks.start(self._sweep(), "sweep")
         self._apply()
         self._reloading.start()
         log.info("serving %s", self._url or "this command only")
@@ -229,6 +232,7 @@ class Proxy(Control):
             _use_log_level(self.config.logging.level)
         self._on_config(self._loaded)
         self._frontend.use(self.config)
+        self._gateway.reloaded(before.config)
         self._apply()
 
     async def _stop(self) -> None:
@@ -269,6 +273,11 @@ class Proxy(Control):
         self._stop_requested.clear()
         self._force.clear()
         self._build()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._gateway.cache.sweep()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Until every server has been in service or failed once; False if some have not by then."""
@@ -324,6 +333,7 @@ class Proxy(Control):
             totals=self._totals(now),
             notices=self._notices(),
             config=self._reloading.status,
+            savings=self._gateway.savings(),
         )
 
     def _totals(self, now: float) -> Totals:
@@ -427,6 +437,11 @@ class Proxy(Control):
 
     async def rollback(self) -> ReloadPlan:
         return planned(self._reloading.roll_back(), self._registry)
+
+    async def clear_cache(self, server: str | None = None) -> int:
+        gone = self._gateway.clear_cache(server)
+        self._verb(server or "*", "clear cache", f"{gone} answer{'' if gone == 1 else 's'} dropped")
+        return gone
 
     async def set_log_level(self, level: str) -> None:
         if level not in LEVELS:

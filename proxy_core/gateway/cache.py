@@ -7,7 +7,7 @@ Spec: 2026-07-28 server/utilities/caching, "ttlMs", "cacheScope".
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -193,7 +193,7 @@ class ResponseCache:
             if entry.expires_at <= before:
                 self._remove(key, Cause.EXPIRED)
 
-    def use(self, servers: set[str]) -> None:
+    def use(self, servers: Collection[str]) -> None:
         """The configuration is another: keep within its bounds, forget the counts of servers that are gone."""
         settings = self._settings()
         for method in list(self._entries):

@@ -5,7 +5,7 @@ an invalidation nobody joins what was asked before it, and nobody may keep its a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -210,7 +210,7 @@ class Flights:
             if concerns(flight.subject):
                 flight.is_void = True
 
-    def keep(self, servers: set[str]) -> None:
+    def keep(self, servers: Collection[str]) -> None:
         """Forget the counts of servers that are no longer configured."""
         for place in [place for place in self.counts if place[1] not in servers]:
             del self.counts[place]

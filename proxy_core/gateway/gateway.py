@@ -37,6 +37,7 @@ from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.saving import Saving
+from proxy_core.gateway.savings import savings_of
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -46,6 +47,7 @@ from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.savings import Savings
 from proxy_core.telemetry.snapshot import ServerState
 
 CANCELLED: Final = -1
@@ -327,6 +329,20 @@ class Gateway:
             gone += self._invalidate(about(backend.id), Cause.CLEARED)
             backend.invalidate()
         return gone
+
+    def reloaded(self, before: Config) -> None:
+        """Another configuration is in force than `before`."""
+        now = self._config()
+        servers = {server.id: server for server in now.servers}
+        is_same = (before.cache, before.routing) == (now.cache, now.routing)
+        changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
+        if changed:
+            self._invalidate(lambda subject: subject.server in changed, Cause.RELOAD)
+        self.cache.use(servers.keys())
+        self.flights.keep(servers.keys())
+
+    def savings(self) -> Savings:
+        return savings_of(self.registry, self.cache, self.listing, self.flights)
 
     def _invalidate(self, concerns: Callable[[Subject], bool], cause: Cause) -> int:
         """Nothing that was asked about these until now is given to anybody who asks from now on."""

@@ -12,7 +12,7 @@ from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
-from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND
+from proxy_core.backends.lists import EMPTY, FEATURE_OF, METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Hidden, ServerLists, merge
 from proxy_core.catalog.routes import Routes
@@ -213,6 +213,17 @@ class Listing:
         """Put what was counted by list on the accounts of the servers."""
         for (method, _), standing in self._standings.items():
             standing.count(method, self._cache)
+
+    def kept(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Lists that are kept, each principal's own too: by method and server, how many and their bytes."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        shared = ((backend, method) for backend in self._registry() for method in FEATURE_OF)
+        lists = [(place, place[0].lists.get(place[1])) for place in shared]
+        for (backend, method), each in (*lists, *self._own.all()):
+            if each is not EMPTY:
+                count, size = found.get((method, backend.id), (0, 0))
+                found[method, backend.id] = count + 1, size + each.size
+        return found
 
     def invalid(self, backend: str, kinds: Collection[str]) -> None:
         """What this server's lists of these kinds say does not count any more."""

@@ -7,7 +7,7 @@ Spec: 2026-07-28 server/utilities/caching, "cacheScope".
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -69,6 +69,10 @@ class PrivateLists:
         finally:
             for seat in seats:
                 seat.leave(goes_on=True)
+
+    def all(self) -> Iterator[tuple[Place, Listing]]:
+        for lists in self._of.values():
+            yield from lists.items()
 
     def keep(self, backends: Collection[Backend]) -> None:
         """Forget what others than these had."""

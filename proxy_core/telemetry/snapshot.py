@@ -7,6 +7,8 @@ Times named `_at` are `Clock.monotonic()` seconds; `Snapshot.at` is the "now" to
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy_core.telemetry.savings import Savings
+
 
 class ServerState(StrEnum):
     STARTING = "starting"
@@ -258,6 +260,7 @@ class Snapshot:
     totals: Totals = Totals()
     notices: tuple[Notice, ...] = ()
     config: ConfigStatus = ConfigStatus()
+    savings: Savings = field(default_factory=Savings)
 
 
 @dataclass(frozen=True, slots=True)
