@@ -21,7 +21,9 @@ from proxy_core.telemetry.context_bill import ContextBill, ContextTotals, Cost
 PAUSE_S: Final = 1.0
 """After a change: servers that start together change the catalog many times."""
 SHARE: Final = 0.1
-"""Of the time, spent on counting at most, however often a server changes its list."""
+"""Of the time, spent on counting as a rule, however often a server changes its list."""
+LONGEST_REST_S: Final = 10.0
+"""Between two counts, even if they take long."""
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 600.0
 """Between two tries where counting fails; each twice as long as the one before."""
@@ -91,11 +93,11 @@ class TokenLedger:
 
     async def _keep_counting(self) -> None:
         retry_s = self._first_retry_s
-        pause_s = self._pause_s
+        not_before = 0.0
         while True:
             await self._has_changed.wait()
             # Not renewed by what changes meanwhile: a list that never rests is counted too.
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(max(self._pause_s, not_before - time.monotonic()))
             started_at = time.monotonic()
             self._has_changed.clear()
             try:
@@ -103,11 +105,12 @@ class TokenLedger:
             except HelperFailed as error:
                 self._failed(error)
                 self._has_changed.set()
-                pause_s, retry_s = retry_s, min(retry_s * 2, LONGEST_RETRY_S)
+                rest_s, retry_s = retry_s, min(retry_s * 2, LONGEST_RETRY_S)
             else:
                 self._has_failed = False
                 retry_s = self._first_retry_s
-                pause_s = max(self._pause_s, (time.monotonic() - started_at) / SHARE)
+                rest_s = min((time.monotonic() - started_at) / SHARE, LONGEST_REST_S)
+            not_before = time.monotonic() + rest_s
 
     async def _count(self) -> None:
         """Raises: HelperFailed."""
