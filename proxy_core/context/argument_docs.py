@@ -1,4 +1,4 @@
-"""The part of a docstring that a schema says too: `Args:`, `Returns:`, `Raises:`, `Examples:` in a description. Pure.
+"""The parts of a docstring in a description: `Args:`, `Returns:`, `Raises:`, `Examples:`. Pure.
 
 Many servers publish a function's whole docstring. What its `Args:` say belongs to the properties.
 Source: Google Python Style Guide, 3.8.3; in Markdown as servers write it.
@@ -54,7 +54,9 @@ def split(description: str, arguments: Container[str]) -> Split:
     kept_to = 0
     for section in _sections(lines):
         if section.name in _ARGUMENTS:
-            items = {name: text for name, text in _items(lines[section.body : section.end]) if name in arguments}
+            items = {
+                name: text for name, text in _items(lines[section.body : section.end]) if name in arguments
+            }
             if not items:
                 continue
             said = items | said

@@ -1,7 +1,7 @@
 """A tool as a model needs it to call it: the same name, the same arguments, fewer words. Pure.
 
-Left out is what validates nothing and what hosts take for granted; texts are cut at the end of a sentence. The result
-schema goes too: a client that wants it asks for the whole tool. Members that we do not know stay as they came.
+Left out is what validates nothing and what hosts take for granted; texts are cut at the end of a sentence. The
+result schema goes too: a client that wants it asks for the whole tool. Members that we do not know stay.
 Spec: 2025-11-25 schema, `Tool`, `ToolAnnotations` (whose defaults are left out).
 """
 
@@ -79,12 +79,12 @@ def _is_name(text: Any, tool: Mapping[str, Any]) -> bool:
 
 
 def _told_hints(annotations: dict[str, Any], title: Any) -> dict[str, Any]:
-    """The annotations that say more than their absence. `readOnlyHint` always stays: hosts approve calls by it."""
+    """The annotations that say more than their absence; always `readOnlyHint`, by which hosts approve calls."""
     is_reader = annotations.get("readOnlyHint") is True
     return {
         name: value
         for name, value in annotations.items()
-        if not (value is _DEFAULT_HINTS.get(name, annotations))
+        if value is not _DEFAULT_HINTS.get(name, annotations)
         and not (is_reader and name in _OF_WRITERS)
         and not (name == "title" and isinstance(value, str) and value == title)
     }

@@ -1,7 +1,7 @@
 """Definitions of a schema: one that is used once moves to where it is used, one that is not used goes. Pure.
 
-Only references to a whole definition of the same schema (`#/$defs/NAME`, `#/definitions/NAME`) are followed; nothing
-is ever fetched. A definition that refers to itself, by whatever way, has two uses and stays.
+Only references to a whole definition of the same schema (`#/$defs/NAME`, `#/definitions/NAME`) are followed;
+nothing is ever fetched. A definition that refers to itself, by whatever way, has two uses and stays.
 Spec: JSON Schema 2020-12 core, 8.2.3 "Schema References", 8.2.4 "Schema Re-Use With $defs".
 """
 
@@ -61,7 +61,7 @@ def inlined(root: Schema, bounds: Bounds) -> Schema:
         if len(users) == 1 and _may_merge(users[0], definitions[place], users[0] is body, bounds)
     }
     inlining = _Inlining(moving, bounds)
-    whole = inlining.of(body)
+    whole: Schema = inlining.of(body)
     for home in HOMES:
         names = {
             name: inlining.of(schema)

@@ -1,4 +1,4 @@
-"""Texts of tools and properties, made shorter: white space that says nothing, and cuts at the end of a sentence. Pure."""
+"""Texts of tools and properties, made shorter: idle white space goes, cuts come after a sentence. Pure."""
 
 import re
 from collections.abc import Callable
@@ -17,9 +17,9 @@ _LEAST_SHARE: Final = 3
 
 
 def shortened(text: str, limit: int, then: Callable[[str], str] = str) -> str:
-    """`text` tidied, put through `then` and cut to `limit` characters, so often that doing it again changes nothing.
+    """`text` tidied, put through `then` and cut to `limit` characters.
 
-    `then` must never make a text longer.
+    So often that doing it again changes nothing. `then` must never make a text longer.
     """
     text = text[:MAX_READ]
     while True:

@@ -1,8 +1,8 @@
 """A tool's input schema with fewer words: what is left out validates nothing, and texts are cut. Pure.
 
-What validates stays: types, enums, bounds, patterns, formats, `required`, `additionalProperties: false`. A schema that
-is too deep or too large to be looked at, or that refers in ways that a change could break, keeps its form.
-Spec: JSON Schema 2020-12 (which a tool's schema is unless it says otherwise: 2025-11-25 basic, "JSON Schema Usage").
+What validates stays: types, enums, bounds, patterns, formats, `required`, `additionalProperties: false`.
+A schema that is too deep or too large, or that refers in ways that a change could break, keeps its form.
+Spec: JSON Schema 2020-12, which a schema is unless it says otherwise (2025-11-25 basic, "JSON Schema Usage").
 """
 
 from typing import Any, Final
@@ -16,11 +16,23 @@ BOUNDS: Final = Bounds(depth=64, count=10_000)
 
 _DEFAULT_DIALECT: Final = "json-schema.org/draft/2020-12/schema"
 _LIKE_DEFAULT: Final = frozenset(
-    {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft-07/schema", "json-schema.org/draft-06/schema"}
+    {
+        "json-schema.org/draft/2019-09/schema",
+        "json-schema.org/draft-07/schema",
+        "json-schema.org/draft-06/schema",
+    }
 )
 """Dialects that differ from the default one in `_DIALECT_KEYWORDS` only, as far as our rules go."""
 _DIALECT_KEYWORDS: Final = frozenset(
-    {"$anchor", "$dynamicAnchor", "$recursiveAnchor", "additionalItems", "contains", "dependencies", "prefixItems"}
+    {
+        "$anchor",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "additionalItems",
+        "contains",
+        "dependencies",
+        "prefixItems",
+    }
     | {"dependentRequired", "dependentSchemas", "if", "then", "else", "minContains", "maxContains"}
     | {"unevaluatedItems", "unevaluatedProperties", "contentSchema"}
 )
@@ -37,7 +49,7 @@ _NULL: Final = {"type": "null"}
 
 
 def compact_schema(schema: Schema, description_chars: int) -> Schema:
-    """`schema` with descriptions of at most `description_chars`; the very same object if it cannot be looked at."""
+    """`schema` with descriptions of at most `description_chars`; the very same object if it is too deep."""
     try:
         form = _Form(schema)
         whole = schema if form.is_fixed else inlined(schema, BOUNDS)

@@ -39,18 +39,24 @@ def within(schema: Schema) -> Iterator[tuple[Where, Any]]:
 
 
 def every(root: Any, max_depth: int, max_count: int) -> Iterator[tuple[int, Schema]]:
-    """`root` and every schema below it that is an object, and how deep each is. Raises: TooDeep."""
-    waiting: list[tuple[int, Any]] = [(0, root)]
-    count = 0
-    while waiting:
-        depth, schema = waiting.pop()
-        if not isinstance(schema, dict):
-            continue
-        count += 1
-        if depth > max_depth or count > max_count:
-            raise TooDeep
-        yield depth, schema
-        waiting.extend((depth + 1, inner) for _, inner in within(schema))
+    """`root` and every schema below it that is an object, in their order, and how deep each is. Raises: TooDeep."""
+    if not isinstance(root, dict):
+        return
+    yield 0, root
+    # A stack of iterators, not of schemas: what a schema holds may be a hundred thousand others.
+    open_ends = [within(root)]
+    count = 1
+    while open_ends:
+        for _, schema in open_ends[-1]:
+            if isinstance(schema, dict):
+                count += 1
+                if len(open_ends) > max_depth or count > max_count:
+                    raise TooDeep
+                yield len(open_ends), schema
+                open_ends.append(within(schema))
+                break
+        else:
+            open_ends.pop()
 
 
 def rewritten(schema: Any, rule: Callable[[Schema], Any], max_depth: int) -> Any:
