@@ -1,1 +1,1 @@
-"""What a list costs a model, and how it costs less: smaller tools, and search instead of a list."""
+"""What lists cost a model, and how they cost less: smaller tools, and search in place of a list."""

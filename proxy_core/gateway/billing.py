@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.context.bill import BilledList, BilledTool, visible_item
+from proxy_core.context.compaction import compact_tool
 from proxy_core.context.ledger import BillSource
 from proxy_core.context.slices import in_slices
 from proxy_core.protocol import jsonrpc
@@ -22,7 +23,7 @@ class Billing(BillSource):
     def __init__(
         self,
         catalog: Callable[[], Catalog],
-        compact: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
+        compact: Callable[[Mapping[str, Any]], dict[str, Any]] = compact_tool,
         search_list: Callable[[], bytes] = lambda: b"",
     ) -> None:
         """`compact`: how a tool is written in that mode. `search_list`: the JSON array of what is listed in
