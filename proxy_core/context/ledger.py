@@ -27,6 +27,8 @@ LONGEST_REST_S: Final = 10.0
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 600.0
 """Between two tries where counting fails; each twice as long as the one before."""
+LONG_BYTES: Final = 1 << 18
+"""A text that is longer is hashed in a thread, which does not hold the loop meanwhile."""
 log = logging.getLogger(__name__)
 
 
@@ -121,7 +123,9 @@ class TokenLedger:
         for billed in lists:
             async for text in in_slices(texts_of(billed)):
                 if text not in keys:
-                    keys[text] = key = content_key(text)
+                    is_long = len(text) > LONG_BYTES
+                    key = await asyncio.to_thread(content_key, text) if is_long else content_key(text)
+                    keys[text] = key
                     texts[key] = text
         counts = await self._counter.count(texts)
         bill = bill_of(lists, lambda text: counts[keys[text]])
