@@ -6,11 +6,11 @@ and it is tried again, ever later.
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from proxy_core.clock import Clock
 from proxy_core.context.bill import BilledList, bill_of, texts_of, totals_of
 from proxy_core.context.slices import in_slices
 from proxy_core.context.token_main import ENCODING
@@ -50,13 +50,13 @@ class TokenLedger:
         self,
         source: BillSource,
         counter: TokenCounter,
-        pause_s: float = PAUSE_S,
-        first_retry_s: float = FIRST_RETRY_S,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._counter = counter
-        self._pause_s = pause_s
-        self._first_retry_s = first_retry_s
+        self._clock = clock
+        self._sleep = sleep
         self._changes = 0
         self._has_changed = asyncio.Event()
         self._has_failed = False
@@ -94,13 +94,13 @@ class TokenLedger:
         await self._tasks.aclose()
 
     async def _keep_counting(self) -> None:
-        retry_s = self._first_retry_s
+        retry_s = FIRST_RETRY_S
         not_before = 0.0
         while True:
             await self._has_changed.wait()
             # Not renewed by what changes meanwhile: a list that never rests is counted too.
-            await asyncio.sleep(max(self._pause_s, not_before - time.monotonic()))
-            started_at = time.monotonic()
+            await self._sleep(max(PAUSE_S, not_before - self._clock.monotonic()))
+            started_at = self._clock.monotonic()
             self._has_changed.clear()
             try:
                 await self._count()
@@ -110,9 +110,9 @@ class TokenLedger:
                 rest_s, retry_s = retry_s, min(retry_s * 2, LONGEST_RETRY_S)
             else:
                 self._has_failed = False
-                retry_s = self._first_retry_s
-                rest_s = min((time.monotonic() - started_at) / SHARE, LONGEST_REST_S)
-            not_before = time.monotonic() + rest_s
+                retry_s = FIRST_RETRY_S
+                rest_s = min((self._clock.monotonic() - started_at) / SHARE, LONGEST_REST_S)
+            not_before = self._clock.monotonic() + rest_s
 
     async def _count(self) -> None:
         """Raises: HelperFailed."""
