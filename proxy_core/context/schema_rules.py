@@ -7,7 +7,7 @@ Spec: JSON Schema 2020-12, which a schema is unless it says otherwise (2025-11-2
 
 from typing import Any, Final
 
-from proxy_core.context.definitions import NOT_VALIDATING, Bounds, inlined, place_of
+from proxy_core.context.definitions import HOMES, NOT_VALIDATING, Bounds, inlined, place_of
 from proxy_core.context.prose import shortened
 from proxy_core.protocol import subschemas
 from proxy_core.protocol.subschemas import Schema, TooDeep
@@ -51,15 +51,26 @@ _NULL: Final = {"type": "null"}
 def compact_schema(schema: Schema, description_chars: int) -> Schema:
     """`schema` with descriptions of at most `description_chars`; the very same object if it is too deep."""
     try:
-        form = _Form(schema)
-        whole = schema if form.is_fixed else inlined(schema, BOUNDS)
-        whole = subschemas.rewritten(whole, _Rules(form, description_chars).apply, BOUNDS.depth)
+        compact = _once(schema, description_chars)
+        # What was dropped beside a reference may have kept its definition from moving.
+        while not compact.keys().isdisjoint(HOMES) and (again := _once(compact, description_chars)) != compact:
+            compact = again
     except TooDeep:
         return schema
-    for keyword in () if form.is_fixed else ("$schema", "$id"):
-        if keyword == "$id" or form.is_default_dialect:
-            whole.pop(keyword, None)
-    return dict(whole)
+    return compact
+
+
+def _once(schema: Schema, description_chars: int) -> Schema:
+    form = _Form(schema)
+    if not form.is_fixed:
+        schema = inlined(schema, BOUNDS)
+        form = _Form(schema)
+    compact: Schema = subschemas.rewritten(schema, _Rules(form, description_chars).apply, BOUNDS.depth)
+    if not form.is_fixed:
+        compact.pop("$id", None)
+        if form.is_default_dialect:
+            compact.pop("$schema", None)
+    return compact
 
 
 def with_descriptions(schema: Schema, descriptions: dict[str, str]) -> Schema:
