@@ -7,6 +7,7 @@ Times named `_at` are `Clock.monotonic()` seconds; `Snapshot.at` is the "now" to
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy_core.telemetry.context_bill import ContextTotals, Cost
 from proxy_core.telemetry.savings import Savings
 
 
@@ -176,6 +177,8 @@ class ServerRow:
     retries: int = 0
     """Repeats of calls that failed, since start."""
     processes: tuple[ChildRow, ...] = ()
+    tokens: Cost | None = None
+    """What its listed tools cost a model: compact where that mode is in force, else full. None: not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,8 @@ class Snapshot:
     notices: tuple[Notice, ...] = ()
     config: ConfigStatus = ConfigStatus()
     savings: Savings = field(default_factory=Savings)
+    context: ContextTotals | None = None
+    """None until the lists were counted for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
