@@ -15,27 +15,15 @@ from proxy_core.protocol.subschemas import Schema, TooDeep
 BOUNDS: Final = Bounds(depth=64, count=10_000)
 
 _DEFAULT_DIALECT: Final = "json-schema.org/draft/2020-12/schema"
-_LIKE_DEFAULT: Final = frozenset(
-    {
-        "json-schema.org/draft/2019-09/schema",
-        "json-schema.org/draft-07/schema",
-        "json-schema.org/draft-06/schema",
-    }
-)
-"""Dialects that differ from the default one in `_DIALECT_KEYWORDS` only, as far as our rules go."""
-_DIALECT_KEYWORDS: Final = frozenset(
-    {
-        "$anchor",
-        "$dynamicAnchor",
-        "$recursiveAnchor",
-        "additionalItems",
-        "contains",
-        "dependencies",
-        "prefixItems",
-    }
-    | {"dependentRequired", "dependentSchemas", "if", "then", "else", "minContains", "maxContains"}
-    | {"unevaluatedItems", "unevaluatedProperties", "contentSchema"}
-)
+_LIKE_DEFAULT: Final = frozenset({"json-schema.org/draft/2019-09/schema", "json-schema.org/draft-07/schema"})
+"""Dialects that differ from the default one, as far as our rules go, in these keywords and formats alone."""
+_DIALECT_KEYWORDS: Final = {
+    *("$anchor", "$dynamicAnchor", "$recursiveAnchor", "contentSchema", "if", "then", "else"),
+    *("additionalItems", "prefixItems", "contains", "minContains", "maxContains", "unevaluatedItems"),
+    *("dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties"),
+}
+_DIALECT_FORMATS: Final = ("uuid", "duration")
+"""Unknown to draft-07, and thus valid whatever the value."""
 _FIXING: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 # What a branch may hold that says nothing about null: anything else could forbid it.
 _OF_ONE_TYPE: Final = NOT_VALIDATING | {
@@ -107,6 +95,7 @@ class _Form:
             self.has_unevaluated |= "unevaluatedProperties" in schema
             differs |= (
                 isinstance(schema.get("items"), list)
+                or schema.get("format") in _DIALECT_FORMATS
                 or not _DIALECT_KEYWORDS.isdisjoint(schema)
                 or ("$ref" in schema and not schema.keys() <= NOT_VALIDATING | {"$ref"})
             )

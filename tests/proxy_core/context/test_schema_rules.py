@@ -98,6 +98,8 @@ def test_a_type_or_null_is_a_list_of_types_where_that_means_the_same(schema: dic
         ({"$schema": DRAFT_2020, "prefixItems": [STRING]}, False),
         ({"$schema": DRAFT_7, "type": "object"}, False),
         ({"$schema": DRAFT_7, "items": [STRING]}, True),
+        ({"$schema": DRAFT_7, "type": "string", "format": "date-time"}, False),
+        ({"$schema": DRAFT_7, "type": "string", "format": "uuid"}, True),
         ({"$schema": DRAFT_7, "dependencies": {"a": ["b"]}}, True),
         ({"$schema": DRAFT_7, "properties": {"a": {"unevaluatedProperties": False}}}, True),
         ({"$schema": DRAFT_7, "properties": {"a": {"$ref": "#", "type": "string"}}}, True),
