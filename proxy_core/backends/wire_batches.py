@@ -125,7 +125,7 @@ class WireBatches:
     # --- out ------------------------------------------------------------------------------------------------
 
     async def takes(self, pending: Asked, message: Outgoing) -> bool:
-        """Whether this request goes in a batch with others of this turn of the loop; if not, it is still to send.
+        """Whether this request goes in a batch with others of this turn of the loop; if not, it is yet to send.
 
         Waits for no time, only until what is ready has run.
         """
@@ -243,12 +243,13 @@ class WireBatches:
 
     def gave_up(self, pending: Asked) -> None:
         """A request's time has run out. Another in its batch may be to blame: it may be answered as a whole."""
-        if pending.batch in self._open:
+        batch = self._open.get(pending.batch or 0)
+        if batch is not None and not batch.is_trial:
             self._stop("a request in a batch was not answered in time")
 
     def lost(self) -> None:
         """The connection was lost, which a batch or its answers may have been too much for."""
-        if self._is_pipe and self._open:
+        if self._is_pipe and any(not batch.is_trial for batch in self._open.values()):
             self._stop("the connection was lost with one in flight")
 
     def _stop(self, why: str) -> None:
