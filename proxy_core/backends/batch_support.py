@@ -32,6 +32,11 @@ class BatchSupport:
     def on_trial(self) -> None:
         self.state = Support.ON_TRIAL
 
+    def trial_over(self) -> None:
+        """Whatever it came to: one that came to nothing may be repeated."""
+        if self.state is Support.ON_TRIAL:
+            self.state = Support.UNKNOWN
+
     def tried(self, is_read: bool | None) -> None:
         """The end of a trial; None: it has shown nothing, and is tried again."""
         if is_read is None:

@@ -7,7 +7,7 @@ Spec: 2025-03-26 basic, "Batching"; basic/transports, "Sending Messages to the S
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from proxy_core.backends.batch_support import BatchSupport, Support
@@ -87,8 +87,10 @@ class _Batch:
     """Members whose askers have gone their way."""
     has_answers: bool = False
     """A member was answered, by its own id."""
-    nameless: list[RpcError] = field(default_factory=list)
-    """Errors without an id."""
+    refusal: RpcError | None = None
+    """The first error without an id."""
+    is_unread: bool = True
+    """Every such error says that what was sent could not be read."""
 
 
 class WireBatches:
@@ -127,7 +129,7 @@ class WireBatches:
     async def takes(self, pending: Asked, message: Outgoing) -> bool:
         """Whether this request goes in a batch with others of this turn of the loop; if not, it is yet to send.
 
-        Waits for no time, only until what is ready has run.
+        Waits for no time, only until what is ready has run. True also for what has failed meanwhile.
         """
         if not self._may_batch(pending.method):
             return False
@@ -144,14 +146,14 @@ class WireBatches:
         if self._gathered:
             # The first that runs again decides for all.
             self._part()
-        return pending.batch is not None
+        return pending.batch is not None or pending.waiter.done()
 
     def _may_batch(self, method: str) -> bool:
         is_wanted = self.is_allowed and self._support.state is not Support.LACKING
         return is_wanted and method != "initialize" and self._max_size() > 1
 
     def _part(self) -> None:
-        items = [each for each in self._gathered if self._correlation.get(each.pending.id) is each.pending]
+        items = list(filter(self._is_waiting, self._gathered))
         self._gathered = []
         if len(items) < 2:
             return
@@ -161,7 +163,9 @@ class WireBatches:
                 self._start(batch)
         elif self._support.state is Support.UNKNOWN:
             self._support.on_trial()
-            self._tasks.start(self._try(), "try-batch")
+            trial = self._tasks.start(self._try(), "try-batch")
+            # It may be cancelled before it has begun.
+            trial.add_done_callback(lambda _: self._support.trial_over())
 
     def _start(self, items: Sequence[_Item], *, is_trial: bool = False) -> None:
         is_alone = len(self._correlation) == len(items)
@@ -269,7 +273,10 @@ class WireBatches:
         return None if batch is None else [item.pending for item in self._waiting(batch)]
 
     def _waiting(self, batch: _Batch) -> Iterator[_Item]:
-        return (item for item in batch.items if self._correlation.get(item.pending.id) is item.pending)
+        return filter(self._is_waiting, batch.items)
+
+    def _is_waiting(self, item: _Item) -> bool:
+        return self._correlation.get(item.pending.id) is item.pending
 
     def speaks_for(self, origin: int | None) -> int | None:
         """Whose stream `origin` is: a member of the batch, if those that it may be are all of one client."""
@@ -295,7 +302,8 @@ class WireBatches:
         waiting = list(self._waiting(batch))
         if batch.has_answers and len(waiting) == 1:
             return waiting[0].pending.id
-        batch.nameless.append(error)
+        batch.refusal = batch.refusal or error
+        batch.is_unread &= error.code in _UNREAD_CODES
         if self._is_pipe:
             # Once all of its line is read: a batch of answers may name others.
             unread = BackendProtocolError(self._line.id, "The server did not understand a batch.")
@@ -305,11 +313,11 @@ class WireBatches:
     def _of_nameless(self, origin: int | None) -> _Batch | None:
         if not self._is_pipe:
             return self._open.get(origin) if origin is not None else None
-        batches = list(self._open.values())
-        is_clear = len(batches) == 1 and batches[0].is_alone and not batches[0].has_answers
-        return (
-            batches[0] if is_clear and len(list(self._waiting(batches[0]))) == len(batches[0].items) else None
-        )
+        # A pipe does not say which message an error is about: it must be the only one, and whole.
+        only = next(iter(self._open.values()), None)
+        if only is None or len(self._open) > 1 or not only.is_alone or only.has_answers:
+            return None
+        return only if all(self._is_waiting(item) for item in only.items) else None
 
     def failed(self, batch_id: int, fault: Failure) -> bool:
         """No more answers will come from this batch; False if it is none."""
@@ -343,9 +351,9 @@ class WireBatches:
     def _failure(self, batch: _Batch, fault: Failure) -> Failure:
         if batch.is_trial:
             return fault
-        if batch.nameless and not batch.has_answers:
+        error = batch.refusal
+        if error is not None and not batch.has_answers:
             self._stop("it failed with one as a whole")
-            error = batch.nameless[0]
             return BackendError(self._line.id, error.code, error.message[:4096], bytes(error.data))
         if isinstance(fault, BackendProtocolError):
             self._stop("it did not answer one as MCP says")
@@ -375,7 +383,7 @@ def _is_unread(batch: _Batch, fault: Failure) -> bool:
         return False
     if isinstance(fault, BackendHttpError):
         return fault.status in _UNREAD_STATUSES
-    return bool(batch.nameless) and all(error.code in _UNREAD_CODES for error in batch.nameless)
+    return batch.refusal is not None and batch.is_unread
 
 
 def _batches(items: Iterable[_Item], max_size: int, is_pipe: bool) -> Iterator[list[_Item]]:

@@ -16,6 +16,16 @@ def test_a_trial_ends_in_what_it_has_shown(is_read: bool | None, state: Support)
     assert support.state is state
 
 
+def test_a_trial_that_came_to_nothing_may_be_repeated() -> None:
+    support = BatchSupport()
+    support.on_trial()
+    support.trial_over()
+    assert support.state is Support.UNKNOWN
+    support.tried(True)
+    support.trial_over()
+    assert support.state is Support.SHOWN
+
+
 def test_a_failure_is_news_once() -> None:
     support = BatchSupport()
     support.tried(True)

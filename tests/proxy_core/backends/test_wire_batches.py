@@ -299,6 +299,17 @@ async def test_a_trial_that_we_end_ourselves_shows_nothing(dial: Any) -> None:
     assert support.state is Support.UNKNOWN
 
 
+async def test_a_trial_that_never_began_shows_nothing(dial: Any) -> None:
+    support = BatchSupport()
+    line = await opened(dial, support=support)
+    line.call()
+    line.call()
+    while support.state is not Support.ON_TRIAL:
+        await asyncio.sleep(0)
+    await line.connection.aclose()
+    assert support.state is Support.UNKNOWN and line.server.count("batch") == 0
+
+
 async def test_a_trial_that_ends_the_session_renews_it_and_is_not_repeated(dial: Any) -> None:
     support = BatchSupport()
     line = await opened(dial, support=support)
@@ -380,6 +391,15 @@ async def test_a_member_that_is_cancelled_before_it_was_sent_never_is(dial: Any)
     await line.rest()
     assert line.server.count("notifications/cancelled") == 0
     assert line.connection.in_flight == 0
+
+
+async def test_what_fails_before_it_was_sent_never_is(dial: Any) -> None:
+    line = await opened(dial)
+    calls = [line.call(), line.call()]
+    await asyncio.sleep(0)
+    await line.connection.aclose()
+    assert all(isinstance(each, BackendFailing) for each in await results(calls))
+    assert [asked.method for asked in line.server.asked][2:] == []
 
 
 async def test_a_member_that_times_out_ends_alone_and_is_the_last_to_be_batched(dial: Any) -> None:
