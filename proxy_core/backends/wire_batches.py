@@ -367,7 +367,6 @@ class WireBatches:
         """The server has done nothing of it, so nothing is done twice."""
         del self._open[batch.id]
         for item in items:
-            item.pending.batch = None
             self._tasks.start(self._send_one(item), "again")
 
     async def _send_one(self, item: _Item) -> None:

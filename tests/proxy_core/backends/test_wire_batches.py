@@ -8,6 +8,7 @@ import pytest
 
 from proxy_core.backends.batch_support import BatchSupport, Support
 from proxy_core.backends.wire_batches import MAX_BATCH_BYTES, TRIAL_S
+from proxy_core.config.models import SseTransport
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendError,
@@ -130,6 +131,17 @@ async def test_a_batch_holds_so_many_at_most_and_one_left_over_goes_by_itself(
     assert line.server.count("tools/call") == alone
 
 
+async def test_a_batch_with_a_call_in_it_is_carried_as_a_call(dial: Any) -> None:
+    """What may be done about a stream that is lost depends on it."""
+    line = await opened(dial, REMOTE)
+    line.begin(line.connection.probe(5))
+    line.call()
+    assert (await line.server.next("batch")).sent.method == "tools/call"
+    for _ in range(2):
+        line.begin(line.connection.probe(5))
+    assert (await line.server.next("batch")).sent.method == "ping"
+
+
 async def test_places_that_become_free_together_are_taken_by_a_batch(dial: Any) -> None:
     line = await opened(dial, concurrency=2)
     calls = [line.call() for _ in range(4)]
@@ -163,6 +175,14 @@ async def test_other_revisions_never_get_a_batch(dial: Any, transport: Any, revi
     await line.rest()
     assert line.server.transcript == ["> tools/call"] * 4
     assert support.state is Support.UNKNOWN
+
+
+async def test_the_old_sse_transport_never_carries_a_batch(dial: Any) -> None:
+    line = await opened(dial, SseTransport(url="http://box.example/sse"))
+    for _ in range(4):
+        line.call()
+    await line.rest()
+    assert line.server.transcript == ["> tools/call"] * 4
 
 
 @pytest.mark.parametrize("transport", [CHILD, REMOTE])
@@ -205,6 +225,16 @@ async def test_notifications_and_answers_go_by_themselves(dial: Any) -> None:
     assert line.server.count("notifications/roots/list_changed") == 2 and line.server.count("") == 2
 
 
+async def test_a_handshake_goes_by_itself(dial: Any) -> None:
+    line = await opened(dial)
+    line.begin(line.connection.request("initialize", b"{}", idle_s=30, cap_s=30))
+    line.call()
+    line.call()
+    await line.rest()
+    assert [member.method for member in (await line.server.next("batch")).members] == ["tools/call"] * 2
+    assert line.server.count("initialize") == 2
+
+
 # --- whether the server reads batches -------------------------------------------------------------------------
 
 
@@ -227,6 +257,16 @@ async def test_the_first_that_go_together_go_singly_beside_a_batch_of_pings(dial
     assert [member.method for member in batch.members] == ["tools/call"] * 2
     assert (support.batches_sent, support.requests_in_batches) == (1, 2), "pings do not count"
     assert line.connection.in_flight == 6
+
+
+async def test_a_request_alone_is_no_occasion_to_try(dial: Any) -> None:
+    support = BatchSupport()
+    line = await opened(dial, support=support)
+    for _ in range(2):
+        line.call()
+        await line.rest()
+    assert line.server.transcript == ["> tools/call"] * 2
+    assert support.state is Support.UNKNOWN
 
 
 async def test_pings_that_are_refused_one_by_one_were_read(dial: Any) -> None:
@@ -286,7 +326,8 @@ async def test_a_trial_that_fails_shows_nothing_only_where_it_did_not_arrive(
     line.server.script["batch"] = [reply]
     line.call()
     line.call()
-    await until(lambda: support.state is state)
+    await until(lambda: line.server.count("batch") and support.state is not Support.ON_TRIAL)
+    assert support.state is state
 
 
 async def test_a_trial_that_we_end_ourselves_shows_nothing(dial: Any) -> None:
@@ -300,14 +341,23 @@ async def test_a_trial_that_we_end_ourselves_shows_nothing(dial: Any) -> None:
 
 
 async def test_a_trial_that_never_began_shows_nothing(dial: Any) -> None:
-    support = BatchSupport()
+    class Hindered(BatchSupport):
+        def on_trial(self) -> None:
+            super().on_trial()
+            asyncio.get_running_loop().call_soon(self.hinder)
+
+        def hinder(self) -> None:
+            (trial,) = [task for task in asyncio.all_tasks() if task.get_name().endswith("try-batch")]
+            trial.cancel()
+            self.was_hindered = True
+
+    support = Hindered()
     line = await opened(dial, support=support)
     line.call()
     line.call()
-    while support.state is not Support.ON_TRIAL:
-        await asyncio.sleep(0)
-    await line.connection.aclose()
-    assert support.state is Support.UNKNOWN and line.server.count("batch") == 0
+    await line.rest()
+    assert support.was_hindered and line.server.count("batch") == 0
+    assert support.state is Support.UNKNOWN
 
 
 async def test_a_trial_that_ends_the_session_renews_it_and_is_not_repeated(dial: Any) -> None:

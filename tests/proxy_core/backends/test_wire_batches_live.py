@@ -24,6 +24,7 @@ from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.errors import (
     BackendError,
     BackendFailing,
+    BackendHttpError,
     BackendProtocolError,
     BackendStreamLost,
     BackendUnavailable,
@@ -129,6 +130,13 @@ def table(*batches: Handler, **more: Any) -> dict[str, Handler | list[Handler]]:
         "DELETE": accepts,
     }
     return base | more
+
+
+def rpc_error_without_id(code: int) -> Handler:
+    async def handle(seen: Seen) -> web.StreamResponse:
+        return json_reply(json.dumps(NOT_READ | {"error": {"code": code, "message": "no"}}).encode())
+
+    return handle
 
 
 @asynccontextmanager
@@ -263,16 +271,9 @@ async def test_an_error_that_does_not_say_that_it_was_not_read_is_every_members(
         assert posts(server) == [CALLS[:2]]
 
 
-def rpc_error_without_id(code: int) -> Handler:
-    async def handle(seen: Seen) -> web.StreamResponse:
-        return json_reply(json.dumps(NOT_READ | {"error": {"code": code, "message": "no"}}).encode())
-
-    return handle
-
-
 @pytest.mark.parametrize(
     ("refusal", "fault"),
-    [(refuses(503), BackendFailing), (refuses(202), BackendProtocolError)],
+    [(refuses(503), BackendFailing), (refuses(202), BackendProtocolError), (refuses(429), BackendHttpError)],
 )
 async def test_a_post_that_fails_fails_every_member_and_is_not_repeated(
     refusal: Handler, fault: type[Exception]
@@ -295,14 +296,20 @@ async def test_a_batch_that_cannot_reach_its_server_was_sent_to_nobody() -> None
     await line.aclose()
 
 
-async def test_a_server_that_takes_batches_and_answers_none_gets_no_more() -> None:
-    async with serving(table(accepts)) as server:
+@pytest.mark.parametrize(
+    "trial",
+    [accepts, refuses(400), refuses(500), rpc_error_without_id(-32600)],
+    ids=["202", "400", "500", "null"],
+)
+async def test_a_server_that_does_not_answer_the_pings_gets_no_batches(trial: Handler) -> None:
+    async with serving(table(trial)) as server:
         line = Line(HttpTransport(url=server.url))
         await line.connection.open()
         await asyncio.gather(line.call(), line.call())
         await until(lambda: line.support.state is Support.LACKING)
         await asyncio.gather(line.call(), line.call())
         assert len(server.of("batch")) == 1 and len(server.of("tools/call")) == 4
+        assert server.of("ping") == [], "a ping alone would show nothing"
         await line.aclose()
 
 
