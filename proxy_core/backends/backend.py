@@ -127,6 +127,16 @@ class Backend:
         return self._slots.waiting + sum(member.replica.waiting for member in self.all_members)
 
     @property
+    def batches_sent(self) -> int:
+        """JSON-RPC batches of requests, to all its replicas so far."""
+        return sum(member.batches_sent for member in self.all_members)
+
+    @property
+    def requests_in_batches(self) -> int:
+        """Requests that travelled in those."""
+        return sum(member.requests_in_batches for member in self.all_members)
+
+    @property
     def differences(self) -> tuple[str, ...]:
         """What some replicas list and others do not, a sentence each."""
         return self._merged.differences

@@ -164,6 +164,15 @@ class Member:
         return self.replica.in_flight
 
     @property
+    def batches_sent(self) -> int:
+        """As `Replica.batches_sent`."""
+        return self.replica.batches_sent
+
+    @property
+    def requests_in_batches(self) -> int:
+        return self.replica.requests_in_batches
+
+    @property
     def connection(self) -> Connection | None:
         return self.replica.connection
 

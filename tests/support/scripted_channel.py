@@ -8,6 +8,7 @@ to the test.
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
@@ -31,7 +32,20 @@ class Asked:
     def __init__(self, channel: "ScriptedChannel", sent: Outgoing) -> None:
         self.channel = channel
         self.sent = sent
-        self.message: dict[str, Any] = json.loads(sent.data)
+        self.message: Any = json.loads(sent.data)
+
+    @property
+    def method(self) -> str:
+        """`batch` for a JSON-RPC batch; empty for an answer to the backend's request."""
+        return "batch" if isinstance(self.message, list) else str(self.message.get("method", ""))
+
+    @property
+    def members(self) -> list["Asked"]:
+        """The messages of a batch."""
+        return [
+            Asked(self.channel, replace(self.sent, data=json.dumps(message).encode()))
+            for message in self.message
+        ]
 
     @property
     def id(self) -> Any:
@@ -101,6 +115,16 @@ def news(listen: Asked, method: str, **params: Any) -> None:
     """A notification that belongs to this listen."""
     tag = {"io.modelcontextprotocol/subscriptionId": listen.id}
     listen.channel.notifies(method, _meta=tag, **params)
+
+
+def answers_each(value: Any) -> Reply:
+    """Answers every member of a batch with a message of its own, the last one first."""
+
+    def reply(asked: Asked) -> None:
+        for member in reversed(asked.members):
+            asked.channel.later(lambda member=member: member.answer(value))
+
+    return reply
 
 
 def garbage(asked: Asked) -> None:
@@ -208,9 +232,9 @@ class ScriptedServer:
         return sum(line.startswith("start") for line in self.transcript)
 
     def hears(self, asked: Asked) -> None:
-        self.transcript.append(f"> {asked.message.get('method', 'answer')}")
+        self.transcript.append(f"> {asked.method or 'answer'}")
         self.asked.append(asked)
-        replies = self.script.get(asked.message.get("method", ""))
+        replies = self.script.get(asked.method)
         if replies is None:
             self._waiting.append(asked)
             self._heard.set()
@@ -223,14 +247,14 @@ class ScriptedServer:
         async with asyncio.timeout(SOON_S):
             while True:
                 for asked in self._waiting:
-                    if asked.message.get("method", "") == method:
+                    if asked.method == method:
                         self._waiting.remove(asked)
                         return asked
                 self._heard.clear()
                 await self._heard.wait()
 
     def count(self, method: str) -> int:
-        return sum(asked.message.get("method") == method for asked in self.asked)
+        return sum(asked.method == method for asked in self.asked)
 
 
 class Owner:
