@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tests.recording.record import record
 from tests.recording.replay import FORWARDED, LISTS, MethodCount, Replayed, replay
-from tests.recording.session import load, save
+from tests.recording.session import Session, load, save
 
 DAY: Final = Path(__file__).with_name("day.json")
 
@@ -28,6 +28,22 @@ def table(result: Replayed) -> str:
     return "\n".join(rows)
 
 
+def _row(name: str, count: MethodCount) -> str:
+    return f"| {name} | {count.requests} | {count.asked} | {count.made} | {count.saved_share:.0%} |"
+
+
+def servers_table(session: Session, result: Replayed) -> str:
+    """Lists alone, with what each server says of how long they may be kept."""
+    rows = ["| server | its lists' ttlMs | asked | made | saved |", "|---|---|---|---|---|"]
+    for server in session.servers:
+        lists = [each.outcome["result"] for each in server.answers if each.method in LISTS and each.outcome]
+        hints = {str(each.get("ttlMs", "legacy: none")) for each in lists}
+        count = result.lists_by_server[server.id]
+        told = ", ".join(sorted(hints))
+        rows.append(f"| {server.id} | {told} | {count.asked} | {count.made} | {count.saved_share:.0%} |")
+    return "\n".join(rows)
+
+
 def clients_table(result: Replayed) -> str:
     rows = ["| client | lists | reads | calls and prompts | handshakes |", "|---|---|---|---|---|"]
     for client, methods in sorted(result.by_client.items()):
@@ -38,10 +54,6 @@ def clients_table(result: Replayed) -> str:
             f"| {client} | {lists} | {reads} | {calls} | {sum(methods.values()) - lists - reads - calls} |"
         )
     return "\n".join(rows)
-
-
-def _row(name: str, count: MethodCount) -> str:
-    return f"| {name} | {count.requests} | {count.asked} | {count.made} | {count.saved_share:.0%} |"
 
 
 async def main() -> None:
@@ -62,7 +74,7 @@ async def main() -> None:
     if options.what == "renew":
         answered = zip(session.asked, result.answers, strict=True)
         save(replace(session, asked=tuple(replace(asked, answer=got) for asked, got in answered)), options.file)
-    print(table(result), clients_table(result), sep="\n\n")
+    print(table(result), servers_table(session, result), clients_table(result), sep="\n\n")
     differing = len(result.differences)
     print(f"\n{len(session.asked)} requests; {differing} answers differ from the recorded ones.")
     for each in result.differences[:5]:

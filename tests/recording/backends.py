@@ -182,6 +182,7 @@ class Recorded:
         self._said = sorted(server.said, key=lambda each: each.at_ms)
         self._to_say = sum(each.at_ms > BEFORE_THE_DAY for each in self._said)
         self._writers: set[asyncio.StreamWriter] = set()
+        self._held: list[tuple[asyncio.StreamWriter, Json]] | None = None
         self.made: Counter[str] = Counter()
         """Requests that reached the server, by method."""
         self.unknown: list[str] = []
@@ -196,20 +197,29 @@ class Recorded:
         finally:
             self._writers.discard(writer)
 
+    def hold(self) -> None:
+        """Answer nothing until `release`: a real server would take its time."""
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for writer, message in held:
+            self._write(writer, message)
+
     def speak(self) -> None:
         """Say what it said unasked up to now, to everyone who is connected."""
         now = self._now_ms()
         while self._to_say and (due := self._said[-self._to_say]).at_ms <= now:
             self._to_say -= 1
             for writer in self._writers:
-                _write(writer, due.message)
+                self._write(writer, due.message)
 
     def _take(self, message: Json, writer: asyncio.StreamWriter) -> None:
         method = message.get("method")
         if method == INITIALIZED:
             for each in self._said:
                 if each.at_ms <= BEFORE_THE_DAY:
-                    _write(writer, each.message)
+                    self._write(writer, each.message)
         elif method is not None and "id" in message:
             self.made[method] += 1
             self._answer(method, message, writer)
@@ -224,9 +234,9 @@ class Recorded:
         else:
             outcome = answer.outcome
             for told in answer.told:
-                _write(writer, told)
+                self._write(writer, told)
         if outcome is not None:
-            _write(writer, {"jsonrpc": "2.0", "id": message["id"], **outcome})
+            self._write(writer, {"jsonrpc": "2.0", "id": message["id"], **outcome})
 
     def _due(self, key: tuple[str, str]) -> Answered | None:
         answers = self._answers.get(key)
@@ -239,10 +249,12 @@ class Recorded:
         self._given[key, newest_ms] += 1
         return of_then[min(given, len(of_then) - 1)]
 
+    def _write(self, writer: asyncio.StreamWriter, message: Json) -> None:
+        if self._held is not None:
+            self._held.append((writer, message))
+        else:
+            writer.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
 
 def _key(method: str, params: Json | None) -> tuple[str, str]:
     return method, "" if method in _BY_METHOD_ALONE else canonical(params)
-
-
-def _write(writer: asyncio.StreamWriter, message: Json) -> None:
-    writer.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")

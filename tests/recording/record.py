@@ -22,7 +22,6 @@ from tests.recording.clients import clients_of
 from tests.recording.day import Day
 from tests.recording.session import Answered, Server, Session, save
 from tests.support.gateway_process import serving, stdio
-from tests.support.processes import MODULE_ENV
 from tests.support.real_servers import CACHE, REFERENCE, install
 from tests.support.wire import comes_true, connected, tool_names
 
@@ -62,7 +61,7 @@ async def record(path: Path) -> Session:
             for server in REFERENCE
         }
         paths = await house.enter_async_context(listening(sockets, dict(overheard)))
-        servers = [stdio(server, pipe.command(path), env=MODULE_ENV) for server, path in paths.items()]
+        servers = [stdio(server, pipe.command(path)) for server, path in paths.items()]
         opening = serving(top, servers, **_without_savings())
         gateway = await asyncio.to_thread(opening.__enter__)
         house.push_async_callback(asyncio.to_thread, opening.__exit__, None, None, None)

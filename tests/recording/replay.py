@@ -21,10 +21,10 @@ from proxy_core.telemetry.snapshot import Snapshot
 from tests.recording import pipe
 from tests.recording.backends import Recorded, listening
 from tests.recording.clients import Clients, clients_of
-from tests.recording.session import BEFORE_THE_DAY, UNANSWERED, Asked, Json, Session
+from tests.recording.session import BEFORE_THE_DAY, UNANSWERED, Asked, Json, Server, Session
 from tests.support.clock import FakeClock
 from tests.support.gateway_process import stdio
-from tests.support.processes import MODULE_ENV, SOON_S
+from tests.support.processes import SOON_S
 from tests.support.survey import SERVER_INFO
 
 LISTS: Final = {
@@ -33,6 +33,8 @@ LISTS: Final = {
     "resources/templates/list": "resourceTemplates",
     "prompts/list": "prompts",
 }
+TURNS: Final = 200
+"""Of the event loop: more than a new connection and a request on it take, from client to gateway."""
 FORWARDED: Final = (*LISTS, "resources/read", "prompts/get", "tools/call")
 """What concerns servers; the rest a gateway answers itself, whatever it keeps."""
 
@@ -45,6 +47,8 @@ class MethodCount:
     """Calls of servers that these come to where nothing is kept: a list asks each server that has such."""
     made: int
     """Calls that reached the servers, whoever caused them: also what the gateway reads for itself."""
+    at_start: int = 0
+    """Of those made, the ones before the first client came."""
 
     @property
     def saved_share(self) -> float:
@@ -52,7 +56,12 @@ class MethodCount:
         return 1 - self.made / self.asked if self.asked else 0.0
 
     def __add__(self, other: "MethodCount") -> "MethodCount":
-        return MethodCount(self.requests + other.requests, self.asked + other.asked, self.made + other.made)
+        return MethodCount(
+            self.requests + other.requests,
+            self.asked + other.asked,
+            self.made + other.made,
+            self.at_start + other.at_start,
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,8 @@ class Difference:
 class Replayed:
     counts: Mapping[str, MethodCount]
     """By method, those of FORWARDED."""
+    lists_by_server: Mapping[str, MethodCount]
+    """All lists of each server together."""
     by_client: Mapping[str, Mapping[str, int]]
     """Requests by client and method."""
     made_by_server: Mapping[str, Mapping[str, int]]
@@ -101,6 +112,7 @@ class _Replay:
         self._now_ms = BEFORE_THE_DAY
         self._servers = {server.id: Recorded(server, lambda: self._now_ms) for server in session.servers}
         self._answers: list[Json | None] = []
+        self._at_start: dict[str, dict[str, int]] = {}
 
     async def run(self) -> Replayed:
         async with AsyncExitStack() as house:
@@ -110,15 +122,19 @@ class _Replay:
             proxy = Proxy(self._config(paths), clock=self._clock)
             await house.enter_async_context(proxy.started())
             assert await proxy.wait_ready(SOON_S)
+            self._at_start = self._made()
             clients = await house.enter_async_context(clients_of(proxy.snapshot().url))
             for instant in _instants(self._session.asked):
                 await self._play(clients, instant)
             snapshot = proxy.snapshot()
-            made = {server: dict(each.made) for server, each in self._servers.items()}
+            made = self._made()
         return self._summed(snapshot, made)
 
+    def _made(self) -> dict[str, dict[str, int]]:
+        return {server: dict(each.made) for server, each in self._servers.items()}
+
     def _config(self, paths: Mapping[str, Path]) -> LoadedConfig:
-        servers = [stdio(server, pipe.command(path), env=MODULE_ENV) for server, path in paths.items()]
+        servers = [stdio(server, pipe.command(path)) for server, path in paths.items()]
         # An idle session ends when a sweep in real time finds it so, which the recording knows nothing of.
         lasting = {"session_idle_s": 2 * 86_400}
         sections = {"proxy": {"port": 0, "grace_s": 1}, "limits": lasting} | dict(self._settings)
@@ -128,11 +144,26 @@ class _Replay:
         at_ms = instant[0].at_ms
         self._clock.advance((at_ms - self._now_ms) / 1000)
         self._now_ms = at_ms
-        self._answers += await asyncio.gather(
+        asking = asyncio.gather(
             *(clients.ask(a.client, a.session, a.revision, a.method, dict(a.params)) for a in instant)
         )
+        if len(instant) > 1:
+            await self._all_sent()
+        self._answers += await asking
         for server in self._servers.values():
             server.speak()
+
+    async def _all_sent(self) -> None:
+        """Until the gateway, which runs on this very loop, has every request of this instant.
+
+        Only then may a server answer the first of them: who asks the same meanwhile can be served with it.
+        """
+        for server in self._servers.values():
+            server.hold()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        for server in self._servers.values():
+            server.release()
 
     def _summed(self, snapshot: Snapshot, made: Mapping[str, Mapping[str, int]]) -> Replayed:
         pairs = list(zip(self._session.asked, self._answers, strict=True))
@@ -142,6 +173,9 @@ class _Replay:
                 by_client.setdefault(asked.client, Counter())[asked.method] += 1
         return Replayed(
             counts={method: self._count(method, made) for method in FORWARDED},
+            lists_by_server={
+                server.id: self._lists_of(server, made[server.id]) for server in self._session.servers
+            },
             by_client=by_client,
             made_by_server=made,
             differences=tuple(
@@ -155,16 +189,30 @@ class _Replay:
         )
 
     def _count(self, method: str, made: Mapping[str, Mapping[str, int]]) -> MethodCount:
-        requests = sum(asked.method == method for asked in self._session.asked)
-        owners = self._owners(method) if method in LISTS else 1
-        return MethodCount(requests, requests * owners, sum(each.get(method, 0) for each in made.values()))
-
-    def _owners(self, method: str) -> int:
-        """How many servers were found to have such a list."""
-        return sum(
-            any(answer.method == method and "result" in (answer.outcome or {}) for answer in server.answers)
-            for server in self._session.servers
+        requests = self._requests(method)
+        asked = requests * (
+            sum(_has(server, method) for server in self._session.servers) if method in LISTS else 1
         )
+        return MethodCount(requests, asked, _sum(made, method), _sum(self._at_start, method))
+
+    def _lists_of(self, server: Server, made: Mapping[str, int]) -> MethodCount:
+        asked = sum(self._requests(method) for method in LISTS if _has(server, method))
+        at_start = self._at_start[server.id]
+        return MethodCount(
+            asked, asked, sum(made.get(m, 0) for m in LISTS), sum(at_start.get(m, 0) for m in LISTS)
+        )
+
+    def _requests(self, method: str) -> int:
+        return sum(asked.method == method for asked in self._session.asked)
+
+
+def _has(server: Server, method: str) -> bool:
+    """Whether the server was found to have such a list."""
+    return any(each.method == method and "result" in (each.outcome or {}) for each in server.answers)
+
+
+def _sum(made: Mapping[str, Mapping[str, int]], method: str) -> int:
+    return sum(each.get(method, 0) for each in made.values())
 
 
 def _instants(asked: tuple[Asked, ...]) -> Iterator[list[Asked]]:

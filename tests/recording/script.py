@@ -23,7 +23,8 @@ What is assumed:
   have tools of their own for that; so calls, which no cache may answer unasked, are rather many.
 - That four workers are started at once, twice a day, each as a process with a session of its own.
 - That the editor lists again when its window is reloaded and when the settings page is opened, three times.
-- That a conversation reads a document again after some minutes, once its context was compacted.
+- That a conversation reads a document again after some minutes, once its context was compacted; that the editor
+  subscribes to a resource that was attached to a chat, and reads it again when it is told.
 - That the modern client has a prompt every half an hour, and needs the list of tools for each.
 - The gaps between requests: some seconds for a model's turn, minutes between prompts.
 """
@@ -38,6 +39,8 @@ from tests.support.http_client import MODERN
 LATEST, OLDER = "2025-11-25", "2025-06-18"
 TERMINAL, EDITOR, FORGETFUL, JOB, ASSISTANT = "terminal-agent", "editor", "forgetful-agent", "job", "assistant"
 DOCUMENT: Final = "demo://resource/static/document/"
+GRAPH: Final = "memory://knowledge-graph"
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
 RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 OFFERINGS: Final = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 AT_CONNECT: Final = ("tools/list", "prompts/list", "resources/list")
@@ -54,6 +57,8 @@ class Office:
         self.site = site
         self.present: dict[Talk, tuple[str, ...]] = {}
         """What each open session lists again when the resources changed."""
+        self.watching: list[Talk] = []
+        """Who has subscribed to the graph of the memory, and reads it again when it is told."""
         self.stale: set[Talk] = set()
         """Modern clients that will list again when they next need to."""
 
@@ -69,6 +74,12 @@ class Office:
         ]
         await self.day.together(lists)
         self.stale |= {talk for talk in self.present if talk.revision == MODERN}
+
+    async def graph_updated(self) -> None:
+        # As above: the day has one change that anyone has subscribed to.
+        told: Json = {"method": RESOURCE_UPDATED, "times": 1}
+        await self.day.together([(talk, HEARS, told) for talk in self.watching])
+        await self.day.together([(talk, "resources/read", {"uri": GRAPH}) for talk in self.watching])
 
     def file(self, name: str) -> str:
         return f"{self.folder}/{name}"
@@ -225,7 +236,12 @@ async def terminal_agent(office: Office) -> None:
     await talk.ask("prompts/get", name="everything__simple-prompt")
     await office.does(talk, [("git__git_log", repo | {"max_count": 5})])
     await office.does(talk, [("time__get_current_time", {"timezone": "Europe/Berlin"})])
-    await office.does(talk, office.remember("receipt", "A receipt is 12 wide."))
+    await talk.read(GRAPH)
+    note, look = office.remember("receipt", "A receipt is 12 wide.")
+    await talk.call(note[0], **note[1])
+    await office.graph_updated()
+    await talk.read(GRAPH)
+    await office.does(talk, [look])
     await _leaves(office, talk)
 
 
@@ -284,6 +300,9 @@ async def editor(office: Office) -> None:
     await _leaves(office, talk)
     talk = await window(3)
     await chat(talk, "15:30", office.edit("README.md", "A basket", "A shopping basket"))
+    await talk.read(GRAPH)  # Attached to the chat, and kept fresh.
+    await talk.ask("resources/subscribe", uri=GRAPH)
+    office.watching.append(talk)
     await settings_page(talk, "16:00")
     await chat(talk, "16:40", office.commit("Say what it sells"))
     await day.until(at("17:00"))
