@@ -2,9 +2,9 @@
 
 `python -m tests.benchmarks.capture_lists OUT_DIR [--only ID ...]` writes `OUT_DIR/<server>.json` with the
 fields server, package, version, registry, instructions and tools, each tool as it came over the wire to a
-client that cannot be asked anything, and prints a table of what it got and what could not start, and why.
-Credentials are dummies: servers that ask for one want to see it before they list, and none of them is called.
-Keep OUT_DIR outside of the repository: the texts are their authors'.
+client that has roots and cannot be asked anything else. It prints a table of what it got and what could not
+start, and why. Credentials are dummies: servers that ask for one want to see it before they list, and none of
+them is called. Keep OUT_DIR outside of the repository: the texts are their authors'.
 """
 
 import argparse
@@ -12,12 +12,14 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final, TextIO
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_types import ListRootsResult
 
 from tests.support.processes import ROOT
 from tests.support.real_servers import REFERENCE, CannotInstall, RealServer, install
@@ -125,13 +127,14 @@ async def _make_repository(folder: str) -> None:
     assert await process.wait() == 0
 
 
-async def _listed(server: RealServer, folder: Path, stderr: IO[str]) -> Captured:
+async def _listed(server: RealServer, folder: Path, stderr: TextIO) -> Captured:
     command, *arguments = server.command(folder)
     parameters = StdioServerParameters(
         command=command, args=arguments, env=server.environment(folder), cwd=folder
     )
     recorder = Recorder(stdio_client(parameters, errlog=stderr))
-    async with Client(recorder, mode="auto", cache=None) as client:
+    client_with_roots = Client(recorder, mode="auto", cache=None, list_roots_callback=_roots)
+    async with client_with_roots as client:
         tools = await Talk(client, recorder).pages("tools/list", "tools")
     hello = [
         answer["result"] for method, answer in recorder.answers if method in _HELLOS and "result" in answer
@@ -140,17 +143,21 @@ async def _listed(server: RealServer, folder: Path, stderr: IO[str]) -> Captured
     return Captured(server.id, server.package, server.version, server.registry, instructions, tools)
 
 
-def _last_words(stderr: IO[str]) -> str:
+async def _roots(context: Any) -> ListRootsResult:
+    return ListRootsResult(roots=[])
+
+
+def _last_words(stderr: TextIO) -> str:
     stderr.seek(0)
     lines = [line.strip() for line in stderr.read().splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
 
 
-async def main() -> int:
+async def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT_DIR")
     parser.add_argument("--only", nargs="+", metavar="ID", choices=[server.id for server in SERVERS])
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.out.resolve().is_relative_to(ROOT):
         parser.error("OUT_DIR must be outside of the repository: the texts are their authors'")
     options.out.mkdir(parents=True, exist_ok=True)

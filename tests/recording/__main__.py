@@ -79,8 +79,8 @@ async def main() -> None:
     print(f"\n{len(session.asked)} requests; {differing} answers differ from the recorded ones.")
     for each in result.differences[:5]:
         print(f"  {each.request.session} at {each.request.at_ms}: {each.request.method} {each.request.params}")
-    for each in result.unknown:
-        print(f"  not recorded: {each}")
+    for unknown in result.unknown:
+        print(f"  not recorded: {unknown}")
 
 
 if __name__ == "__main__":

@@ -45,17 +45,13 @@ async def listening(folder: Path, backends: dict[str, Backend]) -> AsyncIterator
     """The socket of each server."""
     connections: set[asyncio.Task[None]] = set()
 
-    def begin(backend: Backend, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.create_task(_served(backend, reader, writer)))
+    def taking(backend: Backend) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        return lambda reader, writer: connections.add(asyncio.create_task(_served(backend, reader, writer)))
 
     paths = {server: folder / server for server in backends}
     async with contextlib.AsyncExitStack() as sockets:
         for server, backend in backends.items():
-            opening = asyncio.start_unix_server(
-                lambda reader, writer, backend=backend: begin(backend, reader, writer),
-                paths[server],
-                limit=MAX_LINE,
-            )
+            opening = asyncio.start_unix_server(taking(backend), paths[server], limit=MAX_LINE)
             await sockets.enter_async_context(await opening)
         try:
             yield paths
@@ -140,7 +136,7 @@ class Overheard:
         message = self._clean(message)
         if "method" not in message:
             asked = self._pending.pop(message.get("id"))
-            outcome = {key: message[key] for key in ("result", "error") if key in message}
+            outcome: Json = {key: message[key] for key in ("result", "error") if key in message}
             self.answers.append(Answered(asked.at_ms, asked.method, asked.params, outcome, tuple(asked.told)))
             return
         assert not message["method"].endswith("/progress"), "its token is the gateway's; nobody may ask for it"

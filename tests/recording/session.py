@@ -97,7 +97,10 @@ def load(path: Path) -> Session:
         said = tuple(Said(at, body(place)) for at, place in each.pop("said"))
         return Server(**each, answers=answers, said=said)
 
-    asked = (Asked(*row[:5], body(row[5]), body(row[6])) for row in data["asked"])
+    asked = (
+        Asked(at, client, session, revision, method, body(params), body(answer))
+        for at, client, session, revision, method, params, answer in data["asked"]
+    )
     return Session(data["about"], tuple(server(each) for each in data["servers"]), tuple(asked))
 
 
