@@ -56,6 +56,7 @@ class Day:
 
     async def _live(self, person: Coroutine[Any, Any, None]) -> None:
         try:
+            await self.until(0)
             await person
         finally:
             self._falls_asleep()
@@ -120,7 +121,7 @@ class Talk:
 
     async def call(self, tool: str, **arguments: Any) -> Json:
         answer = await self.ask("tools/call", name=tool, arguments=arguments)
-        assert "result" in answer, (tool, answer)
+        assert "result" in answer and not answer["result"].get("isError"), (tool, answer)
         return answer
 
     async def read(self, uri: str) -> None:

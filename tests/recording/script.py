@@ -104,11 +104,11 @@ class Office:
             ("git__git_status", {"repo_path": self.folder}),
         ]
 
-    def commit(self, message: str) -> list[Step]:
+    def commit(self, message: str, *files: str) -> list[Step]:
         repo: Json = {"repo_path": self.folder}
         return [
             ("git__git_diff_unstaged", repo),
-            ("git__git_add", repo | {"files": ["shop", "tests"]}),
+            ("git__git_add", repo | {"files": list(files)}),
             ("git__git_commit", repo | {"message": message}),
             ("git__git_status", repo),
         ]
@@ -185,7 +185,7 @@ async def terminal_agent(office: Office) -> None:
     await office.does(talk, office.think("A set drops what is bought twice.", "Sum over the list instead."))
     await day.passes(2 * MINUTE_MS)
     await office.does(talk, office.edit("shop/basket.py", "in set(self.items))", "in self.items)"))
-    await office.does(talk, office.commit("Count what is bought twice"))
+    await office.does(talk, office.commit("Count what is bought twice", "shop/basket.py"))
     await _leaves(office, talk)
 
     await day.until(at("10:10"))  # A review of what was done yesterday.
@@ -220,7 +220,7 @@ async def terminal_agent(office: Office) -> None:
     await talk.read("demo://resource/session/receipt.txt.gz")
     await office.does(talk, office.edit("shop/receipt.py", "{item:<10}", "{item:<12}"))
     await day.passes(3 * MINUTE_MS)
-    await office.does(talk, office.commit("Widen the receipt"))
+    await office.does(talk, office.commit("Widen the receipt", "shop"))
     await _leaves(office, talk)
 
     await day.until(at("14:40"))  # Plans, and workers that carry them out (below).
@@ -304,7 +304,7 @@ async def editor(office: Office) -> None:
     await talk.ask("resources/subscribe", uri=GRAPH)
     office.watching.append(talk)
     await settings_page(talk, "16:00")
-    await chat(talk, "16:40", office.commit("Say what it sells"))
+    await chat(talk, "16:40", office.commit("Say what it sells", "README.md"))
     await day.until(at("17:00"))
     await _leaves(office, talk)
 

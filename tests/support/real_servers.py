@@ -136,6 +136,13 @@ TIME = RealServer(
     "time", "pypi", "mcp-server-time", "2026.10.19", "MIT", "mcp-server-time", ("--local-timezone", "UTC")
 )
 FETCH = RealServer(
-    "fetch", "pypi", "mcp-server-fetch", "2026.10.24", "MIT", "mcp-server-fetch", ("--ignore-robots-txt",)
+    "fetch",
+    "pypi",
+    "mcp-server-fetch",
+    "2026.10.24",
+    "MIT",
+    "mcp-server-fetch",
+    # What tests have it fetch is on loopback.
+    ("--ignore-robots-txt", "--allow-private-ips"),
 )
 REFERENCE = (EVERYTHING, FILESYSTEM, MEMORY, THINKING, GIT, TIME, FETCH)
