@@ -151,12 +151,17 @@ class Proxy(Control):
                 lambda: self.config.retry,
                 lambda: self.config.routing,
                 self._publish,
+                self._wire_batch,
             ),
             memory=self._remembered,
         )
         self._gateway.serve(self._registry)
         self._sampler = ProcessSampler(self._registry.children, self._clock, run_id=self._guard.run_id)
         self._frontend = self._new_frontend()
+
+    def _wire_batch(self) -> int:
+        batching = self.config.batching
+        return batching.max_batch_size if batching.enabled else 0
 
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish

@@ -31,6 +31,7 @@ def stats_command(address: Address, as_json: bool) -> None:
         return
     say(f"kept: {counted(savings.entries, 'answer')}, {size(savings.bytes)}")
     say(f"hits: {count(savings.hits)} of {count(savings.hits + savings.misses)} ({share(savings.hit_share)})")
+    say(f"answered without a call of their own: {share(savings.served_share)} of {count(_needed(savings))}")
     say("")
     say(table(CACHES, [_cache_cells(row) for row in savings.caches]))
     say("")
@@ -69,6 +70,10 @@ async def _cleared(address: Address, servers: tuple[str, ...]) -> int:
 
 def _asked(savings: Savings) -> int:
     return sum(row.asked for row in savings.joins)
+
+
+def _needed(savings: Savings) -> int:
+    return savings.hits + _asked(savings)
 
 
 def _cache_cells(row: CacheRow) -> tuple[str, ...]:

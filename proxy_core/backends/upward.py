@@ -45,8 +45,8 @@ class Upward(Protocol):
         """The backend's lists were read again, or it entered or left service."""
         ...
 
-    def lists_invalid(self, backend: str, kinds: tuple[str, ...]) -> None:
-        """Its lists of these kinds are no longer what it has, and have not been read again yet."""
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        """These lists of its are no longer what it has, and have not been read again yet."""
         ...
 
     def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:

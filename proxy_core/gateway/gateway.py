@@ -56,12 +56,13 @@ DISCOVER_TTL_MS: Final = 60_000
 UNKNOWN_REFRESH_S: Final = 2.0
 """How old a backend's tools must be before a name that they lack has them read again."""
 
-_ANSWERS_OF_KIND: Final = {
-    "tools": ("tools/call",),
-    "resources": ("resources/read",),
-    "prompts": ("prompts/get",),
+_ANSWERS_BY: Final = {
+    "tools/list": "tools/call",
+    "resources/list": "resources/read",
+    "resources/templates/list": "resources/read",
+    "prompts/list": "prompts/get",
 }
-"""What an answer of a server may rest on, by kind of list."""
+"""Which answers of a server may rest on a list of its."""
 
 _IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 
@@ -243,7 +244,7 @@ class Gateway:
         read_at = min(backend.lists.get(method).read_at for method in METHODS_OF_KIND[kind])
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
-        await backend.refresh((kind,))
+        await backend.refresh(METHODS_OF_KIND[kind])
         await self.listing.own_ready(principal)
         return _named(self.listing.routes(principal), kind, name)
 
@@ -301,11 +302,10 @@ class Gateway:
     def lists_changed(self, backend: str) -> None:
         self.servers_changed()
 
-    def lists_invalid(self, backend: str, kinds: tuple[str, ...]) -> None:
-        self.listing.invalid(backend, kinds)
-        # Whether an answer came from what has changed, nobody but the server knows.
-        methods = [method for kind in kinds for method in _ANSWERS_OF_KIND[kind]]
-        self._invalidate(about(backend, methods), Cause.LIST_CHANGED)
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        self.listing.invalid(backend, methods)
+        # Whether an answer rests on what has changed, nobody but the server knows.
+        self._invalidate(about(backend, {_ANSWERS_BY[method] for method in methods}), Cause.LIST_CHANGED)
 
     def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
         if now in IN_SERVICE:

@@ -12,7 +12,7 @@ from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
-from proxy_core.backends.lists import EMPTY, FEATURE_OF, METHODS_OF_KIND
+from proxy_core.backends.lists import EMPTY, FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Hidden, ServerLists, merge
 from proxy_core.catalog.routes import Routes
@@ -225,9 +225,8 @@ class Listing:
                 found[method, backend.id] = count + 1, size + each.size
         return found
 
-    def invalid(self, backend: str, kinds: Collection[str]) -> None:
-        """What this server's lists of these kinds say does not count any more."""
-        methods = [method for kind in kinds for method in METHODS_OF_KIND[kind]]
+    def invalid(self, backend: str, methods: Collection[str]) -> None:
+        """What these lists of this server say does not count any more."""
         self._own.invalidate(backend, methods)
         self._flights.invalidate(lambda subject: subject.server == backend and subject.method in methods)
         self._drop_standings()
@@ -236,7 +235,7 @@ class Listing:
         backends = [backend for backend in self._registry() if _contributes(backend, method)]
         parts = tuple(Part(backend.id, self._list(backend, method, principal)) for backend in backends)
         partial = tuple(b.id for b in self._registry() if self._is_missing(b, method, principal))
-        outdated = {b.id for b in backends if b.state in IN_SERVICE and not b.is_current(FEATURE_OF[method])}
+        outdated = {b.id for b in backends if b.state in IN_SERVICE and not b.is_current(method)}
         remembered = {b.id for b in backends if b.is_remembered and b.lists.get(method).items}
         # A legacy server cannot say that a list is for one alone, so where there are several it may be.
         is_private = any(part.listing.is_private for part in parts) or (
@@ -255,7 +254,7 @@ class Listing:
     def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
         if backend.state not in IN_SERVICE:
             return backend.state not in SWITCHED_OFF
-        return self._list(backend, method, principal) is _NOT_READ or not backend.is_current(FEATURE_OF[method])
+        return self._list(backend, method, principal) is _NOT_READ or not backend.is_current(method)
 
     def _drop_standing(self, place: tuple[str, str]) -> None:
         standing = self._standings.pop(place, None)
@@ -297,45 +296,38 @@ class Listing:
 
     async def _renewed(self, method: str) -> None:
         """Have what is invalid or too old read again; wait long for the first, a little for the other."""
-        kind, now = FEATURE_OF[method], self._clock.monotonic()
+        now, cache = self._clock.monotonic(), self._config().cache
+        good_for_s = cache.ttl_of(method)
         cold: list[Backend] = []
         stale: list[Backend] = []
         for backend in self._registry():
             if backend.state not in IN_SERVICE or not _contributes(backend, method):
                 continue
-            if not backend.is_current(kind):
+            shared = backend.lists.get(method)
+            is_old = now >= shared.good_until(good_for_s)
+            if not backend.is_current(method):
                 cold.append(backend)
-            elif self._is_old(backend, kind, now):
-                if self._config().cache.enabled and backend.peer is not None and backend.peer.announces(kind):
-                    # It would have said so if it had others: they are as good as new until they are read.
-                    self._cache.count(method, backend.id).hit(now - backend.lists.get(method).read_at)
-                    backend.refresh_soon(kind)
-                else:
-                    stale.append(backend)
+            elif is_old and not (cache.enabled and shared.is_fed):
+                stale.append(backend)
             else:
-                self._cache.count(method, backend.id).hit(now - backend.lists.get(method).read_at)
+                self._cache.count(method, backend.id).hit(now - shared.read_at)
+                if is_old:
+                    # It would have said so if it had others: they are as good as new until they are read.
+                    backend.refresh_soon(method)
         await self._read_again(method, cold, COLD_S)
         await self._read_again(method, stale, FRESHEN_S)
-
-    def _is_old(self, backend: Backend, kind: str, now: float) -> bool:
-        config = self._config().cache
-        return any(
-            now >= backend.lists.get(method).good_until(config.ttl_of(method))
-            for method in METHODS_OF_KIND[kind]
-        )
 
     async def _read_again(self, method: str, backends: list[Backend], wait_s: float) -> None:
         if not backends:
             return
-        kind = FEATURE_OF[method]
         seats = []
         for backend in backends:
             self._cache.count(method, backend.id).misses += 1
 
             async def read(flight: Flight[None], backend: Backend = backend) -> None:
-                await (backend.refresh((kind,)) if backend.is_current(kind) else backend.renew(kind))
+                await (backend.refresh((method,)) if backend.is_current(method) else backend.renew(method))
 
-            seats.append(self._flights.seat((kind, backend.id), Subject(backend.id, method), read))
+            seats.append(self._flights.seat((method, backend.id), Subject(backend.id, method), read))
         try:
             async with asyncio.timeout(wait_s):
                 for seat in seats:

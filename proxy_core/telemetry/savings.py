@@ -57,13 +57,19 @@ class Savings:
 
     @property
     def hit_share(self) -> float | None:
-        """Of all that was looked up; None if nothing was."""
+        """Of all that was looked up, the kept answers that were given; None if nothing was."""
         return _share(self.hits, self.hits + self.misses)
 
     @property
     def saved_share(self) -> float | None:
         """Of all requests that may be made together; None if there were none."""
         return _share(sum(row.saved for row in self.joins), sum(row.asked for row in self.joins))
+
+    @property
+    def served_share(self) -> float | None:
+        """Of all answers that clients needed of servers: those given without a call of their own."""
+        joined = sum(row.saved for row in self.joins)
+        return _share(self.hits + joined, self.hits + sum(row.asked for row in self.joins))
 
     @property
     def entries(self) -> int:

@@ -1,6 +1,6 @@
 """A recorded day of AI clients, played to the gateway again: every answer as it was, and what that cost."""
 
-from tests.recording.__main__ import DAY, servers_table, table
+from tests.recording.__main__ import DAY, forbidding, savings_line, servers_table, table
 from tests.recording.replay import FORWARDED, LISTS, replay
 from tests.recording.session import load
 
@@ -15,6 +15,13 @@ async def test_a_recorded_day_is_answered_as_it_was():
     for method in ("tools/call", "prompts/get"):
         assert result.counts[method].made == result.counts[method].asked > 0
     assert all(result.counts[method].requests > 0 for method in FORWARDED)
-    assert result.count(*LISTS, "resources/read").saved_share > 0
+    savings = result.snapshot.savings
+    print(savings_line(result))
+    assert savings.served_share > 0.5
+    assert result.count(*LISTS, "resources/read").saved_share > 0.25
+    # Some servers say of every list that it must not be kept (ttlMs 0); of the others everything is a hit.
+    for row in savings.caches:
+        if row.method in LISTS and row.server not in forbidding(session) and row.hits + row.misses:
+            assert row.hits / (row.hits + row.misses) > 0.9, row
     # Each server was started once: the day's sessions share its connection.
     assert {made["server/discover"] for made in result.made_by_server.values()} == {1}

@@ -40,6 +40,7 @@ def run(*arguments: str) -> Result:
 def test_stats_tell_hits_misses_and_what_was_joined(gateway: FakeRemote):
     lines = [line.split() for line in run("stats").output.splitlines()]
     assert "hits: 90 of 104 (86.5 %)".split() in lines
+    assert "answered without a call of their own: 99.9 % of 1090".split() in lines
     row = next(line for line in lines if line[:2] == ["files", "tools/list"] and "90" in line)
     assert row == "files tools/list 90 10 90.0 % 1 12 kB 1m01s, at most 9m59s 2 cleared, 3 list changed".split()
     stale = next(line for line in lines if line[:2] == ["files", "resources/read"])

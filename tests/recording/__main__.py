@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tests.recording.record import record
 from tests.recording.replay import FORWARDED, LISTS, MethodCount, Replayed, replay
-from tests.recording.session import Session, load, save
+from tests.recording.session import Server, Session, load, save
 
 DAY: Final = Path(__file__).with_name("day.json")
 
@@ -36,12 +36,30 @@ def servers_table(session: Session, result: Replayed) -> str:
     """Lists alone, with what each server says of how long they may be kept."""
     rows = ["| server | its lists' ttlMs | asked | made | saved |", "|---|---|---|---|---|"]
     for server in session.servers:
-        lists = [each.outcome["result"] for each in server.answers if each.method in LISTS and each.outcome]
-        hints = {str(each.get("ttlMs", "legacy: none")) for each in lists}
+        hints = _ttls(server)
         count = result.lists_by_server[server.id]
         told = ", ".join(sorted(hints))
         rows.append(f"| {server.id} | {told} | {count.asked} | {count.made} | {count.saved_share:.0%} |")
     return "\n".join(rows)
+
+
+def _ttls(server: Server) -> set[str]:
+    lists = [each.outcome["result"] for each in server.answers if each.method in LISTS and each.outcome]
+    return {str(each.get("ttlMs", "legacy: none")) for each in lists}
+
+
+def forbidding(session: Session) -> set[str]:
+    """Servers that say of every list of theirs that it must not be kept."""
+    return {server.id for server in session.servers if _ttls(server) == {"0"}}
+
+
+def savings_line(result: Replayed) -> str:
+    savings = result.snapshot.savings
+    looked_up = savings.hits + savings.misses
+    return (
+        f"Of {looked_up} looked up {savings.hits} were kept ({savings.hit_share or 0:.1%}); with those that "
+        f"joined another's call, {savings.served_share or 0:.1%} needed no call of their own."
+    )
 
 
 def clients_table(result: Replayed) -> str:
@@ -75,6 +93,7 @@ async def main() -> None:
         answered = zip(session.asked, result.answers, strict=True)
         save(replace(session, asked=tuple(replace(asked, answer=got) for asked, got in answered)), options.file)
     print(table(result), servers_table(session, result), clients_table(result), sep="\n\n")
+    print(f"\n{savings_line(result)}")
     differing = len(result.differences)
     print(f"\n{len(session.asked)} requests; {differing} answers differ from the recorded ones.")
     for each in result.differences[:5]:

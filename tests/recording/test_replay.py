@@ -79,7 +79,7 @@ async def test_a_list_that_grows_old_on_the_clock_of_the_recording_is_read_again
 
 
 async def test_what_is_asked_at_one_instant_is_in_the_gateway_before_a_server_answers_any_of_it():
-    at_once = [Asked(60_000, "agent", f"agent-{n}", LEGACY, "tools/list", {}, None) for n in range(20)]
+    at_once = [Asked(700_000, "agent", f"agent-{n}", LEGACY, "tools/list", {}, None) for n in range(20)]
     hello = [Asked(0, "agent", f"agent-{n}", LEGACY, "initialize", HANDSHAKE, None) for n in range(20)]
     result = await replay(Session("", (BOX,), (*hello, *at_once)))
     assert result.counts["tools/list"] == MethodCount(requests=20, asked=20, made=2, at_start=1)

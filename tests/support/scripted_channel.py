@@ -345,8 +345,8 @@ class Gateway:
     def lists_changed(self, backend: str) -> None:
         self.changes.append(backend)
 
-    def lists_invalid(self, backend: str, kinds: tuple[str, ...]) -> None:
-        self.invalid.append((backend, kinds))
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        self.invalid.append((backend, methods))
 
     def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
         self.states.append((backend, now))

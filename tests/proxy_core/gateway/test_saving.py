@@ -292,7 +292,7 @@ async def test_an_answer_asked_for_before_an_invalidation_is_given_to_no_later_r
             case "updated":
                 place.gateway.resource_updated("box", "file:///a")
             case "list_changed":
-                place.gateway.lists_invalid("box", ("resources",))
+                place.gateway.lists_invalid("box", ("resources/list",))
             case "cleared":
                 place.gateway.clear_cache()
             case "drained":
@@ -697,7 +697,9 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def change_list(self) -> None:
-        self._invalid(lambda: self.house.gateway.lists_invalid("box", ("resources",)), "file:///a", "file:///b")
+        self._invalid(
+            lambda: self.house.gateway.lists_invalid("box", ("resources/list",)), "file:///a", "file:///b"
+        )
 
     @rule()
     def clear(self) -> None:

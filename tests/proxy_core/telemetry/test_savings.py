@@ -8,8 +8,8 @@ def test_shares_are_of_what_there_was():
     )
     savings = Savings(caches, (JoinRow("tools/list", "a", asked=10, made=2, saved=7),))
     assert (savings.hits, savings.misses, savings.entries, savings.bytes) == (4, 4, 3, 30)
-    assert (savings.hit_share, savings.saved_share) == (0.5, 0.7)
+    assert (savings.hit_share, savings.saved_share, savings.served_share) == (0.5, 0.7, 11 / 14)
 
 
 def test_of_nothing_there_is_no_share():
-    assert (Savings().hit_share, Savings().saved_share) == (None, None)
+    assert (Savings().hit_share, Savings().saved_share, Savings().served_share) == (None, None, None)
