@@ -38,6 +38,8 @@ def stats_command(address: Address, as_json: bool) -> None:
     say("")
     say(table(CACHES, [_cache_cells(row) for row in savings.caches]))
     say("")
+    for wire in savings.wires:
+        say(f"{wire.server}: {counted(wire.requests, 'request')} in {count(wire.batches)} JSON-RPC batches")
     if not savings.joins:
         say("No request was left to ask that could have been joined.")
         return
