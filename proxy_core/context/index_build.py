@@ -62,7 +62,10 @@ class IndexBuild:
         docs = list(self.docs.values())
         numbers, postings = yield from collecting(docs)
         vocabulary = yield from learning(numbers)
-        names, servers = tuple(doc.name for doc in docs), tuple(doc.server for doc in docs)
+        names = tuple(doc.name for doc in docs)
+        yield
+        servers = tuple(doc.server for doc in docs)
+        yield
         self._index = SearchIndex(names, servers, vocabulary, postings)
 
     def run(self) -> SearchIndex:

@@ -4,10 +4,11 @@ Made from the whole text, not from the compact one: what a model is spared is wh
 """
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proxy_core.context.steps import Steps, finished
 from proxy_core.context.words import words_of
 from proxy_core.protocol import subschemas
 from proxy_core.protocol.subschemas import TooDeep
@@ -50,16 +51,10 @@ class ToolDoc:
 
 def tokenised(server: str, exposed_name: str, tool: Mapping[str, Any]) -> ToolDoc:
     """The words of a tool of `server` that clients call `exposed_name`."""
-    steps = tokenising(server, exposed_name, tool)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            doc: ToolDoc = done.value
-            return doc
+    return finished(tokenising(server, exposed_name, tool))
 
 
-def tokenising(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Generator[None, None, ToolDoc]:
+def tokenising(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Steps[ToolDoc]:
     """As `tokenised`, in steps of some `WORDS_A_STEP` words."""
     found: dict[str, bytearray] = {}
     lengths = [0] * FIELD_COUNT
