@@ -1,4 +1,4 @@
-"""Work in small steps: a generator that yields where an event loop may go on, and returns what it made. Pure."""
+"""Work in small steps: a generator that yields where others may go on, and returns what it made. Pure."""
 
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar

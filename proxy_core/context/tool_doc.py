@@ -31,7 +31,7 @@ _CHARS_A_WORD: Final = 10
 _MAX_SCHEMAS: Final = 1_000
 _MAX_DEPTH: Final = 16
 _MAX_COUNT: Final = 255
-_SENTENCE: Final = re.compile(r"\s*(.{1,400}?)(?:[.!?](?=\s)|\n|$)", re.DOTALL)
+_SENTENCE: Final = re.compile(r"(.{1,400}?)(?:[.!?](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _texts(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Iterator[
             yield TITLE, title
             break
     if isinstance(description := tool.get("description"), str):
-        if sentence := _SENTENCE.match(description):
+        if sentence := _SENTENCE.match(description[:MAX_TEXT].lstrip()):
             yield FIRST_SENTENCE, sentence[1]
         yield DESCRIPTION, description
     try:

@@ -56,6 +56,13 @@ def test_a_word_itself_counts_most(vocabulary: Vocabulary):
     assert 0 < group.weights[WORDS.index("event")] < 1
 
 
+def test_a_word_that_may_mean_many_things_is_a_weaker_sign_of_each(vocabulary: Vocabulary):
+    (bug,), (ticket,) = vocabulary.groups_of("bug"), vocabulary.groups_of("ticket")
+    issue = WORDS.index("issu")
+    assert len(ticket.weights) > len(bug.weights)
+    assert ticket.weights[issue] < bug.weights[issue]
+
+
 def test_of_many_words_the_first_count(vocabulary: Vocabulary):
     noise = [chr(97 + one) + chr(97 + other) * 2 for one in range(8) for other in range(5)]
     assert asked(vocabulary, " ".join([*noise[: MAX_WORDS - 1], "gate"])) == [{"gate"}]
