@@ -30,6 +30,7 @@ from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
+from proxy_core.config.profiles import idle_globs
 from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
 from proxy_core.errors import InvalidParams
 from proxy_core.facts import CallRetried, Fact, ProbeFinished, RequestFinished, StateChanged, VerbUsed
@@ -83,18 +84,21 @@ class Proxy(Control):
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
         pipe: Pipe | None = None,
+        profile: str = "",
         config_path: Callable[[], Path | None] | None = None,
         on_config: Callable[[LoadedConfig], None] = lambda loaded: None,
     ) -> None:
         """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False.
 
-        `pipe`: serve the one client at its other end, instead of a port. `config_path`: the file to watch, if
-        any. `on_config` applies what is not ours of a configuration put in force, as where the log goes.
+        `pipe`: serve the one client at its other end, instead of a port, under `profile`. `config_path`: the
+        file to watch, if any. `on_config` applies what is not ours of a configuration put in force, as where
+        the log goes.
         """
         self._insecure = insecure
         self._listens = listen
         self._only = only
         self._pipe = pipe
+        self._profile = profile
         self._clock = clock or SystemClock()
         self._stop_requested = asyncio.Event()
         self._force = asyncio.Event()
@@ -144,7 +148,7 @@ class Proxy(Control):
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
         if self._pipe is not None:
-            return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop)
+            return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop, self._profile)
         return Frontend(
             config,
             handler,
@@ -218,6 +222,8 @@ class Proxy(Control):
         servers = self.config.servers
         if self._only is not None:
             servers = tuple(server for server in servers if server.id in self._only)
+        for sentence in idle_globs(self.config):
+            log.warning("%s", sentence)
         self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
         self._gateway.servers_changed()

@@ -5,11 +5,12 @@ Knows eras only as the caller's; the backend's is its connection's business. Rea
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lists import METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
@@ -29,9 +30,10 @@ from proxy_core.errors import (
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.gateway import answers, completion, extensions, instructions
 from proxy_core.gateway.asking import Asking
-from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.owners import ResourceOwners
+from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -65,7 +67,10 @@ class Gateway:
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
-        self.listing = Listing(lambda: self.registry, lambda: config().routing, hub, clock, publish, sealer)
+        self._profiles = Profiles(config)
+        self.listing = Listing(
+            lambda: self.registry, lambda: config().routing, hub, clock, publish, sealer, self._profiles
+        )
         self.owners = ResourceOwners(self.listing, clock)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners)
         self.updates = ResourceUpdates(lambda: self.registry, self.owners)
@@ -121,24 +126,25 @@ class Gateway:
 
     # --- from our own state ---------------------------------------------------------------------------------
 
-    def initialize(self, revision: str) -> bytes:
+    def initialize(self, revision: str, profile: str = "") -> bytes:
         """The legacy handshake's result: at once, whatever the backends do."""
         return jsonrpc.encode(
             {
                 "protocolVersion": revision,
                 "capabilities": _capabilities(revision),
                 "serverInfo": answers.SERVER_INFO_VALUE,
-                "instructions": self._instructions(),
+                "instructions": self._instructions(profile),
             }
         )
 
     async def _discover(self, exchange: Exchange) -> bytes:
+        profile = exchange.caller.profile
         return jsonrpc.encode(
             {
                 "resultType": "complete",
                 "supportedVersions": SUPPORTED,
-                "capabilities": _capabilities(exchange.caller.revision) | self._extensions(),
-                "instructions": self._instructions(),
+                "capabilities": _capabilities(exchange.caller.revision) | self._extensions(profile),
+                "instructions": self._instructions(profile),
                 "ttlMs": DISCOVER_TTL_MS,
                 # What servers there are is not for those to know who could not ask.
                 "cacheScope": "public" if exchange.caller.principal == ANYONE else "private",
@@ -146,12 +152,15 @@ class Gateway:
             }
         )
 
-    def _extensions(self) -> dict[str, Any]:
-        found = extensions.offered(b.peer for b in self.registry if b.is_listed and b.peer is not None)
+    def _extensions(self, profile: str) -> dict[str, Any]:
+        found = extensions.offered(b.peer for b in self._listed(profile) if b.peer is not None)
         return {"extensions": found} if found else {}
 
-    def _instructions(self) -> str:
-        told = (b for b in self.registry if b.is_listed and b.settings.instructions and b.peer is not None)
+    def _listed(self, profile: str) -> Iterator[Backend]:
+        return (b for b in self.registry if b.is_listed and self._profiles.shows_server(profile, b.id))
+
+    def _instructions(self, profile: str) -> str:
+        told = (b for b in self._listed(profile) if b.settings.instructions and b.peer is not None)
         return instructions.merged((b.id, b.settings.title, b.peer.instructions) for b in told if b.peer)
 
     async def _ping(self, exchange: Exchange) -> bytes:
@@ -171,19 +180,19 @@ class Gateway:
         cursor = jsonrpc.decode(jsonrpc.members(exchange.params).get("cursor", jsonrpc.NO_JSON))
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
-        await self.listing.ready(method, caller.principal)
-        if self.listing.has_failed():
+        await self.listing.ready(method, caller.viewer)
+        if self.listing.has_failed(caller.viewer):
             raise BackendUnavailable("*", "None of the servers is available.")
-        page = self.listing.page(method, caller.revision, caller.principal, cursor)
+        page = self.listing.page(method, caller.revision, caller.viewer, cursor)
         return b"{%s%s}" % (page, self._list_suffix(caller, method))
 
     def _list_suffix(self, caller: Caller, method: str) -> bytes:
-        partial = self.listing.partial(method, caller.principal)
+        partial = self.listing.partial(method, caller.viewer)
         marks: dict[str, Any] = {OWN_META + "partial": partial} if partial else {}
-        if partial and (remembered := self.listing.remembered(method)):
+        if partial and (remembered := self.listing.remembered(method, caller.viewer)):
             marks[OWN_META + "stale"] = remembered
         if caller.era is Era.MODERN:
-            ttl_ms, scope = self.listing.hints(method, caller.principal)
+            ttl_ms, scope = self.listing.hints(method, caller.viewer)
             marks[SERVER_INFO] = answers.SERVER_INFO_VALUE
             stamp = b',"resultType":"complete","ttlMs":%d,"cacheScope":"%s"' % (ttl_ms, scope.encode())
         else:
@@ -195,8 +204,8 @@ class Gateway:
     async def _call_tool(self, exchange: Exchange) -> bytes:
         params = jsonrpc.members(exchange.params)
         exchange.target = name = _string(params, "name")
-        principal = exchange.caller.principal
-        route = self.listing.routes(principal).tool(name) or await self._unlisted(name, "tools", principal)
+        viewer = exchange.caller.viewer
+        route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
         if exchange.param_headers is not None and route.header_params:
@@ -207,21 +216,21 @@ class Gateway:
     async def _get_prompt(self, exchange: Exchange) -> bytes:
         name = _string(jsonrpc.members(exchange.params), "name")
         exchange.target = name
-        principal = exchange.caller.principal
-        route = self.listing.routes(principal).prompt(name) or await self._unlisted(name, "prompts", principal)
+        viewer = exchange.caller.viewer
+        route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
             raise InvalidParams(f"Unknown prompt: {name[:256]}")
         return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
-    async def _unlisted(self, name: str, kind: str, principal: str) -> Route | None:
+    async def _unlisted(self, name: str, kind: str, viewer: Viewer) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""
-        owner = self.registry.find(self.listing.routes(principal).owner_guess(name) or "")
+        owner = self.registry.find(self.listing.routes(viewer).owner_guess(name) or "")
         if owner is None:
-            await self.listing.ready(f"{kind}/list", principal)
+            await self.listing.ready(f"{kind}/list", viewer)
         else:
             # It is the only one that may have it; the others may take their time.
-            await self.listing.first_connect(owner, principal)
-        routes = self.listing.routes(principal)
+            await self.listing.first_connect(owner, viewer.principal)
+        routes = self.listing.routes(viewer)
         if (route := _named(routes, kind, name)) is not None:
             return route
         backend = self.registry.find(routes.owner_guess(name) or "")
@@ -234,13 +243,13 @@ class Gateway:
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
         await backend.refresh((kind,))
-        await self.listing.own_ready(principal)
-        return _named(self.listing.routes(principal), kind, name)
+        await self.listing.own_ready(viewer.principal)
+        return _named(self.listing.routes(viewer), kind, name)
 
     async def _read_resource(self, exchange: Exchange) -> bytes:
         uri = _string(jsonrpc.members(exchange.params), "uri")
         exchange.target = uri
-        route = await self.owners.find(uri, exchange.caller.principal)
+        route = await self.owners.find(uri, exchange.caller.viewer)
         if route is None:
             raise UnknownResource(uri)
         return await self.asking.ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
@@ -266,19 +275,17 @@ class Gateway:
             raise
 
     async def _completion_route(self, exchange: Exchange, ref: dict[str, Raw]) -> tuple[Route, str]:
-        kind, principal = _string(ref, "type"), exchange.caller.principal
+        kind, viewer = _string(ref, "type"), exchange.caller.viewer
         if kind == "ref/prompt":
             exchange.target = name = _string(ref, "name")
-            route = self.listing.routes(principal).prompt(name) or await self._unlisted(
-                name, "prompts", principal
-            )
+            route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
             member = "name"
         elif kind == "ref/resource":
             exchange.target = uri = _string(ref, "uri")
-            route = self.listing.routes(principal).template(uri)
+            route = self.listing.routes(viewer).template(uri)
             if route is None:
-                await self.listing.ready("resources/templates/list", principal)
-                route = self.listing.routes(principal).template(uri)
+                await self.listing.ready("resources/templates/list", viewer)
+                route = self.listing.routes(viewer).template(uri)
             member = "uri"
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")

@@ -4,8 +4,8 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
@@ -18,9 +18,11 @@ from proxy_core.catalog.names import Naming
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.facts import CatalogChanged, Fact, NameHidden
+from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.private_lists import Place, PrivateLists
+from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
-from proxy_core.gateway.views import ListViews
+from proxy_core.gateway.views import ListViews, View
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.sealed import Sealer
 
@@ -41,16 +43,9 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
-class _Merged(NamedTuple):
-    """One catalog and what is made from it."""
-
-    catalog: Catalog
-    routes: Routes
-    views: ListViews
-
-
 class Listing:
-    """`principal` is whose lists are meant: all have the same but where a server calls one of its private."""
+    """`viewer` is whose lists are meant. Principals have the same but where a server calls one of its private;
+    a profile shows a part of them."""
 
     def __init__(
         self,
@@ -60,6 +55,7 @@ class Listing:
         clock: Clock,
         publish: Callable[[Fact], None],
         sealer: Callable[[], Sealer],
+        profiles: Profiles,
     ) -> None:
         self._registry = registry
         self._naming = naming
@@ -70,11 +66,14 @@ class Listing:
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
-        self._shared = self._made(Catalog())
+        self._profiles = profiles
+        self._shared = Catalog()
         self._own = PrivateLists(clock, self._own_changed)
         self._private: tuple[Place, ...] = ()
-        self._merged_own: dict[str, _Merged] = {}
+        self._catalogs: dict[str, Catalog] = {}
         """By principal, where something is private; made when first asked for."""
+        self._views: dict[Viewer, View] = {}
+        """Made when first asked for; everyone has the same principal where nothing is private."""
 
     # --- the catalog in force -------------------------------------------------------------------------------
 
@@ -87,43 +86,53 @@ class Listing:
     @property
     def catalog(self) -> Catalog:
         """What everyone shares, and whoever has no token; as it was last merged."""
-        return self._shared.catalog
+        return self._shared
 
-    def routes(self, principal: str) -> Routes:
-        return self._merged(principal).routes
+    def routes(self, viewer: Viewer) -> Routes:
+        return self._view(viewer).routes
 
-    def _merged(self, principal: str) -> _Merged:
+    def _view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
-        if principal == ANYONE or not self._private:
+        if not self._private:
+            viewer = viewer._replace(principal=ANYONE)
+        view = self._views.get(viewer)
+        if view is None:
+            view = self._views[viewer] = self._made(viewer)
+        return view
+
+    def _made(self, viewer: Viewer) -> View:
+        catalog = self._catalog(viewer.principal)
+        part = self._profiles.part_of(catalog, viewer.profile)
+        shown = catalog if part is None else part
+        return View(shown, Routes.of(catalog, part), ListViews(shown, self._sealer, viewer.profile))
+
+    def _catalog(self, principal: str) -> Catalog:
+        if principal == ANYONE:
             return self._shared
-        merged = self._merged_own.get(principal)
-        if merged is None:
-            merged = self._made(self._catalog_of(principal))
-            self._merged_own[principal] = merged
-        return merged
+        catalog = self._catalogs.get(principal)
+        if catalog is None:
+            catalog = self._catalogs[principal] = self._merged(principal)
+        return catalog
 
     def _merge_if_stale(self) -> None:
         if not self._is_stale:
             return
         self._is_stale = False
-        before = self.catalog
-        self._shared = self._made(self._catalog_of(ANYONE))
+        catalog, views = self._shared, self._views
+        self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)
             for backend in self._registry()
             for method in FEATURE_OF
             if backend.is_listed and backend.lists.get(method).is_private
         )
-        self._merged_own.clear()
+        self._catalogs, self._views = {}, {}
         self._own.keep({backend for backend, _ in self._private})
-        self._tell(before)
+        self._tell(catalog, views)
 
-    def _catalog_of(self, principal: str) -> Catalog:
+    def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
         return merge([self._server_lists(backend, principal) for backend in self._registry()], self._naming())
-
-    def _made(self, catalog: Catalog) -> _Merged:
-        return _Merged(catalog, Routes.of(catalog), ListViews(catalog, self._sealer))
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
         def items(method: str) -> tuple[dict[str, object], ...]:
@@ -148,33 +157,49 @@ class Listing:
         return self._own.get(principal, (backend, method)) or _NOT_READ
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
-        self._merged_own.pop(principal, None)
+        self._catalogs.pop(principal, None)
+        for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
+            del self._views[viewer]
         for each in _SHELVES_OF_KIND:
             if each == kind:
                 self._hub.changed(each)
 
-    def _tell(self, before: Catalog) -> None:
+    def _tell(self, before: Catalog, views: dict[Viewer, View]) -> None:
         now = self._clock.monotonic()
         is_first, self._has_merged = not self._has_merged, True
-        for kind, shelves in _SHELVES_OF_KIND.items():
-            if any(getattr(before, shelf) != getattr(self.catalog, shelf) for shelf in shelves):
-                if not is_first:
-                    # The first catalog, of an earlier run, is news to nobody: no client has seen another.
-                    self._hub.changed(kind)
-                count = sum(len(getattr(self.catalog, shelf)) for shelf in shelves)
-                self._publish(CatalogChanged(now, kind, count))
+        changed = set(_differing(before, self.catalog))
+        for kind in changed:
+            count = sum(len(getattr(self.catalog, shelf)) for shelf in _SHELVES_OF_KIND[kind])
+            self._publish(CatalogChanged(now, kind, count))
+        if not is_first:
+            # The first catalog, of an earlier run, is news to nobody: no client has seen another.
+            self._tell_clients(changed, views)
         hidden = frozenset(self.catalog.hidden)
         for each in sorted(hidden - self._hidden, key=repr):
             self._publish(NameHidden(now, each.server, each.name, each.reason))
         self._hidden = hidden
 
+    def _tell_clients(self, changed: set[ListKind], before: dict[Viewer, View]) -> None:
+        """Those whose own lists are others now. `changed`: what is, where the lists before are not known."""
+        concerned: dict[ListKind, set[str]] = {kind: set() for kind in _SHELVES_OF_KIND}
+        known = {viewer.profile: view for viewer, view in before.items() if viewer.principal == ANYONE}
+        for profile in {EVERYTHING, *known, *self._hub.profiles}:
+            old = known.get(profile)
+            # What was asked for once is made again now, so that it is known the next time.
+            new = None if old is None else self._view(Viewer(ANYONE, profile))
+            for kind in changed if old is None or new is None else _differing(old.shown, new.shown):
+                concerned[kind].add(profile)
+        for kind, profiles in concerned.items():
+            if profiles:
+                self._hub.changed(kind, profiles)
+
     # --- pages ----------------------------------------------------------------------------------------------
 
-    async def ready(self, method: str, principal: str) -> None:
+    async def ready(self, method: str, viewer: Viewer) -> None:
         """Wait a little for what a complete list needs: first connects, and lists grown stale."""
-        await self._first_connects()
+        await self._first_connects(lambda: self._shown(viewer))
         await self._freshened(method)
-        await self.own_ready(principal)
+        await self.own_ready(viewer.principal)
 
     async def own_ready(self, principal: str) -> None:
         """Wait a little for what is private to this principal, of all kinds: they are merged together."""
@@ -218,31 +243,40 @@ class Listing:
             except TimeoutError:
                 return
 
-    def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
-        """As `ListViews.page`. Raises: InvalidParams."""
-        return self._merged(principal).views.page(method, revision, principal, cursor)
+    def _shown(self, viewer: Viewer) -> Iterator[Backend]:
+        """The backends that take part in what this viewer sees."""
+        return (each for each in self._registry() if self._profiles.shows_server(viewer.profile, each.id))
 
-    def hints(self, method: str, principal: str) -> tuple[int, str]:
+    def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
+        """As `ListViews.page`. Raises: InvalidParams."""
+        return self._view(viewer).pages.page(method, revision, viewer.principal, cursor)
+
+    def hints(self, method: str, viewer: Viewer) -> tuple[int, str]:
         """ttlMs and cacheScope of the merged list, the same for all its pages."""
-        now = self._clock.monotonic()
-        backends = [backend for backend in self._registry() if _contributes(backend, method)]
+        now, principal = self._clock.monotonic(), viewer.principal
+        backends = [backend for backend in self._shown(viewer) if _contributes(backend, method)]
         listings = [self._list(backend, method, principal) for backend in backends]
         ttl_ms = min((listing.remaining_ttl_ms(now) for listing in listings), default=PARTIAL_TTL_MS)
-        if self.partial(method, principal):
+        if self.partial(method, viewer):
             ttl_ms = min(ttl_ms, PARTIAL_TTL_MS)
         # A legacy server cannot say that a list is for one alone, so where there are several it may be.
         is_private = any(listing.is_private for listing in listings) or (
-            principal != ANYONE and any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+            principal != ANYONE
+            and (
+                self._profiles.go_by_principal
+                or any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+            )
         )
         return min(ttl_ms, MAX_TTL_MS), "private" if is_private else "public"
 
-    def partial(self, method: str, principal: str) -> list[str]:
+    def partial(self, method: str, viewer: Viewer) -> list[str]:
         """Backends that should be in the list and are not in service, or were not read for this principal."""
-        return [b.id for b in self._registry() if self._is_missing(b, method, principal)]
+        return [b.id for b in self._shown(viewer) if self._is_missing(b, method, viewer.principal)]
 
-    def remembered(self, method: str) -> list[str]:
+    def remembered(self, method: str, viewer: Viewer) -> list[str]:
         """Backends whose part of the list is that of an earlier run."""
-        return [b.id for b in self._registry() if b.is_remembered and b.is_listed and b.lists.get(method).items]
+        shown = self._shown(viewer)
+        return [b.id for b in shown if b.is_remembered and b.is_listed and b.lists.get(method).items]
 
     def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
         if backend.state in IN_SERVICE:
@@ -252,10 +286,17 @@ class Listing:
     async def aclose(self) -> None:
         await self._own.aclose()
 
-    def has_failed(self) -> bool:
+    def has_failed(self, viewer: Viewer) -> bool:
         """Whether there are backends that should answer, and not one of them has anything to show."""
-        wanted = [backend for backend in self._registry() if backend.state not in SWITCHED_OFF]
+        wanted = [backend for backend in self._shown(viewer) if backend.state not in SWITCHED_OFF]
         return bool(wanted) and not any(backend.is_listed or backend.is_settling for backend in wanted)
+
+
+def _differing(before: Catalog, now: Catalog) -> Iterator[ListKind]:
+    """The kinds of which something is listed otherwise."""
+    for kind, shelves in _SHELVES_OF_KIND.items():
+        if any(getattr(before, shelf) != getattr(now, shelf) for shelf in shelves):
+            yield kind
 
 
 def _contributes(backend: Backend, method: str) -> bool:

@@ -8,9 +8,10 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy_core.catalog.merge import Catalog, Entry
+from proxy_core.catalog.routes import Routes
 from proxy_core.errors import InvalidParams
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
@@ -38,9 +39,10 @@ class _View:
 
 
 class ListViews:
-    def __init__(self, catalog: Catalog, sealer: Callable[[], Sealer]) -> None:
+    def __init__(self, catalog: Catalog, sealer: Callable[[], Sealer], profile: str = "") -> None:
         self._catalog = catalog
         self._sealer = sealer
+        self._profile = profile
         self._place = {server: place for place, server in enumerate(catalog.servers)}
         self._views: dict[tuple[str, str], _View] = {}
         self._first_pages: dict[tuple[str, str], bytes] = {}
@@ -67,12 +69,18 @@ class ListViews:
     def _cursor(self, view: _View, method: str, principal: str, end: int) -> str:
         place, exposed = view.keys[end - 1]
         server = self._catalog.servers[place]
-        return self._sealer().seal(CURSOR, {"m": method, "s": server, "k": exposed, "p": principal})
+        payload = {"m": method, "s": server, "k": exposed} | self._owner(principal)
+        return self._sealer().seal(CURSOR, payload)
+
+    def _owner(self, principal: str) -> dict[str, str]:
+        """Whose cursor it is: the list of another profile is another list."""
+        return {"p": principal, "f": self._profile}
 
     def _start(self, view: _View, method: str, principal: str, cursor: str) -> int:
         payload = self._sealer().open(CURSOR, cursor)
         place = self._place.get(str(payload.get("s")))
-        if payload.get("m") != method or payload.get("p") != principal or place is None:
+        expected = {"m": method} | self._owner(principal)
+        if any(payload.get(key) != value for key, value in expected.items()) or place is None:
             raise InvalidParams("Invalid or expired cursor.")
         return bisect_right(view.keys, (place, str(payload.get("k"))))
 
@@ -94,3 +102,11 @@ class ListViews:
                 continue
             pairs.append(((self._place[entry.server], entry.exposed), jsonrpc.encode(item)))
         return _View(tuple(key for key, _ in pairs), tuple(item for _, item in pairs))
+
+
+class View(NamedTuple):
+    """What one viewer sees of a catalog, and what is made from it."""
+
+    shown: Catalog
+    routes: Routes
+    pages: ListViews
