@@ -8,13 +8,14 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
 
 from proxy_core.errors import HeaderMismatch, Only1Error, ParseError
-from proxy_core.protocol import jsonrpc
+from proxy_core.protocol import jsonrpc, subschemas
 from proxy_core.protocol.headers import MCP_PARAM, Headers, decode_value, encode_value
+from proxy_core.protocol.subschemas import Where
 
 ANNOTATION: Final = "x-mcp-header"
 MAX_DEPTH: Final = 32
@@ -28,19 +29,6 @@ _INTEGER: Final = re.compile(r"-?[0-9]+")
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _MAX_NUMBER: Final = 64
 """Characters of a number that is not written as an integer."""
-
-# Where JSON Schema has schemas within schemas, in 2020-12 and the drafts before it.
-_ONE: Final = frozenset(
-    {"items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "propertyNames"}
-    | {"unevaluatedProperties", "not", "if", "then", "else", "contentSchema"}
-)
-_MANY: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_NAMED: Final = frozenset(
-    {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
-)
-
-Where: TypeAlias = tuple[str | int, ...]
-"""Keys and indices from the root of a schema to a schema within it."""
 
 
 class InvalidAnnotation(Only1Error):
@@ -132,19 +120,7 @@ def _annotated(root: dict[str, Any]) -> Iterator[tuple[Where, dict[str, Any]]]:
             raise InvalidAnnotation(f"Its schema is too large to look for {ANNOTATION}.")
         if ANNOTATION in schema:
             yield where, schema
-        waiting.extend(((*where, *step), depth + 1, inner) for step, inner in _within(schema))
-
-
-def _within(schema: dict[str, Any]) -> Iterator[tuple[Where, Any]]:
-    """The schemas that a schema holds, and the way to each."""
-    for keyword, value in schema.items():
-        if isinstance(value, dict):
-            if keyword in _NAMED:
-                yield from (((keyword, name), inner) for name, inner in value.items())
-            elif keyword in _ONE:
-                yield (keyword,), value
-        elif isinstance(value, list) and keyword in _MANY:
-            yield from (((keyword, index), inner) for index, inner in enumerate(value))
+        waiting.extend(((*where, *step), depth + 1, inner) for step, inner in subschemas.within(schema))
 
 
 def _without_annotation(node: Any, where: Where) -> Any:

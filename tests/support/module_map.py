@@ -17,6 +17,7 @@ ROOMS = (
     "proxy_core/gateway",
     "proxy_core/backends",
     "proxy_core/catalog",
+    "proxy_core/context",
     "proxy_core/config",
     "proxy_core/protocol",
     "proxy_core/telemetry",
