@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from proxy_core.facts import Fact
+from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.snapshot import Action, LogLine, NamedItem, Probe, ServerDetail, Snapshot
 
 __all__ = [
@@ -106,6 +107,10 @@ class Control(Protocol):
 
     def names(self) -> tuple[NamedItem, ...]:
         """Every tool, resource, template and prompt that clients see, in list order."""
+        ...
+
+    async def context_bill(self) -> ContextBill:
+        """What the lists of tools cost a model, as last counted; a moment after they change it is done anew."""
         ...
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

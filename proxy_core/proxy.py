@@ -31,13 +31,24 @@ from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
 from proxy_core.config.profiles import idle_globs
+from proxy_core.context.ledger import TokenLedger
+from proxy_core.context.tokens import TokenCounter
 from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
 from proxy_core.errors import InvalidParams
-from proxy_core.facts import CallRetried, Fact, ProbeFinished, RequestFinished, StateChanged, VerbUsed
+from proxy_core.facts import (
+    CallRetried,
+    CatalogChanged,
+    Fact,
+    ProbeFinished,
+    RequestFinished,
+    StateChanged,
+    VerbUsed,
+)
 from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.pipe import Pipe
 from proxy_core.frontend.stdio_front import StdioFront
+from proxy_core.gateway.billing import Billing
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
@@ -47,6 +58,7 @@ from proxy_core.reloading import Reloading
 from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry import logs
+from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.lag import LoopLag
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
@@ -55,6 +67,7 @@ from proxy_core.telemetry.snapshot import (
     Notice,
     Probe,
     ServerDetail,
+    ServerRow,
     ServerState,
     Snapshot,
     Totals,
@@ -118,6 +131,7 @@ class Proxy(Control):
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
         self._remembered = RememberedLists(folder)
+        self._ledger = TokenLedger(Billing(lambda: self._gateway.listing.catalog), TokenCounter(folder))
         self._build()
         self._picture = self._fresh_picture(0)
 
@@ -216,6 +230,7 @@ class Proxy(Control):
         self._tasks.start(self._sampler.run(), "processes")
         self._apply()
         self._reloading.start()
+        self._ledger.start()
         log.info("serving %s", self._url or "this command only")
 
     def _apply(self) -> None:
@@ -236,6 +251,8 @@ class Proxy(Control):
         self._on_config(self._loaded)
         self._frontend.use(self.config)
         self._apply()
+        # How lists are given to clients may be another way now, though the catalog is the same.
+        self._ledger.changed()
 
     async def _stop(self) -> None:
         grace_s = self.config.proxy.grace_s
@@ -262,6 +279,7 @@ class Proxy(Control):
 
     async def _release(self) -> None:
         await self._reloading.stop()
+        await self._ledger.aclose()
         await self._tasks.aclose()
         await self._registry.aclose()
         await self._frontend.aclose()
@@ -290,6 +308,8 @@ class Proxy(Control):
 
     def _publish(self, fact: Fact) -> None:
         self._metrics.fold(fact)
+        if isinstance(fact, CatalogChanged) and fact.kind == "tools":
+            self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
         if not isinstance(fact, RequestFinished | ProbeFinished | CallRetried):
             self._feed.publish(fact)
@@ -325,12 +345,16 @@ class Proxy(Control):
             url=self._url,
             config_path=str(self._loaded.path) if self._loaded.path else None,
             demo=self._loaded.path is None,
-            servers=tuple(row_of(b, self._metrics, now, self._sampler.rows) for b in self._registry),
+            servers=tuple(self._row(backend, now) for backend in self._registry),
             clients=self._metrics.clients.rows(),
             totals=self._totals(now),
             notices=self._notices(),
             config=self._reloading.status,
+            context=self._ledger.totals,
         )
+
+    def _row(self, backend: Backend, now: float) -> ServerRow:
+        return row_of(backend, self._metrics, now, self._sampler.rows, self._ledger.server_costs.get)
 
     def _totals(self, now: float) -> Totals:
         total = self._metrics.total
@@ -352,7 +376,7 @@ class Proxy(Control):
 
     def detail(self, server: str) -> ServerDetail:
         backend = self._registry.get(server)
-        row = row_of(backend, self._metrics, self._clock.monotonic(), self._sampler.rows)
+        row = self._row(backend, self._clock.monotonic())
         return detail_of(backend, row, self._gateway.listing.catalog)
 
     def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
@@ -363,6 +387,9 @@ class Proxy(Control):
 
     def names(self) -> tuple[NamedItem, ...]:
         return named_items(self._gateway.listing.catalog)
+
+    async def context_bill(self) -> ContextBill:
+        return self._ledger.bill
 
     # --- Control: the verbs ---------------------------------------------------------------------------------
 

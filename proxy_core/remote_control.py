@@ -38,6 +38,7 @@ from proxy_core.facts import CatalogChanged, Fact
 from proxy_core.feed import Feed
 from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
+from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
 
 FACTS: Final = 1000
@@ -229,6 +230,9 @@ class RemoteControl(Control):
         return await self._client.get("logs", LogPage, {"after": str(after), "limit": str(limit)})
 
     # --- Control: the verbs ---------------------------------------------------------------------------------
+
+    async def context_bill(self) -> ContextBill:
+        return await self._client.get("context", ContextBill)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._client.post("call", dict[str, Any], CallBody(name, arguments))

@@ -38,6 +38,10 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "disable": ("steer", "Drain servers, then keep them off."),
     "reload": ("reloading", "Put the changed configuration in force, or show what it would change."),
     "rollback": ("reloading", "Return to the configuration before."),
+    "context": (
+        "context",
+        "Show what the lists of tools cost a model in tokens, in each mode.",
+    ),
     "logs": ("logs", "Show what the running gateway and its servers logged."),
     "wait": ("wait", "Wait until the gateway answers and its servers are in service."),
     "doctor": ("doctor", "Look for what keeps the gateway from running well, and say what to do."),

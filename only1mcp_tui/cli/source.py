@@ -48,7 +48,7 @@ async def listing(gateway: Gateway) -> Answer:
         if await _answers(client, gateway):
             items, missing = await client.listing()
             return Answer(items, _states_from_afar(gateway.loaded, missing))
-    async with _own_proxy(gateway.loaded, _enabled(gateway.loaded.config)) as proxy:
+    async with own_proxy(gateway.loaded, enabled(gateway.loaded.config)) as proxy:
         rows = proxy.snapshot().servers
         states = {row.id: (row.state.value, row.reason) for row in rows}
         return Answer(proxy.names(), _disabled(gateway.loaded) | states)
@@ -59,7 +59,7 @@ async def called(gateway: Gateway, name: str, arguments: dict[str, Any]) -> dict
     async with GatewayClient(gateway.url, gateway.token) as client:
         if await _answers(client, gateway):
             return await client.call(name, arguments)
-    async with _own_proxy(gateway.loaded, _owners(gateway.loaded.config, name)) as proxy:
+    async with own_proxy(gateway.loaded, _owners(gateway.loaded.config, name)) as proxy:
         for row in proxy.snapshot().servers:
             if row.state is not ServerState.HEALTHY and row.reason:
                 note(f"{row.id}: {row.reason}")
@@ -79,7 +79,7 @@ async def _answers(client: GatewayClient, gateway: Gateway) -> bool:
 
 
 @asynccontextmanager
-async def _own_proxy(loaded: LoadedConfig, only: frozenset[str]) -> AsyncIterator[Proxy]:
+async def own_proxy(loaded: LoadedConfig, only: frozenset[str]) -> AsyncIterator[Proxy]:
     setup_logging("error", "pretty", None, to_stderr=True)
     proxy = Proxy(loaded, listen=False, only=only)
     async with proxy.started():
@@ -88,14 +88,14 @@ async def _own_proxy(loaded: LoadedConfig, only: frozenset[str]) -> AsyncIterato
         yield proxy
 
 
-def _enabled(config: Config) -> frozenset[str]:
+def enabled(config: Config) -> frozenset[str]:
     return frozenset(server.id for server in config.servers if server.enabled)
 
 
 def _owners(config: Config, name: str) -> frozenset[str]:
     """The server that an exposed name belongs to; without a prefix, all that could have it."""
     named = frozenset(server.id for server in config.servers if name.startswith(f"{server.id}__"))
-    return named or _enabled(config)
+    return named or enabled(config)
 
 
 def _disabled(loaded: LoadedConfig) -> dict[str, tuple[str, str]]:

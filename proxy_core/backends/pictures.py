@@ -7,6 +7,7 @@ from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.config.secrets import masked_address, masked_settings
+from proxy_core.telemetry.context_bill import Cost
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
     BreakerState,
@@ -26,8 +27,9 @@ def row_of(
     metrics: Metrics,
     now: float,
     processes: Callable[[str], Sequence[ChildRow]] = lambda server: (),
+    tokens: Callable[[str], Cost | None] = lambda server: None,
 ) -> ServerRow:
-    """`processes`: the children of a server, as last sampled."""
+    """`processes`: the children of a server, as last sampled. `tokens`: what its tools cost a model."""
     members, peer, series = backend.all_members, backend.peer, metrics.of(backend.id)
     first, lists = backend.members[0], backend.lists
     breaker = _breaker(members)
@@ -67,6 +69,7 @@ def row_of(
         queued=backend.queued,
         retries=backend.repeating.count,
         processes=tuple(processes(backend.id)),
+        tokens=tokens(backend.id),
     )
 
 

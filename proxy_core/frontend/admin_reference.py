@@ -16,7 +16,7 @@ from proxy_core import control
 from proxy_core.admin_wire import ERRORS, CallBody, DrainBody, LevelBody
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
-from proxy_core.telemetry import snapshot
+from proxy_core.telemetry import context_bill, snapshot
 from proxy_core.telemetry.prometheus import METRICS, PREFIX
 
 DOCUMENT: Final = Path("docs") / "api.md"
@@ -41,6 +41,15 @@ _SHAPES: Final = (
     snapshot.ServerDetail,
     snapshot.NamedItem,
     snapshot.LogLine,
+    context_bill.ContextTotals,
+    context_bill.ContextBill,
+    context_bill.Cost,
+    context_bill.ModeCosts,
+    context_bill.SearchEstimate,
+    context_bill.ServerCost,
+    context_bill.ToolCost,
+    context_bill.DescriptionCost,
+    context_bill.ProfileCost,
     control.DrainOutcome,
     control.AbandonedCall,
     control.ReloadPlan,

@@ -124,6 +124,10 @@ async def _logs(admin: Admin, asked: Asked) -> object:
     return LogPage(newest, lines[-limit:] if limit else ())
 
 
+async def _context(admin: Admin, asked: Asked) -> object:
+    return await admin.control.context_bill()
+
+
 async def _plan(admin: Admin, asked: Asked) -> object:
     return await admin.control.reload_plan()
 
@@ -278,6 +282,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Every tool, resource, template and prompt that clients see, in list order.",
         "list of `NamedItem`",
         _names,
+    ),
+    Route(
+        "GET",
+        "context",
+        "What the lists of tools cost a model, in tokens: by server, tool and profile, and in each mode.",
+        "`ContextBill`",
+        _context,
     ),
     Route(
         "GET",

@@ -7,6 +7,8 @@ Times named `_at` are `Clock.monotonic()` seconds; `Snapshot.at` is the "now" to
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy_core.telemetry.context_bill import ContextTotals, Cost
+
 
 class ServerState(StrEnum):
     STARTING = "starting"
@@ -174,6 +176,8 @@ class ServerRow:
     retries: int = 0
     """Repeats of calls that failed, since start."""
     processes: tuple[ChildRow, ...] = ()
+    tokens: Cost | None = None
+    """What its listed tools cost a model: compact where that mode is in force, else full. None: not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,8 @@ class Snapshot:
     totals: Totals = Totals()
     notices: tuple[Notice, ...] = ()
     config: ConfigStatus = ConfigStatus()
+    context: ContextTotals | None = None
+    """None until the lists were counted for the first time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from proxy_core.control import DrainOutcome, ReloadPlan
 from proxy_core.errors import ConfigError, Only1Error, UnknownServer
 from proxy_core.facts import Fact
+from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
@@ -50,6 +51,8 @@ class FakeControl:
         self.reloads = 0
         self.rollbacks = 0
         self.level = "info"
+        self.bills: list[ContextBill] = [ContextBill("o200k_base")]
+        """As they are asked for one after the other, the last one again and again."""
         self._facts: list[Fact] = []
         self._logs: list[LogLine] = []
 
@@ -85,6 +88,9 @@ class FakeControl:
 
     def names(self) -> tuple[NamedItem, ...]:
         return self.items
+
+    async def context_bill(self) -> ContextBill:
+        return self.bills.pop(0) if len(self.bills) > 1 else self.bills[0]
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         await self._ask("call", name)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from proxy_core.context import token_helper
 from tests.support.processes import eventually, is_alive, mark_of, marked, quiet_env
 
 COMMAND = (sys.executable, "-m", "only1mcp_tui")
@@ -92,7 +93,10 @@ class GatewayProcess:
         return next((text.removeprefix("serving ") for text in said if text.startswith("serving http")), "")
 
     def children(self) -> list[psutil.Process]:
-        """Every descendant and all that carries its mark, detached ones too; remembered for `leftovers`."""
+        """Every descendant and all that carries its mark, detached ones too; remembered for `leftovers`.
+
+        But for the program that counts tokens, which comes and goes by itself.
+        """
         try:
             found = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
@@ -100,7 +104,7 @@ class GatewayProcess:
         self._marks |= {mark for process in found if (mark := mark_of(process))}
         found = [process for process in {*found, *marked(self._marks)} if is_alive(process)]
         self._seen |= {process.pid: process for process in found}
-        return found
+        return [process for process in found if not _counts_tokens(process)]
 
     def leftovers(self) -> list[psutil.Process]:
         """Which of the processes that were seen, or carry its mark, still live."""
@@ -149,3 +153,10 @@ def serving(
         yield gateway
     finally:
         gateway.close()
+
+
+def _counts_tokens(process: psutil.Process) -> bool:
+    try:
+        return token_helper.COMMAND[-1] in process.cmdline()
+    except psutil.Error:
+        return False
