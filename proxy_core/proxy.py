@@ -131,7 +131,8 @@ class Proxy(Control):
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
         self._remembered = RememberedLists(folder)
-        self._ledger = TokenLedger(Billing(lambda: self._gateway.listing.catalog), TokenCounter(folder))
+        billing = Billing(lambda: self._gateway.listing.catalog)
+        self._ledger = TokenLedger(billing, TokenCounter(folder), self._clock)
         self._build()
         self._picture = self._fresh_picture(0)
 

@@ -5,6 +5,7 @@ Knows nothing of how texts are made or counted, and no time.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from msgspec import json as msgspec_json
@@ -52,9 +53,12 @@ class BilledTool:
     """As the full form has it, without quotes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BilledList:
-    """The tools that the clients of one profile get."""
+    """The tools that the clients of one profile get.
+
+    Has no slots: the whole lists are megabytes, and joined once.
+    """
 
     profile: str
     """Empty: no profile."""
@@ -64,16 +68,42 @@ class BilledList:
     search_list: bytes = b""
     """The JSON array of what is listed in search mode; empty: not known."""
 
+    @cached_property
+    def full(self) -> bytes:
+        """The whole list, as the exact JSON array."""
+        return _array(tool.full for tool in self.tools)
+
+    @cached_property
+    def compact(self) -> bytes:
+        return _array(tool.compact for tool in self.tools)
+
+    @cached_property
+    def visible_full(self) -> bytes:
+        return _array(tool.visible_full for tool in self.tools)
+
+    @cached_property
+    def visible_compact(self) -> bytes:
+        return _array(tool.visible_compact for tool in self.tools)
+
+    @cached_property
+    def visible_search_list(self) -> bytes:
+        return visible_list(self.search_list)
+
 
 def texts_of(billed: BilledList) -> Iterator[bytes]:
     """Every text whose tokens `bill_of` asks for; some more than once."""
     for tool in billed.tools:
         yield from (tool.full, tool.compact, tool.visible_full, tool.visible_compact)
     yield from (tool.description for tool in _longest(billed.tools))
+    # An empty list costs next to nothing, and no program needs to be started to know it.
     if billed.tools:
-        yield from _whole_lists(billed.tools)
+        yield billed.full
+        yield billed.compact
+        yield billed.visible_full
+        yield billed.visible_compact
     if billed.search_list:
-        yield from (billed.search_list, visible_list(billed.search_list))
+        yield billed.search_list
+        yield billed.visible_search_list
 
 
 def bill_of(lists: Sequence[BilledList], count: Count) -> ContextBill:
@@ -118,31 +148,20 @@ def visible_list(array: bytes) -> bytes:
     return msgspec_json.encode([visible_item(item) for item in items])
 
 
-def _whole_lists(tools: Sequence[BilledTool]) -> tuple[bytes, bytes, bytes, bytes]:
-    """Full and compact on the wire, then what is visible of them."""
-    return (
-        _array(tool.full for tool in tools),
-        _array(tool.compact for tool in tools),
-        _array(tool.visible_full for tool in tools),
-        _array(tool.visible_compact for tool in tools),
-    )
-
-
 def _array(items: Iterator[bytes]) -> bytes:
     return b"[%s]" % b",".join(items)
 
 
 def _profile(billed: BilledList, count: Count) -> ProfileCost:
-    # An empty list costs next to nothing, and no program needs to be started to know it.
-    whole = tuple(map(count, _whole_lists(billed.tools))) if billed.tools else (0, 0, 0, 0)
-    full, compact, visible_full, visible_compact = whole
+    full = compact = Cost()
+    if billed.tools:
+        full = Cost(count(billed.full), count(billed.visible_full))
+        compact = Cost(count(billed.compact), count(billed.visible_compact))
     search = None
     if billed.search_list:
         searches = _searches(billed.tools, count).tokens
-        listed, shown = count(billed.search_list), count(visible_list(billed.search_list))
-        search = Cost(listed + searches, shown + searches)
-    modes = ModeCosts(Cost(full, visible_full), Cost(compact, visible_compact), search)
-    return ProfileCost(billed.profile, billed.mode, len(billed.tools), modes)
+        search = Cost(count(billed.search_list) + searches, count(billed.visible_search_list) + searches)
+    return ProfileCost(billed.profile, billed.mode, len(billed.tools), ModeCosts(full, compact, search))
 
 
 def _searches(tools: Sequence[BilledTool], count: Count) -> SearchEstimate:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy_core.context.grams import WordGrams
 from proxy_core.context.postings import collecting
 from proxy_core.context.search import SearchIndex
 from proxy_core.context.tool_doc import ToolDoc, tokenising
+from proxy_core.context.vocabulary import learning
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,10 @@ class IndexBuild:
             self.docs[source.key] = doc
             yield
         docs = list(self.docs.values())
-        postings = yield from collecting(docs)
-        grams = WordGrams(list(postings.numbers))
-        yield from grams.filling()
-        self._index = SearchIndex(
-            tuple(doc.name for doc in docs), tuple(doc.server for doc in docs), postings, grams
-        )
+        numbers, postings = yield from collecting(docs)
+        vocabulary = yield from learning(numbers)
+        names, servers = tuple(doc.name for doc in docs), tuple(doc.server for doc in docs)
+        self._index = SearchIndex(names, servers, vocabulary, postings)
 
     def run(self) -> SearchIndex:
         """Build without a pause."""

@@ -6,11 +6,11 @@ and it is tried again, ever later.
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from proxy_core.clock import Clock
 from proxy_core.context.bill import BilledList, bill_of, texts_of, totals_of
 from proxy_core.context.slices import in_slices
 from proxy_core.context.token_main import ENCODING
@@ -27,6 +27,8 @@ LONGEST_REST_S: Final = 10.0
 FIRST_RETRY_S: Final = 5.0
 LONGEST_RETRY_S: Final = 600.0
 """Between two tries where counting fails; each twice as long as the one before."""
+LONG_BYTES: Final = 1 << 18
+"""A text that is longer is hashed in a thread, which does not hold the loop meanwhile."""
 log = logging.getLogger(__name__)
 
 
@@ -48,13 +50,13 @@ class TokenLedger:
         self,
         source: BillSource,
         counter: TokenCounter,
-        pause_s: float = PAUSE_S,
-        first_retry_s: float = FIRST_RETRY_S,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._counter = counter
-        self._pause_s = pause_s
-        self._first_retry_s = first_retry_s
+        self._clock = clock
+        self._sleep = sleep
         self._changes = 0
         self._has_changed = asyncio.Event()
         self._has_failed = False
@@ -92,13 +94,13 @@ class TokenLedger:
         await self._tasks.aclose()
 
     async def _keep_counting(self) -> None:
-        retry_s = self._first_retry_s
+        retry_s = FIRST_RETRY_S
         not_before = 0.0
         while True:
             await self._has_changed.wait()
             # Not renewed by what changes meanwhile: a list that never rests is counted too.
-            await asyncio.sleep(max(self._pause_s, not_before - time.monotonic()))
-            started_at = time.monotonic()
+            await self._sleep(max(PAUSE_S, not_before - self._clock.monotonic()))
+            started_at = self._clock.monotonic()
             self._has_changed.clear()
             try:
                 await self._count()
@@ -108,9 +110,9 @@ class TokenLedger:
                 rest_s, retry_s = retry_s, min(retry_s * 2, LONGEST_RETRY_S)
             else:
                 self._has_failed = False
-                retry_s = self._first_retry_s
-                rest_s = min((time.monotonic() - started_at) / SHARE, LONGEST_REST_S)
-            not_before = time.monotonic() + rest_s
+                retry_s = FIRST_RETRY_S
+                rest_s = min((self._clock.monotonic() - started_at) / SHARE, LONGEST_REST_S)
+            not_before = self._clock.monotonic() + rest_s
 
     async def _count(self) -> None:
         """Raises: HelperFailed."""
@@ -121,7 +123,9 @@ class TokenLedger:
         for billed in lists:
             async for text in in_slices(texts_of(billed)):
                 if text not in keys:
-                    keys[text] = key = content_key(text)
+                    is_long = len(text) > LONG_BYTES
+                    key = await asyncio.to_thread(content_key, text) if is_long else content_key(text)
+                    keys[text] = key
                     texts[key] = text
         counts = await self._counter.count(texts)
         bill = bill_of(lists, lambda text: counts[keys[text]])

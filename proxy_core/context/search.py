@@ -4,18 +4,24 @@ BM25F: each word counts by the fields it stands in, and a rare word counts more 
 not see a tool gets neither the tool nor its name.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from proxy_core.context.grams import WordGrams, grams_of, likeness
+from proxy_core.context.grams import grams_of, likeness
 from proxy_core.context.postings import Postings
-from proxy_core.context.query import MAX_CHARS, OrGroup, groups_of
+from proxy_core.context.vocabulary import MAX_CHARS, Vocabulary
 from proxy_core.context.words import joined
 
 MAX_QUERIES: Final = 3
 """Phrasings of one search that are looked at."""
+
+_RARENESS_POWER: Final = 0.8
+"""Below 1: in a sentence the rarest words (a name, a day of the week) are often none of the tool's business."""
+_SHARE_OF_EACH_WORD: Final = 0.1
+"""What each further word that a tool has adds to its score: many words say more than one that is rare."""
 
 _CANDIDATES: Final = 50
 """Tools whose names are compared with a wrong one."""
@@ -45,8 +51,8 @@ class SearchIndex:
     """Tool number -> as clients call it."""
     servers: tuple[str, ...]
     """Tool number -> its server."""
+    vocabulary: Vocabulary
     postings: Postings
-    grams: WordGrams
 
     def search(
         self,
@@ -84,18 +90,21 @@ class SearchIndex:
     def _scores(self, query: str) -> dict[int, float]:
         """Tool number -> score, of every tool that has a word of `query` or one that stands for it."""
         scores: dict[int, float] = {}
-        for group in groups_of(query, self.postings.numbers, self.grams):
-            best = self._best(group)
-            # Rareness is that of the group: a rare synonym of a common word tells no more than the word.
-            rareness = log(1 + (len(self.names) - len(best) + 0.5) / (len(best) + 0.5))
+        met: Counter[int] = Counter()
+        for group in self.vocabulary.groups_of(query):
+            best = self._best(group.weights)
+            # Rareness is that of the word itself: what stands for it makes it no more common.
+            having = len(best) if group.own is None else self.postings.tools_with(group.own)
+            rareness = log(1 + (len(self.names) - having + 0.5) / (having + 0.5)) ** _RARENESS_POWER
             for tool, worth in best.items():
                 scores[tool] = scores.get(tool, 0.0) + worth * rareness
-        return scores
+            met.update(best.keys())
+        return {tool: score * (1 + _SHARE_OF_EACH_WORD * met[tool]) for tool, score in scores.items()}
 
-    def _best(self, group: OrGroup) -> dict[int, float]:
-        """Tool number -> what the best word of the group is worth in it."""
+    def _best(self, weights: Mapping[int, float]) -> dict[int, float]:
+        """Tool number -> what the best word of a group is worth in it."""
         best: dict[int, float] = {}
-        for number, weight in group.items():
+        for number, weight in weights.items():
             for tool, worth in self.postings.of(number):
                 weighted = worth * weight
                 if weighted > best.get(tool, 0.0):

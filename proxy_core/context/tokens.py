@@ -80,12 +80,13 @@ class TokenCounter:
     async def _read(self) -> dict[str, int]:
         if self._folder is None:
             return {}
-        return _counts(await asyncio.to_thread(self._folder.read, NAME), self._max_kept)
+        folder, limit = self._folder, self._max_kept
+        return await asyncio.to_thread(lambda: _counts(folder.read(NAME), limit))
 
     async def _write(self, kept: Mapping[str, int]) -> None:
         if self._folder is not None:
-            entries = {key: str(tokens) for key, tokens in kept.items()}
-            await asyncio.to_thread(self._folder.write, NAME, entries)
+            folder, entries = self._folder, dict(kept)
+            await asyncio.to_thread(lambda: folder.write(NAME, {key: str(n) for key, n in entries.items()}))
 
 
 def _counts(entries: Mapping[str, str], limit: int) -> dict[str, int]:
