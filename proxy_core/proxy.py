@@ -38,6 +38,7 @@ from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
     CatalogChanged,
+    ContextModeChanged,
     Fact,
     ProbeFinished,
     RequestFinished,
@@ -48,7 +49,7 @@ from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.pipe import Pipe
 from proxy_core.frontend.stdio_front import StdioFront
-from proxy_core.gateway.billing import Billing
+from proxy_core.gateway.billing import Billing, Measured
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
@@ -131,14 +132,17 @@ class Proxy(Control):
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
         self._remembered = RememberedLists(folder)
-        billing = Billing(lambda: self._gateway.listing.catalog)
-        self._ledger = TokenLedger(billing, TokenCounter(folder), self._clock)
+        billing = Billing(lambda: self._gateway.listing, lambda: self.config)
+        self._ledger = TokenLedger(
+            billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
+        )
         self._build()
         self._picture = self._fresh_picture(0)
 
     def _build(self) -> None:
         self._guard = Guard()
-        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish)
+        measured = Measured(lambda: self._ledger.bill)
+        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish, measured)
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,
@@ -309,7 +313,7 @@ class Proxy(Control):
 
     def _publish(self, fact: Fact) -> None:
         self._metrics.fold(fact)
-        if isinstance(fact, CatalogChanged) and fact.kind == "tools":
+        if isinstance(fact, ContextModeChanged) or (isinstance(fact, CatalogChanged) and fact.kind == "tools"):
             self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
         if not isinstance(fact, RequestFinished | ProbeFinished | CallRetried):

@@ -56,7 +56,7 @@ class Routes:
         A name in it leads where it does in the whole catalog, and nowhere if that is out of reach: what a
         hidden server has never leads to another that has the same.
         """
-        shown = catalog if part is None else part
+        shown = part or catalog
         servers = frozenset(catalog.servers)
         exposed = _by_exposed(catalog.tools)
         bare = _bare_names(shown.tools, servers)

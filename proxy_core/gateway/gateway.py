@@ -30,14 +30,19 @@ from proxy_core.errors import (
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.gateway import answers, completion, extensions, instructions
 from proxy_core.gateway.asking import Asking
+from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
+from proxy_core.gateway.meta_calls import MetaCalls
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
+from proxy_core.gateway.tool_forms import ToolForms
+from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.updates import ResourceUpdates
+from proxy_core.gateway.view import ViewMaker
 from proxy_core.protocol import header_params, jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, OWN_META, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
@@ -59,8 +64,14 @@ class Gateway:
     """Also the `Upward` of every backend."""
 
     def __init__(
-        self, config: Callable[[], Config], hub: SubscriptionHub, clock: Clock, publish: Callable[[Fact], None]
+        self,
+        config: Callable[[], Config],
+        hub: SubscriptionHub,
+        clock: Clock,
+        publish: Callable[[Fact], None],
+        measured: Measured = unmeasured,
     ) -> None:
+        """`measured`: what the lists of a profile cost, for the mode `auto`."""
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -68,9 +79,14 @@ class Gateway:
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
         self._profiles = Profiles(config)
+        self._contexts = Contexts(config, measured)
+        self._index = ToolIndex()
+        forms = ToolForms()
+        maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
         self.listing = Listing(
-            lambda: self.registry, lambda: config().routing, hub, clock, publish, sealer, self._profiles
+            lambda: self.registry, lambda: config().routing, hub, clock, publish, self._profiles, maker
         )
+        self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners)
         self.updates = ResourceUpdates(lambda: self.registry, self.owners)
@@ -181,6 +197,7 @@ class Gateway:
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
         await self.listing.ready(method, caller.viewer)
+        await self.listing.prepared(method, caller.viewer)
         if self.listing.has_failed(caller.viewer):
             raise BackendUnavailable("*", "None of the servers is available.")
         page = self.listing.page(method, caller.revision, caller.viewer, cursor)
@@ -205,12 +222,30 @@ class Gateway:
         params = jsonrpc.members(exchange.params)
         exchange.target = name = _string(params, "name")
         viewer = exchange.caller.viewer
+        if self._meta_calls.means(name, viewer):
+            return await self._call_meta_tool(exchange, name)
         route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
-        if exchange.param_headers is not None and route.header_params:
+        if (
+            exchange.param_headers is not None
+            and route.header_params
+            and self.listing.view(viewer).lists_tool(route)
+        ):
             arguments = params.get("arguments", jsonrpc.NO_JSON)
             header_params.check(route.header_params, arguments, exchange.param_headers)
+        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+
+    async def _call_meta_tool(self, exchange: Exchange, name: str) -> bytes:
+        call = await self._meta_calls.answer(exchange, name)
+        if isinstance(call, bytes):
+            return call
+        # From here on it is the call that is meant; its client has never seen which arguments are headers.
+        exchange.params, exchange.target, exchange.param_headers = call.params, call.name, None
+        viewer = exchange.caller.viewer
+        route = self.listing.routes(viewer).tool(call.name) or await self._unlisted(call.name, "tools", viewer)
+        if route is None:
+            return await self._meta_calls.unknown(exchange, call.name)
         return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:
@@ -303,6 +338,11 @@ class Gateway:
         self.listing.changed()
         self.updates.routes_changed()
 
+    def costs_known(self) -> None:
+        """What the lists in force cost was counted: `auto` may have been wrong to estimate."""
+        if self._contexts.has_choice:
+            self.listing.changed()
+
     def resource_updated(self, backend: str, uri: str) -> None:
         self.updates.resource_updated(backend, uri)
 
@@ -338,6 +378,7 @@ class Gateway:
         await self.updates.aclose()
         await self.asking.aclose()
         await self.listing.aclose()
+        await self._index.aclose()
         self.hub.close()
 
 

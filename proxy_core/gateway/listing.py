@@ -13,18 +13,17 @@ from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.merge import Catalog, Hidden, ServerLists, merge
+from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
 from proxy_core.catalog.names import Naming
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
-from proxy_core.facts import CatalogChanged, Fact, NameHidden
+from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidden
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
-from proxy_core.gateway.views import ListViews, View
+from proxy_core.gateway.view import View, ViewMaker
 from proxy_core.protocol.revisions import Era
-from proxy_core.protocol.sealed import Sealer
 
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
@@ -54,15 +53,15 @@ class Listing:
         hub: SubscriptionHub,
         clock: Clock,
         publish: Callable[[Fact], None],
-        sealer: Callable[[], Sealer],
         profiles: Profiles,
+        maker: ViewMaker,
     ) -> None:
         self._registry = registry
         self._naming = naming
         self._hub = hub
         self._clock = clock
         self._publish = publish
-        self._sealer = sealer
+        self._maker = maker
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
@@ -89,22 +88,29 @@ class Listing:
         return self._shared
 
     def routes(self, viewer: Viewer) -> Routes:
-        return self._view(viewer).routes
+        return self.view(viewer).routes
 
-    def _view(self, viewer: Viewer) -> View:
+    def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
         if not self._private:
             viewer = viewer._replace(principal=ANYONE)
         view = self._views.get(viewer)
         if view is None:
-            view = self._views[viewer] = self._made(viewer)
+            view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
         return view
 
-    def _made(self, viewer: Viewer) -> View:
-        catalog = self._catalog(viewer.principal)
-        part = self._profiles.part_of(catalog, viewer.profile)
-        shown = catalog if part is None else part
-        return View(shown, Routes.of(catalog, part), ListViews(shown, self._sealer, viewer.profile))
+    def compact(self, entry: Entry) -> bytes:
+        """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""
+        return self._maker.compact(entry)
+
+    def search_list(self, view: View) -> bytes:
+        """The JSON array of the tools that search mode lists of what this view may reach."""
+        return self._maker.search_list(view.part)
+
+    async def prepared(self, method: str, viewer: Viewer) -> None:
+        """Make what the viewer's list is made of, without holding the loop."""
+        if method == "tools/list":
+            await self._maker.prepare(self.view(viewer))
 
     def _catalog(self, principal: str) -> Catalog:
         if principal == ANYONE:
@@ -128,6 +134,7 @@ class Listing:
         )
         self._catalogs, self._views = {}, {}
         self._own.keep({backend for backend, _ in self._private})
+        self._maker.merged(self._shared)
         self._tell(catalog, views)
 
     def _merged(self, principal: str) -> Catalog:
@@ -186,9 +193,12 @@ class Listing:
         for profile in {EVERYTHING, *known, *self._hub.profiles}:
             old = known.get(profile)
             # What was asked for once is made again now, so that it is known the next time.
-            new = None if old is None else self._view(Viewer(ANYONE, profile))
+            new = None if old is None else self.view(Viewer(ANYONE, profile))
             for kind in changed if old is None or new is None else _differing(old.shown, new.shown):
                 concerned[kind].add(profile)
+            if old is not None and new is not None and old.mode is not new.mode:
+                concerned["tools"].add(profile)
+                self._publish(ContextModeChanged(self._clock.monotonic(), profile, old.mode, new.mode))
         for kind, profiles in concerned.items():
             if profiles:
                 self._hub.changed(kind, profiles)
@@ -249,7 +259,7 @@ class Listing:
 
     def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""
-        return self._view(viewer).pages.page(method, revision, viewer.principal, cursor)
+        return self.view(viewer).pages.page(method, revision, viewer.principal, cursor)
 
     def hints(self, method: str, viewer: Viewer) -> tuple[int, str]:
         """ttlMs and cacheScope of the merged list, the same for all its pages."""

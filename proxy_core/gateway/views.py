@@ -8,11 +8,11 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from proxy_core.catalog.merge import Catalog, Entry
-from proxy_core.catalog.routes import Routes
 from proxy_core.errors import InvalidParams
+from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.sealed import Sealer
@@ -39,7 +39,15 @@ class _View:
 
 
 class ListViews:
-    def __init__(self, catalog: Catalog, sealer: Callable[[], Sealer], profile: str = "") -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        sealer: Callable[[], Sealer],
+        profile: str = "",
+        forms: ToolForms | None = None,
+    ) -> None:
+        """`forms`: of the tools, where they are not to be listed as they are."""
+        self._forms = forms
         self._catalog = catalog
         self._sealer = sealer
         self._profile = profile
@@ -95,18 +103,16 @@ class ListViews:
         pairs: list[tuple[tuple[int, str], bytes]] = []
         for entry in entries:
             try:
-                item = NORMALISERS[method](entry.item, revision)
+                item = self._item(method, entry, revision)
             except UnusableItem as error:
                 # Said once for each catalog and revision: a view is built once.
                 log.warning("left out of %s: %s", method, error.message, extra={"source": entry.server})
                 continue
-            pairs.append(((self._place[entry.server], entry.exposed), jsonrpc.encode(item)))
+            pairs.append(((self._place[entry.server], entry.exposed), item))
         return _View(tuple(key for key, _ in pairs), tuple(item for _, item in pairs))
 
-
-class View(NamedTuple):
-    """What one viewer sees of a catalog, and what is made from it."""
-
-    shown: Catalog
-    routes: Routes
-    pages: ListViews
+    def _item(self, method: str, entry: Entry, revision: str) -> bytes:
+        """Raises: UnusableItem."""
+        if self._forms is not None and method == "tools/list":
+            return self._forms.compact(entry)
+        return jsonrpc.encode(NORMALISERS[method](entry.item, revision))
