@@ -36,9 +36,10 @@ Some 38 tools as servers have them, 2 % of a window of 200,000: shortening would
 and cost words that help to choose, searching would cost half of it again with every task.
 """
 WORTH_SEARCHING: Final = 0.3
-"""Search is chosen where it costs less than this share of compact: from some 100 tools on.
+"""Search is chosen where it costs less than this share of compact.
 
-It costs a turn for each search, and now and then a search that does not find; it has to save much for that.
+It costs a turn for each search, and now and then one that does not find, so it has to save much. Of 36 sets of
+real servers those from 67 tools on passed this bound, those up to 58 did not.
 """
 SLACK: Final = 1.2
 """How far a figure must pass its bound before the mode in force is left: a client's list should not flap."""
