@@ -145,7 +145,7 @@ def called(params: Raw) -> Called:
     if not isinstance(name, str) or not name:
         raise BadArguments('"name" must be the name of a tool, as search_tools tells it.')
     own = arguments.get("arguments", jsonrpc.NO_JSON)
-    if jsonrpc.is_empty(own) or bytes(own).strip() == b"null":
+    if _is_nothing(own):
         return Called(name, None)
     try:
         jsonrpc.members(own)
@@ -166,9 +166,13 @@ def rewritten(params: Raw, call: Called) -> Raw:
 def _arguments(params: Raw) -> dict[str, Raw]:
     try:
         own = jsonrpc.members(params).get("arguments", jsonrpc.NO_JSON)
-        return {} if jsonrpc.is_empty(own) else jsonrpc.members(own)
+        return {} if _is_nothing(own) else jsonrpc.members(own)
     except ParseError:
         raise BadArguments("The arguments must be an object.") from None
+
+
+def _is_nothing(raw: Raw) -> bool:
+    return jsonrpc.decode(raw) is None
 
 
 def _strings(arguments: dict[str, Raw], key: str, most: int) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from proxy_core.catalog.merge import Entry, ServerLists, merge
 from proxy_core.config.models import RoutingConfig, ToolRules
 from proxy_core.context import index_build
+from proxy_core.context.slices import in_slices
 from proxy_core.gateway import tool_index
 from proxy_core.gateway.tool_index import ToolIndex
 from tests.support.stub_backends import tool
@@ -88,11 +89,10 @@ async def test_only_the_newest_of_many_catalogs_is_built(index: ToolIndex, read:
 async def test_the_loop_goes_on_while_an_index_is_built(index: ToolIndex, monkeypatch: pytest.MonkeyPatch):
     """Slices are counted, not timed: between any two of them everyone else has a turn."""
     slices, turns = 0, 0
-    real = tool_index.in_slices
 
     async def counted(items: Any) -> AsyncIterator[Any]:
         nonlocal slices
-        async for each in real(items, 0.0):
+        async for each in in_slices(items, 0.0):
             slices += 1
             yield each
 
@@ -109,6 +109,7 @@ async def test_an_index_that_takes_too_long_is_not_waited_for(
     index: ToolIndex, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tool_index, "READY_S", 0.0)
+    monkeypatch.setattr(tool_index, "in_slices", lambda items: in_slices(items, 0.0))
     assert await index.get("anon", tools()) is None
     # It is built all the same, and the old one serves until the next is there.
     await asyncio.wait(set(index._builds.values()))
