@@ -32,9 +32,10 @@ class Billing(BillSource):
 
     async def billed_lists(self) -> tuple[BilledList, ...]:
         """One for clients without a profile, and one for each profile of the configuration."""
+        everything = self._listing().view(Viewer(ANYONE))
         tools = {
             entry.exposed: tool
-            async for entry in in_slices(self._listing().catalog.tools)
+            async for entry in in_slices(everything.catalog.tools)
             if (tool := self._billed(entry)) is not None
         }
         names = (EVERYTHING, *self._config().profiles)

@@ -172,7 +172,7 @@ def _arguments(params: Raw) -> dict[str, Raw]:
 
 
 def _is_nothing(raw: Raw) -> bool:
-    return jsonrpc.decode(raw) is None
+    return memoryview(raw).nbytes <= len(b"null") and jsonrpc.decode(raw) is None
 
 
 def _strings(arguments: dict[str, Raw], key: str, most: int) -> list[str]:
