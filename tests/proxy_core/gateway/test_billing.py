@@ -54,10 +54,9 @@ async def test_each_text_is_what_a_client_gets():
         lists = await billed(home)
         assert [each.full for each in lists[""].tools] == await listed(home, "")
         assert [each.compact for each in lists["small"].tools] == await listed(home, "small")
-        search = json.loads(lists["review"].search_list)
-        assert [json.dumps(item, separators=(",", ":")).encode() for item in search] == await listed(
-            home, "review"
-        )
+        search = await listed(home, "review")
+        assert lists["review"].search_list == b"[%s]" % b",".join(search)
+        assert len(lists[""].tools) == 3
 
 
 async def test_the_visible_parts_are_name_description_and_schema():

@@ -47,9 +47,12 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     await desk.index.aclose()
 
 
-search = pytest.mark.parametrize(
-    "desk", [{"context": {"mode": "search", "always": ["github__*"]}}], indirect=True
-)
+SEARCH = {"context": {"mode": "search", "always": ["github__*"]}}
+AUTO = {"context": {"mode": "auto"}}
+
+
+def configured(**desk: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("desk", [desk], indirect=True)
 
 
 async def test_in_full_everything_is_shown_and_nothing_else_is_made(desk: Desk):
@@ -87,9 +90,7 @@ async def test_the_list_of_search_mode_is_what_its_clients_get(desk: Desk):
     assert json.loads(b"{%s}" % page)["tools"] == json.loads(desk.maker.search_list(HOUSE))
 
 
-@pytest.mark.parametrize(
-    "desk", [{"context": {"mode": "auto"}, "costs": Costs(90_000, 60_000, 3_000)}], indirect=True
-)
+@configured(**AUTO, costs=Costs(90_000, 60_000, 3_000))
 async def test_auto_goes_by_what_was_counted_where_it_was(desk: Desk):
     assert desk.maker.made(ANYONE, HOUSE).mode is Mode.SEARCH
 
