@@ -11,13 +11,14 @@ from typing import Final
 from msgspec import Raw
 
 from proxy_core.catalog.merge import Entry
+from proxy_core.context.bill import visible_item
 from proxy_core.context.search import SearchIndex
 from proxy_core.gateway import answers, meta_tools
 from proxy_core.gateway.exchange import Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_tools import BadArguments
 from proxy_core.gateway.modes import Mode
-from proxy_core.gateway.tool_forms import ToolForms, visible
+from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.view import View
 from proxy_core.protocol import jsonrpc
@@ -97,7 +98,7 @@ class MetaCalls:
             except UnusableItem:
                 # In no list either.
                 continue
-            yield jsonrpc.encode(visible(item)).decode()
+            yield jsonrpc.encode(visible_item(item)).decode()
 
     async def _index_of(self, view: View) -> SearchIndex | None:
         return await self._index.get(view.viewer.principal, view.catalog.tools)

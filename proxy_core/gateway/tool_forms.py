@@ -5,7 +5,7 @@ Sole owner of the compact forms. One form is good for every revision: what they 
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from proxy_core.catalog.merge import ORIGIN_META, Entry, Item
 from proxy_core.context.compaction import compact_tool
@@ -17,8 +17,6 @@ from proxy_core.protocol.translate import UnusableItem, normalise_tool
 
 MAX_FORMS: Final = 20_000
 """Of all tools; more are made again and again, oldest first."""
-VISIBLE: Final = ("name", "description", "inputSchema")
-"""What hosts put before a model, as a rule."""
 
 
 class ToolForms:
@@ -48,10 +46,6 @@ class ToolForms:
             except UnusableItem:
                 # Said where it is left out of a list.
                 continue
-
-
-def visible(item: Item) -> dict[str, Any]:
-    return {name: item[name] for name in VISIBLE if name in item}
 
 
 def _made(item: Item) -> bytes:

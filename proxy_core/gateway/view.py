@@ -10,12 +10,13 @@ from functools import cached_property
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.catalog.routes import Route, Routes
+from proxy_core.context.bill import visible_item
 from proxy_core.gateway import meta_tools
 from proxy_core.gateway.contexts import Contexts
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.modes import Costs, Mode, estimated
 from proxy_core.gateway.profiles import Profiles
-from proxy_core.gateway.tool_forms import ToolForms, visible
+from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.views import ListViews
 from proxy_core.protocol import jsonrpc
@@ -123,7 +124,7 @@ class ViewMaker:
         return replace(part, servers=(meta_tools.OURSELVES, *part.servers), tools=(*ours, *always))
 
     def _estimate(self, part: Catalog) -> Costs:
-        full_bytes = sum(len(jsonrpc.encode(visible(each.item))) for each in part.tools)
+        full_bytes = sum(len(jsonrpc.encode(visible_item(each.item))) for each in part.tools)
         return estimated(full_bytes, len(part.tools), len(self.search_list(part)))
 
 

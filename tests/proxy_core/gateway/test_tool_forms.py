@@ -9,7 +9,7 @@ from proxy_core.catalog.merge import ORIGIN_META, Entry, ServerLists, merge
 from proxy_core.config.models import RoutingConfig, ToolRules
 from proxy_core.context.compaction import compact_tool
 from proxy_core.gateway import meta_tools, tool_forms
-from proxy_core.gateway.tool_forms import ToolForms, visible
+from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.protocol.translate import UnusableItem
 from tests.support.stub_backends import tool
 
@@ -90,10 +90,3 @@ def test_our_own_tools_stay_word_for_word(made: list[Any]):
     for own in meta_tools.definitions(["a"]):
         assert json.loads(ToolForms().compact(own)) == own.item
     assert made == []
-
-
-def test_hosts_show_name_description_and_schema():
-    assert visible({"name": "a", "title": "A", "inputSchema": {}, "_meta": {}}) == {
-        "name": "a",
-        "inputSchema": {},
-    }
