@@ -301,6 +301,7 @@ class Only1App(App[None]):
     @on(messages.DisableRequested)
     @on(messages.RestartRequested)
     @on(messages.ProbeRequested)
+    @on(messages.ClearCacheRequested)
     def _wished(self, intent: messages.ServerIntent) -> None:
         act = self._act(VERBS[type(intent)], intent.target)
         self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
@@ -449,6 +450,8 @@ class Only1App(App[None]):
         all_of_them = "Undrain all servers" if are_drained(self._snapshot.servers) else "Drain all servers"
         wish_all = partial(self.post_message, messages.DrainAllRequested())
         yield SystemCommand(all_of_them, "No new calls anywhere, or calls again everywhere", wish_all)
+        clear = partial(self.post_message, messages.ClearCacheRequested("*"))
+        yield SystemCommand("Clear every cache", "Drop all kept answers; lists are read again", clear)
         for row in self._snapshot.servers:
             for target in (Target(row), *targets_of(row)):
                 what = "server" if target.replica is None else "replica"

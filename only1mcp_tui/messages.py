@@ -35,6 +35,10 @@ class ProbeRequested(ServerIntent):
     pass
 
 
+class ClearCacheRequested(ServerIntent):
+    """Drop what is kept of its answers; of a replica, of its whole server; `*`: of all."""
+
+
 class ServerOpened(ServerIntent):
     """Show this server in full."""
 

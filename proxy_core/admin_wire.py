@@ -52,6 +52,11 @@ class LevelBody(Struct, frozen=True, forbid_unknown_fields=True):
     level: str
 
 
+class Cleared(Struct, frozen=True):
+    answers: int
+    """Kept answers that were dropped."""
+
+
 class NumberedFact(Struct, frozen=True):
     seq: int
     fact: Fact

@@ -143,6 +143,13 @@ class Control(Protocol):
         """
         ...
 
+    async def clear_cache(self, server: str | None = None) -> int:
+        """Drop every kept answer, or one server's, and have its lists read again: how many answers went.
+
+        Raises: UnknownServer.
+        """
+        ...
+
     async def reload_plan(self) -> ReloadPlan:
         """Read the configuration again: what would change. Changes nothing. Raises: ConfigError."""
         ...

@@ -92,8 +92,9 @@ class VerbUsed(Struct, frozen=True, tag=True):
 
     at: float
     server: str
+    """`*` for all of them at once."""
     verb: str
-    """drain, undrain, enable, disable, restart or probe"""
+    """drain, undrain, enable, disable, restart, probe or clear cache"""
     outcome: str
 
 

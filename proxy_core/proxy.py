@@ -81,6 +81,8 @@ DEMO_NOTICE: Final = (
     "Press i to import the servers of your AI clients."
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
+SWEEP_S: Final = 10.0
+"""Between two looks for kept answers that are past their time."""
 MAX_NAMED: Final = 20
 """Calls that were cut off, in one log line."""
 log = logging.getLogger(__name__)
@@ -157,12 +159,17 @@ class Proxy(Control):
                 lambda: self.config.retry,
                 lambda: self.config.routing,
                 self._publish,
+                self._wire_batch,
             ),
             memory=self._remembered,
         )
         self._gateway.serve(self._registry)
         self._sampler = ProcessSampler(self._registry.children, self._clock, run_id=self._guard.run_id)
         self._frontend = self._new_frontend()
+
+    def _wire_batch(self) -> int:
+        batching = self.config.batching
+        return batching.max_batch_size if batching.enabled else 0
 
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
@@ -233,6 +240,7 @@ class Proxy(Control):
         self._registry.start()
         self._tasks.start(self._lag.watch(), "lag")
         self._tasks.start(self._sampler.run(), "processes")
+        self._tasks.start(self._sweep(), "sweep")
         self._apply()
         self._reloading.start()
         self._ledger.start()
@@ -255,6 +263,7 @@ class Proxy(Control):
             _use_log_level(self.config.logging.level)
         self._on_config(self._loaded)
         self._frontend.use(self.config)
+        self._gateway.reloaded(before.config)
         self._apply()
         # How lists are given to clients may be another way now, though the catalog is the same.
         self._ledger.changed()
@@ -298,6 +307,11 @@ class Proxy(Control):
         self._stop_requested.clear()
         self._force.clear()
         self._build()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._gateway.cache.sweep()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Until every server has been in service or failed once; False if some have not by then."""
@@ -355,6 +369,7 @@ class Proxy(Control):
             totals=self._totals(now),
             notices=self._notices(),
             config=self._reloading.status,
+            savings=self._gateway.savings(),
             context=self._ledger.totals,
         )
 
@@ -465,6 +480,11 @@ class Proxy(Control):
 
     async def rollback(self) -> ReloadPlan:
         return planned(self._reloading.roll_back(), self._registry)
+
+    async def clear_cache(self, server: str | None = None) -> int:
+        gone = self._gateway.clear_cache(server)
+        self._verb(server or "*", "clear cache", f"{gone} answer{'' if gone == 1 else 's'} dropped")
+        return gone
 
     async def set_log_level(self, level: str) -> None:
         if level not in LEVELS:

@@ -20,6 +20,7 @@ import msgspec
 from proxy_core.admin_client import AdminClient
 from proxy_core.admin_wire import (
     CallBody,
+    Cleared,
     DrainBody,
     Drained,
     LevelBody,
@@ -272,6 +273,10 @@ class RemoteControl(Control):
         answered = {server: one.probe for server, one in probed.items() if one.probe is not None}
         failed = {server: error_of(one.error) for server, one in probed.items() if one.error is not None}
         return answered | failed
+
+    async def clear_cache(self, server: str | None = None) -> int:
+        path = "cache/clear" if server is None else _verb(server, "cache/clear")
+        return (await self._client.post(path, Cleared)).answers
 
     async def reload_plan(self) -> ReloadPlan:
         return await self._client.get("reload", ReloadPlan)

@@ -36,6 +36,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restart": ("steer", "Drain servers, then start them again."),
     "enable": ("steer", "Switch servers on."),
     "disable": ("steer", "Drain servers, then keep them off."),
+    "cache": ("cache", "Show what kept answers saved, or drop them."),
     "reload": ("reloading", "Put the changed configuration in force, or show what it would change."),
     "rollback": ("reloading", "Return to the configuration before."),
     "context": (

@@ -24,7 +24,7 @@ from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.live_table import LiveTable, Row
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
-VERBS = ("drain", "restart", "probe", "enable", "copy")
+VERBS = ("drain", "restart", "probe", "enable", "clear_cache", "copy")
 
 
 class ServerTableScreen(CoreScreen):
@@ -36,6 +36,7 @@ class ServerTableScreen(CoreScreen):
         Binding("r", "restart", "Restart"),
         Binding("p", "probe", "Probe"),
         Binding("P", "probe_all", "Probe all", show=False),
+        Binding("C", "clear_cache", "Clear its cache", show=False),
         Binding("e", "enable", "Enable"),
         Binding("s", "sort", "Sort"),
         Binding("S", "reverse", "Reverse the order", show=False),
@@ -175,6 +176,10 @@ class ServerTableScreen(CoreScreen):
         for row in self._rows:
             if row.state is not ServerState.DISABLED:
                 self._wish(messages.ProbeRequested(row.id))
+
+    def action_clear_cache(self) -> None:
+        if (target := self.selected) is not None:
+            self._wish(messages.ClearCacheRequested(target.id))
 
     def action_copy(self) -> None:
         if (target := self.selected) is not None:

@@ -56,6 +56,13 @@ async def _probe(control: Control, target: str) -> str:
     return f"{safe(target, 80)} answered in {latency(probe.latency_ms)}."
 
 
+async def _clear_cache(control: Control, target: str) -> str:
+    if target == "*":
+        return f"{plural(await control.clear_cache(), 'kept answer')} dropped."
+    server = target.partition("/")[0]
+    return f"{plural(await control.clear_cache(server), 'kept answer')} of {safe(server, 80)} dropped."
+
+
 def _ended(*outcomes: DrainOutcome) -> str:
     finished = sum(outcome.finished for outcome in outcomes)
     abandoned = sum(outcome.abandoned for outcome in outcomes)
@@ -116,6 +123,7 @@ VERBS: dict[type[messages.ServerIntent], Verb] = {
     messages.EnableRequested: Verb("Enable", _enable),
     messages.RestartRequested: Verb("Restart", _restart, _ask_restart),
     messages.ProbeRequested: Verb("Probe", _probe),
+    messages.ClearCacheRequested: Verb("Clear the cache of", _clear_cache),
 }
 
 

@@ -70,6 +70,11 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.0f}" if share >= 99.95 or share == 0 else f"{share:.1f}"
 
 
+def share(part: float | None) -> str:
+    """A part of 1: 0.876 as 87.6 %."""
+    return ABSENT if part is None else f"{percent(part, 1)} %"
+
+
 def plural(number: int, one: str) -> str:
     return f"{number} {one if number == 1 else one + 's'}"
 

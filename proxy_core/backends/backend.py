@@ -14,7 +14,7 @@ from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.choice import Choice
 from proxy_core.backends.connection import Terms
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
-from proxy_core.backends.lists import METHODS_OF_KIND, Listing, Lists
+from proxy_core.backends.lists import FEATURE_OF, Listing, Lists
 from proxy_core.backends.member import MakeChannel, Member
 from proxy_core.backends.merged_lists import merged
 from proxy_core.backends.peer import Peer
@@ -125,6 +125,16 @@ class Backend:
     def queued(self) -> int:
         """Calls that wait for a free place."""
         return self._slots.waiting + sum(member.replica.waiting for member in self.all_members)
+
+    @property
+    def batches_sent(self) -> int:
+        """JSON-RPC batches of requests, to all its replicas so far."""
+        return sum(member.batches_sent for member in self.all_members)
+
+    @property
+    def requests_in_batches(self) -> int:
+        """Requests that travelled in those."""
+        return sum(member.requests_in_batches for member in self.all_members)
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -446,15 +456,31 @@ class Backend:
         probes = await asyncio.gather(*(member.checks.probe() for member in self._named(replica)))
         return max(probes, key=lambda probe: (probe.error is not None, probe.latency_ms or 0.0))
 
-    async def refresh(self, kinds: tuple[str, ...] = tuple(METHODS_OF_KIND)) -> None:
+    async def refresh(self, methods: tuple[str, ...] = tuple(FEATURE_OF)) -> None:
         """Read these lists again, of every replica that is connected."""
-        await self._each_connected(lambda member: member.offer.refresh(kinds))
+        await self._each_connected(lambda member: member.offer.refresh(methods))
 
-    def refresh_soon(self, kind: str) -> None:
+    def refresh_soon(self, method: str) -> None:
         """As `refresh`, without waiting."""
         for member in self.all_members:
             if member.connection is not None:
-                member.offer.refresh_soon(kind)
+                member.offer.refresh_soon(method)
+
+    def is_current(self, method: str) -> bool:
+        """Whether nothing has been said against this list of its since it was read."""
+        return all(
+            member.offer.is_current(method) for member in self.all_members if member.connection is not None
+        )
+
+    def invalidate(self, methods: tuple[str, ...] = tuple(FEATURE_OF)) -> None:
+        """Its lists do not count any more; they are read again when somebody asks for them."""
+        for member in self.all_members:
+            member.offer.invalidate(methods)
+        self._upward.lists_invalid(self.id, methods)
+
+    async def renew(self, method: str) -> None:
+        """Have this list as it is now, of every replica that is connected."""
+        await self._each_connected(lambda member: member.offer.renew(method))
 
     async def _each_connected(self, do: Callable[[Member], Awaitable[None]]) -> None:
         await asyncio.gather(*(do(member) for member in self.all_members if member.connection is not None))
@@ -471,6 +497,9 @@ class Backend:
         self._on_lists(self)
         self._upward.lists_changed(self.id)
 
+    def lists_invalid(self, member: Member, methods: tuple[str, ...]) -> None:
+        self._upward.lists_invalid(self.id, methods)
+
     def member_changed(self, member: Member, before: ServerState, now: ServerState, reason: str) -> None:
         if self.settings.replicas or self._leaving:
             self._terms.publish(
@@ -479,6 +508,7 @@ class Backend:
         self._merge()
         self._look_at_state()
         self._topics.changed(self._best)
+        self._upward.state_changed(self.id, before, now)
         self._upward.lists_changed(self.id)
 
     def said(self, member: Member, level: str, text: str) -> None:

@@ -16,9 +16,9 @@ class Outgoing:
     """One message for the backend, with what its HTTP headers repeat."""
 
     data: bytes
-    """One JSON-RPC message on a single line."""
+    """One JSON-RPC message on a single line, or a batch of requests."""
     request_id: int | None = None
-    """Set for requests: whose answer is awaited."""
+    """Set for requests: whose answer is awaited. Of a batch, which has an id for the channel alone: answers."""
     method: str = ""
     name: str | None = None
     """The tool, prompt or URI, for `Mcp-Name`."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Raw
 
+from proxy_core.backends.batch_support import BatchSupport
 from proxy_core.backends.call import Call
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.correlation import Correlation, Pending
@@ -36,6 +37,8 @@ from proxy_core.backends.slots import Slots
 from proxy_core.backends.subscribing import SubscribeFeed
 from proxy_core.backends.task_runs import TaskRuns
 from proxy_core.backends.wanted import FEED_METHODS, Feed
+from proxy_core.backends.wire_batches import REVISION as BATCHING_REVISION
+from proxy_core.backends.wire_batches import WireBatches
 from proxy_core.clock import Clock
 from proxy_core.config.models import (
     CircuitBreakerConfig,
@@ -81,6 +84,8 @@ class Terms:
     retry: Callable[[], RetryConfig] = RetryConfig
     routing: Callable[[], RoutingConfig] = RoutingConfig
     publish: Callable[[Fact], None] = lambda fact: None
+    wire_batch: Callable[[], int] = lambda: 0
+    """How many requests go in one JSON-RPC batch at most, where there are batches; below two, none do."""
 
 
 class Connection(Receiver):
@@ -93,8 +98,9 @@ class Connection(Receiver):
         *,
         declared: ClientCapabilities = NONE,
         terms: Terms | None = None,
+        batch_support: BatchSupport | None = None,
     ) -> None:
-        """`declared`: what a legacy server is told in `initialize`."""
+        """`declared`: what a legacy server is told in `initialize`. `batch_support`: the server's own."""
         terms = terms or Terms()
         self._settings = settings
         self._make_channel = make_channel
@@ -118,6 +124,10 @@ class Connection(Receiver):
             on_uncorrelated=self._slots.narrow,
             come_back=self._slots.come_back,
         )
+        self._batch_support = batch_support or BatchSupport()
+        self._max_batch = terms.wire_batch
+        self._batches: WireBatches | None = None
+        """Only where the revision in force has them."""
         self._task_runs = TaskRuns(self, self._correlation, clock, self._tasks)
         said = declaration(declared, declared.announces_roots)
         self._handshake = Handshake(self, settings, said, terms.verdicts)
@@ -166,6 +176,7 @@ class Connection(Receiver):
         await self._channel.open()
 
     async def _opened(self) -> None:
+        self._look_for_batches()
         if self.peer.era is Era.LEGACY:
             await self.notify("notifications/initialized")
             if self._channel is not None:
@@ -178,6 +189,23 @@ class Connection(Receiver):
                 else SubscribeFeed(self, self._owner, self._tasks)
             )
         self.feed.opened()
+
+    def _look_for_batches(self) -> None:
+        has_batches = self.peer.revision == BATCHING_REVISION and self.transport != "sse"
+        if self._batches is not None:
+            # Those in flight are still to be seen to.
+            self._batches.is_allowed = has_batches
+        elif has_batches:
+            self._batches = WireBatches(
+                self,
+                self._correlation,
+                self._renewal,
+                self._clock,
+                self._tasks,
+                self._batch_support,
+                self._max_batch,
+                is_pipe=self.transport == "stdio",
+            )
 
     async def _renew_session(self) -> bool:
         """Handshake again on the same channel; without success the connection is lost."""
@@ -300,7 +328,7 @@ class Connection(Receiver):
     async def notify(self, method: str, params: dict[str, Any] | None = None) -> None:
         """Raises: BackendFault."""
         body = jsonrpc.notification(method, jsonrpc.encode(params) if params else b"")
-        await self._send(self._outgoing(body, method=method))
+        await self.send(self._outgoing(body, method=method))
 
     @property
     def pid(self) -> int | None:
@@ -357,9 +385,11 @@ class Connection(Receiver):
         self, pending: Pending[Waiter], params: bytes, name: str | None, headers: Headers | None = None
     ) -> Raw:
         request_id, waiter = pending.id, pending.waiter
-        message = jsonrpc.one_line(jsonrpc.request(b"%d" % request_id, pending.method, params))
+        data = jsonrpc.one_line(jsonrpc.request(b"%d" % request_id, pending.method, params))
+        message = self._outgoing(data, request_id, pending.method, name, headers)
         try:
-            await self._send(self._outgoing(message, request_id, pending.method, name, headers))
+            if self._batches is None or not await self._batches.takes(pending, message):
+                await self.send(message)
             return await waiter
         except asyncio.CancelledError:
             # Whoever asked has gone: the backend need not go on.
@@ -370,6 +400,8 @@ class Connection(Receiver):
             self._correlation.close(request_id)
             if pending.questions:
                 self._questions.ended(pending)
+            if self._batches is not None:
+                self._batches.left(pending)
             # A fault raised by send leaves the waiter unread; its exception, if any, is the same fault.
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()
@@ -387,11 +419,14 @@ class Connection(Receiver):
         revision = self.peer.revision if is_modern or method != "initialize" else None
         return Outgoing(data, request_id, method, name, revision, is_modern, headers or [])
 
-    async def _send(self, message: Outgoing) -> None:
+    async def send(self, message: Outgoing) -> None:
+        """Raises: BackendFault."""
         if self._fault is not None:
             raise self._fault.unsent()
         if self._channel is None:
             raise BackendUnavailable(self.id, "The server is not connected.")
+        if self._batches is not None:
+            self._batches.sending(message)
         await self._channel.send(message)
 
     # --- giving up ------------------------------------------------------------------------------------------
@@ -402,6 +437,8 @@ class Connection(Receiver):
         for pending in self._correlation.expired(now):
             timeout_s = pending.idle_s if pending.has_idled(now) else pending.cap_s
             fault = BackendTimeout(self.id, f"The server did not answer within {timeout_s:g} seconds.")
+            if self._batches is not None:
+                self._batches.gave_up(pending)
             self.request_failed(pending.id, fault, pending)
             self.give_up(pending)
 
@@ -418,6 +455,11 @@ class Connection(Receiver):
         silent = pending.method in ("initialize", "server/discover")
         if not silent and not (self.peer.era is Era.MODERN and self.transport == "http"):
             self._tasks.start(self._send_cancelled(pending.id), "cancelled")
+
+    def abort(self, request_id: int) -> None:
+        """Nobody waits for this message's answer any more."""
+        if self._channel is not None:
+            self._channel.abort(request_id)
 
     async def _send_cancelled(self, request_id: int) -> None:
         try:
@@ -481,13 +523,20 @@ class Connection(Receiver):
                 self.message(item, origin)
 
     def _answered(self, response: jsonrpc.Response, origin: int | None) -> None:
-        # A peer that could not read our id answers without one; its own stream still tells which it was.
-        pending = self._correlation.close(origin if response.id is None else response.id)
+        request_id: object = response.id
+        if request_id is None:
+            # A peer that could not read our id answers without one; its own stream still tells which it was.
+            request_id = origin
+            if self._batches is not None:
+                request_id = self._batches.nameless(jsonrpc.rpc_error(response.error), origin)
+        pending = self._correlation.close(request_id)
         if pending is None or pending.waiter.done():
             return
         if self._channel is not None:
             # It may have come on another stream than its own, which then has nothing more to bring.
             self._channel.abort(pending.id)
+        if self._batches is not None:
+            self._batches.answered(pending)
         if jsonrpc.is_empty(response.error):
             self._task_runs.answered(pending, response.result)
             pending.waiter.set_result(response.result)
@@ -498,19 +547,25 @@ class Connection(Receiver):
             )
 
     def request_failed(
-        self, request_id: int, fault: BackendFault, pending: Pending[Waiter] | None = None
+        self, request_id: int, fault: BackendFault | BackendError, pending: Pending[Waiter] | None = None
     ) -> None:
+        if self._batches is not None and self._batches.failed(request_id, fault):
+            return
         pending = self._correlation.close(request_id) or pending
         if pending is not None and not pending.waiter.done():
             pending.waiter.set_exception(fault)
 
     def waits_for(self, request_id: int) -> bool:
-        return self._correlation.get(request_id) is not None
+        if self._correlation.get(request_id) is not None:
+            return True
+        return self._batches is not None and self._batches.waits_for(request_id)
 
     def will_be_polled(self, request_id: int) -> None:
-        pending = self._correlation.get(request_id)
-        if pending is not None and pending.call is not None and pending.call.sink is not None:
-            pending.call.sink.let_go()
+        one = self._correlation.get(request_id)
+        several = self._batches.waiting(request_id) if self._batches is not None else None
+        for pending in several or ([one] if one is not None else []):
+            if pending.sink is not None:
+                pending.sink.let_go()
 
     def closed(self, fault: BackendFault) -> None:
         self.lose(fault)
@@ -520,6 +575,8 @@ class Connection(Receiver):
         if self._fault is not None:
             return
         self._fault = fault
+        if self._batches is not None:
+            self._batches.lost()
         self._fail_all(fault)
         # Until it is open, `open` is told by its own requests, and may start the server again.
         if self._is_open and not self._is_closing:
@@ -538,6 +595,8 @@ class Connection(Receiver):
         if method == "notifications/progress":
             self._notices.progress(notification.params)
         elif method == "notifications/message":
+            if self._batches is not None:
+                origin = self._batches.speaks_for(origin)
             self._notices.log(notification.params, origin)
         elif method in FEED_METHODS:
             if self.feed is not None:
@@ -555,14 +614,25 @@ class Connection(Receiver):
 
     def _asked(self, request: jsonrpc.Request, origin: int | None) -> None:
         if self.peer.era is Era.LEGACY:
-            self._questions.asked(request, origin)
+            sharing = self._batches.waiting(origin) if self._batches is not None else None
+            self._questions.asked(request, origin, sharing)
         else:
             self._owner.said(
                 "warning", f"dropped a request that a modern server may not send: {request.method[:80]}"
             )
 
     async def _answer_backend(self, response: bytes) -> None:
-        await self._send(self._outgoing(response))
+        await self.send(self._outgoing(response))
+
+    # --- for its batches --------------------------------------------------------------------------------------
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is ended on purpose."""
+        return self._is_closing
+
+    def tell(self, level: str, text: str) -> None:
+        self._owner.said(level, text)
 
 
 MAX_ELICITATION_ID: Final = 1024

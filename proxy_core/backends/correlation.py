@@ -39,6 +39,8 @@ class Pending(Struct, Generic[Waiter], eq=False):
     """The backend's own id of the task that it has become."""
     asked_as: int | None = None
     """The id of the request that was answered with that task: progress still names it."""
+    batch: int | None = None
+    """The id of the JSON-RPC batch that it was sent in."""
 
     @property
     def sink(self) -> CallSink | None:
@@ -81,6 +83,12 @@ class Correlation(Generic[Waiter]):
     def __iter__(self) -> Iterator[Pending[Waiter]]:
         return iter(list(self._pending.values()))
 
+    def mint(self) -> int:
+        """An id that nothing else in this space has or will have."""
+        request_id = self._next_id
+        self._next_id += 1
+        return request_id
+
     def open(
         self,
         method: str,
@@ -91,18 +99,16 @@ class Correlation(Generic[Waiter]):
         cap_s: float,
         call: Call | None = None,
     ) -> Pending[Waiter]:
-        request_id = self._next_id
-        self._next_id += 1
+        request_id = self.mint()
         pending = Pending(request_id, method, waiter, call, idle_s, now + idle_s, now + cap_s, cap_s)
         self._pending[request_id] = pending
         return pending
 
     def go_on(self, pending: Pending[Waiter], waiter: Waiter, task: str) -> Pending[Waiter]:
         """A request has been answered with a task: what is in flight in its place, until that has ended."""
-        request_id = self._next_id
-        self._next_id += 1
+        request_id = self.mint()
         goes_on = msgspec.structs.replace(
-            pending, id=request_id, waiter=waiter, questions=0, task=task, asked_as=pending.id
+            pending, id=request_id, waiter=waiter, questions=0, task=task, asked_as=pending.id, batch=None
         )
         self._pending[request_id] = goes_on
         return goes_on

@@ -46,11 +46,25 @@ class Listing:
     ttl_ms: int = FED_TTL_MS
     is_private: bool = False
     read_at: float = field(default=0.0)
+    is_synthetic: bool = False
+    """Whether `ttl_ms` is ours: its server is of the legacy era, which knows no such hint."""
+    is_fed: bool = False
+    """Whether its server announces changes."""
+    size: int = 0
+    """In bytes, as it came."""
     is_from_modern_http: bool = False
     """Whether arguments of its tools may have to travel as headers, which invalid annotations make unsafe."""
 
-    def remaining_ttl_ms(self, now: float) -> int:
+    def told_ttl_ms(self, now: float) -> int:
+        """What clients are told that it is good for, from now on (2026-07-28 server/utilities/caching)."""
+        if self.is_synthetic and self.is_fed:
+            # As long as its server would say so, it does not grow old.
+            return self.ttl_ms
         return max(0, self.ttl_ms - int((now - self.read_at) * 1000))
+
+    def good_until(self, ours_s: float) -> float:
+        """When it has to be read again, in monotonic seconds; `ours_s`: the longest that the config allows."""
+        return self.read_at + (ours_s if self.is_synthetic else min(ours_s, self.ttl_ms / 1000))
 
 
 EMPTY: Final = Listing()
@@ -79,11 +93,12 @@ async def read_listing(
     peer, feature = connection.peer, FEATURE_OF[method]
     if not peer.offers(feature):
         return Listing(read_at=now())
-    default_ttl_ms = FED_TTL_MS if peer.announces(feature) else UNFED_TTL_MS
     items: list[dict[str, Any]] = []
     seen: set[str] = set()
     params: dict[str, Any] = {}
     ttl_ms, is_private, size = MAX_TTL_MS, False, 0
+    is_synthetic, is_fed = peer.era is Era.LEGACY, peer.announces(feature)
+    default_ttl_ms = FED_TTL_MS if is_fed else UNFED_TTL_MS
     for _ in range(MAX_PAGES):
         page, page_size = await _read_page(connection, method, params)
         size += page_size
@@ -92,7 +107,8 @@ async def read_listing(
                 f"{method} was cut at {len(items)} items: all of them are larger than {MAX_LISTING_BYTES} bytes"
             )
             break
-        ttl_ms = min(ttl_ms, _ttl_ms(page, default_ttl_ms))
+        # A legacy server that has such a member means something else by it.
+        ttl_ms = min(ttl_ms, default_ttl_ms if is_synthetic else _ttl_ms(page, default_ttl_ms))
         is_private = is_private or page.get("cacheScope") == "private"
         items += _items(page, LIST_METHODS[method], note)
         cursor = page.get("nextCursor")
@@ -106,7 +122,16 @@ async def read_listing(
     else:
         note(f"{method} was cut after {MAX_PAGES} pages")
     is_from_modern_http = peer.era is Era.MODERN and connection.transport == "http"
-    return Listing(tuple(items[:MAX_ITEMS]), ttl_ms, is_private, now(), is_from_modern_http)
+    return Listing(
+        tuple(items[:MAX_ITEMS]),
+        ttl_ms,
+        is_private,
+        now(),
+        is_synthetic=is_synthetic,
+        is_fed=is_fed,
+        size=size,
+        is_from_modern_http=is_from_modern_http,
+    )
 
 
 async def _read_page(connection: Connection, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], int]:

@@ -58,6 +58,10 @@ class MemberOwner(Protocol):
         """Its lists were read again."""
         ...
 
+    def lists_invalid(self, member: "Member", methods: tuple[str, ...]) -> None:
+        """These lists of its are no longer what its server has, and have not been read again yet."""
+        ...
+
     def member_changed(self, member: "Member", before: ServerState, now: ServerState, reason: str) -> None: ...
 
     def said(self, member: "Member", level: str, text: str) -> None: ...
@@ -133,6 +137,7 @@ class Member:
             self._tasks,
             clock,
             on_read=lambda: owner.lists_read(self),
+            on_invalid=lambda methods: owner.lists_invalid(self, methods),
             on_refused=self._refused,
             warn=lambda text: self.said("warning", text),
         )
@@ -157,6 +162,15 @@ class Member:
     @property
     def in_flight(self) -> int:
         return self.replica.in_flight
+
+    @property
+    def batches_sent(self) -> int:
+        """As `Replica.batches_sent`."""
+        return self.replica.batches_sent
+
+    @property
+    def requests_in_batches(self) -> int:
+        return self.replica.requests_in_batches
 
     @property
     def connection(self) -> Connection | None:
@@ -266,7 +280,7 @@ class Member:
         peer = self.peer
         match remedy_for(failure, call, peer.era if peer is not None else None, self.settings):
             case Remedy.READ_TOOLS:
-                await self.offer.refresh(("tools",))
+                await self.offer.refresh(("tools/list",))
                 return self._knows_headers(call)
             case Remedy.RECONNECT:
                 return await replica.renegotiate()
@@ -455,8 +469,7 @@ class Member:
             self._lost_at = self._clock.monotonic()
         elif now in IN_SERVICE:
             self._lost_at = None
-            for kind in METHODS_OF_KIND:
-                self.offer.read_again(kind)
+            self.offer.read_again()
         self._owner.member_changed(self, before, now, reason)
 
 

@@ -97,6 +97,9 @@ def _together(listings: Sequence[Listing], found: Mapping[str, Mapping[str, Item
         ttl_ms=min(each.ttl_ms for each in listings),
         is_private=any(each.is_private for each in listings),
         read_at=min(each.read_at for each in listings),
+        is_synthetic=all(each.is_synthetic for each in listings),
+        is_fed=all(each.is_fed for each in listings),
+        size=sum(each.size for each in listings),
         is_from_modern_http=any(each.is_from_modern_http for each in listings),
     )
     return first if union == first else union

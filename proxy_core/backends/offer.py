@@ -27,23 +27,30 @@ class Offer:
         clock: Clock,
         *,
         on_read: Callable[[], None],
+        on_invalid: Callable[[tuple[str, ...]], None],
         on_refused: Callable[[str, str], None],
         warn: Callable[[str], None],
     ) -> None:
         """`connection`: the one that takes calls. `owned` ends what is still being read.
 
+        `on_invalid` hears which lists are no longer what the server has, before they are read again.
         `on_refused` hears what the server said, and the same as a sentence for the log. None of them may raise.
         """
         self._connection = connection
         self._owned = owned
         self._clock = clock
         self._on_read = on_read
+        self._on_invalid = on_invalid
         self._on_refused = on_refused
         self._warn = warn
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._generation = dict.fromkeys(FEATURE_OF, 0)
+        """By method; grows whenever the lists on hand stop being what the server has."""
+        self._read_in = dict.fromkeys(FEATURE_OF, 0)
+        """The generation in which the lists on hand were asked for."""
         self._reread_at: dict[str, float] = {}
-        """When a kind may be read again at the earliest, in monotonic seconds."""
+        """When a list may be read again at the earliest, by method, in monotonic seconds."""
         self.lists = Lists()
         self.is_remembered = False
         """Whether the lists are those of an earlier run."""
@@ -60,6 +67,7 @@ class Offer:
 
         Raises: BackendFault.
         """
+        asked_in = dict(self._generation)
         results = await asyncio.gather(
             *(self._read(connection, method) for method in FEATURE_OF), return_exceptions=True
         )
@@ -69,6 +77,7 @@ class Offer:
             elif isinstance(result, BaseException):
                 raise result
         self.is_remembered = False
+        self._read_in = asked_in
         self._on_read()
 
     async def _read(self, connection: Connection, method: str) -> None:
@@ -80,47 +89,75 @@ class Offer:
     async def read(self, connection: Connection, method: str) -> Listing:
         return await read_listing(connection, method, self._clock.monotonic, self._warn)
 
-    async def refresh(self, kinds: tuple[str, ...] = tuple(METHODS_OF_KIND)) -> None:
-        """Read these lists again; one reading at a time of each kind, later callers join it."""
-        for kind in kinds:
-            self.refresh_soon(kind)
+    async def refresh(self, methods: tuple[str, ...] = tuple(FEATURE_OF)) -> None:
+        """Read these lists again; one reading at a time of each, later callers join it."""
+        for method in methods:
+            self.refresh_soon(method)
         await asyncio.gather(
-            *(asyncio.shield(self._refreshes[kind]) for kind in kinds if kind in self._refreshes)
+            *(asyncio.shield(self._refreshes[method]) for method in methods if method in self._refreshes)
         )
 
-    def refresh_soon(self, kind: str) -> None:
+    def refresh_soon(self, method: str) -> None:
         """As `refresh`, without waiting."""
-        if kind not in self._refreshes:
-            self._refreshes[kind] = self._owned.start(self._refresh_one(kind), f"refresh-{kind}")
+        if method not in self._refreshes:
+            self._refreshes[method] = self._owned.start(self._refresh_one(method), f"refresh {method}")
 
-    async def _refresh_one(self, kind: str) -> None:
+    async def _refresh_one(self, method: str) -> None:
         try:
             # Some servers announce a change with every reading: they must not keep us reading.
-            await asyncio.sleep(self._reread_at.get(kind, 0.0) - self._clock.monotonic())
-            self._reread_at[kind] = self._clock.monotonic() + REREAD_PAUSE_S
-            connection = self._connection()
+            await asyncio.sleep(self._reread_at.get(method, 0.0) - self._clock.monotonic())
+            self._reread_at[method] = self._clock.monotonic() + REREAD_PAUSE_S
+            connection, asked_in = self._connection(), self._generation[method]
             if connection is not None:
-                for method in METHODS_OF_KIND[kind]:
-                    await self._read(connection, method)
+                await self._read(connection, method)
+                self._read_in[method] = asked_in
         except (BackendError, BackendFault) as error:
-            self._on_refused(error.message, f"its {kind} could not be read again: {error.message}")
+            self._on_refused(error.message, f"its {method} could not be read again: {error.message}")
         finally:
-            del self._refreshes[kind]
+            del self._refreshes[method]
         self._on_read()
-        self.read_again(kind)
+        self._read_again(method)
+
+    def is_current(self, method: str) -> bool:
+        """Whether nothing has been said against the list on hand since it was asked for."""
+        return self._read_in[method] == self._generation[method]
+
+    def invalidate(self, methods: tuple[str, ...] = tuple(FEATURE_OF)) -> None:
+        """The lists on hand do not count any more; they are read again when they are asked for."""
+        for method in methods:
+            self._generation[method] += 1
+
+    async def renew(self, method: str) -> None:
+        """Have this list as the server has it now; unless it is current, it is asked for anew."""
+        wanted = self._generation[method]
+        # The reading under way may have begun before; then another follows it. A server that refuses is not
+        # asked a third time.
+        for _ in range(2):
+            if self._read_in[method] >= wanted:
+                return
+            await self.refresh((method,))
 
     def changed(self, kind: str) -> None:
-        if kind in self._refreshes or self._connection() is None:
-            # The reading under way, also the first, may have begun before the change: one more follows it.
-            self._again.add(kind)
-        else:
-            self.refresh_soon(kind)
+        """The server says that its lists of this kind are others now."""
+        methods = METHODS_OF_KIND[kind]
+        self.invalidate(methods)
+        self._on_invalid(methods)
+        for method in methods:
+            if method in self._refreshes or self._connection() is None:
+                # The reading under way, also the first, may have begun before the change: one more follows it.
+                self._again.add(method)
+            else:
+                self.refresh_soon(method)
 
-    def read_again(self, kind: str) -> None:
-        """Now that it can be read, if a change was told while it could not."""
-        if kind in self._again:
-            self._again.discard(kind)
-            self.refresh_soon(kind)
+    def read_again(self) -> None:
+        """Now that they can be read: what was said to have changed while they could not."""
+        for method in FEATURE_OF:
+            self._read_again(method)
+
+    def _read_again(self, method: str) -> None:
+        if method in self._again:
+            self._again.discard(method)
+            self.refresh_soon(method)
 
 
 def _only_as_tasks(peer: Peer, tools: Listing) -> frozenset[str]:

@@ -73,12 +73,15 @@ class Questions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def asked(self, request: Request, origin: int | None) -> None:
-        """`origin`: the id of our request whose own stream carried it, None on a stream that all share."""
+    def asked(self, request: Request, origin: int | None, sharing: list[Pending[Any]] | None = None) -> None:
+        """`origin`: the id of our request whose own stream carried it, None on a stream that all share.
+
+        `sharing`: those whose stream carried it, if it was a batch's.
+        """
         if request.method == "ping":
             self._reply(request, b"{}")
             return
-        refusal = self._not_acceptable(request) or self._put_to_whom_it_concerns(request, origin)
+        refusal = self._not_acceptable(request) or self._put_to_whom_it_concerns(request, origin, sharing)
         if refusal is not None:
             self._reply(request, refusal)
 
@@ -89,11 +92,16 @@ class Questions:
             return _TOO_MANY
         return None if needed(request.method, {}) else method_not_found(request.method)
 
-    def _put_to_whom_it_concerns(self, request: Request, origin: int | None) -> RpcError | None:
+    def _put_to_whom_it_concerns(
+        self, request: Request, origin: int | None, sharing: list[Pending[Any]] | None
+    ) -> RpcError | None:
         """None if it was put to somebody, else how it is refused."""
-        if origin is None and self._says_nothing_of_its_call(request):
-            self._on_uncorrelated()
-        found = attribute(request, origin, self._correlation)
+        if sharing is not None:
+            found = attribute(request, None, sharing)
+        else:
+            if origin is None and self._says_nothing_of_its_call(request):
+                self._on_uncorrelated()
+            found = attribute(request, origin, self._correlation)
         if found is Unattributed.NO_CALL:
             self._put(request, None, self._owner.server_request)
             return None

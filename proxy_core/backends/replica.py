@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
+from proxy_core.backends.batch_support import BatchSupport
 from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Connection, Terms
@@ -73,6 +74,7 @@ class Replica:
         self._explain = explain
         self._terms = terms or Terms()
         self.id = replica
+        self._batch_support = BatchSupport()
         self.breaker = Breaker(settings.id, self._terms.breaker, clock.monotonic, self._breaker_turned)
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
@@ -226,6 +228,16 @@ class Replica:
         return sum(connection.waiting for connection in self.connections)
 
     @property
+    def batches_sent(self) -> int:
+        """JSON-RPC batches of requests, over all its connections so far."""
+        return self._batch_support.batches_sent
+
+    @property
+    def requests_in_batches(self) -> int:
+        """Requests that travelled in those."""
+        return self._batch_support.requests_in_batches
+
+    @property
     def connections(self) -> list[Connection]:
         """All that take calls."""
         return ([self.connection] if self.connection is not None else []) + self.further.open
@@ -300,7 +312,13 @@ class Replica:
         self, settings: EndpointConfig, owner: ConnectionOwner, declared: ClientCapabilities
     ) -> Connection:
         return Connection(
-            settings, self._make_channel, owner, self._clock, declared=declared, terms=self._terms
+            settings,
+            self._make_channel,
+            owner,
+            self._clock,
+            declared=declared,
+            terms=self._terms,
+            batch_support=self._batch_support,
         )
 
     def _new_further(self, key: Key, owner: ConnectionOwner) -> Connection:

@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.snapshot import ServerState
 
 
 class CallSink(Protocol):
@@ -42,6 +43,14 @@ class CallSink(Protocol):
 class Upward(Protocol):
     def lists_changed(self, backend: str) -> None:
         """The backend's lists were read again, or it entered or left service."""
+        ...
+
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        """These lists of its are no longer what it has, and have not been read again yet."""
+        ...
+
+    def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
+        """A replica of it is in another state; told before `lists_changed`."""
         ...
 
     def resource_updated(self, backend: str, uri: str) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from proxy_core.config.base import Model
 from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import Config, Model, ReplicaConfig, ServerConfig
+from proxy_core.config.models import Config, ReplicaConfig, ServerConfig
 from proxy_core.telemetry.snapshot import Action
 
 

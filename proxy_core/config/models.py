@@ -8,15 +8,10 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+
+from proxy_core.config.base import Model, Seconds
+from proxy_core.config.saving import BatchingConfig, CacheConfig
 
 SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,22}[a-z0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
@@ -83,11 +78,6 @@ SealKey = Annotated[str, StringConstraints(min_length=16, max_length=1024)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FileUri = Annotated[str, StringConstraints(pattern=r"^file://")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ProxyConfig(Model):
@@ -507,6 +497,8 @@ class Config(Model):
         CircuitBreakerConfig(), description="When failing servers are not asked."
     )
     retry: RetryConfig = Field(RetryConfig(), description="Repeating what failed.")
+    cache: CacheConfig = Field(CacheConfig(), description="Answers that are kept.")
+    batching: BatchingConfig = Field(BatchingConfig(), description="Requests that become one.")
     context: ContextConfig = Field(ContextConfig(), description="What tool lists cost the clients' models.")
     profiles: dict[Slug, ProfileConfig] = Field(
         {}, description="Parts of everything, each for some clients; see the section on profiles."

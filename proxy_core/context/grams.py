@@ -8,53 +8,57 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-GRAM: Final = 3
 WORDS_A_STEP: Final = 100
-LEAST_LIKENESS: Final = 0.4
+
+_RUN: Final = 3
+"""Letters in a row that two words must share to be compared at all."""
+_MAX_HAVING: Final = 2_000
+"""Words looked at for one run of letters; a run that more words have tells nothing."""
+_MAX_COMPARED: Final = 50
+_LEAST_LIKENESS: Final = 0.5
 """Below this two words share letters by chance."""
 
-_MAX_CANDIDATES: Final = 2_000
-"""Words looked at for one gram; one that more words have tells nothing."""
+
+def likeness(one: str, other: str) -> float:
+    """Share of pairs of letters that two words have in common, 0 to 1 (Dice). Begin and end count as letters.
+
+    Pairs, since two letters that have changed places leave no longer run whole.
+    """
+    pairs, others = runs_of(one, 2), runs_of(other, 2)
+    return 2 * len(pairs & others) / (len(pairs) + len(others))
 
 
-def grams_of(word: str) -> set[str]:
-    """The runs of `GRAM` characters in a word; its begin and end count as characters."""
+def runs_of(word: str, length: int) -> set[str]:
+    """All runs of `length` characters in a word, its begin and its end being characters too."""
     padded = f"^{word}$"
-    return {padded[at : at + GRAM] for at in range(len(padded) - GRAM + 1)}
-
-
-def likeness(one: set[str], other: set[str]) -> float:
-    """Share of grams that two words have in common: 0 to 1 (Dice)."""
-    return 2 * len(one & other) / (len(one) + len(other)) if one or other else 0.0
+    return {padded[at : at + length] for at in range(len(padded) - length + 1)}
 
 
 class WordGrams:
-    """Which words have a gram."""
+    """Which words have three letters in a row."""
 
     def __init__(self, words: Sequence[str]) -> None:
         """`words` is kept, not copied; nothing is found before `filling` has ended."""
         self._words = words
-        self._with: dict[str, array[int]] = defaultdict(lambda: array("I"))
+        self._having: dict[str, array[int]] = defaultdict(lambda: array("I"))
 
     def filling(self) -> Iterator[None]:
         for number, word in enumerate(self._words, start=1):
-            for gram in grams_of(word):
-                self._with[gram].append(number - 1)
+            for run in runs_of(word, _RUN):
+                self._having[run].append(number - 1)
             if number % WORDS_A_STEP == 0:
                 yield
 
     def like(self, word: str, limit: int) -> list[tuple[int, float]]:
         """The words most like `word`: their numbers and how like they are, most like first."""
-        wanted = grams_of(word)
         shared: Counter[int] = Counter()
-        for gram in wanted:
-            having = self._with.get(gram, ())
-            if len(having) <= _MAX_CANDIDATES:
+        for run in sorted(runs_of(word, _RUN)):
+            having = self._having.get(run, ())
+            if len(having) <= _MAX_HAVING:
                 shared.update(having)
-        found = [
-            (number, alike)
-            for number, count in shared.items()
-            if (alike := 2 * count / (len(wanted) + max(len(self._words[number]), 1))) >= LEAST_LIKENESS
-        ]
+        compared = (
+            (number, likeness(word, self._words[number])) for number, _ in shared.most_common(_MAX_COMPARED)
+        )
+        found = [(number, share) for number, share in compared if share >= _LEAST_LIKENESS]
         found.sort(key=lambda pair: (-pair[1], self._words[pair[0]]))
         return found[:limit]

@@ -131,7 +131,8 @@ class TokenLedger:
                     keys[text] = key
                     texts[key] = text
         counts = await self._counter.count(texts)
-        bill = bill_of(lists, lambda text: counts[keys[text]])
+        # In a thread, which gives the loop its turns: it grows with the list.
+        bill = await asyncio.to_thread(bill_of, lists, lambda text: counts[keys[text]])
         self._put_in_force(replace(bill, is_complete=changes == self._changes))
         if self._bill.is_complete:
             self._on_count()

@@ -80,4 +80,4 @@ def _cut_at_word(text: str, limit: int) -> str:
     head = text[: max(limit - 1, 0)]
     if not text[len(head)].isspace():
         head = head[: max(head.rfind(" "), head.rfind("\n"))] if len(head.split()) > 1 else head
-    return head.rstrip(" \t\n,;:-–—(") + "…" if limit > 0 else ""
+    return head.rstrip(" \t\n.,;:-–—(") + "…" if limit > 0 else ""

@@ -7,7 +7,7 @@ Spec: JSON Schema 2020-12, which a schema is unless it says otherwise (2025-11-2
 
 from typing import Any, Final
 
-from proxy_core.context.definitions import NOT_VALIDATING, Bounds, inlined, place_of
+from proxy_core.context.definitions import HOMES, NOT_VALIDATING, Bounds, inlined, place_of
 from proxy_core.context.prose import shortened
 from proxy_core.protocol import subschemas
 from proxy_core.protocol.subschemas import Schema, TooDeep
@@ -15,27 +15,15 @@ from proxy_core.protocol.subschemas import Schema, TooDeep
 BOUNDS: Final = Bounds(depth=64, count=10_000)
 
 _DEFAULT_DIALECT: Final = "json-schema.org/draft/2020-12/schema"
-_LIKE_DEFAULT: Final = frozenset(
-    {
-        "json-schema.org/draft/2019-09/schema",
-        "json-schema.org/draft-07/schema",
-        "json-schema.org/draft-06/schema",
-    }
-)
-"""Dialects that differ from the default one in `_DIALECT_KEYWORDS` only, as far as our rules go."""
-_DIALECT_KEYWORDS: Final = frozenset(
-    {
-        "$anchor",
-        "$dynamicAnchor",
-        "$recursiveAnchor",
-        "additionalItems",
-        "contains",
-        "dependencies",
-        "prefixItems",
-    }
-    | {"dependentRequired", "dependentSchemas", "if", "then", "else", "minContains", "maxContains"}
-    | {"unevaluatedItems", "unevaluatedProperties", "contentSchema"}
-)
+_LIKE_DEFAULT: Final = frozenset({"json-schema.org/draft/2019-09/schema", "json-schema.org/draft-07/schema"})
+"""Dialects that differ from the default one, as far as our rules go, in these keywords and formats alone."""
+_DIALECT_KEYWORDS: Final = {
+    *("$anchor", "$dynamicAnchor", "$recursiveAnchor", "contentSchema", "if", "then", "else"),
+    *("additionalItems", "prefixItems", "contains", "minContains", "maxContains", "unevaluatedItems"),
+    *("dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties"),
+}
+_DIALECT_FORMATS: Final = ("uuid", "duration")
+"""Unknown to draft-07, and thus valid whatever the value."""
 _FIXING: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 # What a branch may hold that says nothing about null: anything else could forbid it.
 _OF_ONE_TYPE: Final = NOT_VALIDATING | {
@@ -51,15 +39,26 @@ _NULL: Final = {"type": "null"}
 def compact_schema(schema: Schema, description_chars: int) -> Schema:
     """`schema` with descriptions of at most `description_chars`; the very same object if it is too deep."""
     try:
-        form = _Form(schema)
-        whole = schema if form.is_fixed else inlined(schema, BOUNDS)
-        whole = subschemas.rewritten(whole, _Rules(form, description_chars).apply, BOUNDS.depth)
+        compact = _once(schema, description_chars)
+        # What was dropped beside a reference may have kept its definition from moving.
+        while not compact.keys().isdisjoint(HOMES) and (again := _once(compact, description_chars)) != compact:
+            compact = again
     except TooDeep:
         return schema
-    for keyword in () if form.is_fixed else ("$schema", "$id"):
-        if keyword == "$id" or form.is_default_dialect:
-            whole.pop(keyword, None)
-    return dict(whole)
+    return compact
+
+
+def _once(schema: Schema, description_chars: int) -> Schema:
+    form = _Form(schema)
+    if not form.is_fixed:
+        schema = inlined(schema, BOUNDS)
+        form = _Form(schema)
+    compact: Schema = subschemas.rewritten(schema, _Rules(form, description_chars).apply, BOUNDS.depth)
+    if not form.is_fixed:
+        compact.pop("$id", None)
+        if form.is_default_dialect:
+            compact.pop("$schema", None)
+    return compact
 
 
 def with_descriptions(schema: Schema, descriptions: dict[str, str]) -> Schema:
@@ -96,6 +95,7 @@ class _Form:
             self.has_unevaluated |= "unevaluatedProperties" in schema
             differs |= (
                 isinstance(schema.get("items"), list)
+                or schema.get("format") in _DIALECT_FORMATS
                 or not _DIALECT_KEYWORDS.isdisjoint(schema)
                 or ("$ref" in schema and not schema.keys() <= NOT_VALIDATING | {"$ref"})
             )

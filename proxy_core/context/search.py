@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from proxy_core.context.grams import grams_of, likeness
+from proxy_core.context.grams import likeness
 from proxy_core.context.postings import Postings
 from proxy_core.context.vocabulary import MAX_CHARS, Vocabulary
 from proxy_core.context.words import joined
@@ -25,7 +25,7 @@ _SHARE_OF_EACH_WORD: Final = 0.1
 
 _CANDIDATES: Final = 50
 """Tools whose names are compared with a wrong one."""
-_LEAST_LIKENESS: Final = 0.3
+_LEAST_LIKENESS: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,15 @@ class SearchIndex:
         return found
 
     def nearest(self, name: str, limit: int = 3, is_visible: Callable[[str], bool] = _everyone) -> list[str]:
-        """The names most like one that no tool has, most like first. Looks at a bounded number of names."""
-        name = name[:MAX_CHARS]
-        wanted = grams_of(joined(name))
-        candidates = self.search([name], limit=_CANDIDATES, is_visible=is_visible)
-        alike = [(likeness(wanted, grams_of(joined(hit.name))), hit.name) for hit in candidates]
+        """The names most like one that no tool has, most like first; a bounded number is looked at."""
+        wanted = joined(name[:MAX_CHARS])
+        found = self.search([name], limit=_CANDIDATES, is_visible=is_visible)
+        # Letters alone do not know that removing is deleting, words alone do not tell long names apart.
+        alike = [
+            ((likeness(wanted, joined(hit.name)) + hit.score / found[0].score) / 2, hit.name) for hit in found
+        ]
         alike.sort(key=lambda pair: (-pair[0], pair[1]))
-        return [found for share, found in alike[:limit] if share >= _LEAST_LIKENESS]
+        return [near for share, near in alike[:limit] if share >= _LEAST_LIKENESS]
 
     def _scores(self, query: str) -> dict[int, float]:
         """Tool number -> score, of every tool that has a word of `query` or one that stands for it."""

@@ -8,7 +8,7 @@ means too many things (show, page, line) stands left only.
 from typing import Final
 
 LINES: Final = """
-make new set up > create
+new set > create
 add = insert = append
 put > add insert upload set write
 build compose produce construct craft draw > create generate
@@ -28,7 +28,6 @@ fetch = retrieve = get
 obtain load pull > get fetch read
 lookup > search find get
 list = enumerate
-which what > list
 browse > list navigate search
 search = find
 hunt seek locate discover > search find
@@ -45,7 +44,7 @@ close = finish = complete
 done finish wrap > complete close resolve
 pause suspend hold > pause stop
 continue resume > resume start
-restart reboot bounce redo again retry > restart rerun
+restart reboot bounce redo retry > restart rerun
 send = deliver
 submit dispatch forward > send post create
 post publish announce share > post publish send
@@ -63,7 +62,7 @@ shift drag reorder > move
 merge = combine
 join unite consolidate fold > merge combine join
 split divide separate > split
-compare contrast difference differ between > diff compare
+compare contrast difference differ > diff compare
 changed modified altered > diff changes history status
 check = verify = validate
 confirm ensure inspect examine > check validate inspect get
@@ -103,12 +102,12 @@ turn change translate > convert transform
 summarize summary recap brief overview digest gist > summary get describe
 explain understand meaning mean > explain describe analyze
 describe = detail = info
-information about properties facts > info describe get details
+information properties facts > info describe get details
 metadata > info schema
 structure layout shape organized > structure schema outline
 columns fields kinds > column field schema describe
 analyze = investigate
-diagnose why cause reason root > analyze error logs investigate
+diagnose cause reason root > analyze error logs investigate
 insight > analyze insight
 extract scrape harvest grab pull > extract scrape get
 crawl = spider
@@ -118,11 +117,10 @@ click press tap push hit > click press
 type enter key > type fill write
 fill complete enter > fill form
 hover mouse pointer > hover
-scroll > scroll
-wait sleep delay until > wait
+wait sleep delay > wait
 choose pick select > select
 dropdown > select option
-filter narrow only > filter query search
+filter narrow > filter query search
 sort order rank arrange > sort
 group = cluster
 schedule plan book arrange > create schedule event
@@ -142,12 +140,10 @@ iteration > sprint cycle iteration
 sprint = cycle
 milestone goal deadline target due > milestone due
 epic initiative > epic initiative
-backlog > backlog
 initiative roadmap strategy > roadmap initiative
 project = workspace
 repo = repository
 codebase repos > repository
-branch > branch
 change changes revision checkin > commit diff change
 pr > pull request
 mr > merge request
@@ -159,7 +155,7 @@ flaky unstable intermittent sometimes random > flaky
 broke broken red failed > failure failed error logs
 version = release
 tag version > tag release
-outage incident disruption emergency down downtime > incident
+outage incident disruption emergency downtime > incident
 urgent severity important critical > priority severity urgency
 escalate paging page pager > escalation incident oncall
 oncall duty pager shift rota > oncall call schedule rotation shift
@@ -216,7 +212,7 @@ chart = graph = plot
 visualize visualise draw illustrate diagram picture > chart diagram generate
 pie share proportion percentage slice > pie
 bar bars column > bar column
-line trend over time curve > line chart
+line trend time curve > line chart
 scatter correlation correlate dots > scatter
 distribution spread frequency histogram > histogram distribution boxplot violin
 funnel conversion stages drop > funnel
@@ -257,12 +253,12 @@ category mark flag star > label tag
 message chat dm text > message post
 channel room > channel
 thread conversation discussion > thread
-emoji thumb thumbs smiley heart like > reaction emoji
+emoji thumb thumbs smiley heart > reaction emoji
 reaction = emoji
-people person colleague coworker employee teammate who > user member
+people person colleague coworker employee teammate > user member
 user = member
 account profile identity > user profile account
-whoami me myself my > viewer self whoami current user
+whoami myself > viewer self whoami current user
 team squad crew department > team
 organization company > organization
 customer client > customer client
@@ -290,7 +286,6 @@ form field input box > fill form
 popup alert dialog confirm > dialog
 request requests traffic http calls api > network request
 javascript js script code snippet > evaluate execute script code
-console > console
 css style styles color font > css style
 phone mobile device tablet viewport > emulate resize device
 performance slow fast speed lag loading > performance trace metrics
@@ -305,7 +300,7 @@ alarm = alert
 firing ringing triggered > active alarm alert
 threshold > alarm threshold
 dashboard board panel > dashboard board
-usage consumption used credits > usage
+usage consumption credits > usage
 cost price billing spend money cheap expensive > cost price billing usage
 setting = config = configuration
 preference option > config settings option
@@ -324,11 +319,9 @@ running alive active > status active running list
 job task > job task
 model entity > model
 test tests testing > test
-coverage > coverage
 scene world > scene
 mesh shape cube sphere model object > object mesh scene model
 texture surface material > material texture asset
-render > render
 entity = node = object
 person thing concept fact > entity
 fact observation knowledge learned > observation note knowledge memory
@@ -347,13 +340,11 @@ unpack decompress unzip > extract
 contents inside body > content read text
 raw plain > text content
 attachment attached enclosure > attachment
-multiple several various batch bulk once many all > batch multiple bulk
-child children sub nested inside within > children sub
-parent above > parent
-block > block
-duplicate same identical > duplicate
-similar resembled resemble like alike comparable > related similar past
-earlier previous past history before former > history past previous
+multiple several various batch bulk many > batch multiple bulk
+child children sub nested inside > children sub
+duplicate identical > duplicate
+similar resembled resemble alike comparable > related similar past
+earlier previous past history former > history past previous
 history = changelog
 progress state situation condition > status
 status = state
@@ -361,8 +352,6 @@ health healthy green well ok > health status
 list overview everything > list
 first last latest newest oldest recent > list recent latest
 name title subject > name title
-description > description
-default > default
 visible public private visibility > public access visibility
 subscribed subscriptions > subscription
 webhook callback > webhook

@@ -6,7 +6,7 @@ never loads the vocabulary.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from proxy_core.context import token_helper
@@ -67,15 +67,12 @@ class TokenCounter:
                     counts[missing[text]] = kept[missing[text]] = tokens
 
                 try:
-                    await self._ask(tuple(missing), told)
+                    await token_helper.counts_of(tuple(missing), told, self._command, self._deadline_s)
                 finally:
                     while len(kept) > self._max_kept:
                         del kept[next(iter(kept))]
                 await self._write(kept)
             return counts
-
-    async def _ask(self, texts: Sequence[bytes], told: Callable[[bytes, int], None]) -> None:
-        await token_helper.counts_of(texts, told, self._command, self._deadline_s)
 
     async def _read(self) -> dict[str, int]:
         if self._folder is None:

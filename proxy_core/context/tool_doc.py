@@ -22,8 +22,11 @@ MAX_TEXT: Final = 20_000
 WORDS_A_STEP: Final = 50
 """Words between two yields, and those of one piece more; a word not stemmed before takes some 20 µs."""
 
-_PIECE: Final = 250
-"""Characters of a text between two looks at how much was done."""
+PIECE_CHARS: Final = 250
+"""Of a text, between two looks at how much was done."""
+
+_CHARS_A_WORD: Final = 10
+"""Text that holds no words is work too."""
 _MAX_SCHEMAS: Final = 1_000
 _MAX_DEPTH: Final = 16
 _MAX_COUNT: Final = 255
@@ -64,7 +67,7 @@ def tokenising(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Gener
     for field, piece in _pieces(server, exposed_name, tool):
         if sum(lengths) >= MAX_WORDS:
             break
-        work += 1
+        work += 1 + len(piece) // _CHARS_A_WORD
         for word in words_of(piece):
             counts = found.get(word)
             if counts is None:
@@ -83,8 +86,8 @@ def _pieces(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Iterator
     """The texts of a tool in pieces of whole words, so that no text makes a long step."""
     for field, text in _texts(server, exposed_name, tool):
         begin, length = 0, min(len(text), MAX_TEXT)
-        while length - begin > _PIECE:
-            end = text.rfind(" ", begin, begin + _PIECE) + 1 or begin + _PIECE
+        while length - begin > PIECE_CHARS:
+            end = text.rfind(" ", begin, begin + PIECE_CHARS) + 1 or begin + PIECE_CHARS
             yield field, text[begin:end]
             begin = end
         yield field, text[begin:length]

@@ -28,9 +28,12 @@ STOPWORDS: Final = frozenset(
 
 _RUN: Final = re.compile(r"[^\W_]+(?:_+[^\W_]+)*")
 """An identifier or a word, of whatever script."""
-_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
-_WIDE: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
-"""Scripts without spaces between words."""
+_WIDE_RANGES: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_PART: Final = re.compile(
+    rf"[{_WIDE_RANGES}]+|[0-9]+|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\dA-Z_{_WIDE_RANGES}]+|[A-Z]+|[^\W_]"
+)
+_WIDE: Final = re.compile(f"[{_WIDE_RANGES}]{{2,}}")
+"""Scripts without spaces between words: any two characters in a row count as a word."""
 
 _STEMMER: Final = snowballstemmer.stemmer("english")
 

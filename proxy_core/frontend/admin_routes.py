@@ -16,6 +16,7 @@ from msgspec import Struct
 from proxy_core.admin_wire import (
     MAX_NAME,
     CallBody,
+    Cleared,
     DrainBody,
     Drained,
     LevelBody,
@@ -195,6 +196,10 @@ async def _probe_all(admin: Admin, asked: Asked) -> object:
     return await _of_all(admin, probed)
 
 
+async def _clear_cache(admin: Admin, asked: Asked) -> object:
+    return Cleared(await admin.control.clear_cache(asked.ids.get("server")))
+
+
 async def _reload(admin: Admin, asked: Asked) -> object:
     return await admin.control.apply_reload()
 
@@ -328,6 +333,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         "rollback",
     ),
     *(_under("servers/{server}", verb) for verb in _ONE),
+    Route(
+        "POST",
+        "servers/{server}/cache/clear",
+        "Drops its kept answers; its lists are read again when somebody asks for them.",
+        "`{answers}`",
+        _clear_cache,
+        "clear cache",
+    ),
     *(_under("servers/{server}/replicas/{replica}", verb) for verb in _ONE),
     Route(
         "POST",
@@ -353,6 +366,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         "server -> `{probe}` or `{error}`",
         _probe_all,
         "probe all",
+    ),
+    Route(
+        "POST",
+        "cache/clear",
+        "The same for every server.",
+        "`{answers}`",
+        _clear_cache,
+        "clear cache",
     ),
     Route(
         "POST",

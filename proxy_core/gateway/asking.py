@@ -8,6 +8,7 @@ Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/samp
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from msgspec import Raw
@@ -29,12 +30,14 @@ from proxy_core.errors import (
     UnknownResource,
 )
 from proxy_core.gateway import answers, completion
+from proxy_core.gateway.coalescing import Flight, Flights
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.input_requests import InputRequests
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.parking import ParkingTable, WaitingCall
 from proxy_core.gateway.questions import Questions
 from proxy_core.gateway.rounds import Rounds, needed_by
+from proxy_core.gateway.sharing import Crowd, Sharing, is_personal
 from proxy_core.gateway.sink import ExchangeSink
 from proxy_core.gateway.states import StateKind, States
 from proxy_core.gateway.tasks_extension import TasksExtension
@@ -75,6 +78,8 @@ class _Turn:
     call: Call
     sink: ExchangeSink
     waiting: WaitingCall | None = None
+    sharing: Sharing | None = None
+    """How it may be answered with others'; None: it may not."""
 
 
 class Asking:
@@ -85,8 +90,10 @@ class Asking:
         clock: Clock,
         sealer: Callable[[], Sealer],
         owners: ResourceOwners,
+        flights: Flights,
     ) -> None:
         self._config = config
+        self._flights = flights
         self._registry = registry
         self._owners = owners
         self._questions = Questions(config)
@@ -99,10 +106,16 @@ class Asking:
         self.tasks = TasksExtension(registry, sealer, self._questions, owners)
 
     async def ask(
-        self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
+        self,
+        exchange: Exchange,
+        route: Route,
+        replace: dict[str, bytes],
+        uri: str | None = None,
+        sharing: Sharing | None = None,
     ) -> bytes:
         """The backend's answer for this caller; `uri` is set for resources/read, as the client wrote it.
 
+        `sharing`: the request may be answered together with others; what came of it is noted there.
         Raises: Only1Error.
         """
         exchange.backend = route.server
@@ -115,7 +128,7 @@ class Asking:
         if retry is not None and retry.kind is StateKind.RETRY:
             if self._input.was_declined(retry.kept, retry.responses):
                 return self._input.declined(route.server, exchange)
-        turn = self._turn(exchange, route, replace, uri, token, retry)
+        turn = self._turn(exchange, route, replace, uri, token, retry, sharing)
         try:
             answer = await self._answer(turn)
         except BackendError as error:
@@ -143,6 +156,7 @@ class Asking:
         uri: str | None,
         token: Raw,
         retry: _Retry | None,
+        sharing: Sharing | None,
     ) -> _Turn:
         caller, backend = exchange.caller, self._registry().get(route.server)
         if caller.log_level is not None:
@@ -170,9 +184,10 @@ class Asking:
             capabilities=caller.capabilities,
             may_be_task=_may_be_task(exchange),
         )
-        turn = _Turn(exchange, route, uri, backend, call, sink)
+        turn = _Turn(exchange, route, uri, backend, call, sink, sharing=sharing)
         if _may_have_to_wait(exchange, backend):
-            turn.waiting = self._parking.begin(call, sink, backend.call)
+            make = backend.call if sharing is None else partial(self._shared, turn, sharing)
+            turn.waiting = self._parking.begin(call, sink, make)
         return turn
 
     def _claimed(
@@ -195,8 +210,12 @@ class Asking:
 
     async def _answer(self, turn: _Turn) -> Answer | bytes:
         """The backend's answer, or the result that asks a modern client for input. Raises: Only1Error."""
+        sharing = turn.sharing
         if turn.waiting is None:
-            answer = await turn.backend.call(turn.call)
+            if sharing is None:
+                answer = await turn.backend.call(turn.call)
+            else:
+                answer = await self._shared(turn, sharing, turn.call)
         elif await self._parking.settled(turn.waiting):
             answer = turn.waiting.answer()
         else:
@@ -209,6 +228,28 @@ class Asking:
             return self._input.passed_on(server, answer.replica, exchange, needed)
         turn.call.replica = answer.replica
         return await self._rounds.play(turn.backend, turn.call, exchange, needed)
+
+    async def _shared(self, turn: _Turn, sharing: Sharing, call: Call) -> Answer:
+        """One call for all who ask the same at the same time."""
+
+        async def make(flight: Flight[Answer]) -> Answer:
+            if flight.waiting:
+                call.sink = Crowd(flight)
+            try:
+                answer = await turn.backend.call(call)
+            finally:
+                call.sink = turn.sink
+            if is_personal(call, answer):
+                flight.keep_personal()
+            return answer
+
+        if sharing.key is None:
+            answer, flight = await self._flights.alone(sharing.subject, make)
+        else:
+            answer, flight = await self._flights.join(sharing.key, sharing.subject, make, turn.sink)
+        sharing.is_void = flight.is_void
+        sharing.answer = None if flight.is_personal else answer
+        return answer
 
     def _parked(self, exchange: Exchange, waiting: WaitingCall) -> bytes:
         try:

@@ -6,12 +6,14 @@ Knows eras only as the caller's; the backend's is its connection's business. Rea
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
+from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import METHODS_OF_KIND
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.routes import Route, Routes
@@ -30,12 +32,16 @@ from proxy_core.errors import (
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.gateway import answers, completion, extensions, instructions
 from proxy_core.gateway.asking import Asking
+from proxy_core.gateway.cache import Cause, ResponseCache, about
+from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.profiles import Profiles
+from proxy_core.gateway.saving import Saving
+from proxy_core.gateway.savings import savings_of
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -44,16 +50,26 @@ from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
 from proxy_core.protocol import header_params, jsonrpc
-from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, OWN_META, SERVER_INFO
+from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.savings import Savings
+from proxy_core.telemetry.snapshot import ServerState
 
 CANCELLED: Final = -1
 """How a request that its client gave up is counted."""
 DISCOVER_TTL_MS: Final = 60_000
 UNKNOWN_REFRESH_S: Final = 2.0
 """How old a backend's tools must be before a name that they lack has them read again."""
+
+_ANSWERS_BY: Final = {
+    "tools/list": "tools/call",
+    "resources/list": "resources/read",
+    "resources/templates/list": "resources/read",
+    "prompts/list": "prompts/get",
+}
+"""Which answers of a server may rest on a list of its."""
 
 _IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 
@@ -78,17 +94,28 @@ class Gateway:
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
+        self.cache = ResponseCache(clock, lambda: config().cache)
+        self.flights = Flights(clock, lambda: config().batching)
         self._profiles = Profiles(config)
         self._contexts = Contexts(config, measured)
         self._index = ToolIndex()
         forms = ToolForms()
         maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
         self.listing = Listing(
-            lambda: self.registry, lambda: config().routing, hub, clock, publish, self._profiles, maker
+            lambda: self.registry,
+            config,
+            hub,
+            clock,
+            publish,
+            self._profiles,
+            maker,
+            self.cache,
+            self.flights,
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
-        self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners)
+        self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights)
+        self._saving = Saving(config, lambda: self.registry, clock, self.asking, self.cache)
         self.updates = ResourceUpdates(lambda: self.registry, self.owners)
         self.task_updates = TaskUpdates(self.asking.tasks)
         self._steps: dict[str, Step] = {
@@ -196,25 +223,17 @@ class Gateway:
         cursor = jsonrpc.decode(jsonrpc.members(exchange.params).get("cursor", jsonrpc.NO_JSON))
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
-        await self.listing.ready(method, caller.viewer)
-        await self.listing.prepared(method, caller.viewer)
-        if self.listing.has_failed(caller.viewer):
-            raise BackendUnavailable("*", "None of the servers is available.")
-        page = self.listing.page(method, caller.revision, caller.viewer, cursor)
-        return b"{%s%s}" % (page, self._list_suffix(caller, method))
-
-    def _list_suffix(self, caller: Caller, method: str) -> bytes:
-        partial = self.listing.partial(method, caller.viewer)
-        marks: dict[str, Any] = {OWN_META + "partial": partial} if partial else {}
-        if partial and (remembered := self.listing.remembered(method, caller.viewer)):
-            marks[OWN_META + "stale"] = remembered
-        if caller.era is Era.MODERN:
-            ttl_ms, scope = self.listing.hints(method, caller.viewer)
-            marks[SERVER_INFO] = answers.SERVER_INFO_VALUE
-            stamp = b',"resultType":"complete","ttlMs":%d,"cacheScope":"%s"' % (ttl_ms, scope.encode())
-        else:
-            stamp = b""
-        return stamp + (b',"_meta":' + jsonrpc.encode(marks) if marks else b"")
+        viewer = caller.viewer
+        standing = self.listing.standing(method, viewer)
+        if standing is None:
+            await self.listing.ready(method, viewer)
+            if self.listing.has_failed(viewer):
+                raise BackendUnavailable("*", "None of the servers is available.")
+            standing = self.listing.standing_now(method, viewer)
+        if not self.listing.is_prepared(method, viewer):
+            await self.listing.prepare(viewer)
+        page = self.listing.page(method, caller.revision, viewer, cursor)
+        return b"{%s%s}" % (page, standing.suffix(caller.era, self._clock.monotonic()))
 
     # --- of one backend -------------------------------------------------------------------------------------
 
@@ -234,7 +253,7 @@ class Gateway:
         ):
             arguments = params.get("arguments", jsonrpc.NO_JSON)
             header_params.check(route.header_params, arguments, exchange.param_headers)
-        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+        return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _call_meta_tool(self, exchange: Exchange, name: str) -> bytes:
         call = await self._meta_calls.answer(exchange, name)
@@ -246,7 +265,7 @@ class Gateway:
         route = self.listing.routes(viewer).tool(call.name) or await self._unlisted(call.name, "tools", viewer)
         if route is None:
             return await self._meta_calls.unknown(exchange, call.name)
-        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+        return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:
         name = _string(jsonrpc.members(exchange.params), "name")
@@ -255,7 +274,7 @@ class Gateway:
         route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
             raise InvalidParams(f"Unknown prompt: {name[:256]}")
-        return await self.asking.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+        return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _unlisted(self, name: str, kind: str, viewer: Viewer) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""
@@ -277,7 +296,7 @@ class Gateway:
         read_at = min(backend.lists.get(method).read_at for method in METHODS_OF_KIND[kind])
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
-        await backend.refresh((kind,))
+        await backend.refresh(METHODS_OF_KIND[kind])
         await self.listing.own_ready(viewer.principal)
         return _named(self.listing.routes(viewer), kind, name)
 
@@ -287,7 +306,7 @@ class Gateway:
         route = await self.owners.find(uri, exchange.caller.viewer)
         if route is None:
             raise UnknownResource(uri)
-        return await self.asking.ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
+        return await self._saving.ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
 
     async def _complete(self, exchange: Exchange) -> bytes:
         ref = jsonrpc.members(jsonrpc.members(exchange.params).get("ref", jsonrpc.NO_JSON))
@@ -302,7 +321,7 @@ class Gateway:
             exchange.params = completion.params_for(exchange.params, peer.revision)
         own_ref = jsonrpc.encode(ref | {member: Raw(jsonrpc.encode(route.origin))})
         try:
-            return await self.asking.ask(exchange, route, {"ref": own_ref})
+            return await self._saving.ask(exchange, route, {"ref": own_ref})
         except BackendError as error:
             if error.code == ErrorCode.METHOD_NOT_FOUND:
                 # We say that completions are to be had, so a server without them has none to give.
@@ -333,6 +352,53 @@ class Gateway:
     def lists_changed(self, backend: str) -> None:
         self.servers_changed()
 
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        self.listing.invalid(backend, methods)
+        # Whether an answer rests on what has changed, nobody but the server knows.
+        self._invalidate(about(backend, {_ANSWERS_BY[method] for method in methods}), Cause.LIST_CHANGED)
+
+    def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
+        if now in IN_SERVICE:
+            if before not in IN_SERVICE:
+                # What it said while nobody listened is not known, or it is another process altogether.
+                self._invalidate(about(backend), Cause.LOST)
+        elif now is ServerState.DRAINING or now in SWITCHED_OFF:
+            self._invalidate(about(backend), Cause.DRAIN)
+        elif before in IN_SERVICE:
+            self.flights.invalidate(about(backend))
+            self.cache.expire(backend)
+
+    def clear_cache(self, server: str | None = None) -> int:
+        """Make everything cold, or all that one server answered: how many kept answers went, lists left out.
+
+        Raises: UnknownServer.
+        """
+        backends = list(self.registry) if server is None else [self.registry.get(server)]
+        gone = 0
+        for backend in backends:
+            gone += self._invalidate(about(backend.id), Cause.CLEARED)
+            backend.invalidate()
+        return gone
+
+    def reloaded(self, before: Config) -> None:
+        """Another configuration is in force than `before`."""
+        now = self._config()
+        servers = {server.id: server for server in now.servers}
+        is_same = (before.cache, before.routing) == (now.cache, now.routing)
+        changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
+        if changed:
+            self._invalidate(lambda subject: subject.server in changed, Cause.RELOAD)
+        self.cache.use(servers.keys())
+        self.flights.keep(servers.keys())
+
+    def savings(self) -> Savings:
+        return savings_of(self.registry, self.cache, self.listing, self.flights)
+
+    def _invalidate(self, concerns: Callable[[Subject], bool], cause: Cause) -> int:
+        """Nothing that was asked about these until now is given to anybody who asks from now on."""
+        self.flights.invalidate(concerns)
+        return self.cache.invalidate(concerns, cause)
+
     def servers_changed(self) -> None:
         """The set of backends, their order or their settings are others now."""
         self.listing.changed()
@@ -344,6 +410,7 @@ class Gateway:
             self.listing.changed()
 
     def resource_updated(self, backend: str, uri: str) -> None:
+        self._invalidate(partial(_is_told_of, backend, uri), Cause.UPDATED)
         self.updates.resource_updated(backend, uri)
 
     def task_changed(self, backend: str, replica: str, task: Task) -> None:
@@ -377,9 +444,17 @@ class Gateway:
         """Fail the calls that wait for a client."""
         await self.updates.aclose()
         await self.asking.aclose()
-        await self.listing.aclose()
+        await self.flights.aclose()
         await self._index.aclose()
         self.hub.close()
+
+
+def _is_told_of(backend: str, uri: str, subject: Subject) -> bool:
+    """Whether an update of this URI is one of what was read; one within it is (2025-11-25 server/resources)."""
+    if subject.server != backend or subject.method != "resources/read":
+        return False
+    read = subject.target
+    return uri == read or uri.startswith(read if read.endswith("/") else read + "/")
 
 
 def _capabilities(revision: str) -> dict[str, Any]:

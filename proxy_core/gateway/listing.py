@@ -4,23 +4,27 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
-from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND
+from proxy_core.backends.lists import EMPTY, FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
-from proxy_core.catalog.names import Naming
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
+from proxy_core.config.models import Config
 from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidden
+from proxy_core.gateway.cache import ResponseCache
+from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.profiles import EVERYTHING, Profiles
+from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.view import View, ViewMaker
 from proxy_core.protocol.revisions import Era
@@ -28,9 +32,10 @@ from proxy_core.protocol.revisions import Era
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
 FRESHEN_S: Final = 1.0
-"""How long a list waits for a stale one of a backend that announces no changes."""
-PARTIAL_TTL_MS: Final = 5_000
-MAX_TTL_MS: Final = 60_000
+"""How long a list waits for one grown old of a backend that announces no changes."""
+MAX_STANDINGS: Final = 1024
+COLD_S: Final = 5.0
+"""How long a list waits for one that is known not to be what the backend has now."""
 
 _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
     "tools": ("tools",),
@@ -49,15 +54,19 @@ class Listing:
     def __init__(
         self,
         registry: Callable[[], BackendRegistry],
-        naming: Callable[[], Naming],
+        config: Callable[[], Config],
         hub: SubscriptionHub,
         clock: Clock,
         publish: Callable[[Fact], None],
         profiles: Profiles,
         maker: ViewMaker,
+        cache: ResponseCache,
+        flights: Flights,
     ) -> None:
         self._registry = registry
-        self._naming = naming
+        self._config = config
+        self._cache = cache
+        self._flights = flights
         self._hub = hub
         self._clock = clock
         self._publish = publish
@@ -67,7 +76,11 @@ class Listing:
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
-        self._own = PrivateLists(clock, self._own_changed)
+        self._own = PrivateLists(
+            clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
+        )
+        self._standings: dict[tuple[str, Viewer], Standing] = {}
+        """By method and viewer; those that hold are good until something changes."""
         self._private: tuple[Place, ...] = ()
         self._catalogs: dict[str, Catalog] = {}
         """By principal, where something is private; made when first asked for."""
@@ -80,6 +93,7 @@ class Listing:
         """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
         if not self._is_stale:
             self._is_stale = True
+            self._drop_standings()
             asyncio.get_running_loop().call_soon(self._merge_if_stale)
 
     @property
@@ -107,10 +121,13 @@ class Listing:
         """The JSON array of the tools that search mode lists of what this view may reach."""
         return self._maker.search_list(view.part)
 
-    async def prepared(self, method: str, viewer: Viewer) -> None:
-        """Make what the viewer's list is made of, without holding the loop."""
-        if method == "tools/list":
-            await self._maker.prepare(self.view(viewer))
+    def is_prepared(self, method: str, viewer: Viewer) -> bool:
+        """Whether a page of this list is soon made."""
+        return method != "tools/list" or self.view(viewer).is_prepared
+
+    async def prepare(self, viewer: Viewer) -> None:
+        """Make what the viewer's list of tools is made of, without holding the loop."""
+        await self._maker.prepare(self.view(viewer))
 
     def _catalog(self, principal: str) -> Catalog:
         if principal == ANYONE:
@@ -139,7 +156,9 @@ class Listing:
 
     def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
-        return merge([self._server_lists(backend, principal) for backend in self._registry()], self._naming())
+        return merge(
+            [self._server_lists(backend, principal) for backend in self._registry()], self._config().routing
+        )
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
         def items(method: str) -> tuple[dict[str, object], ...]:
@@ -167,6 +186,7 @@ class Listing:
         self._catalogs.pop(principal, None)
         for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
             del self._views[viewer]
+        self._drop_standings()
         for each in _SHELVES_OF_KIND:
             if each == kind:
                 self._hub.changed(each)
@@ -203,12 +223,92 @@ class Listing:
             if profiles:
                 self._hub.changed(kind, profiles)
 
-    # --- pages ----------------------------------------------------------------------------------------------
+    # --- how the lists stand ----------------------------------------------------------------------------------
+
+    def standing(self, method: str, viewer: Viewer) -> Standing | None:
+        """How this list stands; None if something has to be waited for first, with `ready`."""
+        now = self._clock.monotonic()
+        self._merge_if_stale()
+        standing = self._standings.get((method, viewer))
+        if standing is None:
+            standing = self.standing_now(method, viewer)
+        if now < standing.good_until:
+            standing.hit(now)
+            return standing
+        return None
+
+    def standing_now(self, method: str, viewer: Viewer) -> Standing:
+        """How this list stands, whatever would have to be read for it to be complete."""
+        self._merge_if_stale()
+        standing = self._stand(method, viewer)
+        self._drop_standing((method, viewer))
+        if len(self._standings) >= MAX_STANDINGS:
+            self._drop_standings()
+        self._standings[method, viewer] = standing
+        return standing
+
+    def count_hits(self) -> None:
+        """Put what was counted by list on the accounts of the servers."""
+        for (method, _), standing in self._standings.items():
+            standing.count(method, self._cache)
+
+    def kept(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Lists that are kept, each principal's own too: by method and server, how many and their bytes."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        shared = ((backend, method) for backend in self._registry() for method in FEATURE_OF)
+        lists = [(place, place[0].lists.get(place[1])) for place in shared]
+        for (backend, method), each in (*lists, *self._own.all()):
+            if each is not EMPTY:
+                count, size = found.get((method, backend.id), (0, 0))
+                found[method, backend.id] = count + 1, size + each.size
+        return found
+
+    def invalid(self, backend: str, methods: Collection[str]) -> None:
+        """What these lists of this server say does not count any more."""
+        self._own.invalidate(backend, methods)
+        self._flights.invalidate(lambda subject: subject.server == backend and subject.method in methods)
+        self._drop_standings()
+
+    def _stand(self, method: str, viewer: Viewer) -> Standing:
+        shown, principal = list(self._shown(viewer)), viewer.principal
+        backends = [backend for backend in shown if _contributes(backend, method)]
+        parts = tuple(Part(backend.id, self._list(backend, method, principal)) for backend in backends)
+        partial = tuple(b.id for b in shown if self._is_missing(b, method, principal))
+        outdated = {b.id for b in backends if b.state in IN_SERVICE and not b.is_current(method)}
+        remembered = {b.id for b in backends if b.is_remembered and b.lists.get(method).items}
+        # A legacy server cannot say that a list is for one alone, so where there are several it may be.
+        is_private = any(part.listing.is_private for part in parts) or (
+            principal != ANYONE
+            and (
+                self._profiles.go_by_principal
+                or any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+            )
+        )
+        # What is missing may come at any time without anybody saying so here.
+        needs_a_look = bool(partial) or any(backend.is_settling for backend in shown)
+        good_for_s = self._config().cache.ttl_of(method)
+        good_until = min((part.listing.good_until(good_for_s) for part in parts), default=math.inf)
+        stale = tuple(server for server in partial if server in outdated | remembered)
+        return Standing(parts, partial, stale, is_private, 0.0 if needs_a_look else good_until)
+
+    def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
+        if backend.state not in IN_SERVICE:
+            return backend.state not in SWITCHED_OFF
+        return self._list(backend, method, principal) is _NOT_READ or not backend.is_current(method)
+
+    def _drop_standing(self, place: tuple[str, Viewer]) -> None:
+        standing = self._standings.pop(place, None)
+        if standing is not None:
+            standing.count(place[0], self._cache)
+
+    def _drop_standings(self) -> None:
+        for place in list(self._standings):
+            self._drop_standing(place)
 
     async def ready(self, method: str, viewer: Viewer) -> None:
-        """Wait a little for what a complete list needs: first connects, and lists grown stale."""
+        """Wait a little for what a complete list needs: first connects, and lists that must be read again."""
         await self._first_connects(lambda: self._shown(viewer))
-        await self._freshened(method)
+        await self._renewed(method, viewer)
         await self.own_ready(viewer.principal)
 
     async def own_ready(self, principal: str) -> None:
@@ -234,24 +334,49 @@ class Listing:
             except TimeoutError:
                 return
 
-    async def _freshened(self, method: str) -> None:
-        now = self._clock.monotonic()
-        stale = [b for b in self._registry() if b.state in IN_SERVICE and _is_stale(b, method, now)]
-        if not stale:
-            return
-        kind = FEATURE_OF[method]
-        waited: list[Backend] = []
-        for backend in stale:
-            if backend.peer is not None and backend.peer.announces(kind):
-                backend.refresh_soon(kind)
+    async def _renewed(self, method: str, viewer: Viewer) -> None:
+        """Have what is invalid or too old read again; wait long for the first, a little for the other."""
+        now, cache = self._clock.monotonic(), self._config().cache
+        good_for_s = cache.ttl_of(method)
+        cold: list[Backend] = []
+        stale: list[Backend] = []
+        for backend in self._shown(viewer):
+            if backend.state not in IN_SERVICE or not _contributes(backend, method):
+                continue
+            shared = backend.lists.get(method)
+            is_old = now >= shared.good_until(good_for_s)
+            if not backend.is_current(method):
+                cold.append(backend)
+            elif is_old and not (cache.enabled and shared.is_fed):
+                stale.append(backend)
             else:
-                waited.append(backend)
-        if waited:
-            try:
-                async with asyncio.timeout(FRESHEN_S):
-                    await asyncio.gather(*(backend.refresh((kind,)) for backend in waited))
-            except TimeoutError:
-                return
+                self._cache.count(method, backend.id).hit(now - shared.read_at)
+                if is_old:
+                    # It would have said so if it had others: they are as good as new until they are read.
+                    backend.refresh_soon(method)
+        await self._read_again(method, cold, COLD_S)
+        await self._read_again(method, stale, FRESHEN_S)
+
+    async def _read_again(self, method: str, backends: list[Backend], wait_s: float) -> None:
+        if not backends:
+            return
+        seats = []
+        for backend in backends:
+            self._cache.count(method, backend.id).misses += 1
+
+            async def read(flight: Flight[None], backend: Backend = backend) -> None:
+                await (backend.refresh((method,)) if backend.is_current(method) else backend.renew(method))
+
+            seats.append(self._flights.seat((method, backend.id), Subject(backend.id, method), read))
+        try:
+            async with asyncio.timeout(wait_s):
+                for seat in seats:
+                    await seat.answer()
+        except TimeoutError:
+            return
+        finally:
+            for seat in seats:
+                seat.leave(goes_on=True)
 
     def _shown(self, viewer: Viewer) -> Iterator[Backend]:
         """The backends that take part in what this viewer sees."""
@@ -260,41 +385,6 @@ class Listing:
     def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""
         return self.view(viewer).pages.page(method, revision, viewer.principal, cursor)
-
-    def hints(self, method: str, viewer: Viewer) -> tuple[int, str]:
-        """ttlMs and cacheScope of the merged list, the same for all its pages."""
-        now, principal = self._clock.monotonic(), viewer.principal
-        backends = [backend for backend in self._shown(viewer) if _contributes(backend, method)]
-        listings = [self._list(backend, method, principal) for backend in backends]
-        ttl_ms = min((listing.remaining_ttl_ms(now) for listing in listings), default=PARTIAL_TTL_MS)
-        if self.partial(method, viewer):
-            ttl_ms = min(ttl_ms, PARTIAL_TTL_MS)
-        # A legacy server cannot say that a list is for one alone, so where there are several it may be.
-        is_private = any(listing.is_private for listing in listings) or (
-            principal != ANYONE
-            and (
-                self._profiles.go_by_principal
-                or any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
-            )
-        )
-        return min(ttl_ms, MAX_TTL_MS), "private" if is_private else "public"
-
-    def partial(self, method: str, viewer: Viewer) -> list[str]:
-        """Backends that should be in the list and are not in service, or were not read for this principal."""
-        return [b.id for b in self._shown(viewer) if self._is_missing(b, method, viewer.principal)]
-
-    def remembered(self, method: str, viewer: Viewer) -> list[str]:
-        """Backends whose part of the list is that of an earlier run."""
-        shown = self._shown(viewer)
-        return [b.id for b in shown if b.is_remembered and b.is_listed and b.lists.get(method).items]
-
-    def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
-        if backend.state in IN_SERVICE:
-            return self._list(backend, method, principal) is _NOT_READ
-        return backend.state not in SWITCHED_OFF
-
-    async def aclose(self) -> None:
-        await self._own.aclose()
 
     def has_failed(self, viewer: Viewer) -> bool:
         """Whether there are backends that should answer, and not one of them has anything to show."""
@@ -312,10 +402,3 @@ def _differing(before: Catalog, now: Catalog) -> Iterator[ListKind]:
 def _contributes(backend: Backend, method: str) -> bool:
     """Whether what it has may grow old: a list that it does not even offer never does."""
     return backend.is_listed and (backend.peer is None or backend.peer.offers(FEATURE_OF[method]))
-
-
-def _is_stale(backend: Backend, method: str, now: float) -> bool:
-    kind = FEATURE_OF[method]
-    if backend.peer is None or not backend.peer.offers(kind):
-        return False
-    return any(backend.lists.get(each).remaining_ttl_ms(now) == 0 for each in METHODS_OF_KIND[kind])

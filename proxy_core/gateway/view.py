@@ -53,6 +53,11 @@ class View:
         """Those that have tools, in list order."""
         return _tool_servers(self.part)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether its list of tools is soon made."""
+        return self.mode is Mode.FULL or self.pages.is_prepared
+
     def lists_tool(self, route: Route) -> bool:
         """Whether the client could learn what the tool wants from a list."""
         if self.mode is not Mode.SEARCH:
@@ -96,8 +101,8 @@ class ViewMaker:
 
     async def prepare(self, view: View) -> None:
         """Make what the view's list of tools is made of, without holding the loop."""
-        if view.mode is not Mode.FULL:
-            await self._forms.prepare(view.shown.tools)
+        await self._forms.prepare(view.shown.tools)
+        view.pages.is_prepared = True
 
     def compact(self, entry: Entry) -> bytes:
         """As `ToolForms.compact`. Raises: UnusableItem."""

@@ -48,6 +48,8 @@ class ListViews:
     ) -> None:
         """`forms`: of the tools, where they are not to be listed as they are."""
         self._forms = forms
+        self.is_prepared = False
+        """Whether those forms are there, as long as nothing takes their place."""
         self._catalog = catalog
         self._sealer = sealer
         self._profile = profile

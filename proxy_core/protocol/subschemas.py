@@ -39,7 +39,7 @@ def within(schema: Schema) -> Iterator[tuple[Where, Any]]:
 
 
 def every(root: Any, max_depth: int, max_count: int) -> Iterator[tuple[int, Schema]]:
-    """`root` and every schema below it that is an object, in their order, and how deep each is. Raises: TooDeep."""
+    """`root` and every schema below it that is an object, in order, and how deep each is. Raises: TooDeep."""
     if not isinstance(root, dict):
         return
     yield 0, root

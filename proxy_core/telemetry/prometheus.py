@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from proxy_core.telemetry.histogram import BUCKETS, top_ms
 from proxy_core.telemetry.metrics import Metrics, ReplicaSeries, Series
+from proxy_core.telemetry.savings import CacheRow, JoinRow
 from proxy_core.telemetry.snapshot import BreakerState, ReplicaRow, ServerRow, ServerState, Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -187,6 +188,35 @@ def _lag(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
     yield "", {"quantile": "0.99"}, snapshot.totals.loop_lag_p99_ms / 1000
 
 
+def _cached(value: Callable[[CacheRow], float]) -> Callable[[Snapshot, Metrics], Iterator[Sample]]:
+    def samples(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+        for row in snapshot.savings.caches:
+            yield "", {"server": row.server, "method": row.method}, value(row)
+
+    return samples
+
+
+def _lookups(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+    for row in snapshot.savings.caches:
+        place = {"server": row.server, "method": row.method}
+        for outcome, count in (("hit", row.hits), ("miss", row.misses), ("stale", row.stale_hits)):
+            yield "", place | {"outcome": outcome}, count
+
+
+def _evictions(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+    for row in snapshot.savings.caches:
+        for cause, count in row.evictions:
+            yield "", {"server": row.server, "method": row.method, "cause": cause}, count
+
+
+def _joined(value: Callable[[JoinRow], float]) -> Callable[[Snapshot, Metrics], Iterator[Sample]]:
+    def samples(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+        for row in snapshot.savings.joins:
+            yield "", {"server": row.server, "method": row.method}, value(row)
+
+    return samples
+
+
 def _build(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
     yield "", {"version": snapshot.version}, 1
 
@@ -211,6 +241,7 @@ def _descendants(row: ServerRow, replica: str) -> int:
 
 _SERVER: Final = ("server",)
 _REPLICA: Final = ("server", "replica")
+_METHOD: Final = ("server", "method")
 METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "requests_total",
@@ -325,6 +356,51 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Configurations that were refused.",
         (),
         _whole(lambda s, m: m.config_errors),
+    ),
+    Metric(
+        "cache_lookups_total",
+        "counter",
+        "Requests that a kept answer may serve: hit, miss, or stale (past its time, its server down).",
+        (*_METHOD, "outcome"),
+        _lookups,
+    ),
+    Metric(
+        "cache_evictions_total",
+        "counter",
+        "Kept answers that went, by cause.",
+        (*_METHOD, "cause"),
+        _evictions,
+    ),
+    Metric("cache_entries", "gauge", "Answers that are kept.", _METHOD, _cached(lambda r: r.entries)),
+    Metric("cache_bytes", "gauge", "Bytes that they take.", _METHOD, _cached(lambda r: r.bytes)),
+    Metric(
+        "joinable_requests_total",
+        "counter",
+        "Requests that no kept answer served and that may be made together.",
+        _METHOD,
+        _joined(lambda r: r.asked),
+    ),
+    Metric(
+        "joinable_calls_total",
+        "counter",
+        "Calls of servers that were made for them.",
+        _METHOD,
+        _joined(lambda r: r.made),
+    ),
+    Metric(
+        "joined_requests_total",
+        "counter",
+        "Of those requests, answered by a call made for another.",
+        _METHOD,
+        _joined(lambda r: r.saved),
+    ),
+    Metric("batch_windows_total", "counter", "Batching windows opened.", _METHOD, _joined(lambda r: r.windows)),
+    Metric(
+        "batch_window_seconds_total",
+        "counter",
+        "How long they were open.",
+        _METHOD,
+        _joined(lambda r: r.window_wait_s),
     ),
     Metric("sessions", "gauge", "Legacy sessions that are open.", (), _whole(lambda s, m: s.totals.sessions)),
     Metric(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proxy_core.telemetry.context_bill import ContextTotals, Cost
+from proxy_core.telemetry.savings import Savings
 
 
 class ServerState(StrEnum):
@@ -262,6 +263,7 @@ class Snapshot:
     totals: Totals = Totals()
     notices: tuple[Notice, ...] = ()
     config: ConfigStatus = ConfigStatus()
+    savings: Savings = field(default_factory=Savings)
     context: ContextTotals | None = None
     """None until the lists were counted for the first time."""
 

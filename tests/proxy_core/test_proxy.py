@@ -122,6 +122,30 @@ async def test_a_running_gateway_shows_its_servers_and_serves_their_tools():
     assert children() == set()
 
 
+async def test_a_moment_after_a_list_changed_the_picture_says_what_it_costs():
+    async with serving(loaded("box", "other")) as proxy:
+        await until(lambda: (known := proxy.snapshot().context) and known.is_complete and known.full.wire)
+        bill, picture = await proxy.context_bill(), proxy.snapshot()
+        assert [(row.id, row.tools) for row in bill.servers] == [("box", 9), ("other", 9)]
+        assert [row.tokens for row in picture.servers] == [row.full for row in bill.servers]
+        assert picture.context is proxy.snapshot().context
+        assert picture.context is not None
+        assert picture.context.in_force == bill.modes.full
+        assert picture.context.full.wire > picture.context.full.visible > 0
+        await proxy.drain("other")
+        await until(lambda: (known := proxy.snapshot().context) and known.is_complete)
+        assert [row.id for row in (await proxy.context_bill()).servers] == ["box"]
+        assert proxy.snapshot().servers[1].tokens is None
+
+
+async def test_a_new_configuration_has_the_bill_made_anew():
+    configs = Configs(loaded("box"))
+    async with serving(configs(), reload=configs) as proxy:
+        await until(lambda: (known := proxy.snapshot().context) and known.is_complete and known.full.wire)
+        await proxy.apply_reload()
+        assert not (await proxy.context_bill()).is_complete
+
+
 async def test_without_a_file_a_notice_says_what_runs():
     proxy = Proxy(loaded(path=None), listen=False)
     assert [notice.text for notice in proxy.snapshot().notices] == [DEMO_NOTICE]

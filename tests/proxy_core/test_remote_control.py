@@ -30,12 +30,35 @@ from proxy_core.errors import (
     UnknownServer,
 )
 from proxy_core.facts import CatalogChanged, VerbUsed
+from proxy_core.telemetry.context_bill import (
+    ContextBill,
+    ContextTotals,
+    Cost,
+    DescriptionCost,
+    ModeCosts,
+    ProfileCost,
+    SearchEstimate,
+    ServerCost,
+    ToolCost,
+)
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, Probe, ServerDetail
 from tests.support.admin_house import House, config_of, house
 from tests.support.clock import FakeClock
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
 
 ITEM = NamedItem("tool", "search__find", "find", "search", arguments=(("q", True),))
+COSTS = ModeCosts(Cost(9, 8), Cost(7, 6), Cost(5, 4))
+BILL = ContextBill(
+    "o200k_base",
+    True,
+    "compact",
+    COSTS,
+    SearchEstimate(3, 5, 1.2, 4),
+    (ServerCost("search", 1, Cost(9, 8), Cost(7, 6)),),
+    (ToolCost("search", "search__find", Cost(9, 8), Cost(7, 6)),),
+    (DescriptionCost("search", "search__find", 3, 1 / 3),),
+    (ProfileCost("", "compact", 1, COSTS), ProfileCost("lean", "full", 0, ModeCosts())),
+)
 PLAN = ReloadPlan((PlannedServer("search", Action.REPLACE, ("transport.url",)),))
 
 
@@ -80,10 +103,12 @@ async def test_entering_it_fetches_the_picture_and_a_refresh_a_newer_one(
     first = remote.snapshot()
     assert replace(first, seq=0) == replace(control.current, seq=0)
     assert remote.snapshot() is first
-    control.use(row_of("other"), at=NOW + 1)
+    totals = ContextTotals("o200k_base", True, "full", Cost(9, 8), Cost(9, 8), Cost(7, 6), None)
+    control.use(row_of("other", tokens=Cost(9, 8)), at=NOW + 1, context=totals)
     assert remote.snapshot() is first
     renewed = await remote.refresh()
     assert renewed is remote.snapshot()
+    assert (renewed.context, renewed.servers[0].tokens) == (totals, Cost(9, 8))
     assert ([row.id for row in renewed.servers], renewed.seq > first.seq) == (["other"], True)
 
 
@@ -185,6 +210,8 @@ async def test_verbs_reach_the_gateway_and_bring_back_what_they_say(
     assert await remote.reload_plan() == PLAN
     assert await remote.apply_reload() == PLAN
     assert await remote.rollback() == PLAN
+    control.bills = [BILL]
+    assert await remote.context_bill() == BILL
     await remote.set_log_level("debug")
     assert control.asked == [
         ("drain", "search"),

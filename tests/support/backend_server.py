@@ -1,6 +1,7 @@
 """A small MCP server on HTTP, on a free port: answers as its table says and remembers what it was sent.
 
-Keys of the table are JSON-RPC methods, `answer` for a response to its own request, and `GET` and `DELETE`.
+Keys of the table are JSON-RPC methods, `batch` for an array, `answer` for a response to its own request, and
+`GET` and `DELETE`.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ class Seen:
     def __init__(self, request: web.Request, body: bytes) -> None:
         self.request = request
         self.headers = request.headers
-        self.message: dict[str, Any] = json.loads(body) if body else {}
-        self.key = request.method if not body else self.message.get("method", "answer")
+        self.message: Any = json.loads(body) if body else {}
+        is_batch = isinstance(self.message, list)
+        self.key = request.method if not body else "batch" if is_batch else self.message.get("method", "answer")
 
     @property
     def id(self) -> Any:

@@ -118,6 +118,10 @@ class FakeControl:
         await self._ask("probe", target)
         return self.answer
 
+    async def clear_cache(self, server: str | None = None) -> int:
+        await self._ask("clear_cache", server or "*")
+        return 3
+
     async def reload_plan(self) -> ReloadPlan:
         self.plans += 1
         return self._planned()

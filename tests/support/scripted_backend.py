@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import Call
+from proxy_core.backends.connection import Terms
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.telemetry.snapshot import ServerState as S
 from tests.support.clock import FakeClock
@@ -42,7 +43,7 @@ def child(**script: Reply | list[Reply]) -> dict[str, Reply | list[Reply]]:
 class Box:
     """A backend with all that stands around it."""
 
-    def __init__(self, script: dict[str, Any], **more: Any) -> None:
+    def __init__(self, script: dict[str, Any], *, wire_batch: int = 0, **more: Any) -> None:
         self.server = ScriptedServer(script)
         self.clock = FakeClock()
         self.gateway = Gateway()
@@ -55,6 +56,7 @@ class Box:
             self.clock,
             says=lambda server, level, text: self.sayings.append((level, text)),
             on_state=lambda server, before, now, reason: self.states.append(now),
+            terms=Terms(wire_batch=lambda: wire_batch),
         )
         self._tasks: list[asyncio.Task[Any]] = []
 

@@ -8,6 +8,7 @@ to the test.
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
@@ -16,6 +17,7 @@ from proxy_core.errors import BackendExited, BackendFault
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.snapshot import ServerState
 
 SOON_S = 30.0
 CRASHED = BackendExited("box", "The server's process exited with code 3.")
@@ -30,7 +32,20 @@ class Asked:
     def __init__(self, channel: "ScriptedChannel", sent: Outgoing) -> None:
         self.channel = channel
         self.sent = sent
-        self.message: dict[str, Any] = json.loads(sent.data)
+        self.message: Any = json.loads(sent.data)
+
+    @property
+    def method(self) -> str:
+        """`batch` for a JSON-RPC batch; empty for an answer to the backend's request."""
+        return "batch" if isinstance(self.message, list) else str(self.message.get("method", ""))
+
+    @property
+    def members(self) -> list["Asked"]:
+        """The messages of a batch."""
+        return [
+            Asked(self.channel, replace(self.sent, data=json.dumps(message).encode()))
+            for message in self.message
+        ]
 
     @property
     def id(self) -> Any:
@@ -100,6 +115,16 @@ def news(listen: Asked, method: str, **params: Any) -> None:
     """A notification that belongs to this listen."""
     tag = {"io.modelcontextprotocol/subscriptionId": listen.id}
     listen.channel.notifies(method, _meta=tag, **params)
+
+
+def answers_each(value: Any) -> Reply:
+    """Answers every member of a batch with a message of its own, the last one first."""
+
+    def reply(asked: Asked) -> None:
+        for member in reversed(asked.members):
+            asked.channel.later(lambda member=member: member.answer(value))
+
+    return reply
 
 
 def garbage(asked: Asked) -> None:
@@ -207,9 +232,9 @@ class ScriptedServer:
         return sum(line.startswith("start") for line in self.transcript)
 
     def hears(self, asked: Asked) -> None:
-        self.transcript.append(f"> {asked.message.get('method', 'answer')}")
+        self.transcript.append(f"> {asked.method or 'answer'}")
         self.asked.append(asked)
-        replies = self.script.get(asked.message.get("method", ""))
+        replies = self.script.get(asked.method)
         if replies is None:
             self._waiting.append(asked)
             self._heard.set()
@@ -222,14 +247,14 @@ class ScriptedServer:
         async with asyncio.timeout(SOON_S):
             while True:
                 for asked in self._waiting:
-                    if asked.message.get("method", "") == method:
+                    if asked.method == method:
                         self._waiting.remove(asked)
                         return asked
                 self._heard.clear()
                 await self._heard.wait()
 
     def count(self, method: str) -> int:
-        return sum(asked.message.get("method") == method for asked in self.asked)
+        return sum(asked.method == method for asked in self.asked)
 
 
 class Owner:
@@ -310,6 +335,8 @@ class Gateway:
 
     def __init__(self) -> None:
         self.changes: list[str] = []
+        self.invalid: list[tuple[str, tuple[str, ...]]] = []
+        self.states: list[tuple[str, ServerState]] = []
         self.updates: list[tuple[str, str]] = []
         self.tasks: list[tuple[str, str, str]] = []
         self.elicitations: list[tuple[str, str]] = []
@@ -317,6 +344,12 @@ class Gateway:
 
     def lists_changed(self, backend: str) -> None:
         self.changes.append(backend)
+
+    def lists_invalid(self, backend: str, methods: tuple[str, ...]) -> None:
+        self.invalid.append((backend, methods))
+
+    def state_changed(self, backend: str, before: ServerState, now: ServerState) -> None:
+        self.states.append((backend, now))
 
     def resource_updated(self, backend: str, uri: str) -> None:
         self.updates.append((backend, uri))

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from proxy_core.backends.batch_support import BatchSupport
 from proxy_core.backends.call import Call
 from proxy_core.backends.connection import Connection, Terms
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
@@ -25,11 +26,14 @@ class Line:
         *,
         declared: ClientCapabilities = NONE,
         server_queue: int = 256,
+        wire_batch: int = 0,
+        batch_support: BatchSupport | None = None,
         **more: Any,
     ) -> None:
         """`more`: settings of the server."""
         self.server = ScriptedServer(script)
         self.owner = Owner()
+        self.wire_batch = wire_batch
         self.clock = FakeClock()
         config = ServerConfig(id="box", transport=transport, **more)
         self.connection = Connection(
@@ -38,7 +42,8 @@ class Line:
             self.owner,
             self.clock,
             declared=declared,
-            terms=Terms(server_queue=lambda: server_queue),
+            terms=Terms(server_queue=lambda: server_queue, wire_batch=lambda: self.wire_batch),
+            batch_support=batch_support,
         )
         self._tasks: list[asyncio.Task[Any]] = []
 

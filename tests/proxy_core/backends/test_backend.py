@@ -341,7 +341,7 @@ async def test_a_changed_list_is_read_again_and_told(box: Box) -> None:
 
 async def test_a_list_is_read_once_for_all_who_ask_meanwhile(box: Box) -> None:
     del box.server.script["tools/list"]
-    reads = [box.begin(box.backend.refresh(("tools",))) for _ in range(5)]
+    reads = [box.begin(box.backend.refresh(("tools/list",))) for _ in range(5)]
     asked = await box.server.next("tools/list")
     await box.rest()
     assert not any(read.done() for read in reads)
@@ -353,7 +353,7 @@ async def test_a_list_is_read_once_for_all_who_ask_meanwhile(box: Box) -> None:
 
 async def test_whoever_waits_for_a_reading_may_go_without_ending_it(box: Box) -> None:
     del box.server.script["tools/list"]
-    first, second = [box.begin(box.backend.refresh(("tools",))) for _ in range(2)]
+    first, second = [box.begin(box.backend.refresh(("tools/list",))) for _ in range(2)]
     asked = await box.server.next("tools/list")
     first.cancel()
     await box.rest()
@@ -364,7 +364,7 @@ async def test_whoever_waits_for_a_reading_may_go_without_ending_it(box: Box) ->
 
 async def test_a_change_while_the_list_is_read_has_it_read_once_more(box: Box) -> None:
     del box.server.script["tools/list"]
-    box.backend.refresh_soon("tools")
+    box.backend.refresh_soon("tools/list")
     asked = await box.server.next("tools/list")
     for _ in range(3):
         box.server.line.notifies("notifications/tools/list_changed")
@@ -397,9 +397,9 @@ async def test_a_change_while_the_first_lists_are_read_is_not_lost(boxes: Any) -
 
 async def test_a_list_that_cannot_be_read_again_stays_what_it_was(box: Box) -> None:
     box.server.script["tools/list"] = [refuses(-32603)]
-    await box.backend.refresh(("tools",))
+    await box.backend.refresh(("tools/list",))
     assert box.tools == ["add"]
-    assert box.sayings[-1] == ("warning", "its tools could not be read again: no")
+    assert box.sayings[-1] == ("warning", "its tools/list could not be read again: no")
 
 
 async def test_a_server_that_was_lost_stays_listed_for_a_while(box: Box) -> None:

@@ -38,6 +38,13 @@ def test_an_id_is_never_used_twice() -> None:
     assert len(set(ids)) == 5
 
 
+def test_an_id_that_is_minted_is_no_requests() -> None:
+    table = correlation()
+    minted = table.mint()
+    assert table.get(minted) is None
+    assert minted not in {opened(table).id, table.mint()}
+
+
 def test_an_answer_reaches_the_request_it_names_in_any_order() -> None:
     table = correlation()
     first, second = opened(table, "first"), opened(table, "second")

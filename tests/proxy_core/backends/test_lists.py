@@ -184,11 +184,11 @@ async def test_without_a_hint_a_list_is_good_for_longer_if_changes_are_announced
 async def test_a_list_ages(reading: Any) -> None:
     reader = await reading(tools("a", ttlMs=1500))
     listing = await reader.read()
-    ages = []
+    told = []
     for _ in range(3):
-        ages.append(listing.remaining_ttl_ms(reader.clock.monotonic()))
+        told.append(listing.told_ttl_ms(reader.clock.monotonic()))
         reader.clock.advance(1)
-    assert ages == [1500, 500, 0]
+    assert told == [1500, 500, 0]
 
 
 async def test_a_list_without_end_is_cut_by_its_bytes_too(

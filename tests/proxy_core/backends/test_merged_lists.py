@@ -90,7 +90,7 @@ def test_the_union_is_as_careful_as_the_most_careful_of_them():
     one = tools("a", ttl_ms=5000, read_at=20.0, is_private=True)
     other = tools("a", ttl_ms=9000, read_at=10.0, is_from_modern_http=True)
     union = merged([("x", one), ("y", other)]).by_method[TOOLS]
-    assert union == Listing(({"name": "a"},), 5000, True, 10.0, True)
+    assert union == Listing(({"name": "a"},), 5000, True, 10.0, is_from_modern_http=True)
     assert union.items is one.get(TOOLS).items
 
 

@@ -345,7 +345,7 @@ async def test_what_a_server_lists_is_kept(recalling: tuple[Set, Recalling]) -> 
     await servers.healthy("box")
     assert memory.kept == [("box", ["add"])]
     servers.server.table["tools/list"] = answers({"tools": [{"name": "sub"}]})
-    await servers.registry.get("box").refresh(("tools",))
+    await servers.registry.get("box").refresh(("tools/list",))
     assert memory.kept[-1] == ("box", ["sub"])
 
 

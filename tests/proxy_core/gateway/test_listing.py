@@ -198,12 +198,14 @@ async def test_a_list_that_a_server_does_not_offer_never_grows_old(clock: FakeCl
         assert (await hints(house, "prompts/list"))[0] == 60_000
 
 
+FIVE_SECONDS = {"methods": {"tools/list": {"ttl_seconds": 5}}}
+
 # --- freshness ----------------------------------------------------------------------------------------------
 
 
 async def test_a_stale_list_of_a_server_that_tells_nothing_is_read_before_answering(clock: FakeClock):
     box = searcher(announces=False)
-    async with House({"box": box}, clock).open() as house:
+    async with House({"box": box}, clock, cache=FIVE_SECONDS).open() as house:
         box.items["tools/list"] = [tool("new")]
         clock.advance(4.9)
         assert await house.names() == ["box__search"]
@@ -217,7 +219,10 @@ async def test_a_stale_list_of_a_server_that_announces_changes_is_read_after_ans
     box = searcher()
     async with House({"box": box}, clock).open() as house:
         box.items["tools/list"] = [tool("new")]
-        clock.advance(61)
+        clock.advance(599)
+        assert await house.names() == ["box__search"]
+        assert box.count("tools/list") == 1
+        clock.advance(2)
         assert await house.names() == ["box__search"]
         await until(lambda: box.count("tools/list") == 2)
         assert await house.names() == ["box__new"]
@@ -228,7 +233,8 @@ async def test_a_server_that_does_not_answer_keeps_a_list_waiting_for_a_bounded_
 ):
     monkeypatch.setattr(listing, "FRESHEN_S", 0.05)
     box, web = searcher(announces=False), searcher()
-    async with House({"box": box, "web": web}, clock).open() as house:
+    quick = {"cache": FIVE_SECONDS, "batching": {"window_ms": 0}}
+    async with House({"box": box, "web": web}, clock, **quick).open() as house:
         box.on("tools/list", silence)
         clock.advance(10)
         assert await house.names() == ["box__search", "web__search"]
@@ -238,7 +244,7 @@ async def test_a_server_that_does_not_answer_keeps_a_list_waiting_for_a_bounded_
 
 async def test_readers_of_a_stale_list_share_one_reading(clock: FakeClock):
     box = searcher(announces=False)
-    async with House({"box": box}, clock).open() as house:
+    async with House({"box": box}, clock, cache=FIVE_SECONDS).open() as house:
         clock.advance(10)
         await asyncio.gather(*(house.names() for _ in range(20)))
         assert box.count("tools/list") == 2

@@ -268,6 +268,14 @@ async def test_a_call_of_a_name_that_nobody_has_tells_the_nearest():
         assert home.servers["github"].count("tools/call") == 0
 
 
+async def test_a_call_that_is_kept_by_name_is_kept_however_it_was_made():
+    cache = {"tools": {"github__create_issue": {"ttl_seconds": 60}}}
+    async with house(cache=cache).open() as home:
+        first = await use(home, "call_tool", name="github__create_issue", arguments={"title": "x"})
+        assert await home.call("github__create_issue", title="x") == first
+        assert home.servers["github"].count("tools/call") == 1
+
+
 async def test_headers_are_demanded_only_of_who_was_told_of_them():
     async def status(home: House, name: str, arguments: Any) -> str:
         params = Raw(encode({"name": name, "arguments": arguments}))

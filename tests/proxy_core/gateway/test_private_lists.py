@@ -166,7 +166,7 @@ async def test_a_server_that_does_not_answer_for_one_keeps_a_list_waiting_for_a_
 ):
     monkeypatch.setattr(private_lists, "READ_S", 0.05)
     box = Discreet()
-    async with House({"box": box, "open": searcher()}).open() as house:
+    async with House({"box": box, "open": searcher()}, batching={"window_ms": 0}).open() as house:
         box.on("tools/list", silence)
         asked = [house.names(caller=of(ANN)) for _ in range(3)]
         assert await asyncio.gather(*asked) == [["open__search"]] * 3

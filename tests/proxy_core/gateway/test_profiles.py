@@ -241,6 +241,17 @@ async def test_a_link_is_good_under_the_profile_in_which_it_was_told():
                 await home.ask("resources/read", {"uri": "x:///1"}, under(profile))
 
 
+async def test_what_is_kept_of_a_read_is_kept_for_its_own_profile():
+    """Under what names links can be read is each profile's own."""
+    cache = {"methods": {"resources/read": {"ttl_seconds": 60}}}
+    async with house(cache=cache).open() as home:
+        for profile, reads in (("review", 1), ("review", 1), ("", 2)):
+            await home.ask("resources/read", {"uri": "files:///r"}, under(profile))
+            assert home.servers["files"].count("resources/read") == reads
+        with pytest.raises(UnknownResource):
+            await home.ask("resources/read", {"uri": "files:///r"}, under("ops"))
+
+
 async def test_a_task_outside_is_unknown():
     knows = ClientCapabilities(extensions={TASKS: {}})
     github = whole(MODERN, "github", "star", offers={"extensions": {TASKS: {}}})

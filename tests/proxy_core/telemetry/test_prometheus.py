@@ -13,6 +13,7 @@ from proxy_core.facts import (
 )
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.prometheus import BLOCK_LINES, METRICS, PREFIX, blocks, render
+from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings
 from proxy_core.telemetry.snapshot import BreakerState, ChildRow, ConfigStatus, Probe, ServerState, Totals
 from tests.support.fake_control import replica_of, row_of, snapshot_of
 from tests.support.finished_requests import finished
@@ -80,6 +81,10 @@ SNAPSHOT = snapshot_of(
     ],
     totals=Totals(sessions=6, streams=7, loop_lag_p99_ms=1.5),
     config=ConfigStatus(version=8),
+    savings=Savings(
+        caches=(CacheRow("tools/list", "search", 9, 3, 1, 2, 812, evictions=(("cleared", 4),)),),
+        joins=(JoinRow("tools/list", "search", asked=5, made=1, saved=4, windows=1, window_wait_s=0.1),),
+    ),
 )
 
 
@@ -114,6 +119,16 @@ def test_a_picture_is_told_as_it_is():
     assert samples[key("process_rss_bytes", **here)] == 110
     assert samples[key("process_cpu_cores", **here)] == 0.75
     assert samples[key("process_descendants", **here)] == 2
+    listed = {"server": "search", "method": "tools/list"}
+    lookups = [samples[key("cache_lookups_total", outcome=each, **listed)] for each in ("hit", "miss", "stale")]
+    assert lookups == [9, 3, 1]
+    assert samples[key("cache_evictions_total", cause="cleared", **listed)] == 4
+    assert (samples[key("cache_entries", **listed)], samples[key("cache_bytes", **listed)]) == (2, 812)
+    assert samples[key("joinable_requests_total", **listed)] == 5
+    assert samples[key("joinable_calls_total", **listed)] == 1
+    assert samples[key("joined_requests_total", **listed)] == 4
+    assert samples[key("batch_windows_total", **listed)] == 1
+    assert samples[key("batch_window_seconds_total", **listed)] == 0.1
     assert samples[key("sessions")] == 6
     assert samples[key("streams")] == 7
     assert samples[key("loop_lag_seconds", quantile="0.99")] == 0.0015
