@@ -17,6 +17,7 @@ from proxy_core.backends.orphans import Orphan, end_orphans, find_orphans
 from proxy_core.backends.process_table import listener_on
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import ProxyConfig, StdioTransport
+from proxy_core.config.profiles import idle_globs
 from proxy_core.errors import BackendUnavailable, ConfigError
 from proxy_core.runtime import MAX_PATH_BYTES
 
@@ -28,6 +29,7 @@ __all__ = [
     "faults",
     "find_orphans",
     "port",
+    "profiles",
     "programs",
     "socket_file",
     "unset",
@@ -47,7 +49,7 @@ class Finding:
 
     level: Level
     subject: str
-    """configuration, variables, commands, port, socket, orphans or names"""
+    """configuration, variables, profiles, commands, port, socket, orphans or names"""
     text: str
     """What was found; may hold untrusted text."""
     advice: str = ""
@@ -65,6 +67,13 @@ def unset(loaded: LoadedConfig) -> Iterator[Finding]:
     for server, why in loaded.unset.items():
         text = f"{server} stays off: {why}"
         yield Finding(Level.WARN, "variables", text, "Set it where the gateway is started, and start it again.")
+
+
+def profiles(loaded: LoadedConfig) -> Iterator[Finding]:
+    """What profiles name that is not there."""
+    for sentence in idle_globs(loaded.config):
+        advice = "Correct it, or leave it for a server that is still to come."
+        yield Finding(Level.WARN, "profiles", sentence, advice)
 
 
 def programs(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterator[Finding]:

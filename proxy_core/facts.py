@@ -107,6 +107,17 @@ class CatalogChanged(Struct, frozen=True, tag=True):
     count: int
 
 
+class ContextModeChanged(Struct, frozen=True, tag=True):
+    """Tools are listed in another mode than before: by a reload, or because `auto` chose it."""
+
+    at: float
+    profile: str
+    """Empty: for clients without one."""
+    before: str
+    now: str
+    """full, compact or search"""
+
+
 class NameHidden(Struct, frozen=True, tag=True):
     """An item was left out of a list, with the reason."""
 
@@ -149,6 +160,7 @@ Fact: TypeAlias = (
     | ProbeFinished
     | VerbUsed
     | CatalogChanged
+    | ContextModeChanged
     | NameHidden
     | SessionsChanged
     | ConfigApplied

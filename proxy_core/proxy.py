@@ -30,6 +30,7 @@ from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
+from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
 from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
@@ -37,6 +38,7 @@ from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
     CatalogChanged,
+    ContextModeChanged,
     Fact,
     ProbeFinished,
     RequestFinished,
@@ -47,7 +49,7 @@ from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.pipe import Pipe
 from proxy_core.frontend.stdio_front import StdioFront
-from proxy_core.gateway.billing import Billing
+from proxy_core.gateway.billing import Billing, Measured
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.subscriptions import SubscriptionHub
@@ -98,18 +100,21 @@ class Proxy(Control):
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
         pipe: Pipe | None = None,
+        profile: str = "",
         config_path: Callable[[], Path | None] | None = None,
         on_config: Callable[[LoadedConfig], None] = lambda loaded: None,
     ) -> None:
         """`reload` reads the configuration again; `only` starts these servers alone; `listen` may be False.
 
-        `pipe`: serve the one client at its other end, instead of a port. `config_path`: the file to watch, if
-        any. `on_config` applies what is not ours of a configuration put in force, as where the log goes.
+        `pipe`: serve the one client at its other end, instead of a port, under `profile`. `config_path`: the
+        file to watch, if any. `on_config` applies what is not ours of a configuration put in force, as where
+        the log goes.
         """
         self._insecure = insecure
         self._listens = listen
         self._only = only
         self._pipe = pipe
+        self._profile = profile
         self._clock = clock or SystemClock()
         self._stop_requested = asyncio.Event()
         self._force = asyncio.Event()
@@ -129,14 +134,17 @@ class Proxy(Control):
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
         self._remembered = RememberedLists(folder)
-        billing = Billing(lambda: self._gateway.listing.catalog)
-        self._ledger = TokenLedger(billing, TokenCounter(folder), self._clock)
+        billing = Billing(lambda: self._gateway.listing, lambda: self.config)
+        self._ledger = TokenLedger(
+            billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
+        )
         self._build()
         self._picture = self._fresh_picture(0)
 
     def _build(self) -> None:
         self._guard = Guard()
-        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish)
+        measured = Measured(lambda: self._ledger.bill)
+        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish, measured)
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,
@@ -166,7 +174,7 @@ class Proxy(Control):
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
         if self._pipe is not None:
-            return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop)
+            return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop, self._profile)
         return Frontend(
             config,
             handler,
@@ -242,6 +250,8 @@ class Proxy(Control):
         servers = self.config.servers
         if self._only is not None:
             servers = tuple(server for server in servers if server.id in self._only)
+        for sentence in idle_globs(self.config):
+            log.warning("%s", sentence)
         self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
         self._gateway.servers_changed()
@@ -317,7 +327,7 @@ class Proxy(Control):
 
     def _publish(self, fact: Fact) -> None:
         self._metrics.fold(fact)
-        if isinstance(fact, CatalogChanged) and fact.kind == "tools":
+        if isinstance(fact, ContextModeChanged) or (isinstance(fact, CatalogChanged) and fact.kind == "tools"):
             self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
         if not isinstance(fact, RequestFinished | ProbeFinished | CallRetried):

@@ -113,7 +113,12 @@ def _look(ctx: click.Context, config: Path | None, report: _Report) -> None:
     except ConfigError as error:
         report.add(*doctor.faults(error))
         return
-    report.add(_configuration(loaded), *doctor.unset(loaded), *doctor.programs(loaded, os.environ))
+    report.add(
+        _configuration(loaded),
+        *doctor.unset(loaded),
+        *doctor.profiles(loaded),
+        *doctor.programs(loaded, os.environ),
+    )
     socket_file = socket_of(loaded.config.proxy, loaded.config.admin)
     if socket_file is not None and not socket_file.is_socket() and loaded.path is not None:
         # It may have been started with another --port.

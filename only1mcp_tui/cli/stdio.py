@@ -29,12 +29,17 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
     help="With --to: the environment variable that holds the gateway's token.",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file to use.")
+@click.option("--profile", metavar="NAME", help="Serve the client under this profile of the configuration.")
 @click.option("--demo", is_flag=True, help="Run the bundled demo servers, whatever the configuration.")
 @click.pass_context
-def stdio_command(ctx: click.Context, to: str | None, token_env: str, config: Path | None, demo: bool) -> None:
+def stdio_command(
+    ctx: click.Context, to: str | None, token_env: str, config: Path | None, profile: str | None, demo: bool
+) -> None:
     """Serve one AI client on stdin and stdout, for clients that only start commands."""
+    if to is not None and profile is not None:
+        raise click.UsageError("With --to, the profile stands at the end of the URL.")
     pipe = claim_stdio()
-    ctx.exit(_serve(ctx, pipe, config, demo) if to is None else _bridge(pipe, to, token_env))
+    ctx.exit(_serve(ctx, pipe, config, profile or "", demo) if to is None else _bridge(pipe, to, token_env))
 
 
 def _bridge(pipe: Pipe, url: str, token_env: str) -> int:
@@ -50,7 +55,7 @@ def _bridge(pipe: Pipe, url: str, token_env: str) -> int:
     return Exit.OK
 
 
-def _serve(ctx: click.Context, pipe: Pipe, config: Path | None, demo: bool) -> int:
+def _serve(ctx: click.Context, pipe: Pipe, config: Path | None, profile: str, demo: bool) -> int:
     """The gateway itself. Raises: ConfigError, and why the client was given up."""
     from only1mcp_tui.cli import Options
     from only1mcp_tui.cli.common import named_config
@@ -60,9 +65,15 @@ def _serve(ctx: click.Context, pipe: Pipe, config: Path | None, demo: bool) -> i
     options = Options(named_config(ctx, config), True, demo, None, None, False)
     reload = reader(options)
     loaded = reload()
+    if profile and profile not in loaded.config.profiles:
+        known = ", ".join(loaded.config.profiles)
+        raise click.UsageError(
+            f"There is no profile {profile!r}; "
+            + (f"the profiles are {known}." if known else "the configuration has none.")
+        )
     start_logging(loaded, to_stderr=True)
     # A client that closes our stdin and then sends a signal does not wait any longer.
-    proxy = Proxy(loaded, reload, pipe=pipe, config_path=locator(options))
+    proxy = Proxy(loaded, reload, pipe=pipe, profile=profile, config_path=locator(options))
     code = run_headless(proxy, is_urgent=lambda: pipe.has_ended)
     if pipe.failure is not None:
         raise pipe.failure

@@ -213,6 +213,9 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             return fact.server, "accent", "›", f"{fact.verb}: {fact.outcome}"
         case facts.CatalogChanged():
             return "lists", "info", "·", f"clients now see {plural(fact.count, fact.kind.removesuffix('s'))}"
+        case facts.ContextModeChanged():
+            words = f"tools are listed in mode {fact.now}; before: {fact.before}"
+            return f"profile {fact.profile}" if fact.profile else "lists", "info", "·", words
         case facts.NameHidden():
             return fact.server, "warn", "▲", f"{fact.name} is not listed: {fact.reason}"
         case facts.ConfigApplied():

@@ -33,9 +33,12 @@ class TemplateRoute:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Every way to a server. One value per catalog; a reader may keep it for one exchange."""
+    """Every way to a server. One value per catalog or part of it; a reader may keep it for one exchange."""
 
     _servers: frozenset[str]
+    """Whose ids names and aliases may begin with."""
+    _reachable: frozenset[str]
+    """Those of them that a name may lead to."""
     _tools: dict[str, Route]
     """By exposed name, and by bare name where that is unambiguous."""
     _prompts: dict[str, Route]
@@ -47,12 +50,21 @@ class Routes:
     """In the order in which they are tried."""
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Self:
+    def of(cls, catalog: Catalog, part: Catalog | None = None) -> Self:
+        """`part`: all of the catalog that may be reached (`profiles.part_of`), if not everything.
+
+        A name in it leads where it does in the whole catalog, and nowhere if that is out of reach: what a
+        hidden server has never leads to another that has the same.
+        """
+        shown = part or catalog
         servers = frozenset(catalog.servers)
+        exposed = _by_exposed(catalog.tools)
+        bare = _bare_names(shown.tools, servers)
         return cls(
             servers,
-            _bare_names(catalog.tools, servers) | _by_exposed(catalog.tools),
-            _by_exposed(catalog.prompts),
+            frozenset(shown.servers),
+            {name: route for name, route in bare.items() if name not in exposed} | _by_exposed(shown.tools),
+            _by_exposed(shown.prompts),
             _by_exposed(catalog.links) | _by_exposed(catalog.resources),
             _by_exposed(catalog.templates),
             _matchers(catalog.templates),
@@ -69,6 +81,9 @@ class Routes:
     def resource(self, uri: str, seen_at: str | None = None) -> Route | None:
         """The owner of a URI: listed or in force as an alias, then any alias form, then who spoke of it, then
         by template. `seen_at`: the server that told whoever asks of this URI."""
+        return self._if_reachable(self._owner(uri, seen_at))
+
+    def _owner(self, uri: str, seen_at: str | None) -> Route | None:
         listed = self._resources.get(uri)
         if listed is not None or len(uri) > MAX_URI_CHARS:
             return listed
@@ -81,12 +96,18 @@ class Routes:
 
     def template(self, uri_template: str) -> Route | None:
         """The owner of a completion's `ref/resource`: a template, or else a URI."""
-        return self._templates.get(uri_template) or self.resource(uri_template)
+        return self._if_reachable(self._templates.get(uri_template) or self._owner(uri_template, None))
 
     def owner_guess(self, name: str) -> str | None:
         """The known server whose id an unlisted tool or prompt name begins with."""
         slug = slug_of(name)
-        return slug if slug in self._servers else None
+        return slug if slug in self._reachable else None
+
+    def reaches(self, server: str) -> bool:
+        return server in self._reachable
+
+    def _if_reachable(self, route: Route | None) -> Route | None:
+        return route if route is not None and route.server in self._reachable else None
 
     def _by_template(self, text: str, of_server: str | None = None) -> Route | None:
         uri = Uri(text)

@@ -4,15 +4,18 @@ Looks at data that may be wrong in any other way, so that every fault of a file 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
 from proxy_core.config.document import KeyPath, shown_path
+from proxy_core.config.faults import nearest
 from proxy_core.config.models import AdminConfig
 
 Fault: TypeAlias = tuple[KeyPath, str]
 LineOf: TypeAlias = Callable[[KeyPath], int | None]
+TAKEN_AT_THE_ROOT: Final = frozenset({"healthz", "messages", "metrics", "readyz", "sse"})
+"""What the listener serves beside MCP, without the slash."""
 
 
 def faults_across(data: Any, raw: Any, line_of: LineOf) -> Iterator[Fault]:
@@ -20,6 +23,8 @@ def faults_across(data: Any, raw: Any, line_of: LineOf) -> Iterator[Fault]:
     if not isinstance(data, dict):
         return
     yield from _admin_faults(data)
+    yield from _token_faults(data)
+    yield from _profile_faults(data)
     if not isinstance(servers := data.get("servers"), list):
         return
     yield from _repeated_ids(servers, ("servers",), raw, line_of)
@@ -36,6 +41,29 @@ def _admin_faults(data: dict[str, Any]) -> Iterator[Fault]:
             "found true without auth.tokens: everyone who reaches the port could steer the gateway. "
             "Add a token (`only1mcp token new NAME --write`), or leave it false and use the socket.",
         )
+
+
+def _token_faults(data: dict[str, Any]) -> Iterator[Fault]:
+    tokens, profiles = _of(data, "auth", "tokens"), data.get("profiles")
+    known = [name for name in profiles if isinstance(name, str)] if isinstance(profiles, dict) else []
+    for index, token in enumerate(tokens if isinstance(tokens, list) else ()):
+        named = token.get("profile") if isinstance(token, dict) else None
+        if isinstance(named, str) and named not in known:
+            allowed = f"the profiles are {', '.join(known)}" if known else "there are no profiles"
+            found = f"found {named!r}, which is no profile; {allowed}.{nearest(named, known)}"
+            yield ("auth", "tokens", index, "profile"), found
+
+
+def _profile_faults(data: dict[str, Any]) -> Iterator[Fault]:
+    profiles = data.get("profiles")
+    if not isinstance(profiles, dict) or _of(data, "proxy", "path") != "/":
+        return
+    for name in profiles:
+        if name in TAKEN_AT_THE_ROOT:
+            yield (
+                ("profiles", name),
+                f"a profile of this name cannot be reached: with proxy.path '/', /{name} is another page.",
+            )
 
 
 def _is_yes(value: Any) -> bool:

@@ -149,6 +149,10 @@ def _settings(old: Config, new: Config) -> Iterator[str]:
             before, after = ([server.id for server in config.servers] for config in (old, new))
             if _is_reordered(before, after):
                 yield name
+        elif name == "profiles":
+            # Named, so that their order says nothing, and one that comes or goes is told by its name.
+            for profile in dict.fromkeys((*old.profiles, *new.profiles)):
+                yield from _different(f"{name}.{profile}", old.profiles.get(profile), new.profiles.get(profile))
         else:
             yield from _different(name, getattr(old, name), getattr(new, name))
 

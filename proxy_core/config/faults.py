@@ -84,6 +84,10 @@ def _message(details: ErrorDetails, path: KeyPath, raw: Any) -> str:
         return "this key is required and missing."
     if kind == "union_tag_not_found":
         return "the key 'type' is missing; it must be one of stdio, http, sse."
+    if kind == "string_pattern_mismatch" and path[:-1] == ("profiles",):
+        # A key, which is found in its path; the value under it is not at fault.
+        form = "2 to 24 of a-z, 0-9 and -, from a letter on"
+        return f"the name of a profile is {form}: for example {slug(str(path[-1]))!r}."
     found = _found(raw, path)
     if kind in {"literal_error", "union_tag_invalid"}:
         return _wrong_word(raw, found, str(ctx.get("expected", ctx.get("expected_tags"))))

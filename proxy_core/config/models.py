@@ -116,6 +116,9 @@ class TokenConfig(Model):
 
     name: TokenName = Field(description="Names the principal on screens and in logs.")
     sha256: Sha256 = Field(repr=False, description="Of the token, in hex; `only1mcp token new` makes both.")
+    profile: str | None = Field(
+        None, description="The one profile of `profiles` that it may use, also at the plain URL."
+    )
 
 
 class AuthConfig(Model):
@@ -412,6 +415,37 @@ class RetryConfig(Model):
     )
 
 
+ContextMode = Literal["full", "compact", "search", "auto"]
+
+
+class ContextConfig(Model):
+    """How much of their context the tools cost the clients' models."""
+
+    mode: ContextMode = Field(
+        "full",
+        description="full: every tool as its server has it. compact: shortened, and what only programs read "
+        "left out. search: three tools that find and call all others. auto: whichever of them is cheapest.",
+    )
+    always: tuple[str, ...] = Field(
+        (), description="Globs of exposed tool names that stay listed in search mode."
+    )
+
+
+class NameRules(Model):
+    """Which tools a profile shows, by the names that clients see."""
+
+    allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are shown.")
+    deny: tuple[str, ...] = Field((), description="Globs of tools that are not, after `allow`.")
+
+
+class ProfileConfig(Model):
+    """A part of everything for some clients: at `<proxy.path>/<name>`, or for the tokens that name it."""
+
+    servers: tuple[str, ...] = Field(("*",), description="Globs of the ids of servers that take part.")
+    tools: NameRules = Field(NameRules(), description="Which of their tools are shown.")
+    context: ContextMode | None = Field(None, description="In place of context.mode.")
+
+
 class AdminConfig(Model):
     """Where the gateway is steered from outside."""
 
@@ -465,6 +499,10 @@ class Config(Model):
     retry: RetryConfig = Field(RetryConfig(), description="Repeating what failed.")
     cache: CacheConfig = Field(CacheConfig(), description="Answers that are kept.")
     batching: BatchingConfig = Field(BatchingConfig(), description="Requests that become one.")
+    context: ContextConfig = Field(ContextConfig(), description="What tool lists cost the clients' models.")
+    profiles: dict[Slug, ProfileConfig] = Field(
+        {}, description="Parts of everything, each for some clients; see the section on profiles."
+    )
     admin: AdminConfig = Field(AdminConfig(), description="Where it is steered from outside.")
     reload: ReloadConfig = Field(ReloadConfig(), description="What a change of this file does.")
     logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")

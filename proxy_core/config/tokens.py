@@ -31,7 +31,7 @@ def new_token(name: str) -> tuple[str, TokenConfig]:
 
 def fragment(entry: TokenConfig, ending: str) -> str:
     """What a file with this ending has to say; to be joined with the tokens that it has."""
-    data = {"auth": {"tokens": [entry.model_dump()]}}
+    data = {"auth": {"tokens": [entry.model_dump(exclude_none=True)]}}
     if ending == ".json":
         return json.dumps(data, indent=2)
     if ending == ".toml":

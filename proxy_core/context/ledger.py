@@ -52,7 +52,10 @@ class TokenLedger:
         counter: TokenCounter,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_count: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_count` is told when the bill is that of the lists in force."""
+        self._on_count = on_count
         self._source = source
         self._counter = counter
         self._clock = clock
@@ -131,6 +134,8 @@ class TokenLedger:
         # In a thread, which gives the loop its turns: it grows with the list.
         bill = await asyncio.to_thread(bill_of, lists, lambda text: counts[keys[text]])
         self._put_in_force(replace(bill, is_complete=changes == self._changes))
+        if self._bill.is_complete:
+            self._on_count()
 
     def _failed(self, error: HelperFailed) -> None:
         # Once: it is tried again and again.

@@ -130,7 +130,7 @@ class AdminEndpoint:
 
     def _strangers_refusal(self, head: WireHead) -> HttpRefusal | None:
         try:
-            head.principal = OWNER if self.principals is None else self.principals.identify(head)
+            head.principal = OWNER if self.principals is None else self.principals.identify_operator(head)
         except HttpRefusal as refusal:
             return refusal
         return None

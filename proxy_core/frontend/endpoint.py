@@ -10,6 +10,7 @@ from proxy_core.frontend.guards import Guard
 from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
+from proxy_core.frontend.profile_gate import ProfileGate
 from proxy_core.frontend.responses import ACCEPTED, http_refusal, refused
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.wire import (
@@ -29,10 +30,17 @@ from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
 
 class McpEndpoint:
     def __init__(
-        self, guard: Guard, principals: Principals, modern: ModernEra, legacy: LegacyEra, sse: SseFront
+        self,
+        guard: Guard,
+        principals: Principals,
+        profiles: ProfileGate,
+        modern: ModernEra,
+        legacy: LegacyEra,
+        sse: SseFront,
     ) -> None:
         self.guard = guard
         self.principals = principals
+        self.profiles = profiles
         self.is_stopping = False
         """Set once, when no new work is taken; connections that are open may still ask."""
         self._modern = modern
@@ -55,6 +63,7 @@ class McpEndpoint:
             return None
         try:
             head.principal = self.principals.identify(head)
+            head.profile = self.profiles.profile_for(head.principal, self.guard.profile_in(head.path) or "")
         except HttpRefusal as refusal:
             return refusal
         head.admitted_by = self.principals
@@ -70,7 +79,7 @@ class McpEndpoint:
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head
         if head.admitted_by is not self.principals and (refusal := self._strangers_refusal(head)) is not None:
-            # The token was taken back while the body came: what this would open, nobody would end.
+            # Token or profile were taken back while the body came: what this would open, nobody would end.
             return self.refuse(head, refusal)
         extra = cors.answer_headers(request.head)
         if not extra:
@@ -85,27 +94,27 @@ class McpEndpoint:
         method = request.head.method
         if method == "OPTIONS":
             return cors.preflight(request.head)
-        if request.head.path != self.guard.path:
-            return await self._sse.answer(request, request.head.principal)
+        if self.guard.profile_in(request.head.path) is None:
+            return await self._sse.answer(request)
         if method == "POST":
             return await self._post(request)
         if (refusal := _version_refusal(request.head)) is not None:
             return http_refusal(refusal)
         if method == "GET":
-            return await self._legacy.answer_get(request, request.head.principal)
-        return self._legacy.answer_delete(request.head, request.head.principal)
+            return await self._legacy.answer_get(request)
+        return self._legacy.answer_delete(request.head)
 
     async def _post(self, request: WireRequest) -> WireAnswer:
         match classify_post(request.head.headers, request.body):
             case ModernRequest() as posted:
                 return await self._modern.answer(request, posted)
             case LegacyPost() as posted:
-                return await self._legacy.answer_post(request, posted, request.head.principal)
+                return await self._legacy.answer_post(request, posted)
             case ModernNotification():
                 # Over HTTP a modern client cancels by hanging up; no notification of its has an effect.
                 return ACCEPTED
             case Refused(is_array=True) as refusal:
-                return await self._legacy.answer_array(request, refusal, request.head.principal)
+                return await self._legacy.answer_array(request, refusal)
             case Refused() as refusal:
                 return refused(refusal)
 

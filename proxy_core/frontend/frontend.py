@@ -24,6 +24,7 @@ from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
+from proxy_core.frontend.profile_gate import ProfileGate
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.server import Listener
@@ -79,7 +80,9 @@ class Frontend:
         self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity)
         self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
-        self._endpoint = McpEndpoint(self._guard(), self._principals(), modern, self._legacy, self._sse)
+        self._endpoint = McpEndpoint(
+            self._guard(), self._principals(), ProfileGate.of(config), modern, self._legacy, self._sse
+        )
         self._steering = (
             None
             if control is None
@@ -129,13 +132,15 @@ class Frontend:
     def use(self, config: Config) -> None:
         """Apply tokens, allow-lists and limits from now on. Host, port and path stay until the next start.
 
-        What was open with a token that is gone or changed ends: sessions with all they have, and listens.
+        What was open with a token or a profile that is gone or changed ends: sessions with all they have, and
+        listens.
         """
         kept = self._config.proxy
         address = {"host": kept.host, "port": kept.port, "path": kept.path}
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
         self._use_principals(self._principals())
+        self._use_profiles(ProfileGate.of(self._config))
         if self._steering is not None:
             self._steering.use(self._config)
         self._affinity.use(config.routing)
@@ -198,6 +203,16 @@ class Frontend:
                 self._steering.end_of(lost)
         if self._config.is_exposed and not self._allow_remote:
             log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
+
+    def _use_profiles(self, profiles: ProfileGate) -> None:
+        moved, gone = self._endpoint.profiles.lost(profiles)
+        self._endpoint.profiles = profiles
+        self._sessions.end_of(moved)
+        self._listens.end_of(moved)
+        self._sessions.end_under(gone)
+        self._listens.end_under(gone)
+        if self._steering is not None:
+            self._steering.end_of(moved)
 
     def _tell(self) -> None:
         self._publish(SessionsChanged(self._clock.monotonic(), self.session_count, self.stream_count))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from proxy_core.config.models import SLUG_PATTERN
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.wire import WireHead
 
@@ -21,6 +22,7 @@ SSE_PATH: Final = "/sse"
 MESSAGES_PATH: Final = "/messages"
 _SSE_METHODS: Final[dict[str, tuple[str, ...]]] = {SSE_PATH: ("GET",), MESSAGES_PATH: ("POST",)}
 
+_PROFILE: Final = re.compile(SLUG_PATTERN)
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 # Any port: a page served by this machine (an inspector, a dev server) is as local as its user.
 _LOOPBACK_ORIGIN: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
@@ -72,6 +74,16 @@ class Guard:
         origin = origin.lower()
         return origin in self.origins or _LOOPBACK_ORIGIN.fullmatch(origin) is not None
 
+    def profile_in(self, path: str) -> str | None:
+        """The profile that a path of the MCP endpoint names, empty for the plain one; None: not its path."""
+        if path == self.path:
+            return ""
+        if self.has_sse and path in _SSE_METHODS:
+            return None
+        head = self.path if self.path.endswith("/") else self.path + "/"
+        name = path.removeprefix(head)
+        return name if path.startswith(head) and _PROFILE.fullmatch(name) else None
+
     def route_refusal(self, head: WireHead) -> HttpRefusal | None:
         methods = self._methods_of(head.path)
         if not methods:
@@ -82,7 +94,7 @@ class Guard:
         return None
 
     def _methods_of(self, path: str) -> tuple[str, ...]:
-        if path == self.path:
+        if self.profile_in(path) is not None:
             return METHODS
         return _SSE_METHODS.get(path, ()) if self.has_sse else ()
 
@@ -94,7 +106,7 @@ class Guard:
             return HttpRefusal(415, f"The Content-Type must be {JSON}.")
         if values.get("content-encoding", "identity").lower() != "identity":
             return HttpRefusal(415, "A compressed body is not accepted.", {"Accept-Encoding": "identity"})
-        if head.path != self.path:
+        if self.profile_in(head.path) is None:
             # A message of HTTP+SSE, whose answer goes elsewhere.
             return None
         accept = ",".join(head.all("accept"))

@@ -57,13 +57,13 @@ class LegacyEra:
         self._calls = calls
         self._sessions = sessions
 
-    async def answer_post(self, wire: WireRequest, posted: LegacyPost, principal: str) -> WireAnswer:
+    async def answer_post(self, wire: WireRequest, posted: LegacyPost) -> WireAnswer:
         message = posted.message
         raw_id = message.raw_id if isinstance(message, jsonrpc.Request) else None
         try:
             if isinstance(message, jsonrpc.Request) and message.method == "initialize":
                 return self._initialize(message, wire.head)
-            session = self._session(posted.session_id, principal)
+            session = self._session(posted.session_id, wire.head)
         except HttpRefusal as refusal:
             return http_refusal(refusal, raw_id)
         if isinstance(message, jsonrpc.Request):
@@ -71,13 +71,13 @@ class LegacyEra:
         self._calls.take(session, message)
         return ACCEPTED
 
-    async def answer_array(self, wire: WireRequest, refusal: Refused, principal: str) -> WireAnswer:
+    async def answer_array(self, wire: WireRequest, refusal: Refused) -> WireAnswer:
         """An array is a batch to a session whose revision has them, and refused everywhere else."""
         session_id = wire.head.values.get(MCP_SESSION_ID)
         if not session_id:
             return refused(refusal)
         try:
-            session = self._session(session_id, principal)
+            session = self._session(session_id, wire.head)
         except HttpRefusal as error:
             return http_refusal(error)
         if session.caller.revision not in batch.REVISIONS:
@@ -88,12 +88,12 @@ class LegacyEra:
             return refused(Refused(error, b"null", Era.LEGACY))
         return await self._batch(wire, session, items)
 
-    async def answer_get(self, wire: WireRequest, principal: str) -> WireAnswer:
+    async def answer_get(self, wire: WireRequest) -> WireAnswer:
         """Open the session's stream for what belongs to no request, or resume any stream of it."""
         if not accepts(",".join(wire.head.all("accept")), EVENT_STREAM):
             return http_refusal(HttpRefusal(406, f"The client must accept {EVENT_STREAM}."))
         try:
-            session = self._session(wire.head.values.get(MCP_SESSION_ID), principal)
+            session = self._session(wire.head.values.get(MCP_SESSION_ID), wire.head)
             last_event_id = wire.head.values.get(LAST_EVENT_ID)
             if last_event_id:
                 return await self._resume(wire, session, _position(session, last_event_id))
@@ -101,18 +101,18 @@ class LegacyEra:
             return http_refusal(refusal)
         return await self._listen(wire, session)
 
-    def answer_delete(self, head: WireHead, principal: str) -> WireAnswer:
+    def answer_delete(self, head: WireHead) -> WireAnswer:
         try:
-            session = self._session(head.values.get(MCP_SESSION_ID), principal)
+            session = self._session(head.values.get(MCP_SESSION_ID), head)
         except HttpRefusal as refusal:
             return http_refusal(refusal)
         self._sessions.end(session)
         return WireReply(200, [])
 
-    def _session(self, session_id: str | None, principal: str) -> Session:
+    def _session(self, session_id: str | None, head: WireHead) -> Session:
         if not session_id:
             raise HttpRefusal(400, "Missing session: send the Mcp-Session-Id that initialize answered with.")
-        session = self._sessions.find(session_id, principal)
+        session = self._sessions.find(session_id, head.principal, head.profile)
         if session is None:
             raise HttpRefusal(404, "Session not found; open a new one with initialize.")
         return session
@@ -120,12 +120,13 @@ class LegacyEra:
     def _initialize(self, request: jsonrpc.Request, head: WireHead) -> WireReply:
         try:
             caller = caller_of(request, head.principal)
+            caller.profile = head.profile
             # For good: what a session keeps at one replica must not move with the headers of single requests.
             caller.affinity = self._affinity.of(head)
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         session = self._sessions.open(caller)
-        body = jsonrpc.result(request.raw_id, self._handler.initialize(caller.revision))
+        body = jsonrpc.result(request.raw_id, self._handler.initialize(caller.revision, caller.profile))
         return WireReply(200, [*JSON_HEADERS, (_SESSION_HEADER, session.id)], body)
 
     # --- requests ---------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class LegacyEra:
             def deliver(kind: ListKind) -> None:
                 own.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
 
-            self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver))
+            self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver, session.caller.profile))
         stream = self._sessions.new_own_stream(session)
         return await self._serve(session, stream, self._carrier(wire, stream))
 

@@ -80,7 +80,7 @@ class Listen:
         if wanted.tasks is not None:
             check_declared(caller)
         kinds = frozenset(_KIND_OF_FLAG[flag] for flag in wanted.flags)
-        self._ends.append(self._handler.hub.add(kinds, self._list_changed))
+        self._ends.append(self._handler.hub.add(kinds, self._list_changed, caller.profile))
         uris, task_ids = await asyncio.gather(
             self._with_uris(caller, wanted.uris), self._with_tasks(caller, wanted.tasks or [])
         )
@@ -147,7 +147,7 @@ class Listens:
         self._quota = quota
         self._on_change = on_change
         self._open: dict[EventStream, Listen] = {}
-        self._principals: dict[EventStream, str] = {}
+        self._callers: dict[EventStream, Caller] = {}
         """Whose each stream is, from before its listen is open."""
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class Listens:
         """Stream until the client hangs up or the listens are ended. Raises: InvalidParams, Overloaded."""
         self._quota.enter(caller.principal)
         stream = self._streams.open(wire.open_stream)
-        self._principals[stream] = caller.principal
+        self._callers[stream] = caller
         listen = Listen(self._handler, stream, request.raw_id)
         try:
             await listen.open(request.params, caller)
@@ -167,7 +167,7 @@ class Listens:
         finally:
             listen.close()
             self._streams.release(stream)
-            del self._principals[stream]
+            del self._callers[stream]
             self._quota.leave(caller.principal)
             if self._open.pop(stream, None) is not None:
                 self._on_change()
@@ -175,8 +175,15 @@ class Listens:
 
     def end_of(self, principals: Collection[str]) -> None:
         """End every listen of these with its result; nothing more is delivered from now on."""
-        for stream, principal in self._principals.items():
-            if principal in principals:
+        self._end_where(lambda caller: caller.principal in principals)
+
+    def end_under(self, profiles: Collection[str]) -> None:
+        """The same for what was opened under one of these."""
+        self._end_where(lambda caller: caller.profile in profiles)
+
+    def _end_where(self, is_meant: Callable[[Caller], bool]) -> None:
+        for stream, caller in self._callers.items():
+            if is_meant(caller):
                 listen = self._open.get(stream)
                 stream.end_soon(listen.result() if listen is not None else None)
 

@@ -38,6 +38,7 @@ class ModernEra:
             posted.log_level,
             capabilities.read(posted.capabilities, posted.version),
             affinity=self._affinity.of(wire.head),
+            profile=wire.head.profile,
         )
         try:
             if posted.request.method == "subscriptions/listen":

@@ -79,7 +79,7 @@ class Pages:
 
     def _strangers_refusal(self, head: WireHead) -> HttpRefusal | None:
         try:
-            self._mcp.principals.identify(head)
+            self._mcp.principals.identify_operator(head)
         except HttpRefusal as refusal:
             return refusal
         return None

@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 class PipeService:
     """Sole owner of the pipe's session, and of what it says."""
 
-    def __init__(self, handler: Handler, writer: LineWriter, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, handler: Handler, writer: LineWriter, on_change: Callable[[], None], profile: str = ""
+    ) -> None:
         """`on_change` is told after each change of the number of sessions or listens."""
+        self._profile = profile
         self._handler = handler
         self._writer = writer
         self._on_change = on_change
@@ -100,6 +103,7 @@ class PipeService:
             posted.client_name,
             posted.log_level,
             capabilities.read(posted.capabilities, posted.version),
+            profile=self._profile,
         )
         outlet = PipeOutlet(self._writer)
         if request.method == "subscriptions/listen":
@@ -159,14 +163,14 @@ class PipeService:
         self._sessions_opened += 1
         try:
             params = jsonrpc.members(request.params)
-            session = PipeSession(self._handler, params, self._sessions_opened, self._writer)
+            session = PipeSession(self._handler, params, self._sessions_opened, self._writer, self._profile)
         except ParseError as error:
             return self._refusal(error, request.raw_id, Era.LEGACY)
         self.end_session()
         self._session = session
         self._revision = session.caller.revision
         self._on_change()
-        return jsonrpc.result(request.raw_id, self._handler.initialize(session.caller.revision))
+        return jsonrpc.result(request.raw_id, self._handler.initialize(session.caller.revision, self._profile))
 
     def _begin_legacy(self, session: PipeSession, request: jsonrpc.Request, deliver: Deliver) -> None:
         def ended(line: bytes | None) -> None:

@@ -22,7 +22,9 @@ from proxy_core.protocol.revisions import Era, negotiate_legacy
 class PipeSession:
     """From the answer to `initialize` until the next one, or the end of the pipe."""
 
-    def __init__(self, handler: Handler, params: dict[str, Raw], number: int, writer: LineWriter) -> None:
+    def __init__(
+        self, handler: Handler, params: dict[str, Raw], number: int, writer: LineWriter, profile: str = ""
+    ) -> None:
         """`params` of initialize; `number` tells the sessions of one process apart. Raises: ParseError."""
         revision = negotiate_legacy(jsonrpc.decode(params.get("protocolVersion", jsonrpc.NO_JSON)))
         self._handler = handler
@@ -37,10 +39,11 @@ class PipeSession:
             capabilities=capabilities.read(params.get("capabilities", jsonrpc.NO_JSON), revision),
             session=f"stdio-{number}",
             stream=self._stream,
+            profile=profile,
         )
         self.calls: set[jsonrpc.RequestId] = set()
         """Requests of this session that are being served."""
-        self._unsubscribe = handler.hub.add(ALL_KINDS, self._list_changed)
+        self._unsubscribe = handler.hub.add(ALL_KINDS, self._list_changed, profile)
 
     @property
     def takes_batches(self) -> bool:

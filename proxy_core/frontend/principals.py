@@ -27,7 +27,9 @@ _OTHER_SCHEME: Final = re.compile(r"(?!bearer\b)[!#$%&'*+.^_`|~0-9A-Za-z-]+( .*)
 class Principals:
     def __init__(self, tokens: Iterable[TokenConfig], *, is_open: bool) -> None:
         """`is_open`: where there are no tokens, everyone is let in, and is one principal."""
-        self._digests = {_NAMESPACE + token.name: bytes.fromhex(token.sha256) for token in tokens}
+        tokens = tuple(tokens)
+        self._of_profile = frozenset(principal_of(token) for token in tokens if token.profile is not None)
+        self._digests = {principal_of(token): bytes.fromhex(token.sha256) for token in tokens}
         self._lets_anyone_in = is_open and not self._digests
 
     def identify(self, head: WireHead) -> str:
@@ -45,6 +47,13 @@ class Principals:
             raise _refusal(401, "The token is not one of this gateway's.", "invalid_token")
         return principal
 
+    def identify_operator(self, head: WireHead) -> str:
+        """For what shows or steers everything. Raises: HttpRefusal, 403 for the token of one profile."""
+        principal = self.identify(head)
+        if principal in self._of_profile:
+            raise HttpRefusal(403, "This token is for one profile alone; this is about the whole gateway.")
+        return principal
+
     def lost(self, now: "Principals") -> frozenset[str]:
         """Who could get in by these and cannot by `now`, at least not with the same token."""
         lost = {name for name, digest in self._digests.items() if now._digests.get(name) != digest}
@@ -60,6 +69,11 @@ class Principals:
             if hmac.compare_digest(digest, known):
                 found = principal
         return found
+
+
+def principal_of(token: TokenConfig) -> str:
+    """Who its bearer is."""
+    return _NAMESPACE + token.name
 
 
 def _refusal(status: int, message: str, error: str = "") -> HttpRefusal:

@@ -90,10 +90,10 @@ class LegacySessions:
         self._on_change()
         return session
 
-    def find(self, session_id: str, principal: str) -> Session | None:
-        """The session, marked as used; None if there is none, or it belongs to another principal."""
+    def find(self, session_id: str, principal: str, profile: str = "") -> Session | None:
+        """The session, marked as used; None if there is none, or it is another principal's or profile's."""
         session = self._sessions.get(session_id)
-        if session is None or session.caller.principal != principal:
+        if session is None or session.caller.viewer != (principal, profile):
             return None
         self._touch(session)
         return session
@@ -176,6 +176,12 @@ class LegacySessions:
         """End every session of these."""
         for session in list(self._sessions.values()):
             if session.caller.principal in principals:
+                self.end(session)
+
+    def end_under(self, profiles: Collection[str]) -> None:
+        """End every session that was opened under one of these."""
+        for session in list(self._sessions.values()):
+            if session.caller.profile in profiles:
                 self.end(session)
 
     def end_all(self) -> None:

@@ -26,7 +26,7 @@ from proxy_core.frontend.responses import (
     refused,
 )
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, WireAnswer, WireRequest
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireRequest
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
@@ -83,12 +83,12 @@ class SseFront:
         self._sessions = sessions
         self._lines: dict[str, SseLine] = {}
 
-    async def answer(self, wire: WireRequest, principal: str) -> WireAnswer:
+    async def answer(self, wire: WireRequest) -> WireAnswer:
         """Serve one of the two paths; each has one HTTP method."""
         try:
             if wire.head.method == "GET":
-                return await self._stream(wire, principal)
-            self._post(self._line(wire.head.query, principal), wire.body)
+                return await self._stream(wire)
+            self._post(self._line(wire.head), wire.body)
         except HttpRefusal as refusal:
             return http_refusal(refusal)
         except (ParseError, InvalidRequest) as error:
@@ -102,10 +102,12 @@ class SseFront:
 
     # --- GET /sse ---------------------------------------------------------------------------------------------
 
-    async def _stream(self, wire: WireRequest, principal: str) -> WireAnswer:
+    async def _stream(self, wire: WireRequest) -> WireAnswer:
         if not accepts(",".join(wire.head.all("accept")), EVENT_STREAM):
             raise HttpRefusal(406, f"The client must accept {EVENT_STREAM}.")
-        caller = Caller(Era.LEGACY, REVISION, principal, affinity=self._affinity.of(wire.head))
+        head = wire.head
+        affinity = self._affinity.of(head)
+        caller = Caller(Era.LEGACY, REVISION, head.principal, affinity=affinity, profile=head.profile)
         session = self._sessions.open(caller)
         session_id = secrets.token_hex(_ID_BYTES)
         uri = f"{MESSAGES_PATH}?session_id={session_id}"
@@ -132,17 +134,17 @@ class SseFront:
             if line.is_open:
                 stream.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
 
-        self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver))
+        self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver, session.caller.profile))
         return line
 
     # --- POST /messages ---------------------------------------------------------------------------------------
 
-    def _line(self, query: str, principal: str) -> SseLine:
-        given = _SESSION_ID.findall(query)
+    def _line(self, head: WireHead) -> SseLine:
+        given = _SESSION_ID.findall(head.query)
         if len(given) != 1 or not given[0]:
             raise HttpRefusal(400, "Missing session: POST to the URI that the event stream began with.")
         line = self._lines.get(given[0])
-        if line is None or line.session.caller.principal != principal:
+        if line is None or line.session.caller.viewer != (head.principal, head.profile):
             raise HttpRefusal(404, "Session not found; open a new event stream.")
         return line
 
@@ -180,7 +182,8 @@ class SseFront:
         known, said = line.session.caller, caller_of(request, line.session.caller.principal)
         known.revision, known.client, known.capabilities = said.revision, said.client, said.capabilities
         line.is_open = True
-        line.answer(Outcome(200, jsonrpc.result(request.raw_id, self._handler.initialize(known.revision))))
+        result = self._handler.initialize(known.revision, known.profile)
+        line.answer(Outcome(200, jsonrpc.result(request.raw_id, result)))
 
 
 def _echo(error: Only1Error) -> bytes:

@@ -36,8 +36,13 @@ class StdioFront:
         publish: Callable[[Fact], None],
         pipe: Pipe,
         on_end: Callable[[bool], None],
+        profile: str = "",
     ) -> None:
-        """`on_end` is called when the client has ended, with True if nobody is left to wait for anything."""
+        """`on_end` is called when the client has ended, with True if nobody is left to wait for anything.
+
+        `profile`: the one that the client is served under, for as long as the pipe lasts.
+        """
+        self._profile = profile
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -46,7 +51,7 @@ class StdioFront:
         self._max_line_bytes = config.proxy.max_body_bytes
         self._reader = LineReader(pipe.stdin, self._max_line_bytes)
         self._writer = LineWriter(pipe.stdout, self._broken)
-        self._service = PipeService(handler, self._writer, self._tell)
+        self._service = PipeService(handler, self._writer, self._tell, profile)
         self._tasks = Tasks("stdio")
 
     async def start(self) -> str:
@@ -59,6 +64,8 @@ class StdioFront:
     def use(self, config: Config) -> None:
         """A pipe has nothing of its own to change, but how long it waits at its end."""
         self._config = config
+        if self._profile and self._profile not in config.profiles:
+            log.warning("there is no profile %s any more: the client sees nothing", self._profile)
 
     async def stop_listening(self) -> None:
         """Take no new requests; what is in flight goes on, and may still be cancelled or answered."""

@@ -48,6 +48,8 @@ class WireHead:
     """The last value of each header: for headers that mean the same however often they come."""
     principal: str = "anon"
     """Who asks, once the request was admitted."""
+    profile: str = ""
+    """The profile it is served under, once it was admitted; empty: none, everything."""
     query: str = ""
     """What follows the question mark, still percent-encoded."""
     admitted_by: object = None

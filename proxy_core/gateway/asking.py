@@ -274,7 +274,7 @@ class Asking:
                 raise UnknownResource(turn.uri)
             result = answers.with_uri(result, turn.route.origin, turn.uri)
         era, server = answer.era, turn.route.server
-        result = self._owners.with_links(exchange.method, result, server, exchange.caller.principal)
+        result = self._owners.with_links(exchange.method, result, server, exchange.caller.viewer)
         return answers.result_for(exchange.caller, exchange.method, result, era, server, is_after_input)
 
     def _refused(self, turn: _Turn, error: BackendError) -> bytes:

@@ -4,7 +4,7 @@ The eras' handlers build it, the gateway answers it. It knows no sockets: notifi
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 
@@ -12,6 +12,14 @@ from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import Era
+
+
+class Viewer(NamedTuple):
+    """Whose lists are meant: what somebody may see and reach depends on nothing else."""
+
+    principal: str
+    profile: str = ""
+    """Of the configuration's; empty: everything."""
 
 
 class Outlet(Protocol):
@@ -65,6 +73,12 @@ class Caller:
     """What the client's header says that chooses among replicas (routing.hash_key), if one is configured."""
     stream: Outlet | None = None
     """Legacy: the session's own stream, for what belongs to no request; drops what nobody is there to read."""
+    profile: str = ""
+    """The profile that it asks under; for the legacy era that of its handshake. Empty: everything."""
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self.principal, self.profile)
 
 
 @dataclass(slots=True, eq=False)

@@ -5,12 +5,13 @@ Knows eras only as the caller's; the backend's is its connection's business. Rea
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import METHODS_OF_KIND
@@ -33,15 +34,21 @@ from proxy_core.gateway import answers, completion, extensions, instructions
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
-from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
+from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
+from proxy_core.gateway.meta_calls import MetaCalls
 from proxy_core.gateway.owners import ResourceOwners
+from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.saving import Saving
 from proxy_core.gateway.savings import savings_of
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
+from proxy_core.gateway.tool_forms import ToolForms
+from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.updates import ResourceUpdates
+from proxy_core.gateway.view import ViewMaker
 from proxy_core.protocol import header_params, jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
@@ -73,8 +80,14 @@ class Gateway:
     """Also the `Upward` of every backend."""
 
     def __init__(
-        self, config: Callable[[], Config], hub: SubscriptionHub, clock: Clock, publish: Callable[[Fact], None]
+        self,
+        config: Callable[[], Config],
+        hub: SubscriptionHub,
+        clock: Clock,
+        publish: Callable[[Fact], None],
+        measured: Measured = unmeasured,
     ) -> None:
+        """`measured`: what the lists of a profile cost, for the mode `auto`."""
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -83,9 +96,23 @@ class Gateway:
         sealer = Sealing(lambda: config().proxy.seal_keys)
         self.cache = ResponseCache(clock, lambda: config().cache)
         self.flights = Flights(clock, lambda: config().batching)
+        self._profiles = Profiles(config)
+        self._contexts = Contexts(config, measured)
+        self._index = ToolIndex()
+        forms = ToolForms()
+        maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
         self.listing = Listing(
-            lambda: self.registry, config, hub, clock, publish, sealer, self.cache, self.flights
+            lambda: self.registry,
+            config,
+            hub,
+            clock,
+            publish,
+            self._profiles,
+            maker,
+            self.cache,
+            self.flights,
         )
+        self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights)
         self._saving = Saving(config, lambda: self.registry, clock, self.asking, self.cache)
@@ -142,24 +169,25 @@ class Gateway:
 
     # --- from our own state ---------------------------------------------------------------------------------
 
-    def initialize(self, revision: str) -> bytes:
+    def initialize(self, revision: str, profile: str = "") -> bytes:
         """The legacy handshake's result: at once, whatever the backends do."""
         return jsonrpc.encode(
             {
                 "protocolVersion": revision,
                 "capabilities": _capabilities(revision),
                 "serverInfo": answers.SERVER_INFO_VALUE,
-                "instructions": self._instructions(),
+                "instructions": self._instructions(profile),
             }
         )
 
     async def _discover(self, exchange: Exchange) -> bytes:
+        profile = exchange.caller.profile
         return jsonrpc.encode(
             {
                 "resultType": "complete",
                 "supportedVersions": SUPPORTED,
-                "capabilities": _capabilities(exchange.caller.revision) | self._extensions(),
-                "instructions": self._instructions(),
+                "capabilities": _capabilities(exchange.caller.revision) | self._extensions(profile),
+                "instructions": self._instructions(profile),
                 "ttlMs": DISCOVER_TTL_MS,
                 # What servers there are is not for those to know who could not ask.
                 "cacheScope": "public" if exchange.caller.principal == ANYONE else "private",
@@ -167,12 +195,15 @@ class Gateway:
             }
         )
 
-    def _extensions(self) -> dict[str, Any]:
-        found = extensions.offered(b.peer for b in self.registry if b.is_listed and b.peer is not None)
+    def _extensions(self, profile: str) -> dict[str, Any]:
+        found = extensions.offered(b.peer for b in self._listed(profile) if b.peer is not None)
         return {"extensions": found} if found else {}
 
-    def _instructions(self) -> str:
-        told = (b for b in self.registry if b.is_listed and b.settings.instructions and b.peer is not None)
+    def _listed(self, profile: str) -> Iterator[Backend]:
+        return (b for b in self.registry if b.is_listed and self._profiles.shows_server(profile, b.id))
+
+    def _instructions(self, profile: str) -> str:
+        told = (b for b in self._listed(profile) if b.settings.instructions and b.peer is not None)
         return instructions.merged((b.id, b.settings.title, b.peer.instructions) for b in told if b.peer)
 
     async def _ping(self, exchange: Exchange) -> bytes:
@@ -192,13 +223,16 @@ class Gateway:
         cursor = jsonrpc.decode(jsonrpc.members(exchange.params).get("cursor", jsonrpc.NO_JSON))
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
-        standing = self.listing.standing(method, caller.principal)
+        viewer = caller.viewer
+        standing = self.listing.standing(method, viewer)
         if standing is None:
-            await self.listing.ready(method, caller.principal)
-            if self.listing.has_failed():
+            await self.listing.ready(method, viewer)
+            if self.listing.has_failed(viewer):
                 raise BackendUnavailable("*", "None of the servers is available.")
-            standing = self.listing.standing_now(method, caller.principal)
-        page = self.listing.page(method, caller.revision, caller.principal, cursor)
+            standing = self.listing.standing_now(method, viewer)
+        if not self.listing.is_prepared(method, viewer):
+            await self.listing.prepare(viewer)
+        page = self.listing.page(method, caller.revision, viewer, cursor)
         return b"{%s%s}" % (page, standing.suffix(caller.era, self._clock.monotonic()))
 
     # --- of one backend -------------------------------------------------------------------------------------
@@ -206,33 +240,51 @@ class Gateway:
     async def _call_tool(self, exchange: Exchange) -> bytes:
         params = jsonrpc.members(exchange.params)
         exchange.target = name = _string(params, "name")
-        principal = exchange.caller.principal
-        route = self.listing.routes(principal).tool(name) or await self._unlisted(name, "tools", principal)
+        viewer = exchange.caller.viewer
+        if self._meta_calls.means(name, viewer):
+            return await self._call_meta_tool(exchange, name)
+        route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
             raise InvalidParams(f"Unknown tool: {name[:256]}")
-        if exchange.param_headers is not None and route.header_params:
+        if (
+            exchange.param_headers is not None
+            and route.header_params
+            and self.listing.view(viewer).lists_tool(route)
+        ):
             arguments = params.get("arguments", jsonrpc.NO_JSON)
             header_params.check(route.header_params, arguments, exchange.param_headers)
+        return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+
+    async def _call_meta_tool(self, exchange: Exchange, name: str) -> bytes:
+        call = await self._meta_calls.answer(exchange, name)
+        if isinstance(call, bytes):
+            return call
+        # From here on it is the call that is meant; its client has never seen which arguments are headers.
+        exchange.params, exchange.target, exchange.param_headers = call.params, call.name, None
+        viewer = exchange.caller.viewer
+        route = self.listing.routes(viewer).tool(call.name) or await self._unlisted(call.name, "tools", viewer)
+        if route is None:
+            return await self._meta_calls.unknown(exchange, call.name)
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def _get_prompt(self, exchange: Exchange) -> bytes:
         name = _string(jsonrpc.members(exchange.params), "name")
         exchange.target = name
-        principal = exchange.caller.principal
-        route = self.listing.routes(principal).prompt(name) or await self._unlisted(name, "prompts", principal)
+        viewer = exchange.caller.viewer
+        route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
             raise InvalidParams(f"Unknown prompt: {name[:256]}")
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
-    async def _unlisted(self, name: str, kind: str, principal: str) -> Route | None:
+    async def _unlisted(self, name: str, kind: str, viewer: Viewer) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""
-        owner = self.registry.find(self.listing.routes(principal).owner_guess(name) or "")
+        owner = self.registry.find(self.listing.routes(viewer).owner_guess(name) or "")
         if owner is None:
-            await self.listing.ready(f"{kind}/list", principal)
+            await self.listing.ready(f"{kind}/list", viewer)
         else:
             # It is the only one that may have it; the others may take their time.
-            await self.listing.first_connect(owner, principal)
-        routes = self.listing.routes(principal)
+            await self.listing.first_connect(owner, viewer.principal)
+        routes = self.listing.routes(viewer)
         if (route := _named(routes, kind, name)) is not None:
             return route
         backend = self.registry.find(routes.owner_guess(name) or "")
@@ -245,13 +297,13 @@ class Gateway:
         if self._clock.monotonic() - read_at < UNKNOWN_REFRESH_S:
             return None
         await backend.refresh(METHODS_OF_KIND[kind])
-        await self.listing.own_ready(principal)
-        return _named(self.listing.routes(principal), kind, name)
+        await self.listing.own_ready(viewer.principal)
+        return _named(self.listing.routes(viewer), kind, name)
 
     async def _read_resource(self, exchange: Exchange) -> bytes:
         uri = _string(jsonrpc.members(exchange.params), "uri")
         exchange.target = uri
-        route = await self.owners.find(uri, exchange.caller.principal)
+        route = await self.owners.find(uri, exchange.caller.viewer)
         if route is None:
             raise UnknownResource(uri)
         return await self._saving.ask(exchange, route, {"uri": jsonrpc.encode(route.origin)}, uri)
@@ -277,19 +329,17 @@ class Gateway:
             raise
 
     async def _completion_route(self, exchange: Exchange, ref: dict[str, Raw]) -> tuple[Route, str]:
-        kind, principal = _string(ref, "type"), exchange.caller.principal
+        kind, viewer = _string(ref, "type"), exchange.caller.viewer
         if kind == "ref/prompt":
             exchange.target = name = _string(ref, "name")
-            route = self.listing.routes(principal).prompt(name) or await self._unlisted(
-                name, "prompts", principal
-            )
+            route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
             member = "name"
         elif kind == "ref/resource":
             exchange.target = uri = _string(ref, "uri")
-            route = self.listing.routes(principal).template(uri)
+            route = self.listing.routes(viewer).template(uri)
             if route is None:
-                await self.listing.ready("resources/templates/list", principal)
-                route = self.listing.routes(principal).template(uri)
+                await self.listing.ready("resources/templates/list", viewer)
+                route = self.listing.routes(viewer).template(uri)
             member = "uri"
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
@@ -354,6 +404,11 @@ class Gateway:
         self.listing.changed()
         self.updates.routes_changed()
 
+    def costs_known(self) -> None:
+        """What the lists in force cost was counted: `auto` may have been wrong to estimate."""
+        if self._contexts.has_choice:
+            self.listing.changed()
+
     def resource_updated(self, backend: str, uri: str) -> None:
         self._invalidate(partial(_is_told_of, backend, uri), Cause.UPDATED)
         self.updates.resource_updated(backend, uri)
@@ -390,6 +445,7 @@ class Gateway:
         await self.updates.aclose()
         await self.asking.aclose()
         await self.flights.aclose()
+        await self._index.aclose()
         self.hub.close()
 
 

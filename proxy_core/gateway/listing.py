@@ -5,8 +5,8 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
 
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
@@ -14,19 +14,20 @@ from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import EMPTY, FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.merge import Catalog, Hidden, ServerLists, merge
+from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
-from proxy_core.facts import CatalogChanged, Fact, NameHidden
+from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidden
 from proxy_core.gateway.cache import ResponseCache
 from proxy_core.gateway.coalescing import Flight, Flights, Subject
+from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.private_lists import Place, PrivateLists
+from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
-from proxy_core.gateway.views import ListViews
+from proxy_core.gateway.view import View, ViewMaker
 from proxy_core.protocol.revisions import Era
-from proxy_core.protocol.sealed import Sealer
 
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
@@ -46,16 +47,9 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
-class _Merged(NamedTuple):
-    """One catalog and what is made from it."""
-
-    catalog: Catalog
-    routes: Routes
-    views: ListViews
-
-
 class Listing:
-    """`principal` is whose lists are meant: all have the same but where a server calls one of its private."""
+    """`viewer` is whose lists are meant. Principals have the same but where a server calls one of its private;
+    a profile shows a part of them."""
 
     def __init__(
         self,
@@ -64,7 +58,8 @@ class Listing:
         hub: SubscriptionHub,
         clock: Clock,
         publish: Callable[[Fact], None],
-        sealer: Callable[[], Sealer],
+        profiles: Profiles,
+        maker: ViewMaker,
         cache: ResponseCache,
         flights: Flights,
     ) -> None:
@@ -75,19 +70,22 @@ class Listing:
         self._hub = hub
         self._clock = clock
         self._publish = publish
-        self._sealer = sealer
+        self._maker = maker
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
-        self._shared = self._made(Catalog())
+        self._profiles = profiles
+        self._shared = Catalog()
         self._own = PrivateLists(
             clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
         )
-        self._standings: dict[tuple[str, str], Standing] = {}
-        """By method and principal; those that hold are good until something changes."""
+        self._standings: dict[tuple[str, Viewer], Standing] = {}
+        """By method and viewer; those that hold are good until something changes."""
         self._private: tuple[Place, ...] = ()
-        self._merged_own: dict[str, _Merged] = {}
+        self._catalogs: dict[str, Catalog] = {}
         """By principal, where something is private; made when first asked for."""
+        self._views: dict[Viewer, View] = {}
+        """Made when first asked for; everyone has the same principal where nothing is private."""
 
     # --- the catalog in force -------------------------------------------------------------------------------
 
@@ -101,45 +99,66 @@ class Listing:
     @property
     def catalog(self) -> Catalog:
         """What everyone shares, and whoever has no token; as it was last merged."""
-        return self._shared.catalog
+        return self._shared
 
-    def routes(self, principal: str) -> Routes:
-        return self._merged(principal).routes
+    def routes(self, viewer: Viewer) -> Routes:
+        return self.view(viewer).routes
 
-    def _merged(self, principal: str) -> _Merged:
+    def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
-        if principal == ANYONE or not self._private:
+        if not self._private:
+            viewer = viewer._replace(principal=ANYONE)
+        view = self._views.get(viewer)
+        if view is None:
+            view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
+        return view
+
+    def compact(self, entry: Entry) -> bytes:
+        """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""
+        return self._maker.compact(entry)
+
+    def search_list(self, view: View) -> bytes:
+        """The JSON array of the tools that search mode lists of what this view may reach."""
+        return self._maker.search_list(view.part)
+
+    def is_prepared(self, method: str, viewer: Viewer) -> bool:
+        """Whether a page of this list is soon made."""
+        return method != "tools/list" or self.view(viewer).is_prepared
+
+    async def prepare(self, viewer: Viewer) -> None:
+        """Make what the viewer's list of tools is made of, without holding the loop."""
+        await self._maker.prepare(self.view(viewer))
+
+    def _catalog(self, principal: str) -> Catalog:
+        if principal == ANYONE:
             return self._shared
-        merged = self._merged_own.get(principal)
-        if merged is None:
-            merged = self._made(self._catalog_of(principal))
-            self._merged_own[principal] = merged
-        return merged
+        catalog = self._catalogs.get(principal)
+        if catalog is None:
+            catalog = self._catalogs[principal] = self._merged(principal)
+        return catalog
 
     def _merge_if_stale(self) -> None:
         if not self._is_stale:
             return
         self._is_stale = False
-        before = self.catalog
-        self._shared = self._made(self._catalog_of(ANYONE))
+        catalog, views = self._shared, self._views
+        self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)
             for backend in self._registry()
             for method in FEATURE_OF
             if backend.is_listed and backend.lists.get(method).is_private
         )
-        self._merged_own.clear()
+        self._catalogs, self._views = {}, {}
         self._own.keep({backend for backend, _ in self._private})
-        self._tell(before)
+        self._maker.merged(self._shared)
+        self._tell(catalog, views)
 
-    def _catalog_of(self, principal: str) -> Catalog:
+    def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
         return merge(
             [self._server_lists(backend, principal) for backend in self._registry()], self._config().routing
         )
-
-    def _made(self, catalog: Catalog) -> _Merged:
-        return _Merged(catalog, Routes.of(catalog), ListViews(catalog, self._sealer))
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
         def items(method: str) -> tuple[dict[str, object], ...]:
@@ -164,49 +183,68 @@ class Listing:
         return self._own.get(principal, (backend, method)) or _NOT_READ
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
-        self._merged_own.pop(principal, None)
+        self._catalogs.pop(principal, None)
+        for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
+            del self._views[viewer]
         self._drop_standings()
         for each in _SHELVES_OF_KIND:
             if each == kind:
                 self._hub.changed(each)
 
-    def _tell(self, before: Catalog) -> None:
+    def _tell(self, before: Catalog, views: dict[Viewer, View]) -> None:
         now = self._clock.monotonic()
         is_first, self._has_merged = not self._has_merged, True
-        for kind, shelves in _SHELVES_OF_KIND.items():
-            if any(getattr(before, shelf) != getattr(self.catalog, shelf) for shelf in shelves):
-                if not is_first:
-                    # The first catalog, of an earlier run, is news to nobody: no client has seen another.
-                    self._hub.changed(kind)
-                count = sum(len(getattr(self.catalog, shelf)) for shelf in shelves)
-                self._publish(CatalogChanged(now, kind, count))
+        changed = set(_differing(before, self.catalog))
+        for kind in changed:
+            count = sum(len(getattr(self.catalog, shelf)) for shelf in _SHELVES_OF_KIND[kind])
+            self._publish(CatalogChanged(now, kind, count))
+        if not is_first:
+            # The first catalog, of an earlier run, is news to nobody: no client has seen another.
+            self._tell_clients(changed, views)
         hidden = frozenset(self.catalog.hidden)
         for each in sorted(hidden - self._hidden, key=repr):
             self._publish(NameHidden(now, each.server, each.name, each.reason))
         self._hidden = hidden
 
+    def _tell_clients(self, changed: set[ListKind], before: dict[Viewer, View]) -> None:
+        """Those whose own lists are others now. `changed`: what is, where the lists before are not known."""
+        concerned: dict[ListKind, set[str]] = {kind: set() for kind in _SHELVES_OF_KIND}
+        known = {viewer.profile: view for viewer, view in before.items() if viewer.principal == ANYONE}
+        for profile in {EVERYTHING, *known, *self._hub.profiles}:
+            old = known.get(profile)
+            # What was asked for once is made again now, so that it is known the next time.
+            new = None if old is None else self.view(Viewer(ANYONE, profile))
+            for kind in changed if old is None or new is None else _differing(old.shown, new.shown):
+                concerned[kind].add(profile)
+            if old is not None and new is not None and old.mode is not new.mode:
+                concerned["tools"].add(profile)
+                self._publish(ContextModeChanged(self._clock.monotonic(), profile, old.mode, new.mode))
+        for kind, profiles in concerned.items():
+            if profiles:
+                self._hub.changed(kind, profiles)
+
     # --- how the lists stand ----------------------------------------------------------------------------------
 
-    def standing(self, method: str, principal: str) -> Standing | None:
+    def standing(self, method: str, viewer: Viewer) -> Standing | None:
         """How this list stands; None if something has to be waited for first, with `ready`."""
         now = self._clock.monotonic()
         self._merge_if_stale()
-        standing = self._standings.get((method, principal))
+        standing = self._standings.get((method, viewer))
         if standing is None:
-            standing = self.standing_now(method, principal)
+            standing = self.standing_now(method, viewer)
         if now < standing.good_until:
             standing.hit(now)
             return standing
         return None
 
-    def standing_now(self, method: str, principal: str) -> Standing:
+    def standing_now(self, method: str, viewer: Viewer) -> Standing:
         """How this list stands, whatever would have to be read for it to be complete."""
         self._merge_if_stale()
-        standing = self._stand(method, principal)
-        self._drop_standing((method, principal))
+        standing = self._stand(method, viewer)
+        self._drop_standing((method, viewer))
         if len(self._standings) >= MAX_STANDINGS:
             self._drop_standings()
-        self._standings[method, principal] = standing
+        self._standings[method, viewer] = standing
         return standing
 
     def count_hits(self) -> None:
@@ -231,32 +269,34 @@ class Listing:
         self._flights.invalidate(lambda subject: subject.server == backend and subject.method in methods)
         self._drop_standings()
 
-    def _stand(self, method: str, principal: str) -> Standing:
-        backends = [backend for backend in self._registry() if _contributes(backend, method)]
+    def _stand(self, method: str, viewer: Viewer) -> Standing:
+        shown, principal = list(self._shown(viewer)), viewer.principal
+        backends = [backend for backend in shown if _contributes(backend, method)]
         parts = tuple(Part(backend.id, self._list(backend, method, principal)) for backend in backends)
-        partial = tuple(b.id for b in self._registry() if self._is_missing(b, method, principal))
+        partial = tuple(b.id for b in shown if self._is_missing(b, method, principal))
         outdated = {b.id for b in backends if b.state in IN_SERVICE and not b.is_current(method)}
         remembered = {b.id for b in backends if b.is_remembered and b.lists.get(method).items}
         # A legacy server cannot say that a list is for one alone, so where there are several it may be.
         is_private = any(part.listing.is_private for part in parts) or (
-            principal != ANYONE and any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+            principal != ANYONE
+            and (
+                self._profiles.go_by_principal
+                or any(b.peer is not None and b.peer.era is Era.LEGACY for b in backends)
+            )
         )
         # What is missing may come at any time without anybody saying so here.
-        needs_a_look = bool(partial) or self._settles()
+        needs_a_look = bool(partial) or any(backend.is_settling for backend in shown)
         good_for_s = self._config().cache.ttl_of(method)
         good_until = min((part.listing.good_until(good_for_s) for part in parts), default=math.inf)
         stale = tuple(server for server in partial if server in outdated | remembered)
         return Standing(parts, partial, stale, is_private, 0.0 if needs_a_look else good_until)
-
-    def _settles(self) -> bool:
-        return any(backend.is_settling for backend in self._registry())
 
     def _is_missing(self, backend: Backend, method: str, principal: str) -> bool:
         if backend.state not in IN_SERVICE:
             return backend.state not in SWITCHED_OFF
         return self._list(backend, method, principal) is _NOT_READ or not backend.is_current(method)
 
-    def _drop_standing(self, place: tuple[str, str]) -> None:
+    def _drop_standing(self, place: tuple[str, Viewer]) -> None:
         standing = self._standings.pop(place, None)
         if standing is not None:
             standing.count(place[0], self._cache)
@@ -265,11 +305,11 @@ class Listing:
         for place in list(self._standings):
             self._drop_standing(place)
 
-    async def ready(self, method: str, principal: str) -> None:
+    async def ready(self, method: str, viewer: Viewer) -> None:
         """Wait a little for what a complete list needs: first connects, and lists that must be read again."""
-        await self._first_connects()
-        await self._renewed(method)
-        await self.own_ready(principal)
+        await self._first_connects(lambda: self._shown(viewer))
+        await self._renewed(method, viewer)
+        await self.own_ready(viewer.principal)
 
     async def own_ready(self, principal: str) -> None:
         """Wait a little for what is private to this principal, of all kinds: they are merged together."""
@@ -294,13 +334,13 @@ class Listing:
             except TimeoutError:
                 return
 
-    async def _renewed(self, method: str) -> None:
+    async def _renewed(self, method: str, viewer: Viewer) -> None:
         """Have what is invalid or too old read again; wait long for the first, a little for the other."""
         now, cache = self._clock.monotonic(), self._config().cache
         good_for_s = cache.ttl_of(method)
         cold: list[Backend] = []
         stale: list[Backend] = []
-        for backend in self._registry():
+        for backend in self._shown(viewer):
             if backend.state not in IN_SERVICE or not _contributes(backend, method):
                 continue
             shared = backend.lists.get(method)
@@ -338,14 +378,25 @@ class Listing:
             for seat in seats:
                 seat.leave(goes_on=True)
 
-    def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
-        """As `ListViews.page`. Raises: InvalidParams."""
-        return self._merged(principal).views.page(method, revision, principal, cursor)
+    def _shown(self, viewer: Viewer) -> Iterator[Backend]:
+        """The backends that take part in what this viewer sees."""
+        return (each for each in self._registry() if self._profiles.shows_server(viewer.profile, each.id))
 
-    def has_failed(self) -> bool:
+    def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
+        """As `ListViews.page`. Raises: InvalidParams."""
+        return self.view(viewer).pages.page(method, revision, viewer.principal, cursor)
+
+    def has_failed(self, viewer: Viewer) -> bool:
         """Whether there are backends that should answer, and not one of them has anything to show."""
-        wanted = [backend for backend in self._registry() if backend.state not in SWITCHED_OFF]
+        wanted = [backend for backend in self._shown(viewer) if backend.state not in SWITCHED_OFF]
         return bool(wanted) and not any(backend.is_listed or backend.is_settling for backend in wanted)
+
+
+def _differing(before: Catalog, now: Catalog) -> Iterator[ListKind]:
+    """The kinds of which something is listed otherwise."""
+    for kind, shelves in _SHELVES_OF_KIND.items():
+        if any(getattr(before, shelf) != getattr(now, shelf) for shelf in shelves):
+            yield kind
 
 
 def _contributes(backend: Backend, method: str) -> bool:

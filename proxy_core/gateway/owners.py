@@ -13,6 +13,7 @@ from proxy_core.catalog.routes import Route
 from proxy_core.catalog.seen import SeenUris
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
 from proxy_core.clock import Clock
+from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.protocol.links import with_links
 
@@ -23,28 +24,32 @@ class ResourceOwners:
         self._clock = clock
         self._seen = SeenUris()
 
-    async def find(self, uri: str, principal: str) -> Route | None:
+    async def find(self, uri: str, viewer: Viewer) -> Route | None:
         """The owner, waiting for the lists as far as it takes them to tell."""
-        route = self.known(uri, principal)
+        route = self.known(uri, viewer)
         if route is None:
-            await self._listing.ready("resources/list", principal)
-            route = self.known(uri, principal)
+            await self._listing.ready("resources/list", viewer)
+            route = self.known(uri, viewer)
         return route
 
-    def known(self, uri: str, principal: str) -> Route | None:
-        seen_at = self._seen.server_of(principal, uri, self._clock.monotonic())
-        return self._listing.routes(principal).resource(uri, seen_at)
+    def known(self, uri: str, viewer: Viewer) -> Route | None:
+        seen_at = self._seen.server_of(viewer, uri, self._clock.monotonic())
+        return self._listing.routes(viewer).resource(uri, seen_at)
 
-    def told(self, server: str, principal: str, uri: str) -> str:
-        """What to call a URI that this server speaks of; the principal can read it under that name."""
+    def reaches(self, server: str, viewer: Viewer) -> bool:
+        """Whether anything of this server is to be had for the viewer."""
+        return self._listing.routes(viewer).reaches(server)
+
+    def told(self, server: str, viewer: Viewer, uri: str) -> str:
+        """What to call a URI that this server speaks of; the viewer can read it under that name."""
         if len(uri) > MAX_URI_CHARS:
             return uri
-        if self._listing.routes(principal).resource(uri, seen_at=server) != Route(server, uri):
+        if self._listing.routes(viewer).resource(uri, seen_at=server) != Route(server, uri):
             # Another server has it under this name, or it reads as an alias.
             return alias_of(server, uri)
-        self._seen.remember(principal, uri, server, self._clock.monotonic())
+        self._seen.remember(viewer, uri, server, self._clock.monotonic())
         return uri
 
-    def with_links(self, method: str, result: Raw, server: str, principal: str) -> Raw:
-        """The result with what it points to under names that this principal can read."""
-        return with_links(method, result, partial(self.told, server, principal))
+    def with_links(self, method: str, result: Raw, server: str, viewer: Viewer) -> Raw:
+        """The result with what it points to under names that this viewer can read."""
+        return with_links(method, result, partial(self.told, server, viewer))

@@ -123,9 +123,10 @@ class Saving:
         return _Keys(shared, shared._replace(owner=whose), ttl_s, may_be_shared)
 
     def _whose(self, exchange: Exchange, backend: Backend) -> str:
-        """Who is sure to be answered alike: a principal, or less where sessions or clients are kept apart."""
+        """Who is sure to be answered alike: a principal under a profile, or less where more is kept apart."""
         caller, routing = exchange.caller, self._config().routing
-        apart = [caller.principal, caller.affinity]
+        # Under what names links can be read is each profile's own too.
+        apart = [caller.principal, caller.profile, caller.affinity]
         if backend.settings.isolation == "session" or routing.hash_key == "session":
             apart.append(caller.session or "")
         if routing.hash_key == "client":

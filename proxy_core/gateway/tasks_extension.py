@@ -65,7 +65,7 @@ class TasksExtension:
             raise _unusable(backend.id, error) from error
         if task is None:
             return None
-        token = self._tokens.seal(backend.id, answer.replica, task.id, exchange.caller.principal)
+        token = self._tokens.seal(backend.id, answer.replica, task.id, exchange.caller.viewer)
         return _stamped(tasks.for_client(task.members, token))
 
     # --- what clients ask of it -------------------------------------------------------------------------------
@@ -92,9 +92,11 @@ class TasksExtension:
 
     def find(self, token: Any, caller: Caller) -> tuple[Backend, str, str]:
         """Whose task it is, which replica runs it, and what its server calls it. Raises: UnknownTask."""
-        server, replica, task_id = self._tokens.open(token, caller.principal)
+        server, replica, task_id = self._tokens.open(token, caller.viewer)
         backend = self._registry().find(server)
-        if backend is None or (backend.peer is not None and backend.peer.extension(TASKS) is None):
+        if backend is None or not self._owners.reaches(server, caller.viewer):
+            raise UnknownTask
+        if backend.peer is not None and backend.peer.extension(TASKS) is None:
             raise UnknownTask
         return backend, replica, task_id
 
@@ -131,9 +133,7 @@ class TasksExtension:
         return Raw(jsonrpc.encode(jsonrpc.members(entry) | {"params": Raw(jsonrpc.encode(shown.params))}))
 
     def _result(self, caller: Caller, server: str, result: Raw) -> Raw:
-        linked = self._owners.with_links(
-            tasks.CALL, results.without_server_info(result), server, caller.principal
-        )
+        linked = self._owners.with_links(tasks.CALL, results.without_server_info(result), server, caller.viewer)
         return contents.result_for_revision(tasks.CALL, linked, caller.revision)
 
 

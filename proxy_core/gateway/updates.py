@@ -14,7 +14,7 @@ from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.aliases import alias_of
 from proxy_core.catalog.routes import Route
 from proxy_core.errors import BackendFault, InvalidParams, NotSubscribable, Overloaded, UnknownResource
-from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import RESOURCE_UPDATED
@@ -30,7 +30,7 @@ MAX_URIS: Final = 256
 class _Subscriber:
     """A legacy session or a modern listen."""
 
-    principal: str
+    viewer: Viewer
     deliver: Callable[[str], None]
     subscriptions: "dict[str, _Subscription]" = field(default_factory=dict)
     """By the client's own URIs."""
@@ -78,7 +78,7 @@ class ResourceUpdates:
         subscriber = self._session(caller)
         if len(subscriber.subscriptions) >= MAX_URIS and uri not in subscriber.subscriptions:
             raise Overloaded(f"A session can subscribe to {MAX_URIS} resources.")
-        route = await self._owners.find(uri, caller.principal)
+        route = await self._owners.find(uri, caller.viewer)
         if route is None:
             raise UnknownResource(uri)
         exchange.backend = route.server
@@ -109,7 +109,7 @@ class ResourceUpdates:
                     params = jsonrpc.encode({"uri": uri})
                     caller.stream.notify(jsonrpc.notification(RESOURCE_UPDATED, params))
 
-            subscriber = self._sessions[caller] = _Subscriber(caller.principal, deliver)
+            subscriber = self._sessions[caller] = _Subscriber(caller.viewer, deliver)
             self._subscribers.add(subscriber)
         return subscriber
 
@@ -122,7 +122,7 @@ class ResourceUpdates:
 
         `deliver` gets the client's own URI of what was updated; it must not block and must not raise.
         """
-        subscriber = _Subscriber(caller.principal, deliver)
+        subscriber = _Subscriber(caller.viewer, deliver)
         self._subscribers.add(subscriber)
         wanted = list(dict.fromkeys(uris))[:MAX_URIS]
         try:
@@ -136,7 +136,7 @@ class ResourceUpdates:
     async def _accepts(self, subscriber: _Subscriber, uri: str) -> bool:
         try:
             async with asyncio.timeout(ACK_S):
-                route = await self._owners.find(uri, subscriber.principal)
+                route = await self._owners.find(uri, subscriber.viewer)
                 return route is not None and await self._subscribe(subscriber, uri, route)
         except (TimeoutError, BackendFault):
             return False
@@ -198,7 +198,7 @@ class ResourceUpdates:
             return subscription.uri
         if subscription.uri != route.origin:
             return alias_of(route.server, uri)
-        return self._owners.told(route.server, subscription.subscriber.principal, uri)
+        return self._owners.told(route.server, subscription.subscriber.viewer, uri)
 
     # --- following the URIs -----------------------------------------------------------------------------------
 
@@ -223,7 +223,11 @@ class ResourceUpdates:
         """To the server that owns the URI now; the new one is asked before the old one is let go."""
         subscriber, uri = subscription.subscriber, subscription.uri
         # What no list has any more stays where it is: its server may still tell of it, and may list it again.
-        route = self._owners.known(uri, subscriber.principal) or subscription.route
+        route = self._owners.known(uri, subscriber.viewer) or subscription.route
+        if not self._owners.reaches(route.server, subscriber.viewer):
+            # Its profile shows the server no more; asked again if it does.
+            self._release(subscription)
+            return
         backend = self._registry().find(route.server)
         if backend is subscription.backend and route == subscription.route:
             return

@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.errors import InvalidParams
+from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.sealed import Sealer
@@ -38,9 +39,20 @@ class _View:
 
 
 class ListViews:
-    def __init__(self, catalog: Catalog, sealer: Callable[[], Sealer]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        sealer: Callable[[], Sealer],
+        profile: str = "",
+        forms: ToolForms | None = None,
+    ) -> None:
+        """`forms`: of the tools, where they are not to be listed as they are."""
+        self._forms = forms
+        self.is_prepared = False
+        """Whether those forms are there, as long as nothing takes their place."""
         self._catalog = catalog
         self._sealer = sealer
+        self._profile = profile
         self._place = {server: place for place, server in enumerate(catalog.servers)}
         self._views: dict[tuple[str, str], _View] = {}
         self._first_pages: dict[tuple[str, str], bytes] = {}
@@ -67,12 +79,18 @@ class ListViews:
     def _cursor(self, view: _View, method: str, principal: str, end: int) -> str:
         place, exposed = view.keys[end - 1]
         server = self._catalog.servers[place]
-        return self._sealer().seal(CURSOR, {"m": method, "s": server, "k": exposed, "p": principal})
+        payload = {"m": method, "s": server, "k": exposed} | self._owner(principal)
+        return self._sealer().seal(CURSOR, payload)
+
+    def _owner(self, principal: str) -> dict[str, str]:
+        """Whose cursor it is: the list of another profile is another list."""
+        return {"p": principal, "f": self._profile}
 
     def _start(self, view: _View, method: str, principal: str, cursor: str) -> int:
         payload = self._sealer().open(CURSOR, cursor)
         place = self._place.get(str(payload.get("s")))
-        if payload.get("m") != method or payload.get("p") != principal or place is None:
+        expected = {"m": method} | self._owner(principal)
+        if any(payload.get(key) != value for key, value in expected.items()) or place is None:
             raise InvalidParams("Invalid or expired cursor.")
         return bisect_right(view.keys, (place, str(payload.get("k"))))
 
@@ -87,10 +105,16 @@ class ListViews:
         pairs: list[tuple[tuple[int, str], bytes]] = []
         for entry in entries:
             try:
-                item = NORMALISERS[method](entry.item, revision)
+                item = self._item(method, entry, revision)
             except UnusableItem as error:
                 # Said once for each catalog and revision: a view is built once.
                 log.warning("left out of %s: %s", method, error.message, extra={"source": entry.server})
                 continue
-            pairs.append(((self._place[entry.server], entry.exposed), jsonrpc.encode(item)))
+            pairs.append(((self._place[entry.server], entry.exposed), item))
         return _View(tuple(key for key, _ in pairs), tuple(item for _, item in pairs))
+
+    def _item(self, method: str, entry: Entry, revision: str) -> bytes:
+        """Raises: UnusableItem."""
+        if self._forms is not None and method == "tools/list":
+            return self._forms.compact(entry)
+        return jsonrpc.encode(NORMALISERS[method](entry.item, revision))

@@ -321,3 +321,20 @@ def test_the_way_back_undoes_the_way_there(old: LoadedConfig, new: LoadedConfig)
         assert returned[server.id] in opposite.get(server.change, {server.change})
     assert set(there.settings) == set(back.settings)
     assert set(there.restart) == set(back.restart)
+
+
+def test_profiles_that_come_go_or_change_are_named_and_apply_at_once():
+    before = loaded(AA, profiles={"gone": {}, "kept": {}, "other": {"servers": ["aa"]}})
+    after = loaded(AA, profiles={"other": {"context": "search"}, "kept": {}, "new": {}})
+    plan = diff(before, after)
+    assert plan.settings == (
+        "profiles.gone",
+        "profiles.other.servers",
+        "profiles.other.context",
+        "profiles.new",
+    )
+    assert plan.restart == ()
+
+
+def test_the_order_of_profiles_says_nothing():
+    assert diff(loaded(AA, profiles={"aa": {}, "bb": {}}), loaded(AA, profiles={"bb": {}, "aa": {}})).is_empty

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_core.config.load import LoadedConfig, find_config, from_text, load, user_config_path
-from proxy_core.config.models import Config, HttpTransport, StdioTransport
+from proxy_core.config.models import Config, HttpTransport, ProfileConfig, StdioTransport
 from proxy_core.errors import ConfigError
 
 FOLDER = Path("/etc/somewhere")
@@ -198,8 +198,8 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
     assert faults(MANY_FAULTS) == [
         "1: version: found 2; allowed: 1.",
         "2: prxy: unknown key. Did you mean 'proxy'? "
-        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, cache, "
-        "batching, admin, reload, logging, tui.",
+        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, "
+        "cache, batching, context, profiles, admin, reload, logging, tui.",
         "4: proxy.prot: unknown key. Did you mean 'port'? "
         "Allowed: host, port, path, grace_s, max_body_bytes, legacy_sse, seal_keys, allowed_hosts, "
         "allowed_origins.",
@@ -225,8 +225,8 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "18: routing.prefix: found 'none' with 5 servers; it is for at most one.",
         "19: logging.level: found 'verbose'; allowed: debug, info, warning, error.",
         "20: tools: unknown key. "
-        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, cache, "
-        "batching, admin, reload, logging, tui.",
+        "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, "
+        "cache, batching, context, profiles, admin, reload, logging, tui.",
     ]
 
 
@@ -432,6 +432,75 @@ def test_an_unset_variable_of_any_replica_switches_off_its_server():
 SHA = "ab" * 32
 
 
+def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out():
+    loaded = read("""
+        context: {mode: auto, always: ["files__*"]}
+        profiles:
+          review: {servers: [github, "fi*"], tools: {deny: ["*__delete_*"]}, context: search}
+          all:
+            servers: ["*"]
+        """)
+    review, everything = loaded.config.profiles["review"], loaded.config.profiles["all"]
+    assert (review.servers, review.tools.allow, review.tools.deny) == (
+        ("github", "fi*"),
+        ("*",),
+        ("*__delete_*",),
+    )
+    assert (review.context, everything.context) == ("search", None)
+    assert everything == ProfileConfig()
+    assert (loaded.config.context.mode, loaded.config.context.always) == ("auto", ("files__*",))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "profiles: {My_Review: {}}",
+            "1: profiles.My_Review: the name of a profile is 2 to 24 of a-z, 0-9 and -, from a letter on: "
+            "for example 'my-review'.",
+        ),
+        (
+            "profiles: {review: {limits: {calls_per_s: 20}}}",
+            "1: profiles.review.limits: unknown key. Allowed: servers, tools, context.",
+        ),
+        (
+            "profiles: {review: {context: serch}}",
+            "1: profiles.review.context: found 'serch'; allowed: full, compact, search, auto. "
+            "Did you mean 'search'?",
+        ),
+        (
+            "profiles: {review: {tools: {denny: [x]}}}",
+            "1: profiles.review.tools.denny: unknown key. Did you mean 'deny'? Allowed: allow, deny.",
+        ),
+        (
+            f"profiles: {{review: {{}}}}\nauth: {{tokens: [{{name: ci, sha256: {SHA}, profile: revue}}]}}",
+            "2: auth.tokens[0].profile: found 'revue', which is no profile; the profiles are review. "
+            "Did you mean 'review'?",
+        ),
+        (
+            f"auth: {{tokens: [{{name: ci, sha256: {SHA}, profile: review}}]}}",
+            "1: auth.tokens[0].profile: found 'review', which is no profile; there are no profiles.",
+        ),
+        (
+            "proxy: {path: /}\nprofiles: {metrics: {}}",
+            "2: profiles.metrics: a profile of this name cannot be reached: with proxy.path '/', /metrics is "
+            "another page.",
+        ),
+        ("context: {mode: fuul}", "1: context.mode: found 'fuul'; allowed: full, compact, search, auto."),
+    ],
+)
+def test_faults_of_profiles_and_modes_say_what_is_allowed(text: str, fault: str):
+    (found,) = faults(text)
+    assert found.startswith(fault)
+
+
+def test_a_token_may_be_bound_to_a_profile():
+    loaded = read(
+        f"profiles: {{review: {{}}}}\nauth: {{tokens: [{{name: ci, sha256: {SHA}, profile: review}}]}}"
+    )
+    assert loaded.config.auth.tokens[0].profile == "review"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -466,7 +535,7 @@ def test_another_programs_file_may_hold_our_tokens():
     assert read(text, "x.json").config.auth.tokens[0].name == "ci"
 
 
-@pytest.mark.parametrize("key", ["profiles", "context", "audit"])
+@pytest.mark.parametrize("key", ["audit"])
 def test_a_key_without_its_feature_is_refused(key: str):
     assert "unknown key" in faults(f"{key}: {{}}")[0]
 

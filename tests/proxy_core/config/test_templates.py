@@ -32,9 +32,15 @@ def test_its_examples_name_every_key_of_a_server(template: Path):
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_its_examples_are_valid_when_their_comment_marks_are_taken_off(template: Path):
-    lines = template.read_text().replace("servers: []", "servers:").splitlines()
+    lines = (
+        template.read_text()
+        .replace("servers: []", "servers:")
+        .replace("profiles: {}", "profiles:")
+        .splitlines()
+    )
     text = "\n".join(line.removeprefix("#") if line.startswith("#  ") else line for line in lines)
     text = text.replace("  # format:", "  format:").replace("  # file:", "  file:")
     loaded = from_text(text, Path("/etc/x.yaml"), {"HOME": "/home/me", "GITHUB_TOKEN": "x"})
     assert [server.id for server in loaded.config.servers] == ["files", "github", "search"]
     assert loaded.config.logging.format == "json"
+    assert loaded.config.profiles["review"].context == "search"

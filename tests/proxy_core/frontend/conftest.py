@@ -36,7 +36,9 @@ def serving(gateway: ScriptedGateway, facts: list[Fact]) -> Any:
         clock = settings.pop("clock", SystemClock())
         allow_remote = settings.pop("allow_remote", False)
         auth = AuthConfig(tokens=settings.pop("tokens", ()))
-        config = Config(proxy=ProxyConfig(**{"port": 0} | settings), auth=auth, limits=limits)
+        profiles = settings.pop("profiles", {})
+        proxy = ProxyConfig(**{"port": 0} | settings)
+        config = Config(proxy=proxy, auth=auth, limits=limits, profiles=profiles)
         frontend = Frontend(config, gateway, clock, facts.append, allow_remote=allow_remote)
         try:
             await frontend.start()

@@ -279,7 +279,7 @@ async def test_without_a_gateway_each_request_is_told_what_to_do_and_later_ones_
 async def test_a_session_that_the_gateway_has_lost_is_opened_again(serving: Any, gateway: ScriptedGateway):
     capabilities = {"tools": {"listChanged": True}, "prompts": {}}
     result = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {"name": "x"}}
-    gateway.initialize = lambda revision: jsonrpc.encode(result)  # type: ignore[method-assign]
+    gateway.initialize = lambda *_: jsonrpc.encode(result)  # type: ignore[method-assign]
     port = free_port()
     async with bridged(f"http://127.0.0.1:{port}/mcp") as stage:
         async with serving(port=port):

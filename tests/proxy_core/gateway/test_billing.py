@@ -1,88 +1,92 @@
-"""The texts that are billed are the ones that clients get."""
+"""What the ledger is given to count is what clients get, byte for byte, for each profile and in each mode."""
 
+import json
 from typing import Any
 
-import msgspec
+import pytest
 
-from proxy_core.catalog.merge import Catalog, ServerLists, merge
-from proxy_core.config.models import RoutingConfig, ToolRules
+from proxy_core.config.models import NameRules, ProfileConfig
 from proxy_core.context.bill import BilledList
-from proxy_core.context.compaction import compact_tool
-from proxy_core.gateway.billing import Billing
-from proxy_core.gateway.views import ListViews
+from proxy_core.gateway.billing import Billing, Measured
+from proxy_core.gateway.modes import Costs
 from proxy_core.protocol.revisions import MODERN
-from proxy_core.protocol.sealed import Sealer
+from proxy_core.telemetry.context_bill import ContextBill, Cost, ModeCosts, ProfileCost
+from tests.support.stub_backends import House, StubServer, client, tool
 
-ADD = {
-    "name": "add",
-    "title": "add",
-    "description": 'Adds "numbers".\n\nReturns: a sum of 日本.',
-    "inputSchema": {"type": "object", "properties": {"a": {"type": "number", "title": "A"}}},
-    "outputSchema": {"type": "object"},
-    "annotations": {"readOnlyHint": True},
+PROFILES = {
+    "review": ProfileConfig(servers=("github",), tools=NameRules(deny=("*delete*",)), context="search"),
+    "small": ProfileConfig(context="compact"),
 }
-LOOK = {"name": "look", "inputSchema": {}, "x-unknown": [1]}
-BAD = {"name": "bad", "inputSchema": "none"}
+OUTPUT = {"type": "object", "properties": {"id": {"type": "integer"}}}
 
 
-def catalog(**servers: tuple[dict[str, Any], ...]) -> Catalog:
-    lists = [
-        ServerLists(server=server, title=server, rules=ToolRules(), tools=tools)
-        for server, tools in servers.items()
+def house(**config: Any) -> House:
+    github = [
+        tool("create_issue", description='Creates an "issue". ' * 40, outputSchema=OUTPUT),
+        tool("delete_issue"),
+        tool("broken", inputSchema=5),
     ]
-    return merge(lists, RoutingConfig())
+    files = [tool("read", description="Reads.")]
+    servers = {"github": StubServer(MODERN, tools=github), "files": StubServer(MODERN, tools=files)}
+    return House(servers, profiles=PROFILES, **config)
 
 
-async def billed(of: Catalog, **options: Any) -> BilledList:
-    (only,) = await Billing(lambda: of, **options).billed_lists()
-    return only
+async def billed(home: House) -> dict[str, BilledList]:
+    found = await Billing(lambda: home.gateway.listing, lambda: home.config).billed_lists()
+    return {each.profile: each for each in found}
 
 
-def members(item: bytes) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(item)
-    return decoded
+async def listed(home: House, profile: str) -> list[bytes]:
+    page = json.loads(await home.bytes_of("tools/list", {}, client(profile=profile)))
+    return [json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode() for item in page["tools"]]
 
 
-async def test_full_is_byte_for_byte_what_the_list_says():
-    of = catalog(b=(ADD, BAD), a=(LOOK,))
-    page = ListViews(of, lambda: Sealer([b"key"])).page("tools/list", MODERN, "", None)
-    full = await billed(of)
-    assert b'"tools":' + full.full == page
-    assert [(tool.server, tool.name) for tool in full.tools] == [("b", "b__add"), ("a", "a__look")]
-    assert (full.profile, full.mode) == ("", "full")
+async def test_there_is_a_list_for_each_profile_and_one_without():
+    async with house().open() as home:
+        lists = await billed(home)
+        assert list(lists) == ["", "review", "small"]
+        assert [each.mode for each in lists.values()] == ["full", "search", "compact"]
+        assert [len(each.tools) for each in lists.values()] == [3, 1, 3]
 
 
-async def test_compact_is_the_full_tool_made_smaller():
-    (tool,) = (await billed(catalog(b=(ADD,)))).tools
-    assert members(tool.compact) == compact_tool(members(tool.full))
-    assert len(tool.compact) < len(tool.full)
-    assert "outputSchema" in members(tool.full) and "outputSchema" not in members(tool.compact)
+async def test_each_text_is_what_a_client_gets():
+    async with house().open() as home:
+        lists = await billed(home)
+        assert [each.full for each in lists[""].tools] == await listed(home, "")
+        assert [each.compact for each in lists["small"].tools] == await listed(home, "small")
+        search = await listed(home, "review")
+        assert lists["review"].search_list == b"[%s]" % b",".join(search)
+        assert len(lists[""].tools) == 3
 
 
-async def test_visible_is_the_same_item_without_what_hosts_leave_out():
-    add, look = (await billed(catalog(b=(ADD, LOOK)))).tools
-    for whole, visible in ((add.full, add.visible_full), (add.compact, add.visible_compact)):
-        shown = ("name", "description", "inputSchema")
-        assert members(visible) == {name: value for name, value in members(whole).items() if name in shown}
-    assert list(members(look.visible_full)) == ["name", "inputSchema"]
+async def test_the_visible_parts_are_name_description_and_schema():
+    async with house().open() as home:
+        first = (await billed(home))[""].tools[0]
+        assert first.server == "github" and first.name == "github__create_issue"
+        full, compact = json.loads(first.visible_full), json.loads(first.visible_compact)
+        assert set(full) == set(compact) == {"name", "description", "inputSchema"}
+        assert len(compact["description"]) < len(full["description"])
+        assert json.loads(b'"%s"' % first.description) == full["description"]
 
 
-async def test_a_description_is_billed_as_the_json_that_it_is():
-    add, look = (await billed(catalog(b=(ADD, LOOK)))).tools
-    assert add.description.decode() == 'Adds \\"numbers\\".\\n\\nReturns: a sum of 日本.'
-    assert add.description in add.full
-    assert look.description == b""
+async def test_a_tool_is_made_a_text_once_for_all_profiles():
+    async with house().open() as home:
+        lists = await billed(home)
+        assert lists["review"].tools[0] is lists[""].tools[0]
 
 
-async def test_how_a_mode_writes_its_list_can_be_said():
-    of = await billed(catalog(b=(ADD,)), compact=lambda tool: {"n": tool["name"]}, search_list=lambda: b"[{}]")
-    assert (of.tools[0].compact, of.tools[0].visible_compact) == (b'{"n":"b__add"}', b"{}")
-    assert of.search_list == b"[{}]"
-
-
-async def test_it_is_the_catalog_of_now():
-    now = catalog(b=(ADD,))
-    billing = Billing(lambda: now)
-    assert len((await billing.billed_lists())[0].tools) == 1
-    now = catalog(b=(ADD, LOOK))
-    assert len((await billing.billed_lists())[0].tools) == 2
+@pytest.mark.parametrize(
+    ("profile", "is_complete", "search", "costs"),
+    [
+        ("", True, Cost(9, 3), Costs(10, 5, 3)),
+        ("", False, Cost(9, 3), None),
+        ("", True, None, None),
+        ("unheard-of", True, Cost(9, 3), None),
+    ],
+)
+def test_what_was_counted_is_known_while_it_is_of_the_lists_in_force(
+    profile: str, is_complete: bool, search: Cost | None, costs: Costs | None
+):
+    modes = ModeCosts(Cost(20, 10), Cost(12, 5), search)
+    bill = ContextBill("x", is_complete=is_complete, profiles=(ProfileCost("", "full", 2, modes),))
+    assert Measured(lambda: bill)(profile) == costs

@@ -8,6 +8,7 @@ import pytest
 from proxy_core.errors import BackendUnavailable
 from proxy_core.facts import CatalogChanged, NameHidden
 from proxy_core.gateway import listing, subscriptions
+from proxy_core.gateway.exchange import Viewer
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
 from proxy_core.telemetry.snapshot import ServerState
@@ -143,8 +144,8 @@ async def test_a_cursor_of_a_server_that_left_the_configuration_is_refused():
 
 async def test_a_page_is_made_once_and_then_only_handed_out():
     async with House({"box": searcher()}).open() as house:
-        first = house.gateway.listing.page("tools/list", MODERN, "anon", None)
-        assert house.gateway.listing.page("tools/list", MODERN, "anon", None) is first
+        first = house.gateway.listing.page("tools/list", MODERN, Viewer("anon"), None)
+        assert house.gateway.listing.page("tools/list", MODERN, Viewer("anon"), None) is first
 
 
 # --- hints --------------------------------------------------------------------------------------------------

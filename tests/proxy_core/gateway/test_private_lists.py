@@ -7,6 +7,7 @@ import pytest
 
 from proxy_core.errors import InvalidParams
 from proxy_core.gateway import private_lists, subscriptions
+from proxy_core.gateway.exchange import Viewer
 from proxy_core.protocol.revisions import MODERN
 from tests.support.clock import FakeClock
 from tests.support.scripted_channel import Asked, refuses, silence, until
@@ -83,8 +84,8 @@ async def test_nothing_is_read_twice_where_nothing_is_private():
         listing = house.gateway.listing
         await house.names(caller=of(ANN))
         assert (box.count("tools/list"), box.starts) == (1, 1)
-        first = listing.page("tools/list", MODERN, ANN, None)
-        assert listing.page("tools/list", MODERN, BOB, None) is first
+        first = listing.page("tools/list", MODERN, Viewer(ANN), None)
+        assert listing.page("tools/list", MODERN, Viewer(BOB), None) is first
 
 
 async def test_a_private_list_is_read_again_when_its_time_is_up(clock: FakeClock):

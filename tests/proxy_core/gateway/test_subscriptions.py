@@ -86,3 +86,25 @@ async def test_after_closing_nothing_is_delivered(hub: SubscriptionHub):
     await until(lambda: due)
     await asyncio.sleep(0)
     assert told == []
+
+
+async def test_only_those_are_told_whose_profile_shows_the_change(hub: SubscriptionHub):
+    told: list[tuple[str, str]] = []
+    for profile in ("", "review", "ops"):
+        hub.add(ALL_KINDS, lambda kind, profile=profile: told.append((profile, kind)), profile)
+    hub.changed("tools", {"review"})
+    hub.changed("tools", {"ops"})
+    hub.changed("prompts", {""})
+    await until(lambda: len(told) == 3)
+    assert sorted(told) == [("", "prompts"), ("ops", "tools"), ("review", "tools")]
+    assert hub.profiles == {"", "review", "ops"}
+
+
+async def test_what_concerns_everyone_is_not_narrowed_by_what_concerns_some(hub: SubscriptionHub):
+    told: list[str] = []
+    hub.add(ALL_KINDS, told.append, "review")
+    hub.changed("tools", {"ops"})
+    hub.changed("tools")
+    hub.changed("tools", {"ops"})
+    await until(lambda: told)
+    assert told == ["tools"]

@@ -1,0 +1,43 @@
+"""Under which profile a request is served: chosen by its URL, and by its token where that is bound to one.
+
+Pure: decided by a request's head, before its body is read. What a profile shows is the gateway's matter.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from proxy_core.config.models import Config
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.principals import principal_of
+
+EVERYTHING: Final = ""
+"""No profile: all that there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileGate:
+    known: frozenset[str]
+    bound: Mapping[str, str]
+    """Principal -> the one profile that its token is for."""
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        bound = {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
+        return cls(frozenset(config.profiles), bound)
+
+    def profile_for(self, principal: str, named: str) -> str:
+        """`named`: what the URL says, empty for the plain one. Raises: HttpRefusal 403 or 404."""
+        bound = self.bound.get(principal, EVERYTHING)
+        if bound and named not in (EVERYTHING, bound):
+            # Before it is looked up: what other profiles there are is not for this token to find out.
+            raise HttpRefusal(403, f"This token is for the profile {bound} alone; the URL names another.")
+        if named and named not in self.known:
+            raise HttpRefusal(404, f"This gateway has no profile {named}.")
+        return bound or named
+
+    def lost(self, now: Self) -> tuple[Collection[str], Collection[str]]:
+        """Principals bound otherwise by `now`, and profiles that are gone: what was open has to end."""
+        principals = {*self.bound, *now.bound}
+        moved = {each for each in principals if self.bound.get(each) != now.bound.get(each)}
+        return moved, self.known - now.known
