@@ -238,6 +238,11 @@ async def test_stdout_holds_nothing_but_mcp_whatever_the_servers_do(tmp_path: Pa
     [
         (("--config", "missing.yaml"), "missing.yaml"),
         (("--to", "localhost:8080"), "--to wants"),
+        (
+            ("--to", "http://localhost:8080/mcp", "--profile", "review"),
+            "the profile stands at the end of the URL",
+        ),
+        (("--demo", "--profile", "review"), "There is no profile 'review'; the configuration has none."),
         (("--nonsense",), "nonsense"),
     ],
 )

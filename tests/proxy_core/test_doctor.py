@@ -68,6 +68,13 @@ def test_a_server_that_stays_off_is_named_with_its_variable(tmp_path: Path):
     assert "needy" in finding.text and "NOT_SET_HERE" in finding.text
 
 
+def test_a_profile_that_names_what_is_not_there_is_told(tmp_path: Path):
+    text = FILE + "profiles: {review: {servers: [here, 'nobody*']}}\n"
+    (finding,) = doctor.profiles(from_text(text, tmp_path / "only1mcp.yaml", {}))
+    assert (finding.level, finding.text) == (Level.WARN, "profiles.review.servers: 'nobody*' fits no server")
+    assert finding.advice
+
+
 def test_a_port_that_is_taken_names_its_holder(taken: int):
     finding = doctor.port(ProxyConfig(port=taken), is_ours=False)
     assert finding.level is Level.BAD

@@ -5,7 +5,7 @@ import pytest
 from only1mcp_tui.view.overview import Pace, banner_lines, event_line, title_line
 from only1mcp_tui.view.text import cells, plain
 from proxy_core.config.models import ONLY_REPLICA
-from proxy_core.facts import BreakerTurned, ConfigApplied, ReplicaChanged
+from proxy_core.facts import BreakerTurned, ConfigApplied, ContextModeChanged, ReplicaChanged
 from proxy_core.telemetry.snapshot import ConfigStatus, Notice, Totals
 from tests.support.fake_control import NOW, row_of, snapshot_of
 from tests.support.screens import FAULTS
@@ -90,3 +90,11 @@ def test_events_name_the_replica() -> None:
     assert turned is not None and "breaker half open" in plain(turned)
     assert alone is not None and "box/" not in plain(alone) and "● box" in plain(alone)
     assert back is not None and "rolled back: updated box" in plain(back)
+
+
+def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for() -> None:
+    snapshot = snapshot_of()
+    for profile, subject in (("", "lists"), ("review", "profile review")):
+        line = event_line(ContextModeChanged(NOW, profile, "full", "search"), snapshot, 120)
+        assert line is not None
+        assert subject in plain(line) and "mode search; before: full" in plain(line)

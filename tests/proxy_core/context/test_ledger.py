@@ -116,6 +116,24 @@ async def test_it_counts_a_moment_after_its_start_and_a_moment_after_each_change
     assert house.rests.seconds == [PAUSE_S, PAUSE_S]
 
 
+async def test_it_is_told_when_the_bill_is_of_the_lists_in_force():
+    told: list[ContextBill] = []
+    house = House()
+    counting: TokenLedger = TokenLedger(
+        house.source, house.counter, house.clock, house.rests, lambda: told.append(counting.bill)
+    )
+    house.counter.may_go_on.clear()
+    counting.start()
+    await until(lambda: house.counter.tries == 1)
+    counting.changed()
+    house.counter.may_go_on.set()
+    await until(lambda: told)
+    await counting.aclose()
+    # Not the first, which was of lists that had changed meanwhile.
+    assert house.counter.tries == 2
+    assert [bill.is_complete for bill in told] == [True]
+
+
 async def test_what_changes_together_is_counted_together(house: House):
     house.rests.may_go_on.clear()
     house.ledger.start()

@@ -462,6 +462,17 @@ async def test_on_the_port_every_request_needs_a_token_and_a_name_of_ours(
     assert token not in caplog.text
 
 
+async def test_the_token_of_a_profile_steers_nothing(control: Control):
+    token, entry = new_token("ci")
+    bearer = {"Authorization": f"Bearer {token}"}
+    bound = entry.model_copy(update={"profile": "review"})
+    async with house(control, config_of(tokens=(bound,), admin=AdminConfig(on_port=True))) as served:
+        for method, path in (("GET", "snapshot"), ("POST", "call"), ("GET", "events")):
+            refused = await served.ask_port(method, f"/admin/v1/{path}", {}, headers=bearer)
+            assert refused.status == 403
+    assert control.asked == []
+
+
 async def test_tokens_and_the_port_change_with_the_configuration(control: Control):
     token, entry = new_token("ci")
     bearer = {"Authorization": f"Bearer {token}"}

@@ -48,6 +48,19 @@ def answer(principals: Principals, authorization: str | None) -> Any:
         return refusal.status, refusal.headers["WWW-Authenticate"].removeprefix('Bearer realm="only1mcp"')
 
 
+def test_the_token_of_a_profile_is_no_operators():
+    bound = TokenConfig(name="bob", sha256=TOKENS[1].sha256, profile="review")
+    principals = Principals((TOKENS[0], bound), is_open=True)
+    assert principals.identify_operator(head(f"Bearer {ANN}")) == "token:ann"
+    assert principals.identify(head(f"Bearer {BOB}")) == "token:bob"
+    with pytest.raises(HttpRefusal, match="for one profile alone") as refused:
+        principals.identify_operator(head(f"Bearer {BOB}"))
+    assert refused.value.status == 403
+    with pytest.raises(HttpRefusal) as unknown:
+        principals.identify_operator(head(None))
+    assert unknown.value.status == 401
+
+
 # --- from a header to a principal -----------------------------------------------------------------------------
 
 
