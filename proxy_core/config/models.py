@@ -116,7 +116,7 @@ class TokenConfig(Model):
 
     name: TokenName = Field(description="Names the principal on screens and in logs.")
     sha256: Sha256 = Field(repr=False, description="Of the token, in hex; `only1mcp token new` makes both.")
-    profile: str | None = Field(
+    profile: Slug | None = Field(
         None, description="The one profile of `profiles` that it may use, also at the plain URL."
     )
 

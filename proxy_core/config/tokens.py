@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from proxy_core.config.document import shown_path
 from proxy_core.config.faults import faults
 from proxy_core.config.models import TokenConfig
 from proxy_core.errors import ConfigError, ConfigProblem
@@ -18,14 +19,14 @@ PREFIX: Final = "o1_"
 RANDOM_BYTES: Final = 32
 
 
-def new_token(name: str) -> tuple[str, TokenConfig]:
+def new_token(name: str, profile: str | None = None) -> tuple[str, TokenConfig]:
     """A token, to be shown once, and its entry. Raises: ConfigError for a name that cannot be one."""
     token = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
-    data = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest()}
+    data = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "profile": profile}
     try:
         return token, TokenConfig.model_validate(data)
     except ValidationError as error:
-        problems = (ConfigProblem("name", message) for _, message in faults(error, data))
+        problems = (ConfigProblem(shown_path(path), message) for path, message in faults(error, data))
         raise ConfigError("only1mcp token new", tuple(problems)) from error
 
 
@@ -35,7 +36,8 @@ def fragment(entry: TokenConfig, ending: str) -> str:
     if ending == ".json":
         return json.dumps(data, indent=2)
     if ending == ".toml":
-        return f'[[auth.tokens]]\nname = "{entry.name}"\nsha256 = "{entry.sha256}"'
+        profile = f'\nprofile = "{entry.profile}"' if entry.profile is not None else ""
+        return f'[[auth.tokens]]\nname = "{entry.name}"\nsha256 = "{entry.sha256}"{profile}'
     out = StringIO()
     writer = YAML()
     writer.indent(mapping=2, sequence=4, offset=2)

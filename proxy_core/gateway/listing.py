@@ -110,6 +110,9 @@ class Listing:
             viewer = viewer._replace(principal=ANYONE)
         view = self._views.get(viewer)
         if view is None:
+            if viewer.principal != ANYONE:
+                # By what everyone shares the mode is chosen, and it is seen whether anything is another.
+                self.view(viewer._replace(principal=ANYONE))
             view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
         return view
 

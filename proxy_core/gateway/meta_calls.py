@@ -92,13 +92,19 @@ class MetaCalls:
         return _result(exchange, lines or [meta_tools.NOTHING_FOUND])
 
     def _lines(self, entries: Iterator[Entry]) -> Iterator[str]:
+        chars = 0
         for entry in entries:
             try:
-                item = jsonrpc.decode(self._forms.compact(entry))
+                item = visible_item(jsonrpc.decode(self._forms.compact(entry)))
             except UnusableItem:
                 # In no list either.
                 continue
-            yield jsonrpc.encode(visible_item(item)).decode()
+            line = jsonrpc.encode(item).decode()
+            if chars + len(line) > meta_tools.MAX_RESULT_CHARS:
+                del item["inputSchema"]
+                line = jsonrpc.encode(item).decode()
+            chars += len(line)
+            yield line
 
     async def _index_of(self, view: View) -> SearchIndex | None:
         return await self._index.get(view.viewer.principal, view.catalog.tools)
@@ -115,8 +121,12 @@ class MetaCalls:
                 unknown.append(name)
             else:
                 lines.append(line)
-        index = await self._index_of(view) if unknown and view.mode is Mode.SEARCH else None
-        told = [meta_tools.unknown_tool(name, _nearest(index, view, name)) for name in unknown]
+        can_search = view.mode is Mode.SEARCH
+        index = await self._index_of(view) if unknown and can_search else None
+        told = [
+            meta_tools.unknown_tool(name, _nearest(index, view, name), can_search=can_search)
+            for name in unknown
+        ]
         return _result(exchange, [*lines, *told], is_error=not lines)
 
 

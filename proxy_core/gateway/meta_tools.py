@@ -28,6 +28,8 @@ DEFAULT_LIMIT: Final = 5
 MAX_LIMIT: Final = 20
 MAX_NAMES: Final = 20
 MAX_NAME_CHARS: Final = 256
+MAX_RESULT_CHARS: Final = 40_000
+"""Of what one search answers; from there on without schemas, which may be had one by one."""
 MAX_SERVERS_CHARS: Final = 1_000
 """Of the servers' ids in a definition; what is more is only counted."""
 
@@ -194,11 +196,12 @@ def text_result(lines: Iterable[str], *, is_error: bool = False) -> Raw:
     return Raw(jsonrpc.encode(result | ({"isError": True} if is_error else {})))
 
 
-def unknown_tool(name: str, nearest: Sequence[str]) -> str:
+def unknown_tool(name: str, nearest: Sequence[str], *, can_search: bool = True) -> str:
     """`nearest`: exposed names that the viewer may see."""
     shown = clean_text(name[:MAX_NAME_CHARS], MAX_NAME_CHARS * 4)
-    hint = f" Did you mean {', '.join(nearest)}?" if nearest else f" Find one with {SEARCH}."
-    return f"Unknown tool: {shown}.{hint}"
+    if nearest:
+        return f"Unknown tool: {shown}. Did you mean {', '.join(nearest)}?"
+    return f"Unknown tool: {shown}." + (f" Find one with {SEARCH}." if can_search else "")
 
 
 def unknown_server(server: str, servers: Sequence[str]) -> str:

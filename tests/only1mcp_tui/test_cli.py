@@ -317,6 +317,16 @@ def test_a_token_is_shown_once_and_only_its_digest_is_written(own: Path):
     assert run("token", "new", "no good", "--write").exit_code == 2
 
 
+def test_a_token_is_bound_to_a_profile_that_there_is(own: Path):
+    own.parent.mkdir(parents=True)
+    own.write_text("version: 1\nprofiles: {review: {servers: ['*']}}\n")
+    refused = run("token", "new", "ci", "--profile", "revue", "--write")
+    assert refused.exit_code == 2
+    assert "the profiles are review. Did you mean 'review'?" in refused.stderr
+    good("token", "new", "ci", "--profile", "review", "--write")
+    assert load(own, {}).config.auth.tokens[0].profile == "review"
+
+
 def test_a_token_without_a_place_makes_a_file_for_its_owner_only(own: Path):
     answer = as_json("token", "new", "ci", "--write")
     assert answer["path"] == str(own)

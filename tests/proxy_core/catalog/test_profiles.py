@@ -99,3 +99,48 @@ def test_a_bare_name_never_stands_in_for_a_hidden_tool_of_that_name():
 @pytest.mark.parametrize("glob", ["FILES", "[f]iles", "files"])
 def test_globs_are_of_the_case_that_they_are_written_in(glob: str):
     assert part_of(HOUSE, rules(glob)).servers == (() if glob == "FILES" else ("files",))
+
+
+SERVERS = st.lists(st.sampled_from(["aa", "bb", "cc"]), unique=True, min_size=1)
+NAMES = st.lists(st.sampled_from(["x", "y", "aa__x", "x:///1", "bb+x:///1"]), unique=True, max_size=3).map(
+    tuple
+)
+ASKED = [
+    f"{prefix}{name}"
+    for prefix in ("", "aa__", "bb__", "cc__", "aa+", "bb+", "cc+")
+    for name in ("x", "y", "aa__x", "x:///1", "x:///2", "bb+x:///1")
+]
+
+
+@given(SERVERS, st.data())
+def test_a_name_leads_under_a_profile_where_it_does_without_it_or_nowhere(
+    servers: list[str], data: st.DataObject
+):
+    """But for bare names of tools, which count the servers that are shown."""
+    house = merged(
+        *(
+            lists(
+                each,
+                *data.draw(NAMES),
+                uris=data.draw(NAMES),
+                prompts=data.draw(NAMES),
+                templates=("x:///{n}",),
+            )
+            for each in servers
+        )
+    )
+    profile = rules(*data.draw(SERVERS), deny=data.draw(st.sampled_from([(), ("*__x",), ("*",)])))
+    everything, found = Routes.of(house), Routes.of(house, part_of(house, profile))
+    tools = {each.exposed for each in part_of(house, profile).tools}
+    for name in ASKED:
+        for way in ("prompt", "resource", "template"):
+            whole = getattr(everything, way)(name)
+            is_shown = whole is not None and whole.server in profile.servers
+            assert getattr(found, way)(name) == (whole if is_shown else None)
+        if name in tools:
+            assert found.tool(name) == everything.tool(name)
+        elif (route := found.tool(name)) is not None:
+            assert route.origin == name and route.server in profile.servers
+            assert any(
+                (each.server, each.origin) == (route.server, name) for each in part_of(house, profile).tools
+            )

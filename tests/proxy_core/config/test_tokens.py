@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -23,6 +24,19 @@ def test_what_the_file_has_to_say_holds_the_digest_and_not_the_token(ending: str
     (read,) = from_text(text, Path(f"/x{ending}"), {}).config.auth.tokens
     assert read == entry
     assert read.sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".json", ".toml"])
+def test_a_token_may_be_bound_to_a_profile(ending: str):
+    _, entry = new_token("ci", "review")
+    profiles = {".yaml": "profiles: {review: {}}\n", ".toml": "[profiles.review]\n", ".json": ""}[ending]
+    text = fragment(entry, ending)
+    if ending == ".json":
+        text = json.dumps(json.loads(text) | {"profiles": {"review": {}}})
+    (read,) = from_text(f"{profiles}{text}", Path(f"/x{ending}"), {}).config.auth.tokens
+    assert (read, read.profile) == (entry, "review")
+    with pytest.raises(ConfigError, match="only1mcp token new: profile: "):
+        new_token("ci", 'x"y')
 
 
 @pytest.mark.parametrize("name", ["", "a b", "token:x", "-x", "x" * 65])

@@ -330,6 +330,19 @@ async def test_a_reload_of_a_profile_is_told_to_its_own_clients_and_in_force_at_
         assert sorted(told) == [("review", "prompts"), ("review", "resources"), ("review", "tools")]
 
 
+async def test_a_reload_is_told_to_principals_that_have_lists_of_their_own_too():
+    private = whole(MODERN, "files", "read", hints={"ttlMs": 60_000, "cacheScope": "private"})
+    servers = {"files": private, "github": whole(MODERN, "github", "star")}
+    async with House(servers, profiles=PROFILES).open() as home:
+        ann = under("review", principal="token:ann")
+        assert await home.names(caller=ann) == ["files__read"]
+        told = listening(home, "review")
+        home.config = home.config.model_copy(update={"profiles": {"review": ProfileConfig()}})
+        home.gateway.servers_changed()
+        await until(lambda: ("review", "tools") in told)
+        assert await home.names(caller=ann) == ["files__read", "github__star"]
+
+
 async def test_a_subscription_ends_with_the_sight_of_its_server_and_comes_back_with_it():
     async with house().open() as home:
         outbox = Outbox()
