@@ -10,7 +10,7 @@ import click
 from only1mcp_tui.cli.stdio import TOKEN_ENV
 from proxy_core.config.importers import FoundServer, discover_servers, known_servers
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
-from proxy_core.config.models import ProxyConfig
+from proxy_core.config.models import Config, ProxyConfig
 from proxy_core.errors import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
@@ -71,6 +71,16 @@ def gateway_url(proxy: ProxyConfig) -> str:
     every = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
     host = every.get(proxy.host, proxy.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{proxy.path}"
+
+
+def check_profile(name: str, config: Config) -> None:
+    """Raises: UsageError for a profile that the configuration has not."""
+    if name not in config.profiles:
+        known = ", ".join(config.profiles)
+        raise click.UsageError(
+            f"There is no profile {name!r}; "
+            + (f"the profiles are {known}." if known else "the configuration has none.")
+        )
 
 
 def discovered(path: Path, proxy: ProxyConfig) -> tuple[FoundServer, ...]:

@@ -58,19 +58,15 @@ def _bridge(pipe: Pipe, url: str, token_env: str) -> int:
 def _serve(ctx: click.Context, pipe: Pipe, config: Path | None, profile: str, demo: bool) -> int:
     """The gateway itself. Raises: ConfigError, and why the client was given up."""
     from only1mcp_tui.cli import Options
-    from only1mcp_tui.cli.common import named_config
+    from only1mcp_tui.cli.common import check_profile, named_config
     from only1mcp_tui.cli.run import locator, reader, run_headless, start_logging
     from proxy_core.proxy import Proxy
 
     options = Options(named_config(ctx, config), True, demo, None, None, False)
     reload = reader(options)
     loaded = reload()
-    if profile and profile not in loaded.config.profiles:
-        known = ", ".join(loaded.config.profiles)
-        raise click.UsageError(
-            f"There is no profile {profile!r}; "
-            + (f"the profiles are {known}." if known else "the configuration has none.")
-        )
+    if profile:
+        check_profile(profile, loaded.config)
     start_logging(loaded, to_stderr=True)
     # A client that closes our stdin and then sends a signal does not wait any longer.
     proxy = Proxy(loaded, reload, pipe=pipe, profile=profile, config_path=locator(options))

@@ -299,6 +299,18 @@ def test_connect_prints_the_snippet_and_writes_only_when_asked(cursor: Path, hom
     assert "only1mcp" in json.loads(cursor.read_text())["mcpServers"]
 
 
+def test_connect_leads_to_one_profile(home: Path):
+    (home / "only1mcp.yaml").write_text("profiles: {review: {servers: [docs]}}")
+    told = json.loads(run("connect", "cursor", "--profile", "review").stdout)
+    assert told["mcpServers"]["only1mcp"]["url"] == "http://127.0.0.1:8080/mcp/review"
+    for arguments, words in (
+        (("--profile", "nope"), "There is no profile 'nope'; the profiles are review."),
+        (("--profile", "review", "--url", "http://x/mcp"), "stands at the end of the URL"),
+    ):
+        result = run("connect", "cursor", *arguments)
+        assert (result.exit_code, words in result.stderr) == (2, True)
+
+
 # --- tokens ---------------------------------------------------------------------------------------------------
 
 
