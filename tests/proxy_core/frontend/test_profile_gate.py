@@ -220,5 +220,6 @@ async def test_a_token_that_is_bound_otherwise_loses_what_it_had_open(
         frontend.use(
             Config(proxy=ProxyConfig(port=0), auth=AuthConfig(tokens=tokens), profiles=PROFILES),
         )
+        assert frontend.session_count == 1
         assert (await bob.post(request("ping"))).status == 404
         assert (await ann.post(request("ping"))).status == 200
