@@ -29,12 +29,17 @@ def stats_command(address: Address, as_json: bool) -> None:
     if as_json:
         say_json(asdict(savings))
         return
+    if not savings.caches:
+        say("Nothing is kept yet, and nothing was looked up.")
+        return
     say(f"kept: {counted(savings.entries, 'answer')}, {size(savings.bytes)}")
     say(f"hits: {count(savings.hits)} of {count(savings.hits + savings.misses)} ({share(savings.hit_share)})")
     say(f"answered without a call of their own: {share(savings.served_share)} of {count(_needed(savings))}")
     say("")
     say(table(CACHES, [_cache_cells(row) for row in savings.caches]))
     say("")
+    for wire in savings.wires:
+        say(f"{wire.server}: {counted(wire.requests, 'request')} in {count(wire.batches)} JSON-RPC batches")
     if not savings.joins:
         say("No request was left to ask that could have been joined.")
         return

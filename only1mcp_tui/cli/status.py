@@ -10,7 +10,7 @@ import click
 from only1mcp_tui.cli.output import counted, note, one_line, say, say_json, table
 from only1mcp_tui.cli.reach import Address, reached, steering
 from only1mcp_tui.cli.rows import Row, state_words, why
-from only1mcp_tui.view.numbers import ABSENT, count, duration, latency, rate, size
+from only1mcp_tui.view.numbers import ABSENT, count, duration, latency, rate, share, size
 from only1mcp_tui.view.targets import has_replicas, probe_words
 from proxy_core.telemetry.snapshot import BreakerState, ConfigStatus, ServerRow, Snapshot
 
@@ -67,6 +67,17 @@ def head_lines(snapshot: Snapshot) -> Iterator[str]:
         counted(totals.streams, "stream"),
     ]
     yield f"totals: {', '.join(words)}"
+    savings = snapshot.savings
+    yield (
+        f"kept: {counted(savings.entries, 'answer')}, {size(savings.bytes)}; "
+        f"{share(savings.served_share)} of answers needed no call of their own"
+    )
+    if (context := snapshot.context) is not None:
+        changed = "" if context.is_complete else ", being counted anew"
+        yield (
+            f"lists of tools: {context.in_force.wire:,} tokens, {context.in_force.visible:,} of them shown "
+            f"to a model as a rule ({context.mode}, {context.encoding}{changed})"
+        )
 
 
 def _config(snapshot: Snapshot) -> str:

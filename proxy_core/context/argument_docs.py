@@ -17,7 +17,7 @@ _HEADER: Final = re.compile(
 _ARGUMENTS: Final = frozenset({"args", "arguments", "parameters", "params"})
 _ITEM: Final = re.compile(
     r"(?P<indent>\s*)(?:[-*+•]\s+)?[`*_]{0,3}(?P<name>[A-Za-z_][\w.-]{0,127})[`*_]{0,3}"
-    r"\s*(?:\([^()]{0,200}\)|\[[^\[\]]{0,200}\])?[`*_]{0,2}\s*(?::|–|—|-(?=\s))[*_]{0,2}\s*(?P<text>.*)"
+    r"\s{0,4}(?:\([^()]{0,200}\)|\[[^\[\]]{0,200}\])?[`*_]{0,2}\s{0,4}(?::|–|—|-(?=\s))[*_]{0,2}\s*(?P<text>.*)"
 )
 _BULLET: Final = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s")
 _FENCES: Final = ("```", "~~~")
@@ -107,16 +107,16 @@ def _end(lines: list[str], begin: int, indent: int, *, has_text: bool) -> int:
 
 def _items(lines: list[str]) -> Iterator[tuple[str, str]]:
     """The arguments that a section tells of; lines that are indented more belong to the one before."""
-    name, text, indent = "", "", 0
+    name, texts, indent = "", [""], 0
     for line in lines:
         if name and (not line.strip() or _indent(line) > indent):
-            text = f"{text} {line.strip()}".strip()
+            texts.append(line.strip())
         elif item := _ITEM.fullmatch(line):
             if name:
-                yield name, text
-            name, text, indent = item["name"], item["text"].strip(), _indent(line)
+                yield name, " ".join(filter(None, texts))
+            name, texts, indent = item["name"], [item["text"].strip()], _indent(line)
     if name:
-        yield name, text
+        yield name, " ".join(filter(None, texts))
 
 
 def _indent(line: str) -> int:

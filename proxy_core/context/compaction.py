@@ -57,7 +57,7 @@ def _shorten_description(
 
     def without_sections(text: str) -> str:
         prose, said = argument_docs.split(text, properties)
-        arguments.update(said | arguments)
+        arguments.update(said)
         return prose
 
     text = shortened(tool["description"], limit, without_sections)
@@ -84,6 +84,7 @@ def _told_hints(annotations: dict[str, Any], title: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in annotations.items()
+        # By identity: 1 is no boolean, though it equals one.
         if value is not _DEFAULT_HINTS.get(name, annotations)
         and not (is_reader and name in _OF_WRITERS)
         and not (name == "title" and isinstance(value, str) and value == title)

@@ -12,11 +12,14 @@ WORDS_A_STEP: Final = 100
 
 _RUN: Final = 3
 """Letters in a row that two words must share to be compared at all."""
-_MAX_HAVING: Final = 2_000
-"""Words looked at for one run of letters; a run that more words have tells nothing."""
+_MAX_RUNS: Final = 8
+"""Runs of one word that are looked up, the rarest first: common ones tell little and cost much."""
+_MAX_HAVING: Final = 1_000
+"""Words that have a run; one that more words have is not looked up."""
 _MAX_COMPARED: Final = 50
 _LEAST_LIKENESS: Final = 0.5
 """Below this two words share letters by chance."""
+_NONE: Final = array("I")
 
 
 def likeness(one: str, other: str) -> float:
@@ -51,9 +54,9 @@ class WordGrams:
 
     def like(self, word: str, limit: int) -> list[tuple[int, float]]:
         """The words most like `word`: their numbers and how like they are, most like first."""
+        lists = sorted((self._having.get(run, _NONE) for run in sorted(runs_of(word, _RUN))), key=len)
         shared: Counter[int] = Counter()
-        for run in sorted(runs_of(word, _RUN)):
-            having = self._having.get(run, ())
+        for having in [having for having in lists if having][:_MAX_RUNS]:
             if len(having) <= _MAX_HAVING:
                 shared.update(having)
         compared = (

@@ -27,12 +27,7 @@ class Source:
 
 
 class IndexBuild:
-    """One build. Iterate to its end, pausing where you like; then `index` is there.
-
-    build = IndexBuild(sources, previous.docs)
-    for _ in build: ...
-    index = build.index
-    """
+    """One build: iterate over it to the end, pausing where you like, and `index` is there."""
 
     def __init__(self, sources: Iterable[Source], known: Mapping[str, ToolDoc] | None = None) -> None:
         """`known`: the `docs` of the build before, if there was one."""
@@ -62,7 +57,10 @@ class IndexBuild:
         docs = list(self.docs.values())
         numbers, postings = yield from collecting(docs)
         vocabulary = yield from learning(numbers)
-        names, servers = tuple(doc.name for doc in docs), tuple(doc.server for doc in docs)
+        names = tuple(doc.name for doc in docs)
+        yield
+        servers = tuple(doc.server for doc in docs)
+        yield
         self._index = SearchIndex(names, servers, vocabulary, postings)
 
     def run(self) -> SearchIndex:

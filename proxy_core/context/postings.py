@@ -5,11 +5,12 @@ Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
 """
 
 from array import array
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from proxy_core.context import tool_doc
+from proxy_core.context.steps import Steps
 from proxy_core.context.tool_doc import FIELD_COUNT, ToolDoc
 
 POSTINGS_A_STEP: Final = 200
@@ -57,7 +58,7 @@ class Postings:
         return zip(self.tools[begin:end], self.worths[begin:end], strict=True)
 
 
-def collecting(docs: Sequence[ToolDoc]) -> Generator[None, None, tuple[dict[str, int], Postings]]:
+def collecting(docs: Sequence[ToolDoc]) -> Steps[tuple[dict[str, int], Postings]]:
     """The number of each word of `docs`, and the postings, in steps of some `POSTINGS_A_STEP` postings."""
     pace = _Pace()
     numbers: dict[str, int] = {}
@@ -78,7 +79,10 @@ def collecting(docs: Sequence[ToolDoc]) -> Generator[None, None, tuple[dict[str,
         starts.append(starts[-1] + count)
         if pace.is_over():
             yield
-    tools, worths = array("I", bytes(4 * starts[-1])), array("f", bytes(4 * starts[-1]))
+    tools = array("I", [0]) * starts[-1]
+    yield
+    worths = array("f", [0.0]) * starts[-1]
+    yield
     free = starts[:]
     averages = [length / max(len(docs), 1) for length in lengths]
     for tool, doc in enumerate(docs):

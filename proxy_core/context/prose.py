@@ -8,7 +8,7 @@ MAX_READ: Final = 20_000
 """Characters of a text that are looked at; what follows is dropped, since no budget reaches that far."""
 
 _FENCES: Final = ("```", "~~~")
-_BLANKS: Final = re.compile(r"(?<=\S)[ \t]{2,}")
+_BLANKS: Final = re.compile(r"(?<=\S)[^\S\n]{2,}")
 # A full stop after these ends no sentence.
 _SENTENCE_END: Final = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)[.!?][)\"'`*\]]*(?=\s|$)|[^\s:](?=\n)")
 _HEADING: Final = re.compile(r"#.*|.*:[*_]*")

@@ -6,7 +6,7 @@ not see a tool gets neither the tool nor its name.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log
 from typing import Final
 
@@ -47,12 +47,12 @@ def _everyone(_name: str) -> bool:
 class SearchIndex:
     """All tools of a catalog, ready to be searched. Made by `index_build.IndexBuild`."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(repr=False)
     """Tool number -> as clients call it."""
-    servers: tuple[str, ...]
+    servers: tuple[str, ...] = field(repr=False)
     """Tool number -> its server."""
-    vocabulary: Vocabulary
-    postings: Postings
+    vocabulary: Vocabulary = field(repr=False)
+    postings: Postings = field(repr=False)
 
     def search(
         self,

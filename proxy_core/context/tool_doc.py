@@ -4,10 +4,11 @@ Made from the whole text, not from the compact one: what a model is spared is wh
 """
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proxy_core.context.steps import Steps, finished
 from proxy_core.context.words import words_of
 from proxy_core.protocol import subschemas
 from proxy_core.protocol.subschemas import TooDeep
@@ -30,7 +31,7 @@ _CHARS_A_WORD: Final = 10
 _MAX_SCHEMAS: Final = 1_000
 _MAX_DEPTH: Final = 16
 _MAX_COUNT: Final = 255
-_SENTENCE: Final = re.compile(r"\s*(.{1,400}?)(?:[.!?](?=\s)|\n|$)", re.DOTALL)
+_SENTENCE: Final = re.compile(r"(.{1,400}?)(?:[.!?](?=\s)|\n|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,10 @@ class ToolDoc:
 
 def tokenised(server: str, exposed_name: str, tool: Mapping[str, Any]) -> ToolDoc:
     """The words of a tool of `server` that clients call `exposed_name`."""
-    steps = tokenising(server, exposed_name, tool)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            doc: ToolDoc = done.value
-            return doc
+    return finished(tokenising(server, exposed_name, tool))
 
 
-def tokenising(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Generator[None, None, ToolDoc]:
+def tokenising(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Steps[ToolDoc]:
     """As `tokenised`, in steps of some `WORDS_A_STEP` words."""
     found: dict[str, bytearray] = {}
     lengths = [0] * FIELD_COUNT
@@ -103,7 +98,7 @@ def _texts(server: str, exposed_name: str, tool: Mapping[str, Any]) -> Iterator[
             yield TITLE, title
             break
     if isinstance(description := tool.get("description"), str):
-        if sentence := _SENTENCE.match(description):
+        if sentence := _SENTENCE.match(description[:MAX_TEXT].lstrip()):
             yield FIRST_SENTENCE, sentence[1]
         yield DESCRIPTION, description
     try:

@@ -4,18 +4,21 @@ A word stands for itself and for what people mean by it (`synonyms`). One that n
 halves, or for the words that look like it.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from proxy_core.context.grams import WordGrams
+from proxy_core.context.steps import Steps
 from proxy_core.context.synonyms import LINES
 from proxy_core.context.words import stem, words_of
 
 MAX_CHARS: Final = 400
 """Of a phrasing; what follows is not looked at."""
-MAX_WORDS: Final = 32
+MAX_WORDS: Final = 24
+MAX_UNKNOWN: Final = 8
+"""Words of a phrasing that are compared with those of the index; more of them are no misspellings."""
 
 _PAIR_WEIGHT: Final = 0.8
 _ALIKE_WEIGHT: Final = 0.8
@@ -23,8 +26,10 @@ _SYNONYM_WEIGHT: Final = 0.7
 _SYNONYM_POWER: Final = -0.25
 """A word that may mean many things is a weaker sign of each: weight = 0.7 * meanings ** -0.25."""
 _MAX_ALIKE: Final = 3
-_MIN_PART: Final = 3
+_MIN_HALF: Final = 3
 """Letters of either half of a word that is taken for two."""
+_MAX_WHOLE: Final = 24
+"""Letters of a word that may be two."""
 
 
 class Group(NamedTuple):
@@ -49,7 +54,9 @@ class Vocabulary:
     def groups_of(self, phrasing: str) -> list[Group]:
         """A group for each word of `phrasing` that the index knows something about."""
         words = list(dict.fromkeys(words_of(phrasing[:MAX_CHARS])))[:MAX_WORDS]
-        groups = [self._group(word) for word in words]
+        unknown = [word for word in words if word not in self.numbers and word not in self.meanings]
+        guessed = unknown[:MAX_UNKNOWN]
+        groups = [self._guess(word) if word in guessed else self._group(word) for word in words]
         # "pull request" also means pullrequest, if a tool has it.
         joined = {one + other for one, other in pairwise(words)}.intersection(self.numbers).difference(words)
         groups += [Group(self.numbers[word], {self.numbers[word]: _PAIR_WEIGHT}) for word in sorted(joined)]
@@ -57,24 +64,28 @@ class Vocabulary:
 
     def _group(self, word: str) -> Group:
         own = self.numbers.get(word)
-        meanings = self.meanings.get(word, {})
+        weights = dict(self.meanings.get(word, {}))
         if own is not None:
-            return Group(own, {own: 1.0, **meanings})
-        return Group(None, meanings or dict.fromkeys(self._halves(word), _PAIR_WEIGHT) or self._alike(word))
+            weights[own] = 1.0
+        return Group(own, weights)
 
-    def _halves(self, word: str) -> Iterator[int]:
-        """The two words that an unknown one is put together of."""
-        for at in range(_MIN_PART, len(word) - _MIN_PART + 1):
-            halves = stem(word[:at]), stem(word[at:])
-            if all(half in self.numbers for half in halves):
-                yield from (self.numbers[half] for half in halves)
-                return
+    def _guess(self, word: str) -> Group:
+        """What an unknown word may be: two words, or one that is misspelt."""
+        alike = self._halves(word) or {
+            number: _ALIKE_WEIGHT * share for number, share in self.grams.like(word, _MAX_ALIKE)
+        }
+        return Group(None, alike)
 
-    def _alike(self, word: str) -> dict[int, float]:
-        return {number: _ALIKE_WEIGHT * share for number, share in self.grams.like(word, _MAX_ALIKE)}
+    def _halves(self, word: str) -> dict[int, float]:
+        for at in range(_MIN_HALF, min(len(word), _MAX_WHOLE) - _MIN_HALF + 1):
+            first = self.numbers.get(stem(word[:at]))
+            second = self.numbers.get(stem(word[at:])) if first is not None else None
+            if first is not None and second is not None:
+                return {first: _PAIR_WEIGHT, second: _PAIR_WEIGHT}
+        return {}
 
 
-def learning(numbers: dict[str, int]) -> Generator[None, None, Vocabulary]:
+def learning(numbers: dict[str, int]) -> Steps[Vocabulary]:
     """The vocabulary of an index with these words, in small steps."""
     grams = WordGrams(list(numbers))
     yield from grams.filling()

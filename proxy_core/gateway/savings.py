@@ -4,7 +4,7 @@ from proxy_core.backends.registry import BackendRegistry
 from proxy_core.gateway.cache import CacheCounts, ResponseCache
 from proxy_core.gateway.coalescing import Flights
 from proxy_core.gateway.listing import Listing
-from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings
+from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings, WireRow
 
 
 def savings_of(registry: BackendRegistry, cache: ResponseCache, listing: Listing, flights: Flights) -> Savings:
@@ -34,6 +34,11 @@ def savings_of(registry: BackendRegistry, cache: ResponseCache, listing: Listing
     return Savings(
         tuple(sorted(rows, key=lambda row: (place[row.server], row.method))),
         tuple(sorted(joins, key=lambda row: (place[row.server], row.method))),
+        tuple(
+            WireRow(backend.id, backend.batches_sent, backend.requests_in_batches)
+            for backend in registry
+            if backend.batches_sent
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from proxy_core.telemetry.histogram import BUCKETS, top_ms
 from proxy_core.telemetry.metrics import Metrics, ReplicaSeries, Series
-from proxy_core.telemetry.savings import CacheRow, JoinRow
+from proxy_core.telemetry.savings import CacheRow, JoinRow, WireRow
 from proxy_core.telemetry.snapshot import BreakerState, ReplicaRow, ServerRow, ServerState, Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -217,6 +217,14 @@ def _joined(value: Callable[[JoinRow], float]) -> Callable[[Snapshot, Metrics], 
     return samples
 
 
+def _wired(value: Callable[[WireRow], float]) -> Callable[[Snapshot, Metrics], Iterator[Sample]]:
+    def samples(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+        for row in snapshot.savings.wires:
+            yield "", {"server": row.server}, value(row)
+
+    return samples
+
+
 def _build(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
     yield "", {"version": snapshot.version}, 1
 
@@ -401,6 +409,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         "How long they were open.",
         _METHOD,
         _joined(lambda r: r.window_wait_s),
+    ),
+    Metric(
+        "wire_batches_total",
+        "counter",
+        "JSON-RPC batches sent to a server of revision 2025-03-26.",
+        _SERVER,
+        _wired(lambda r: r.batches),
+    ),
+    Metric(
+        "wire_batched_requests_total", "counter", "Requests in them.", _SERVER, _wired(lambda r: r.requests)
     ),
     Metric("sessions", "gauge", "Legacy sessions that are open.", (), _whole(lambda s, m: s.totals.sessions)),
     Metric(

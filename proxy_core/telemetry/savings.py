@@ -41,11 +41,23 @@ class JoinRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WireRow:
+    """JSON-RPC batches sent to one server, which 2025-03-26 alone has."""
+
+    server: str
+    batches: int = 0
+    requests: int = 0
+    """In those batches."""
+
+
+@dataclass(frozen=True, slots=True)
 class Savings:
     """The whole gateway."""
 
     caches: tuple[CacheRow, ...] = ()
     joins: tuple[JoinRow, ...] = ()
+    wires: tuple[WireRow, ...] = ()
+    """Of servers that were sent any."""
 
     @property
     def hits(self) -> int:

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from only1mcp_tui.cli import only1mcp, reach
 from proxy_core.errors import UnknownServer
-from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings
+from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings, WireRow
 from tests.support.fake_control import row_of
 from tests.support.fake_remote import FakeRemote
 
@@ -18,6 +18,7 @@ SAVINGS = Savings(
         CacheRow("resources/read", "files", 0, 4, 2),
     ),
     (JoinRow("tools/list", "files", 1000, 1, 999, 1, 1, 0.025),),
+    (WireRow("files", 4, 31),),
 )
 
 
@@ -46,14 +47,16 @@ def test_stats_tell_hits_misses_and_what_was_joined(gateway: FakeRemote):
     stale = next(line for line in lines if line[:2] == ["files", "resources/read"])
     assert stale == "files resources/read 0 +2 stale 4 0 % 0 0 kB - -".split()
     assert "calls saved by joining: 99.9 % of 1000".split() in lines
+    assert "files: 31 requests in 4 JSON-RPC batches".split() in lines
     assert "files tools/list 1000 1 99.9 % 1 (1 full) 25 ms".split() in lines
 
 
 def test_stats_of_a_gateway_that_was_asked_nothing(gateway: FakeRemote):
     gateway.use(row_of("files"), savings=Savings())
     output = run("stats").output
-    assert "hits: 0 of 0 (-)" in output
-    assert "No request was left to ask" in output
+    assert output == "Nothing is kept yet, and nothing was looked up.\n"
+    gateway.use(row_of("files"), savings=Savings(SAVINGS.caches))
+    assert "No request was left to ask" in run("stats").output
 
 
 def test_stats_as_json_are_the_picture(gateway: FakeRemote):

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from only1mcp_tui.cli import only1mcp, reach, steer
 from proxy_core.control import AbandonedCall, Action, DrainOutcome, PlannedReplica, PlannedServer, ReloadPlan
 from proxy_core.errors import ConfigError, ConfigProblem, NothingToRollBack, Only1Error
+from proxy_core.telemetry.context_bill import ContextTotals, Cost
+from proxy_core.telemetry.savings import CacheRow, Savings
 from proxy_core.telemetry.snapshot import (
     BreakerState,
     ChildRow,
@@ -232,13 +234,20 @@ def test_status_tells_what_the_overview_shows(gateway: FakeRemote):
         processes=(child,), calls=12_345, in_flight=2, restarts=4,
     )  # fmt: skip
     status = ConfigStatus(version=3, errors=2, error="only1mcp.yaml:4: no")
-    gateway.use(row_of("files"), search, config=status, notices=(Notice("warning", "Mind the gap."),))
+    context = ContextTotals("o200k_base", False, "compact", Cost(1234, 567), Cost(), Cost(), None)
+    savings = Savings((CacheRow("tools/list", "files", 3, 1, entries=2, bytes=9000),), ())
+    more: Any = {"notices": (Notice("warning", "Mind the gap."),), "context": context, "savings": savings}
+    gateway.use(row_of("files"), search, config=status, **more)
     result = run("status")
     assert result.exit_code == 0
-    head, config, totals, _, headings, files, server, first, second = result.stdout.splitlines()
+    head, config, totals, kept, lists, _, headings, files, server, first, second = result.stdout.splitlines()
     assert head == "only1mcp 0.1.0 on http://127.0.0.1:8080/mcp, up 2h14m"
     assert "version 3, 2 reloads refused" in config and "not in force: only1mcp.yaml:4: no" in config
     assert totals.startswith("totals: 0 calls, 0 failed")
+    assert kept == "kept: 2 answers, 9 kB; 100 % of answers needed no call of their own"
+    assert (
+        lists.startswith("lists of tools: 1,234 tokens, 567 of them") and "(compact, o200k_base, being" in lists
+    )
     assert headings.split()[:2] == ["ID", "STATE"]
     assert files.startswith("files ") and "● healthy" in files
     assert "▲ degraded" in server and "12.3k" in server and "42 MB" in server and "a: HTTP 500" in server

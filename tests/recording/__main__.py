@@ -17,6 +17,9 @@ from tests.recording.replay import FORWARDED, LISTS, MethodCount, Replayed, repl
 from tests.recording.session import Server, Session, load, save
 
 DAY: Final = Path(__file__).with_name("day.json")
+GUIDE: Final = Path("docs") / "caching_guide.md"
+BEGIN: Final = "<!-- day: written by `python -m tests.recording --write` -->"
+END: Final = "<!-- end of day -->"
 
 
 def table(result: Replayed) -> str:
@@ -74,6 +77,15 @@ def clients_table(result: Replayed) -> str:
     return "\n".join(rows)
 
 
+def written(guide: str, tables: str) -> str:
+    """The guide with the tables in their place. Raises: ValueError if it has none."""
+    before, begin, rest = guide.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{GUIDE} lacks the marks of its tables")
+    return f"{before}{begin}\n\n{tables}\n\n{end}{after}"
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["replay", "record", "renew"], default="replay")
@@ -81,6 +93,7 @@ async def main() -> None:
         "--set", action="append", default=[], metavar="SECTION=JSON", help="of the configuration"
     )
     parser.add_argument("--file", type=Path, default=DAY)
+    parser.add_argument("--write", action="store_true", help=f"Put the tables into {GUIDE}.")
     options = parser.parse_args()
     settings: dict[str, Any] = {
         section: json.loads(value) for section, _, value in (each.partition("=") for each in options.set)
@@ -92,8 +105,10 @@ async def main() -> None:
     if options.what == "renew":
         answered = zip(session.asked, result.answers, strict=True)
         save(replace(session, asked=tuple(replace(asked, answer=got) for asked, got in answered)), options.file)
-    print(table(result), servers_table(session, result), clients_table(result), sep="\n\n")
-    print(f"\n{savings_line(result)}")
+    tables = (table(result), servers_table(session, result), savings_line(result))
+    print(*tables, clients_table(result), sep="\n\n")
+    if options.write:
+        GUIDE.write_text(written(GUIDE.read_text(), "\n\n".join(tables)))
     differing = len(result.differences)
     print(f"\n{len(session.asked)} requests; {differing} answers differ from the recorded ones.")
     for each in result.differences[:5]:

@@ -91,6 +91,23 @@ async def test_probe_all_leaves_out_what_is_switched_off() -> None:
         assert len(probed) == len(control.current.servers) - 1
 
 
+async def test_the_cache_of_the_server_under_the_cursor_is_cleared() -> None:
+    control = FakeControl(snapshot_of((GITHUB,)))
+    async with shown(control) as (app, pilot):
+        await pilot.press("C")
+        await seen(app, pilot, "3 kept answers of github dropped")
+        assert control.asked == [("clear_cache", "github")]
+
+
+async def test_every_cache_is_cleared_from_the_palette() -> None:
+    control = FakeControl(snapshot_of((GITHUB,)))
+    async with shown(control) as (app, pilot):
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        commands["Clear every cache"]()
+        await seen(app, pilot, "3 kept answers dropped")
+        assert control.asked == [("clear_cache", "*")]
+
+
 async def test_a_second_wish_about_a_server_takes_the_place_of_the_first() -> None:
     control = FakeControl(snapshot_of((GITHUB,)))
     control.held = asyncio.Event()

@@ -395,6 +395,43 @@ async def test_a_change_while_the_first_lists_are_read_is_not_lost(boxes: Any) -
     assert box.states == [S.HEALTHY]
 
 
+async def test_what_was_invalidated_is_told_at_once_and_read_when_it_is_asked_for(box: Box) -> None:
+    box.offers("add", "sub")
+    before = box.server.count("tools/list")
+    box.backend.invalidate(("tools/list",))
+    assert box.gateway.invalid == [("box", ("tools/list",))]
+    assert [box.backend.is_current(method) for method in ("tools/list", "prompts/list")] == [False, True]
+    await box.rest()
+    assert box.server.count("tools/list") == before
+    await box.backend.renew("tools/list")
+    assert box.backend.is_current("tools/list") and box.tools == ["add", "sub"]
+    await box.backend.renew("tools/list")
+    assert box.server.count("tools/list") == before + 1
+
+
+async def test_a_reading_that_began_before_a_change_does_not_count_as_one_after_it(box: Box) -> None:
+    del box.server.script["tools/list"]
+    box.backend.refresh_soon("tools/list")
+    early = await box.server.next("tools/list")
+    box.backend.invalidate(("tools/list",))
+    renewed = box.begin(box.backend.renew("tools/list"))
+    tools("old")(early)
+    late = await box.server.next("tools/list")
+    assert not renewed.done() and not box.backend.is_current("tools/list")
+    tools("new")(late)
+    await renewed
+    assert box.backend.is_current("tools/list") and box.tools == ["new"]
+
+
+async def test_a_server_that_refuses_its_list_is_not_asked_for_ever(box: Box) -> None:
+    box.server.script["tools/list"] = [refuses(-32603)]
+    before = box.server.count("tools/list")
+    box.backend.invalidate()
+    await box.backend.renew("tools/list")
+    assert box.server.count("tools/list") == before + 2
+    assert not box.backend.is_current("tools/list") and box.tools == ["add"]
+
+
 async def test_a_list_that_cannot_be_read_again_stays_what_it_was(box: Box) -> None:
     box.server.script["tools/list"] = [refuses(-32603)]
     await box.backend.refresh(("tools/list",))

@@ -88,6 +88,13 @@ def test_the_first_word_on_an_argument_counts():
     assert split("Args:\n  gate: One.\nParams:\n  gate: Two.", {"gate"}).arguments == {"gate": "One."}
 
 
+@pytest.mark.parametrize("run", [" ", "\u00a0", "*", "_", "-", "a_", "(", "a:", "`"])
+def test_no_text_takes_long(run: str):
+    """Time that grew with the square of the length would take minutes here, and the timeout would end it."""
+    for line in (run * 100_000, f"a{run * 100_000}b", f"Args:{run * 100_000}x"):
+        split(f"Args:\n{line}\nReturns:\n{line}", {"a"})
+
+
 lines = st.sampled_from(
     ["Args:", "Returns: x", "  a: b", "- a: b", "", "Text.", "    more", "```", "# Examples", "a:"]
 )

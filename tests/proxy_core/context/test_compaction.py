@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy_core.context.compaction import Budgets, compact_tool
+from proxy_core.protocol import header_params
+from proxy_core.protocol.header_params import HeaderParam
 from tests.proxy_core.context.schemas import TEXTS, input_schemas, json_values, odd_schemas
 from tests.support.schema_instances import instances, verdict
 
@@ -106,6 +108,14 @@ def test_an_argument_that_has_no_schema_is_still_described():
         compact_tool({"name": "a", "description": description, "inputSchema": OBJECT})["description"]
         == description
     )
+
+
+def test_arguments_that_travel_as_headers_still_do():
+    """Spec: 2026-07-28 basic/transports/streamable-http, "Custom Headers from Tool Parameters"."""
+    annotated = {"title": "Region", "type": "string", "x-mcp-header": "Region", "default": ""}
+    schema = {"type": "object", "properties": {"region": annotated}, "$defs": {"unused": annotated}}
+    compact = compact_tool({"name": "a", "inputSchema": schema})["inputSchema"]
+    assert header_params.annotations(compact) == (HeaderParam("Region", ("region",), "string"),)
 
 
 @pytest.mark.parametrize("member", ["description", "inputSchema", "annotations", "title"])

@@ -1,18 +1,8 @@
-from collections.abc import Sequence
-
 import pytest
 
-from proxy_core.context.postings import FIELDS, K1, Postings, collecting
+from proxy_core.context.postings import FIELDS, K1, collecting
+from proxy_core.context.steps import finished
 from proxy_core.context.tool_doc import FIELD_COUNT, ToolDoc, tokenised
-
-
-def collected(docs: Sequence[ToolDoc]) -> tuple[dict[str, int], Postings]:
-    steps = collecting(docs)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
 
 
 def doc(name: str, description: str = "") -> ToolDoc:
@@ -21,7 +11,7 @@ def doc(name: str, description: str = "") -> ToolDoc:
 
 def test_every_word_leads_to_the_tools_that_have_it():
     docs = [doc("open_gate"), doc("shut_gate"), doc("other", "It has no gate.")]
-    numbers, postings = collected(docs)
+    numbers, postings = finished(collecting(docs))
     found = {word: [tool for tool, _ in postings.of(number)] for word, number in numbers.items()}
     assert found["gate"] == [0, 1, 2]
     assert found["open"] == [0]
@@ -38,14 +28,14 @@ def test_a_word_is_worth_more_in_a_field_of_weight_and_in_a_short_one():
         doc("other", "A gate."),
         doc("last", "A hill, then a gate."),
     ]
-    numbers, postings = collected(docs)
+    numbers, postings = finished(collecting(docs))
     worths = dict(postings.of(numbers["gate"]))
     assert worths[0] > worths[1] > worths[2] > worths[3] > 0
     assert max(worths.values()) < 1
 
 
 def test_the_worth_of_a_word_in_fields_of_average_length_is_that_of_the_formula():
-    numbers, postings = collected([doc("gate")])
+    numbers, postings = finished(collecting([doc("gate")]))
     weight = FIELDS[0].weight
     assert dict(postings.of(numbers["gate"]))[0] == pytest.approx(weight / (K1 + weight))
 
@@ -55,5 +45,5 @@ def test_every_field_has_its_weight():
 
 
 def test_no_tools_have_no_words():
-    numbers, postings = collected([])
+    numbers, postings = finished(collecting([]))
     assert (numbers, list(postings.starts)) == ({}, [0])

@@ -92,6 +92,11 @@ def test_a_type_or_null_is_a_list_of_types_where_that_means_the_same(schema: dic
     assert compact_schema(schema, 100) == (schema if compact is None else compact)
 
 
+def test_what_validates_nothing_keeps_no_definition_in_its_place():
+    schema = {**of(a={"$ref": "#/$defs/s", "required": []}), "$defs": {"s": STRING}}
+    assert compact_schema(schema, 100) == of(a=STRING)
+
+
 @pytest.mark.parametrize(
     ("schema", "is_kept"),
     [

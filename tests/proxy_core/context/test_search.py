@@ -120,6 +120,25 @@ def test_the_name_counts_more_than_the_description():
     assert first(IndexBuild([described, named]).run(), "open gate") == ["z__open_gate"]
 
 
+def test_a_tool_that_says_a_thing_twice_in_other_words_loses_nothing():
+    twice = source("a", tool("remove_gate", "Never mind.", other="Delete"))
+    once = source("b", tool("remove_gate", "Never mind.", other="Else"))
+    first_hit, second_hit = IndexBuild([twice, once]).run().search(["delete"], limit=2)
+    assert first_hit.score == pytest.approx(second_hit.score)
+
+
+def test_two_words_together_are_worth_more_than_each_alone(index: SearchIndex):
+    (hit,) = index.search(["scale people"], limit=1)
+    alone = [
+        each.score
+        for word in ("scale", "people")
+        for each in index.search([word], limit=50)
+        if each.name == hit.name
+    ]
+    assert len(alone) == 2
+    assert hit.score > sum(alone)
+
+
 def test_an_empty_catalog_has_nothing():
     index = IndexBuild([]).run()
     assert index.search(["create"]) == []

@@ -1,6 +1,7 @@
 import pytest
 
-from proxy_core.context.vocabulary import MAX_WORDS, Vocabulary, learning
+from proxy_core.context.steps import finished
+from proxy_core.context.vocabulary import MAX_UNKNOWN, MAX_WORDS, Vocabulary, learning
 
 WORDS = [
     "creat",
@@ -19,12 +20,7 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    steps = learning({word: number for number, word in enumerate(WORDS)})
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+    return finished(learning({word: number for number, word in enumerate(WORDS)}))
 
 
 def asked(vocabulary: Vocabulary, phrasing: str) -> list[set[str]]:
@@ -60,9 +56,19 @@ def test_a_word_itself_counts_most(vocabulary: Vocabulary):
     assert 0 < group.weights[WORDS.index("event")] < 1
 
 
+def test_a_word_that_may_mean_many_things_is_a_weaker_sign_of_each(vocabulary: Vocabulary):
+    (bug,), (ticket,) = vocabulary.groups_of("bug"), vocabulary.groups_of("ticket")
+    issue = WORDS.index("issu")
+    assert len(ticket.weights) > len(bug.weights)
+    assert ticket.weights[issue] < bug.weights[issue]
+
+
 def test_of_many_words_the_first_count(vocabulary: Vocabulary):
-    noise = " ".join(f"{letter}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz" * 2)
-    assert len(set(noise.split())) < MAX_WORDS
-    assert asked(vocabulary, f"{noise} gate") == [{"gate"}]
-    many = " ".join(chr(97 + one) + chr(97 + other) * 2 for one in range(8) for other in range(5))
-    assert asked(vocabulary, f"{many} gate") == []
+    noise = [chr(97 + one) + chr(97 + other) * 2 for one in range(8) for other in range(5)]
+    assert asked(vocabulary, " ".join([*noise[: MAX_WORDS - 1], "gate"])) == [{"gate"}]
+    assert asked(vocabulary, " ".join([*noise[:MAX_WORDS], "gate"])) == []
+
+
+def test_only_some_unknown_words_are_taken_for_misspelt_ones(vocabulary: Vocabulary):
+    unknown = [f"calend{letter}r" for letter in "bcdefghijklmn"]
+    assert asked(vocabulary, " ".join(unknown)) == [{"calendar"}] * MAX_UNKNOWN

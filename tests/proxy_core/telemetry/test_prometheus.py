@@ -13,7 +13,7 @@ from proxy_core.facts import (
 )
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.prometheus import BLOCK_LINES, METRICS, PREFIX, blocks, render
-from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings
+from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings, WireRow
 from proxy_core.telemetry.snapshot import BreakerState, ChildRow, ConfigStatus, Probe, ServerState, Totals
 from tests.support.fake_control import replica_of, row_of, snapshot_of
 from tests.support.finished_requests import finished
@@ -84,6 +84,7 @@ SNAPSHOT = snapshot_of(
     savings=Savings(
         caches=(CacheRow("tools/list", "search", 9, 3, 1, 2, 812, evictions=(("cleared", 4),)),),
         joins=(JoinRow("tools/list", "search", asked=5, made=1, saved=4, windows=1, window_wait_s=0.1),),
+        wires=(WireRow("search", 6, 30),),
     ),
 )
 
@@ -129,6 +130,8 @@ def test_a_picture_is_told_as_it_is():
     assert samples[key("joined_requests_total", **listed)] == 4
     assert samples[key("batch_windows_total", **listed)] == 1
     assert samples[key("batch_window_seconds_total", **listed)] == 0.1
+    assert samples[key("wire_batches_total", server="search")] == 6
+    assert samples[key("wire_batched_requests_total", server="search")] == 30
     assert samples[key("sessions")] == 6
     assert samples[key("streams")] == 7
     assert samples[key("loop_lag_seconds", quantile="0.99")] == 0.0015
