@@ -259,8 +259,8 @@ class Gateway:
         call = await self._meta_calls.answer(exchange, name)
         if isinstance(call, bytes):
             return call
-        # From here on it is the call that is meant; its client has never seen which arguments are headers.
-        exchange.params, exchange.target, exchange.param_headers = call.params, call.name, None
+        # From here on it is the call that is meant. Headers are not asked for: its client was told of none.
+        exchange.params, exchange.target = call.params, call.name
         viewer = exchange.caller.viewer
         route = self.listing.routes(viewer).tool(call.name) or await self._unlisted(call.name, "tools", viewer)
         if route is None:

@@ -16,6 +16,7 @@ from proxy_core.frontend.guards import MESSAGES_PATH, SSE_PATH, guard_for
 from proxy_core.frontend.pages import PATHS
 from proxy_core.frontend.profile_gate import ProfileGate
 from tests.support.http_client import SOON_S, Client, modern, request
+from tests.support.scripted_channel import until
 from tests.support.scripted_gateway import ScriptedGateway
 
 PROFILES = {"review": ProfileConfig(), "ops": ProfileConfig()}
@@ -209,6 +210,25 @@ async def test_what_was_open_ends_with_its_profile_and_the_rest_goes_on(
             assert (await kept.next())["method"] == "notifications/tools/list_changed"
 
 
+async def test_whoever_listens_hears_of_the_lists_of_its_own_profile(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway
+):
+    tokens = (TOKENS[0], token("bob", "ops"))
+    async with serving(profiles=PROFILES, tokens=tokens, legacy_sse=True) as frontend:
+        ann = Client(http, at(frontend, "review"), "ann")
+        body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        async with ann.stream(body=body, headers=headers) as listen:
+            await listen.next()
+            assert gateway.hub.profiles == {"review"}
+        await until(lambda: not gateway.hub.profiles)
+        await ann.initialize()
+        async with ann.stream("GET", headers=ann.legacy_headers() | {"Accept": "text/event-stream"}):
+            assert gateway.hub.profiles == {"review"}
+            old = Client(http, str(URL(frontend.url).with_path("/sse")), "bob")
+            async with old.stream("GET", headers={"Accept": "text/event-stream"}):
+                assert gateway.hub.profiles == {"review", "ops"}
+
+
 async def test_a_token_that_is_bound_otherwise_loses_what_it_had_open(
     serving: Any, http: aiohttp.ClientSession
 ):
@@ -220,5 +240,6 @@ async def test_a_token_that_is_bound_otherwise_loses_what_it_had_open(
         frontend.use(
             Config(proxy=ProxyConfig(port=0), auth=AuthConfig(tokens=tokens), profiles=PROFILES),
         )
+        assert frontend.session_count == 1
         assert (await bob.post(request("ping"))).status == 404
         assert (await ann.post(request("ping"))).status == 200

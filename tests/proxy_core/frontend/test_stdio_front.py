@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy_core.clock import SystemClock
-from proxy_core.config.models import Config, LimitsConfig, ProxyConfig
+from proxy_core.config.models import Config, LimitsConfig, ProfileConfig, ProxyConfig
 from proxy_core.errors import BackendError, ClientError, ClientSilent
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend import pipe as pipes
@@ -50,13 +50,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(**settings: Any) -> AsyncIterator[Stage]:
+async def staged(profile: str = "", **settings: Any) -> AsyncIterator[Stage]:
     gateway = ScriptedGateway()
     config = Config(proxy=ProxyConfig(**settings), limits=LimitsConfig(calls=1, listens=1, sessions=1))
     async with piped() as (client, pipe):
         facts: list[Fact] = []
         ends: list[bool] = []
-        front = StdioFront(config, gateway, SystemClock(), facts.append, pipe, ends.append)
+        front = StdioFront(config, gateway, SystemClock(), facts.append, pipe, ends.append, profile)
         await front.start()
         try:
             yield Stage(client, front, gateway, pipe, facts, ends)
@@ -69,6 +69,23 @@ async def staged(**settings: Any) -> AsyncIterator[Stage]:
 async def stage() -> AsyncIterator[Stage]:
     async with staged() as stage:
         yield stage
+
+
+async def test_both_eras_of_a_pipe_are_served_under_its_profile():
+    async with staged("review") as stage:
+        await stage.client.ask_modern("tools/list", id="a")
+        await stage.client.initialize()
+        await stage.client.ask("tools/list", id="b")
+        assert [each.caller.profile for each in stage.gateway.exchanges] == ["review", "review"]
+        assert stage.gateway.hub.profiles == {"review"}
+
+
+async def test_a_pipe_says_that_its_profile_is_gone(caplog: pytest.LogCaptureFixture):
+    async with staged("review") as stage:
+        stage.front.use(Config(profiles={"review": ProfileConfig()}))
+        assert not caplog.messages
+        stage.front.use(Config())
+        assert caplog.messages == ["there is no profile review any more: the client sees nothing"]
 
 
 # --- the two eras

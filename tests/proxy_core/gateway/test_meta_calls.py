@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from proxy_core.config.models import NameRules, ProfileConfig
+from proxy_core.config.models import ContextConfig, NameRules, ProfileConfig
 from proxy_core.errors import InvalidParams, InvalidRequestState
 from proxy_core.gateway import meta_tools
 from proxy_core.gateway.exchange import Caller, Exchange
@@ -447,6 +447,18 @@ async def test_auto_goes_with_the_size_of_the_lists_and_tells_of_it():
         assert await home.names() == ["search_tools", "describe_tools", "call_tool"]
         modes = [(f.before, f.now) for f in home.facts if type(f).__name__ == "ContextModeChanged"]
         assert modes == [("full", "compact"), ("compact", "search")]
+
+
+async def test_a_reload_to_another_mode_is_told_though_no_tool_is_another():
+    async with house("full").open() as home:
+        await home.names()
+        told: list[str] = []
+        home.hub.add(frozenset({"tools"}), told.append)
+        home.config = home.config.model_copy(update={"context": ContextConfig(mode="compact")})
+        home.gateway.servers_changed()
+        await until(lambda: told)
+        assert told == ["tools"]
+        assert "dev.only1mcp/origin" not in str(await home.ask("tools/list"))
 
 
 async def test_a_change_behind_the_search_is_no_change_of_the_list():

@@ -105,6 +105,27 @@ async def test_the_loop_goes_on_while_an_index_is_built(index: ToolIndex, monkey
     assert turns >= slices
 
 
+async def test_one_index_is_built_at_a_time_and_each_in_its_turn(
+    index: ToolIndex, monkeypatch: pytest.MonkeyPatch
+):
+    """Several builds at once would hold the loop for a slice each."""
+    building, most = 0, 0
+
+    async def counted(items: Any) -> AsyncIterator[Any]:
+        nonlocal building, most
+        building += 1
+        most = max(most, building)
+        async for each in in_slices(items, 0.0):
+            yield each
+        building -= 1
+
+    monkeypatch.setattr(tool_index, "in_slices", counted)
+    principals = ("anon", "token:ann", "token:bob")
+    found = await asyncio.gather(*(index.get(each, tools(count=50)) for each in principals))
+    assert most == 1
+    assert None not in found
+
+
 async def test_an_index_that_takes_too_long_is_not_waited_for(
     index: ToolIndex, monkeypatch: pytest.MonkeyPatch
 ):

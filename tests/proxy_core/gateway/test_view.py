@@ -159,3 +159,5 @@ async def test_a_long_compact_list_is_made_in_slices_and_once(counted: dict[str,
         assert not listing.done()
         assert len(await listing) == 1_000
         assert counted["forms"] == 1_000
+        assert len(await home.names(caller=client(LEGACY))) == 1_000
+        assert counted["forms"] == 1_000, "not looked at again, as long as the lists are the same"
