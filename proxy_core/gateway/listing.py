@@ -106,13 +106,13 @@ class Listing:
 
     def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
-        if not self._private:
-            viewer = viewer._replace(principal=ANYONE)
+        if viewer.principal != ANYONE and not self._private:
+            viewer = Viewer(ANYONE, viewer.profile)
         view = self._views.get(viewer)
         if view is None:
             if viewer.principal != ANYONE:
                 # By what everyone shares the mode is chosen, and it is seen whether anything is another.
-                self.view(viewer._replace(principal=ANYONE))
+                self.view(Viewer(ANYONE, viewer.profile))
             view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
         return view
 
