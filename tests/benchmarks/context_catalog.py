@@ -133,6 +133,8 @@ def measure_validation(servers: Sequence[Server], per_tool: int = INSTANCES_A_TO
 
 def table(name: str, figures: Figures) -> list[str]:
     """Figures for people: one line each, or one row each if they are figures of several things."""
+    if not figures:
+        return []
     rows = {key: value for key, value in figures.items() if isinstance(value, dict) and key != "verdicts"}
     if len(rows) < len(figures):
         return [f"## {name}", "", *(f"- {key}: {value}" for key, value in figures.items()), ""]

@@ -66,9 +66,9 @@ def _searches(figures: Figures) -> str:
     if one is None:
         return f"No tasks were given: {SEARCHES} searches are reckoned as the bill reckons them."
     return (
-        f"One search, what the model writes and what it reads, of {one['searches']}: mean {one['visible mean']:,} "
-        f"tokens, median {one['visible p50']:,}, p95 {one['visible p95']:,}. A right tool was in the answer in "
-        f"{_percent(one['a right tool in the answer'])}."
+        f"One search, what the model writes and what it reads, of {one['searches']}: mean "
+        f"{one['visible mean']:,} tokens, median {one['visible p50']:,}, p95 {one['visible p95']:,}. A right "
+        f"tool was in the answer in {_percent(one['a right tool in the answer'])}."
     )
 
 
@@ -111,8 +111,9 @@ def _terse(figures: Figures) -> str:
     left = sorted(row["left of visible"] for row in figures["servers"].values())
     many = sum(share > WELL_SAVED for share in left)
     return (
-        f"Server by server compact leaves {_percent(left[0])} to {_percent(left[-1])} of visible, half of them "
-        f"{_percent(left[len(left) // 2])} or more; {many} of {len(left)} keep more than {_percent(WELL_SAVED)}."
+        f"Server by server compact leaves {_percent(left[0])} to {_percent(left[-1])} of visible; of half of "
+        f"them {_percent(left[len(left) // 2])} or more. {many} of {len(left)} keep more than "
+        f"{_percent(WELL_SAVED)}."
     )
 
 
@@ -122,7 +123,7 @@ def _retrieval(figures: Figures) -> str:
         return ""
     rows = (
         (
-            f"{name}, {kinds['keywords']['tasks']} tasks",
+            f"{name} ({kinds['keywords']['tasks']})",
             *(f"{kinds[kind]['recall@5']:.2f}" for kind in ("keywords", "sentences", "both")),
             f"{max(kind['p95_ms'] for kind in kinds.values()):.1f}",
         )
@@ -148,7 +149,7 @@ def _validation(figures: Figures) -> str:
 
 def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [f"| {' | '.join(line)} |" for line in (columns, *rows)]
-    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]]).replace("|  |", "| |")
+    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
 
 
 def _percent(share: float) -> str:

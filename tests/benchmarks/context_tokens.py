@@ -5,7 +5,7 @@ is counted twice: `wire` is the exact JSON, `visible` what hosts put before the 
 description and inputSchema; of a search what the model writes and the text that it reads).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -16,7 +16,7 @@ from msgspec import Raw
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import ORIGIN_META
 from proxy_core.config.models import Config, ProfileConfig
-from proxy_core.context.bill import BilledList, Count, bill_of, texts_of, visible_list
+from proxy_core.context.bill import BilledList, Count, bill_of, texts_of
 from proxy_core.context.token_main import ENCODING
 from proxy_core.context.tokens import TokenCounter, content_key
 from proxy_core.gateway.billing import Billing, Measured
@@ -93,7 +93,7 @@ class Weighed:
         return Cost(count(self.billed.search_list), count(self.billed.visible_search_list))
 
     def search(self, count: Count) -> Cost:
-        """The list of search mode and three searches: as they were, or as the bill reckons if there were none."""
+        """The list of search mode and three searches: measured, or as the bill reckons if there were none."""
         listed, costs = self.search_list(count), [each.cost(count) for each in self.searches]
         if not costs:
             search = self.bill(count).modes.search
