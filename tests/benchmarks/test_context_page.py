@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from proxy_core.context.compaction import DEFAULT_BUDGETS
+from proxy_core.context.token_main import ENCODING
+from proxy_core.gateway.meta_tools import DEFAULT_LIMIT, MAX_LIMIT
+from proxy_core.gateway.modes import SMALL, WORTH_SEARCHING
 from tests.benchmarks import context_page
+from tests.support.processes import ROOT
 
 DAY = date(2026, 1, 31)
 
@@ -122,3 +127,26 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path):
     with pytest.raises(ValueError, match="'live'"):
         context_page.write(page, "live", "new")
     assert page.read_text().endswith("no end")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"`{ENCODING}`",
+        f"longer than {DEFAULT_BUDGETS.tool_chars} characters in a tool's description",
+        f"{DEFAULT_BUDGETS.property_chars} in a property's",
+        f"`limit`, {DEFAULT_LIMIT} unless told, at most {MAX_LIMIT}",
+        f"Up to **{SMALL:,}** visible tokens",
+        f"less than **{100 * WORTH_SEARCHING:.0f} %** of compact",
+    ],
+)
+def test_the_page_names_the_bounds_that_are_in_force(said: str):
+    assert said in (ROOT / "docs" / "context.md").read_text(encoding="utf-8").replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("name", context_page.PARTS)
+def test_the_page_has_a_place_for_each_part(name: str, tmp_path: Path):
+    page = tmp_path / "context.md"
+    page.write_text((ROOT / "docs" / "context.md").read_text(encoding="utf-8"), encoding="utf-8")
+    context_page.write(page, name, "other figures")
+    assert "other figures" in page.read_text(encoding="utf-8")
