@@ -1,30 +1,34 @@
-"""What compaction and search come to on a catalogue of real servers: does search find, does compacting harm?
+"""What compaction and search come to on a catalogue of real servers: what is saved, found and harmed.
 
     python -m tests.benchmarks.context_catalog CATALOG_DIR [TASKS.json ...] [--json FILE]
 
-CATALOG_DIR holds one `<server>.json` for each server, with `server` and `tools`, as tools/list gave them.
+CATALOG_DIR holds one `<server>.json` for each server, with `server` and `tools`, as tools/list gave them: what
+`python -m tests.benchmarks.capture_lists` writes. `--write docs/context.md` renews that part of the page which
+`--part` names.
 TASKS.json holds a list of {"query": a sentence, "keywords": what a model would type, "tools": exposed names of
 which any is right}. Formats count in the validation, as if every client checked them.
 Times are of this thread's CPU where they say so: the machine may be shared.
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from proxy_core.context.compaction import compact_tool
-from proxy_core.context.index_build import IndexBuild, Source
+from proxy_core.context.index_build import IndexBuild
 from proxy_core.context.search import SearchIndex
+from tests.benchmarks import context_page
+from tests.benchmarks.captured import Server, read_catalog
+from tests.benchmarks.context_tokens import Figures, Task, measure_tokens
 from tests.support.schema_instances import instances, verdict
-
-Figures: TypeAlias = dict[str, Any]
 
 RANKS: Final = (1, 3, 5)
 DEPTH: Final = 50
@@ -33,25 +37,6 @@ QUERY_ROUNDS: Final = 3
 """Times that a query is timed; the fastest counts, since what makes it slower is others' work."""
 INSTANCES_A_TOOL: Final = 30
 SHOWN_DISAGREEMENTS: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One server of the catalogue."""
-
-    id: str
-    tools: list[dict[str, Any]]
-
-    def sources(self) -> Iterable[Source]:
-        for tool in self.tools:
-            name = f"{self.id}__{tool['name']}"
-            yield Source(name, self.id, name, tool)
-
-
-def read_catalog(folder: Path) -> list[Server]:
-    """The servers of a folder, in the order of their names."""
-    read = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json")))
-    return [Server(each["server"], each["tools"]) for each in read]
 
 
 def measure_build(servers: Sequence[Server]) -> tuple[Figures, SearchIndex]:
@@ -85,9 +70,9 @@ def _steps_ms(build: IndexBuild) -> tuple[list[float], float]:
     return steps, (time.thread_time() - begun) * 1000
 
 
-def measure_retrieval(index: SearchIndex, tasks: Sequence[dict[str, Any]]) -> Figures:
+def measure_retrieval(index: SearchIndex, tasks: Sequence[Task]) -> Figures:
     """Share of tasks whose tool is among the first hits, for keywords, sentences, and both as two phrasings."""
-    asked: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    asked: dict[str, Callable[[Task], list[str]]] = {
         "keywords": lambda task: [task["keywords"]],
         "sentences": lambda task: [task["query"]],
         "both": lambda task: [task["keywords"], task["query"]],
@@ -95,9 +80,7 @@ def measure_retrieval(index: SearchIndex, tasks: Sequence[dict[str, Any]]) -> Fi
     return {kind: _measure_kind(index, tasks, queries) for kind, queries in asked.items()}
 
 
-def _measure_kind(
-    index: SearchIndex, tasks: Sequence[dict[str, Any]], queries: Callable[[dict[str, Any]], list[str]]
-) -> Figures:
+def _measure_kind(index: SearchIndex, tasks: Sequence[Task], queries: Callable[[Task], list[str]]) -> Figures:
     ranks: list[int | None] = []
     wall_ms: list[float] = []
     for task in tasks:
@@ -148,33 +131,10 @@ def measure_validation(servers: Sequence[Server], per_tool: int = INSTANCES_A_TO
     }
 
 
-def measure_size(servers: Sequence[Server]) -> Figures:
-    """Characters of JSON that compaction leaves: of all of a tool, and of what hosts put before a model."""
-    figures: Figures = {}
-    compact = [Server(server.id, [compact_tool(tool) for tool in server.tools]) for server in servers]
-    for name, of in (("wire", _wire), ("visible", _visible)):
-        whole, left = (
-            sum(_chars(of(tool)) for each in some for tool in each.tools) for some in (servers, compact)
-        )
-        figures[name] = {"whole_chars": whole, "compact_chars": left, "left": round(left / whole, 3)}
-    return figures
-
-
-def _wire(tool: dict[str, Any]) -> dict[str, Any]:
-    names = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
-    return {name: tool[name] for name in names if name in tool}
-
-
-def _visible(tool: dict[str, Any]) -> dict[str, Any]:
-    return {name: tool[name] for name in ("name", "description", "inputSchema") if name in tool}
-
-
-def _chars(value: object) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
 def table(name: str, figures: Figures) -> list[str]:
     """Figures for people: one line each, or one row each if they are figures of several things."""
+    if not figures:
+        return []
     rows = {key: value for key, value in figures.items() if isinstance(value, dict) and key != "verdicts"}
     if len(rows) < len(figures):
         return [f"## {name}", "", *(f"- {key}: {value}" for key, value in figures.items()), ""]
@@ -189,25 +149,38 @@ def table(name: str, figures: Figures) -> list[str]:
     ]
 
 
+def measure(servers: Sequence[Server], tasks: Mapping[str, Sequence[Task]], per_tool: int) -> Figures:
+    """Everything; `tasks` by the name of their set: those count that some tool of the catalogue can do."""
+    build, index = measure_build(servers)
+    names = frozenset(index.names)
+    sets = {name: [each for each in of_set if names & {*each["tools"]}] for name, of_set in tasks.items()}
+    every_task = [task for of_set in sets.values() for task in of_set]
+    figures: Figures = {"build": build, **asyncio.run(measure_tokens(servers, every_task))}
+    for name, of_set in (sets | ({"all": every_task} if len(sets) > 1 else {})).items():
+        if of_set:
+            figures[f"retrieval {name}"] = measure_retrieval(index, of_set)
+    figures["validation"] = measure_validation(servers, per_tool)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("catalog", type=Path, metavar="CATALOG_DIR")
     parser.add_argument("tasks", type=Path, nargs="*", metavar="TASKS.json")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--instances", type=int, default=INSTANCES_A_TOOL, help="values tried for each tool")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures into this page")
+    parser.add_argument("--part", choices=list(context_page.PARTS), default="catalogue", help="of that page")
     options = parser.parse_args()
-    servers = read_catalog(options.catalog)
-    build, index = measure_build(servers)
-    figures = {"build": build, "size": measure_size(servers)}
-    for path in options.tasks:
-        figures[f"retrieval {path.stem}"] = measure_retrieval(
-            index, json.loads(path.read_text(encoding="utf-8"))
-        )
-    figures["validation"] = measure_validation(servers, options.instances)
+    tasks = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in options.tasks}
+    figures = measure(read_catalog(options.catalog), tasks, options.instances)
     for name, each in figures.items():
         print("\n".join(table(name, each)))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.write:
+        text = context_page.part(options.part, figures, date.today())
+        context_page.write(options.write, options.part, text)
 
 
 if __name__ == "__main__":

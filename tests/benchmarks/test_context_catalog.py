@@ -16,6 +16,7 @@ TASKS = [
         "tools": ["ledger__create_invoice"],
     },
     {"query": "zzzz", "keywords": "zzzz", "tools": ["ledger__create_invoice"]},
+    {"query": "Fly to the moon", "keywords": "fly moon", "tools": ["rocket__fly"]},
 ]
 
 
@@ -49,10 +50,21 @@ def test_it_tells_what_search_finds_and_what_compacting_leaves(
     assert figures["retrieval tasks"]["keywords"]["mrr"] == 0.5
     assert figures["validation"]["instances"] == 20
     assert figures["validation"]["disagreements"] == 0
-    assert 0 < figures["size"]["visible"]["left"] < 1
+    assert figures["retrieval tasks"]["keywords"]["tasks"] == 2, "nobody here can fly"
+    assert figures["modes"]["compact"]["wire"] < figures["modes"]["full without our _meta"]["wire"]
+    assert figures["one search"]["searches"] == 2
     printed = capsys.readouterr().out
     assert "| keywords | 2 | 0.5 |" in printed
     assert "- disagreements: 0" in printed
+
+
+def test_the_figures_go_into_the_page_that_is_named(catalog: Path, monkeypatch: pytest.MonkeyPatch):
+    page = catalog.parent / "page.md"
+    page.write_text("# Page\n\n<!-- live: x -->\n<!-- end of live -->\n", encoding="utf-8")
+    figures_of(catalog, monkeypatch, "--instances", "2", "--write", str(page), "--part", "live")
+    written = page.read_text(encoding="utf-8")
+    assert "2 servers, 2 tools, encoding o200k_base" in written
+    assert "| ledger | 1 |" in written and "| tasks (2) | 0.50 |" in written
 
 
 def test_it_tells_of_a_schema_that_takes_other_arguments_than_it_took(
