@@ -12,7 +12,7 @@ from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
-from proxy_core.backends.lists import EMPTY, FEATURE_OF
+from proxy_core.backends.lists import FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
 from proxy_core.catalog.routes import Routes
@@ -261,7 +261,8 @@ class Listing:
         shared = ((backend, method) for backend in self._registry() for method in FEATURE_OF)
         lists = [(place, place[0].lists.get(place[1])) for place in shared]
         for (backend, method), each in (*lists, *self._own.all()):
-            if each is not EMPTY:
+            # A list that its server does not offer was never asked for.
+            if each.size:
                 count, size = found.get((method, backend.id), (0, 0))
                 found[method, backend.id] = count + 1, size + each.size
         return found

@@ -83,7 +83,7 @@ class Saving:
         whose = self._whose(exchange, backend)
         keys = self._keys(exchange, route, packed(params), whose)
         if keys is not None and (entry := self._cache.get(keys.shared, keys.own)) is not None:
-            exchange.backend = route.server
+            # No server was reached, so no server is named.
             return self._told(exchange, entry)
         may_join = not is_call or self._tool_rules().joins(exchange.target or "")
         sharing = Sharing(

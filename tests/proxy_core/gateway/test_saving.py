@@ -96,6 +96,14 @@ async def test_a_read_is_kept_as_long_as_its_server_says_and_the_rest_of_the_tim
         assert box.count(READ) == 2
 
 
+async def test_a_kept_answer_is_no_call_of_its_server(clock: FakeClock):
+    async with house(library(), clock).open() as place:
+        for _ in range(3):
+            await read(place)
+        assert [fact.server for fact in place.finished] == ["box", None, None]
+        assert {fact.target for fact in place.finished} == {"file:///a"}
+
+
 async def test_ours_counts_where_it_is_shorter(clock: FakeClock):
     box = library()
     async with house(box, clock, cache={"methods": {READ: {"ttl_seconds": 5}}}).open() as place:
