@@ -43,7 +43,7 @@ test-long: .venv/.installed-dev node-servers ## Run the tests with the full coun
 conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today, ARGS="--only HTTP" is quick
 	$(BIN)/python -m tests.conformance $(ARGS)
 
-bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1 for a short look
+bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1 for a short look, ARGS="lists saving" for some of it
 	QUICK=$(QUICK) $(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## Remove what the other targets made, .venv included

@@ -55,10 +55,14 @@ class Listing:
     is_from_modern_http: bool = False
     """Whether arguments of its tools may have to travel as headers, which invalid annotations make unsafe."""
 
+    @property
+    def stays_new(self) -> bool:
+        """Whether it is told as good for the same time always: its server would say if it had another."""
+        return self.is_synthetic and self.is_fed
+
     def told_ttl_ms(self, now: float) -> int:
         """What clients are told that it is good for, from now on (2026-07-28 server/utilities/caching)."""
-        if self.is_synthetic and self.is_fed:
-            # As long as its server would say so, it does not grow old.
+        if self.stays_new:
             return self.ttl_ms
         return max(0, self.ttl_ms - int((now - self.read_at) * 1000))
 

@@ -37,6 +37,8 @@ IDLE_S: Final = 75.0
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
 SHUTDOWN_S: Final = 2.0
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted; one too many hears nothing, and tries again a good while later."""
 _SERVER: Final = ("Server", "only1mcp")
 
 
@@ -132,7 +134,7 @@ class Listener(HttpServer):
     async def start(self) -> int:
         """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
         try:
-            await self._serve_on(lambda runner: web.TCPSite(runner, self._host, self._port))
+            await self._serve_on(lambda runner: web.TCPSite(runner, self._host, self._port, backlog=BACKLOG))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(self._host, self._port, listener_on(self._port)) from error

@@ -71,6 +71,8 @@ _ANSWERS_BY: Final = {
 }
 """Which answers of a server may rest on a list of its."""
 
+_MAY_SAY_IS_ERROR: Final = frozenset({"tools/call", *TASK_METHODS})
+"""What else is answered, lists above all, is long and never says so."""
 _IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 
 Step = Callable[[Exchange], Awaitable[bytes]]
@@ -233,7 +235,7 @@ class Gateway:
         if not self.listing.is_prepared(method, viewer):
             await self.listing.prepare(viewer)
         page = self.listing.page(method, caller.revision, viewer, cursor)
-        return b"{%s%s}" % (page, standing.suffix(caller.era, self._clock.monotonic()))
+        return b"".join((b"{", page, standing.suffix(caller.era, self._clock.monotonic()), b"}"))
 
     # --- of one backend -------------------------------------------------------------------------------------
 
@@ -496,6 +498,8 @@ def _finished(
         (now - started_at) * 1000,
         code,
         # A structured value with a member of that name is miscounted, no more.
-        b'"isError"' in result and _IS_ERROR.search(result) is not None,
+        exchange.method in _MAY_SAY_IS_ERROR
+        and b'"isError"' in result
+        and _IS_ERROR.search(result) is not None,
         len(result),
     )

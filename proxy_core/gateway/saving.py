@@ -6,7 +6,7 @@ Spec: 2026-07-28 server/utilities/caching; basic/patterns/mrtr (answers after in
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -69,13 +69,18 @@ class Saving:
         self._cache = cache
         self._rules = _ToolRules(config())
 
-    async def ask(
+    def ask(
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
-    ) -> bytes:
+    ) -> Awaitable[bytes]:
         """As `Asking.ask`, for less where that is safe. Raises: Only1Error."""
-        is_call = exchange.method == CALL
-        if is_call and not self._tool_rules().is_named(exchange.target or ""):
-            return await self._asking.ask(exchange, route, replace, uri)
+        if exchange.method == CALL and not self._tool_rules().is_named(exchange.target or ""):
+            # Nearly every call of a tool: nothing more stands in its way, not even a coroutine.
+            return self._asking.ask(exchange, route, replace, uri)
+        return self._ask_for_less(exchange, route, replace, uri)
+
+    async def _ask_for_less(
+        self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None
+    ) -> bytes:
         params = canonical_params(exchange.params)
         if params is None:
             return await self._asking.ask(exchange, route, replace, uri)
@@ -85,7 +90,7 @@ class Saving:
         if keys is not None and (entry := self._cache.get(keys.shared, keys.own)) is not None:
             # No server was reached, so no server is named.
             return self._told(exchange, entry)
-        may_join = not is_call or self._tool_rules().joins(exchange.target or "")
+        may_join = exchange.method != CALL or self._tool_rules().joins(exchange.target or "")
         sharing = Sharing(
             Subject(route.server, exchange.method, route.origin),
             (exchange.method, route, params, whose, exchange.caller.capabilities, exchange.caller.log_level)

@@ -44,9 +44,13 @@ class Standing:
     """Moments of all hits, added up: with when a part was read they give its age at each."""
     _last_hit_at: float = 0.0
     _suffix: dict[Era, bytes] = field(default_factory=dict)
+    _shortest: tuple[Listing, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shortest = _shortest(self.parts)
 
     def ttl_ms(self, now: float) -> int:
-        told = min((part.listing.told_ttl_ms(now) for part in self.parts), default=PARTIAL_TTL_MS)
+        told = min((listing.told_ttl_ms(now) for listing in self._shortest), default=PARTIAL_TTL_MS)
         return min(told, PARTIAL_TTL_MS if self.partial else MAX_TTL_MS)
 
     @property
@@ -88,3 +92,13 @@ class Standing:
             counts.age_s += self._hit_at - self._hits * part.listing.read_at
             counts.max_age_s = max(counts.max_age_s, self._last_hit_at - part.listing.read_at)
         self._hits, self._hit_at = 0, 0.0
+
+
+def _shortest(parts: tuple[Part, ...]) -> tuple[Listing, ...]:
+    """At any moment one of these, at most two, is told as good for the shortest time of all."""
+    steady = [part.listing for part in parts if part.listing.stays_new]
+    aging = [part.listing for part in parts if not part.listing.stays_new]
+    return (
+        *sorted(steady, key=lambda listing: listing.ttl_ms)[:1],
+        *sorted(aging, key=lambda listing: listing.read_at * 1000 + listing.ttl_ms)[:1],
+    )

@@ -3,9 +3,10 @@
 Sole owner of the compact forms. One form is good for every revision: what they read differently is left out.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
+
+from cachetools import LRUCache
 
 from proxy_core.catalog.merge import ORIGIN_META, Entry, Item
 from proxy_core.context.compaction import compact_tool
@@ -16,13 +17,13 @@ from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.translate import UnusableItem, normalise_tool
 
 MAX_FORMS: Final = 20_000
-"""Of all tools; more are made again and again, oldest first."""
+"""Of all tools; more are made again and again, those first that were not asked for the longest."""
 
 
 class ToolForms:
     def __init__(self) -> None:
-        self._forms: OrderedDict[str, tuple[Item, bytes]] = OrderedDict()
-        """By exposed name, the oldest first: what it was made of, and the form."""
+        self._forms: LRUCache[str, tuple[Item, bytes]] = LRUCache(MAX_FORMS)
+        """By exposed name: what it was made of, and the form."""
 
     def compact(self, entry: Entry) -> bytes:
         """The JSON of the item. Our own tools are small already. Raises: UnusableItem."""
@@ -33,9 +34,6 @@ class ToolForms:
             return form
         form = _made(entry.item)
         self._forms[entry.exposed] = (entry.item, form)
-        self._forms.move_to_end(entry.exposed)
-        if len(self._forms) > MAX_FORMS:
-            self._forms.popitem(last=False)
         return form
 
     async def prepare(self, entries: Iterable[Entry]) -> None:

@@ -29,9 +29,7 @@ def canonical_params(params: Raw) -> bytes | None:
         members = jsonrpc.members(params)
         if any(name in members for name in _NOT_ALONE):
             return None
-        value = json.loads(
-            bytes(params) or b"{}", object_pairs_hook=_told_apart, parse_float=_finite, parse_constant=_no_json
-        )
+        value = _decode(bytes(params or b"{}").decode())
         value.pop(_ABOUT_THE_REQUEST, None)
         return _encode(value)
     except (ParseError, ValueError, RecursionError, msgspec.MsgspecError, OverflowError):
@@ -54,3 +52,9 @@ def _finite(text: str) -> float:
 
 def _no_json(word: str) -> Any:
     raise _Ambiguous(word)
+
+
+# Made once, which takes longer than to decode most parameters.
+_decode: Final = json.JSONDecoder(
+    object_pairs_hook=_told_apart, parse_float=_finite, parse_constant=_no_json
+).decode

@@ -235,7 +235,8 @@ def notification(method: str, params: Raw | bytes = NO_JSON) -> bytes:
 
 
 def result(raw_id: bytes, value: Raw | bytes) -> bytes:
-    return b'{"jsonrpc":"2.0","id":' + raw_id + b',"result":' + bytes(value) + b"}"
+    # One copy of a value that may be long.
+    return b"".join((b'{"jsonrpc":"2.0","id":', raw_id, b',"result":', value, b"}"))
 
 
 def error(raw_id: bytes | None, code: int, message: str, raw_data: bytes = b"") -> bytes:

@@ -6,11 +6,9 @@ counts, since the machine may be noisy.
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -25,26 +23,12 @@ from proxy_core.backends.stdio_channel import StdioChannel
 from proxy_core.clock import SystemClock
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from tests.benchmarks.load import Measured, closed_loop
+from tests.benchmarks.processes import BACKEND, ROOT, http_backend
 from tests.support.scripted_channel import Owner, until
 
-ROOT = Path(__file__).resolve().parents[2]
-BACKEND = [sys.executable, "-m", "tests.benchmarks.backend"]
-SECONDS = 1.0
-ROUNDS = 5
 CALLERS = (1, 8, 64)
+LARGEST = 10
 PARAMS = Raw(b'{"name":"echo","arguments":{"n":1}}')
-
-
-@asynccontextmanager
-async def http_backend() -> AsyncIterator[HttpTransport]:
-    process = await asyncio.create_subprocess_exec(*BACKEND, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        port = int(await process.stdout.readline())
-        yield HttpTransport(url=f"http://127.0.0.1:{port}/mcp")
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @asynccontextmanager
@@ -71,41 +55,50 @@ async def connected(
         await connection.aclose()
 
 
-async def measured(connection: Connection, callers: int) -> Measured:
+async def measured(connection: Connection, callers: int, seconds: float) -> Measured:
     async def call(request_id: int) -> None:
         await connection.call(Call("tools/call", PARAMS, name="echo"))
 
-    return await closed_loop([call] * callers, SECONDS, time.process_time)
+    return await closed_loop([call] * callers, seconds, time.process_time)
 
 
-async def compare(name: str, transport: HttpTransport | StdioTransport, guard: Guard) -> None:
-    most = 10
+async def compare(
+    name: str, transport: HttpTransport | StdioTransport, guard: Guard, rounds: int, seconds: float
+) -> list[str]:
+    most, rows = LARGEST, []
     async with connected(transport, guard, lambda: most) as connection:
         for callers in CALLERS:
-            found: dict[int, list[Measured]] = {0: [], 10: []}
-            for _ in range(ROUNDS):
+            found: dict[int, list[Measured]] = {0: [], LARGEST: []}
+            for _ in range(rounds):
                 for size, runs in found.items():
                     most = size
-                    runs.append(await measured(connection, callers))
+                    runs.append(await measured(connection, callers, seconds))
             for size, runs in found.items():
                 cpu = min(run.cpu_us for run in runs)
                 p50 = min(run.percentile_ms(0.5) for run in runs)
                 per_s = max(run.per_s for run in runs)
-                print(f"| {name} | {callers} | {size or 'none'} | {cpu:.0f} | {p50:.3f} | {per_s:,.0f} |")
-            most = 10
+                rows.append(f"| {name} | {callers} | {size or 'none'} | {cpu:.0f} | {p50:.3f} | {per_s:,.0f} |")
+            most = LARGEST
+    return rows
 
 
-async def main() -> None:
+async def batch_table(rounds: int, seconds: float) -> list[str]:
+    """`seconds`: of each way in each round."""
     guard = Guard()
     await guard.start()
-    print("| transport | callers | most in a batch | CPU µs a call | p50 ms | calls/s |")
-    print("|---|---|---|---|---|---|")
     child = StdioTransport(command=BACKEND[0], args=(*BACKEND[1:], "--stdio"), cwd=str(ROOT))
-    await compare("stdio", child, guard)
-    async with http_backend() as remote:
-        await compare("HTTP", remote, guard)
-    await guard.aclose()
+    try:
+        async with http_backend() as (port, _):
+            remote = HttpTransport(url=f"http://127.0.0.1:{port}/mcp")
+            return [
+                "| transport | callers | most in a batch | CPU µs a call | p50 ms | calls/s |",
+                "|---|---|---|---|---|---|",
+                *await compare("stdio", child, guard, rounds, seconds),
+                *await compare("HTTP", remote, guard, rounds, seconds),
+            ]
+    finally:
+        await guard.aclose()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    print("\n".join(uvloop.run(batch_table(5, 1.0))))

@@ -4,10 +4,20 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
+MAX_HEAD: Final = 600
+"""Bytes: the id comes within these, for all servers here write it first."""
 Call = Callable[[int], Awaitable[None]]
+Ask = Callable[[int], tuple[bytes, bytes]]
+"""From a request id to the header lines and the body of a POST."""
+META: Final = (
+    '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+    '"io.modelcontextprotocol/clientCapabilities":{}}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Measured:
         return sorted(self.latencies_ms)[max(0, math.ceil(len(self.latencies_ms) * share) - 1)]
 
 
-async def closed_loop(callers: list[Call], seconds: float, cpu_s: Callable[[], float]) -> Measured:
+async def closed_loop(callers: Sequence[Call], seconds: float, cpu_s: Callable[[], float]) -> Measured:
     """Every caller repeats its call for `seconds`, after a fifth of that to warm up."""
     latencies: list[float] = []
     ids = itertools.count(1)
@@ -53,31 +63,75 @@ async def closed_loop(callers: list[Call], seconds: float, cpu_s: Callable[[], f
     return Measured(len(latencies), took, latencies, cpu_s() - cpu_before)
 
 
-class HttpCaller:
-    """One keep-alive connection: one modern tools/call at a time, the answer read by its length."""
+class HttpCaller(asyncio.Protocol):
+    """One keep-alive connection: one request at a time, the answer read by its length."""
 
-    def __init__(self, port: int, tool: str) -> None:
+    def __init__(self, port: int, ask: Ask) -> None:
         self._port = port
-        self._tool = tool
+        self._ask = ask
+        self._received = bytearray()
+        self._missing = 0
+        """Bytes of the answer that have not come; negative: its head is not whole."""
+        self._answered: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self._port)
 
     async def __call__(self, request_id: int) -> None:
-        body = call_body(request_id, self._tool)
-        self._writer.write(
+        await self._post(*self._ask(request_id))
+        answer = self._received
+        is_right = answer.startswith(b"HTTP/1.1 200") and b'"id":%d,' % request_id in answer[:MAX_HEAD]
+        assert is_right, bytes(answer[: 2 * MAX_HEAD])
+
+    async def post(self, headers: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """Head and body of the answer. `headers`: lines beside those that every POST has."""
+        await self._post(headers, body)
+        head, _, answer = bytes(self._received).partition(b"\r\n\r\n")
+        return head, answer
+
+    async def _post(self, headers: bytes, body: bytes) -> None:
+        self._received.clear()
+        self._missing = -1
+        answered = self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(
             b"POST /mcp HTTP/1.1\r\nHost: localhost:%d\r\nContent-Type: application/json\r\n"
-            b"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n"
-            b"Mcp-Method: tools/call\r\nMcp-Name: %s\r\nContent-Length: %d\r\n\r\n%s"
-            % (self._port, self._tool.encode(), len(body), body)
+            b"Accept: application/json, text/event-stream\r\n%sContent-Length: %d\r\n\r\n%s"
+            % (self._port, headers, len(body), body)
         )
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        answer = await self._reader.readexactly(length)
-        assert head.startswith(b"HTTP/1.1 200") and b'"id":%d,' % request_id in answer, answer[:300]
+        await answered
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._missing < 0:
+            end = self._received.find(b"\r\n\r\n") + 4
+            if end < 4:
+                return
+            length = self._received[:end].lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
+            self._missing = end + int(length) - len(self._received)
+        else:
+            self._missing -= len(data)
+        if self._missing == 0 and self._answered is not None:
+            self._answered.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(exc or ConnectionResetError("The server hung up."))
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
+
+
+@asynccontextmanager
+async def connected(port: int, callers: int, ask: Ask) -> AsyncIterator[list[HttpCaller]]:
+    """As many connections, each asking the same way."""
+    connections = [HttpCaller(port, ask) for _ in range(callers)]
+    await asyncio.gather(*(connection.open() for connection in connections))
+    try:
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
 
 
 class StdioPeer:
@@ -112,9 +166,26 @@ class StdioPeer:
         await self._reading
 
 
+def modern_headers(method: str, name: str = "") -> bytes:
+    lines = f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n"
+    return (lines + (f"Mcp-Name: {name}\r\n" if name else "")).encode()
+
+
+def modern_call(tool: str) -> Ask:
+    headers = modern_headers("tools/call", tool)
+    return lambda request_id: (headers, call_body(request_id, tool))
+
+
+def modern_list(method: str = "tools/list") -> Ask:
+    headers = modern_headers(method)
+    body = f'"method":"{method}","params":{{{META}}}}}'.encode()
+    return lambda request_id: (headers, b'{"jsonrpc":"2.0","id":%d,%s' % (request_id, body))
+
+
 def call_body(request_id: int, tool: str) -> bytes:
-    return (
-        b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"%s","arguments":{"n":%d},"_meta":'
-        b'{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
-        b'"io.modelcontextprotocol/clientCapabilities":{}}}}' % (request_id, tool.encode(), request_id)
+    return b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"%s","arguments":{"n":%d},%s}}' % (
+        request_id,
+        tool.encode(),
+        request_id,
+        META.encode(),
     )

@@ -179,3 +179,11 @@ async def test_a_port_in_use_says_which_process_has_it(serving: Any):
         with pytest.raises(PortInUse, match=rf"pid {os.getpid()}"):
             async with serving(port=holder.getsockname()[1]):
                 pass
+
+
+async def test_a_burst_of_connections_waits_to_be_accepted(frontend: Any):
+    address = urlsplit(frontend.url)
+    with contextlib.ExitStack() as opened:
+        # Nobody accepts meanwhile, since this blocks the loop. Some systems never hold more than 128.
+        for _ in range(min(300, socket.SOMAXCONN)):
+            opened.enter_context(socket.create_connection((address.hostname, address.port), timeout=0.5))

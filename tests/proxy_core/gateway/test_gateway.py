@@ -409,6 +409,15 @@ async def test_a_fact_tells_how_it_ended(method: str, params: Any, code: int | N
         assert [fact.error_code for fact in house.finished] == [code]
 
 
+async def test_only_a_call_of_a_tool_can_say_that_the_tool_failed():
+    listed = tool("run", annotations={"isError": True})
+    box = StubServer(tools=[listed], script={"tools/call": result({"content": [], "isError": True})})
+    async with House({"box": box}).open() as house:
+        await house.ask("tools/list", {})
+        await house.call("box__run")
+        assert [fact.is_tool_error for fact in house.finished] == [False, True]
+
+
 async def test_a_text_that_speaks_of_errors_is_none():
     reply = result({"content": [{"type": "text", "text": '{"isError": true}'}]})
     box = StubServer(tools=[tool("run")], script={"tools/call": reply})

@@ -1,7 +1,11 @@
+"""How one merged list stands: what clients are told of it, whatever it is made of."""
+
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy_core.backends.lists import Listing
 from proxy_core.config.saving import CacheConfig
@@ -64,3 +68,29 @@ def test_hits_go_on_the_account_of_every_server_with_the_age_of_its_own_list(clo
     old, new = (cache.counts["tools/list", server] for server in ("s0", "s1"))
     assert (old.hits, old.age_s, old.max_age_s) == (2, 22, 12)
     assert (new.hits, new.age_s, new.max_age_s) == (2, 4, 3)
+
+
+LISTINGS = st.builds(
+    Listing,
+    ttl_ms=st.integers(0, 90_000),
+    read_at=st.integers(0, 100).map(float),
+    is_synthetic=st.booleans(),
+    is_fed=st.booleans(),
+)
+
+
+@given(st.lists(LISTINGS, min_size=1, max_size=8), st.integers(0, 200_000))
+def test_a_list_is_told_as_good_for_as_long_as_the_part_that_grows_old_first(
+    listings: list[Listing], after_ms: int
+):
+    now = 100 + after_ms / 1000
+    shortest = min(listing.told_ttl_ms(now) for listing in listings)
+    # Both are rounded to milliseconds from floating seconds.
+    assert abs(standing(*listings).ttl_ms(now) - min(shortest, MAX_TTL_MS)) <= 1
+
+
+def test_what_is_told_follows_from_one_part_of_each_kind():
+    steady = [Listing(ttl_ms=ttl, is_synthetic=True, is_fed=True) for ttl in (60_000, 50_000)]
+    aging = [Listing(ttl_ms=55_000, read_at=0.0), Listing(ttl_ms=52_000, read_at=1.0)]
+    stands = standing(*steady, *aging)
+    assert [stands.ttl_ms(now) for now in (1.0, 5.5, 60.0)] == [50_000, 47_500, 0]

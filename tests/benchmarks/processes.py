@@ -1,0 +1,101 @@
+"""What is measured, each in a process of its own: a gateway, a backend, a server to compare with."""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from tests.benchmarks.load import connected, modern_list
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BACKEND: Final = [sys.executable, "-m", "tests.benchmarks.backend"]
+START_S: Final = 60.0
+
+
+def cpu_of(pid: int, *, children: bool = True) -> float:
+    """Seconds of processor time that a process has used; with `children`, all that it started as well."""
+    process = psutil.Process(pid)
+    tree = (process, *process.children(recursive=True)) if children else (process,)
+    return sum(times.user + times.system for times in (each.cpu_times() for each in tree))
+
+
+def rss_mb(pid: int) -> float:
+    return float(psutil.Process(pid).memory_info().rss) / 1e6
+
+
+@asynccontextmanager
+async def listening(*command: str) -> AsyncIterator[tuple[int, int]]:
+    """(port, pid) of a program that prints the port that it serves, and nothing else."""
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield int(await process.stdout.readline()), process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def http_backend(tools: int = 1, slow_ms: float = 0) -> AbstractAsyncContextManager[tuple[int, int]]:
+    """(port, pid) of the small backend."""
+    return listening(*BACKEND, "--tools", str(tools), "--slow-ms", str(slow_ms))
+
+
+@asynccontextmanager
+async def gateway(
+    servers: list[dict[str, Any]], config: Path | None = None, **sections: Any
+) -> AsyncIterator[tuple[int, int, float]]:
+    """(port, pid, seconds from start to the first answered request) of a headless gateway."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = config or Path(folder) / "only1mcp.json"
+        settings = {"version": 1, "proxy": {"port": 0, "grace_s": 1}, "servers": servers}
+        config.write_text(json.dumps(settings | sections))
+        begun = time.perf_counter()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "only1mcp_tui", "--headless", "--config", str(config),
+            cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        while b"serving http" not in (line := await asyncio.wait_for(process.stderr.readline(), START_S)):
+            if not line:
+                raise RuntimeError("the gateway ended before it served")
+        port = int(line.split(b"127.0.0.1:")[1].split(b"/")[0])
+        await ask(port, "server/discover")
+        started_s = time.perf_counter() - begun
+        logging = asyncio.create_task(_swallow(process.stderr))
+        try:
+            yield port, process.pid, started_s
+        finally:
+            process.terminate()
+            await process.wait()
+            await logging
+
+
+async def _swallow(stream: asyncio.StreamReader) -> None:
+    while await stream.readline():
+        pass
+
+
+async def ask(port: int, method: str) -> dict[str, Any]:
+    """The result of one modern request without parameters."""
+    async with connected(port, 1, modern_list(method)) as (connection,):
+        _, body = await connection.post(*modern_list(method)(1))
+    answer = json.loads(body)
+    assert "result" in answer, answer
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+async def tools_ready(port: int, count: int) -> None:
+    until = time.perf_counter() + START_S
+    while time.perf_counter() < until:
+        if len((await ask(port, "tools/list"))["tools"]) >= count:
+            return
+        await asyncio.sleep(0.1)
+    raise RuntimeError(f"{count} tools were not listed within {START_S} s")
