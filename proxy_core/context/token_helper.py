@@ -61,8 +61,12 @@ async def _run(texts: Sequence[bytes], told: Callable[[bytes, int], None], comma
         except EOFError:
             raise HelperFailed(f"it ended too early: {await words or 'without a word'}") from None
     finally:
-        await _end(process)
-        await tasks.aclose()
+        try:
+            await _end(process)
+            await tasks.aclose()
+        finally:
+            # Whoever is cancelled twice waits no longer; there is no public way to close its pipes at once.
+            process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _feed(process: Process, texts: Sequence[bytes]) -> None:

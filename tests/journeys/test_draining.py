@@ -129,7 +129,8 @@ async def test_a_drain_under_load_lets_finish_what_was_begun_and_begins_nothing(
             assert f"{server}__add" in await tool_names(client)
             back_at = time.monotonic()
             await comes_true(lambda: load.has_settled_since(back_at, 8), "it is called again")
-    meanwhile = [asked for asked in began_after(load, draining_at) if asked.began_at < undrained_at]
+    # One that was on its way when the server came back may have found it either way.
+    meanwhile = [asked for asked in began_after(load, draining_at) if asked.ended_at < undrained_at]
     ran = journal.executed(tmp_path, server)
     assert meanwhile and not [asked for asked in meanwhile if asked.is_answered or asked.key in ran]
     assert {asked.outcome for asked in load.asked if asked.began_at < asked_at - ON_THE_WAY_S} == {"answered"}
