@@ -166,6 +166,9 @@ class _Link:
 
     def reset(self) -> None:
         """End it by RST instead of FIN."""
+        if self._writer.transport.is_closing():
+            # Over TLS it has no socket any more that could be asked for.
+            return
         sock = self._writer.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
