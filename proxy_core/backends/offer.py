@@ -50,7 +50,7 @@ class Offer:
         self._read_in = dict.fromkeys(FEATURE_OF, 0)
         """The generation in which the lists on hand were asked for."""
         self._reread_at: dict[str, float] = {}
-        """When a list may be read again at the earliest, by method, in monotonic seconds."""
+        """By method, from when on an announced change may have it read again, in monotonic seconds."""
         self.lists = Lists()
         self.is_remembered = False
         """Whether the lists are those of an earlier run."""
@@ -97,15 +97,16 @@ class Offer:
             *(asyncio.shield(self._refreshes[method]) for method in methods if method in self._refreshes)
         )
 
-    def refresh_soon(self, method: str) -> None:
-        """As `refresh`, without waiting."""
+    def refresh_soon(self, method: str, after_pause: bool = False) -> None:
+        """As `refresh`, without waiting. `after_pause`: not right after the reading before."""
         if method not in self._refreshes:
-            self._refreshes[method] = self._owned.start(self._refresh_one(method), f"refresh {method}")
+            reading = self._refresh_one(method, after_pause)
+            self._refreshes[method] = self._owned.start(reading, f"refresh {method}")
 
-    async def _refresh_one(self, method: str) -> None:
+    async def _refresh_one(self, method: str, after_pause: bool) -> None:
         try:
-            # Some servers announce a change with every reading: they must not keep us reading.
-            await asyncio.sleep(self._reread_at.get(method, 0.0) - self._clock.monotonic())
+            if after_pause:
+                await asyncio.sleep(self._reread_at.get(method, 0.0) - self._clock.monotonic())
             self._reread_at[method] = self._clock.monotonic() + REREAD_PAUSE_S
             connection, asked_in = self._connection(), self._generation[method]
             if connection is not None:
@@ -147,7 +148,8 @@ class Offer:
                 # The reading under way, also the first, may have begun before the change: one more follows it.
                 self._again.add(method)
             else:
-                self.refresh_soon(method)
+                # Some servers announce a change with every reading: they must not keep us reading.
+                self.refresh_soon(method, after_pause=True)
 
     def read_again(self) -> None:
         """Now that they can be read: what was said to have changed while they could not."""
@@ -157,7 +159,7 @@ class Offer:
     def _read_again(self, method: str) -> None:
         if method in self._again:
             self._again.discard(method)
-            self.refresh_soon(method)
+            self.refresh_soon(method, after_pause=True)
 
 
 def _only_as_tasks(peer: Peer, tools: Listing) -> frozenset[str]:

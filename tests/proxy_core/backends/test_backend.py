@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy_core.backends import offer
 from proxy_core.backends.isolation import EVERYTHING
 from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.member import STALE_S, STDERR_LINES
@@ -381,6 +382,16 @@ async def test_a_server_that_announces_a_change_with_every_reading_does_not_keep
         box.server.line.notifies("notifications/tools/list_changed")
         await box.rest()
     assert box.server.count("tools/list") == before + 1, "the next reading waits its turn"
+
+
+async def test_whoever_asks_for_a_list_again_need_not_pause(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that allows no keeping is asked each time; its clients wait for its answer and for no more."""
+    monkeypatch.setattr(offer, "REREAD_PAUSE_S", 600)
+    before = box.server.count("tools/list")
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await box.backend.refresh(("tools/list",))
+    assert box.server.count("tools/list") == before + 3
 
 
 async def test_a_change_while_the_first_lists_are_read_is_not_lost(boxes: Any) -> None:
