@@ -68,10 +68,10 @@ def head_lines(snapshot: Snapshot) -> Iterator[str]:
     ]
     yield f"totals: {', '.join(words)}"
     savings = snapshot.savings
-    yield (
-        f"kept: {counted(savings.entries, 'answer')}, {size(savings.bytes)}; "
-        f"{share(savings.served_share)} of answers needed no call of their own"
+    needless = (
+        "" if savings.served_share is None else f"; {share(savings.served_share)} of answers needed no call"
     )
+    yield f"kept: {counted(savings.entries, 'answer')}, {size(savings.bytes)}{needless}"
     if (context := snapshot.context) is not None:
         changed = "" if context.is_complete else ", being counted anew"
         yield (

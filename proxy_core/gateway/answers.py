@@ -38,6 +38,7 @@ _OUR_BUSINESS: Final = frozenset(
 """Faults of our own hop: the client could do nothing about them."""
 _SPEC_RANGE: Final = range(-32099, -32019)
 """The specification's own: those that we know are dealt with by name, the rest no client can understand."""
+_IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 _NO_CONTENTS: Final = re.compile(rb'"contents"\s*:\s*\[\s*\]')
 
 
@@ -64,6 +65,11 @@ def result_for(
         raise BackendProtocolError(
             backend, "The server's answer is not a valid result.", error.message
         ) from error
+
+
+def says_is_error(result: bytes) -> bool:
+    """Whether a tool's result says that it failed; also if a structured value in it has such a member."""
+    return b'"isError"' in result and _IS_ERROR.search(result) is not None
 
 
 def has_no_contents(result: Raw) -> bool:

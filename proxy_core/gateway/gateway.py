@@ -4,7 +4,6 @@ Knows eras only as the caller's; the backend's is its connection's business. Rea
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -73,7 +72,6 @@ _ANSWERS_BY: Final = {
 
 _MAY_SAY_IS_ERROR: Final = frozenset({"tools/call", *TASK_METHODS})
 """What else is answered, lists above all, is long and never says so."""
-_IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 
 Step = Callable[[Exchange], Awaitable[bytes]]
 
@@ -498,8 +496,6 @@ def _finished(
         (now - started_at) * 1000,
         code,
         # A structured value with a member of that name is miscounted, no more.
-        exchange.method in _MAY_SAY_IS_ERROR
-        and b'"isError"' in result
-        and _IS_ERROR.search(result) is not None,
+        exchange.method in _MAY_SAY_IS_ERROR and answers.says_is_error(result),
         len(result),
     )

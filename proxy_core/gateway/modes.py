@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from proxy_core.context.bill import RESULTS, SEARCHES, SIZE_FACTOR
+
 
 class Mode(StrEnum):
     FULL = "full"
@@ -47,10 +49,6 @@ SLACK: Final = 1.2
 BYTES_PER_TOKEN: Final = 4
 COMPACT_SHARE: Final = 0.64
 """Of what is visible, in bytes and in tokens: measured on 1,216 tools of 45 servers."""
-SEARCHES: Final = 3
-RESULTS: Final = 5
-FOUND_SIZE: Final = 1.2
-"""How much larger than the mean the tools are that a search finds."""
 
 
 def cheapest(costs: Costs, current: Mode | None = None) -> Mode:
@@ -69,6 +67,6 @@ def estimated(full_bytes: int, tools: int, search_list_bytes: int) -> Costs:
     """From the JSON of `tools` tools, as far as it is visible, and of the list of search mode."""
     full = full_bytes / BYTES_PER_TOKEN
     compact = COMPACT_SHARE * full
-    found = SEARCHES * min(RESULTS, tools) * FOUND_SIZE * (compact / tools if tools else 0)
+    found = SEARCHES * min(RESULTS, tools) * SIZE_FACTOR * (compact / tools if tools else 0)
     search = search_list_bytes / BYTES_PER_TOKEN + found
     return Costs(round(full), round(compact), round(search), is_estimate=True)

@@ -20,6 +20,7 @@ from proxy_core.clock import Clock
 from proxy_core.config.models import Config
 from proxy_core.config.saving import ToolCache
 from proxy_core.errors import BackendFault, Kind
+from proxy_core.gateway import answers
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import EVERYONE, Entry, Key, ResponseCache, packed
 from proxy_core.gateway.coalescing import Subject
@@ -37,7 +38,6 @@ READ: Final = "resources/read"
 MAX_NAMES: Final = 10_000
 """Of tools whose rules are remembered."""
 _DOWN: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.EXITED, Kind.STREAM_LOST})
-_IS_ERROR: Final = re.compile(rb'"isError"\s*:\s*true')
 _HAS_LINKS: Final = re.compile(rb'"(?:uri|resourceUri)"')
 
 
@@ -161,7 +161,7 @@ class Saving:
                 is_shared = False
             if exchange.caller.era is Era.MODERN:
                 body, hints = _without_hints(body)
-        elif _IS_ERROR.search(body):
+        elif answers.says_is_error(body):
             return
         elif _HAS_LINKS.search(body):
             # Under what names its links can be read is each principal's own.

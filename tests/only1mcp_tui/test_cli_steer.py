@@ -244,7 +244,7 @@ def test_status_tells_what_the_overview_shows(gateway: FakeRemote):
     assert head == "only1mcp 0.1.0 on http://127.0.0.1:8080/mcp, up 2h14m"
     assert "version 3, 2 reloads refused" in config and "not in force: only1mcp.yaml:4: no" in config
     assert totals.startswith("totals: 0 calls, 0 failed")
-    assert kept == "kept: 2 answers, 9 kB; 100 % of answers needed no call of their own"
+    assert kept == "kept: 2 answers, 9 kB; 100 % of answers needed no call"
     assert (
         lists.startswith("lists of tools: 1,234 tokens, 567 of them") and "(compact, o200k_base, being" in lists
     )

@@ -13,6 +13,7 @@ from proxy_core.errors import (
     Only1Error,
     UnknownResource,
 )
+from proxy_core.gateway import answers
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
 from tests.support.scripted_channel import refuses, result
 from tests.support.stub_backends import (
@@ -177,3 +178,16 @@ async def test_error_data_beyond_64_kib_is_left_out():
     assert error.raw_data
     assert isinstance(error := await failing(-32603, "x" * 66_000), BackendError)
     assert not error.raw_data
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (b'{"content":[],"isError":true}', True),
+        (b'{"content":[],"isError" : true}', True),
+        (b'{"content":[],"isError":false}', False),
+        (b'{"content":[]}', False),
+    ],
+)
+def test_a_failure_of_a_tool_is_told_from_its_result(result: bytes, expected: bool):
+    assert answers.says_is_error(result) is expected
