@@ -228,6 +228,15 @@ async def test_a_stale_list_of_a_server_that_announces_changes_is_read_after_ans
         assert await house.names() == ["box__new"]
 
 
+async def test_without_a_cache_a_list_is_asked_of_its_server_each_time():
+    """Also of one that would say if it had another."""
+    box = searcher()
+    async with House({"box": box}, cache={"enabled": False}, batching={"window_ms": 0}).open() as house:
+        for number in range(3):
+            box.items["tools/list"] = [tool(f"t{number}")]
+            assert await house.names() == [f"box__t{number}"]
+
+
 async def test_a_server_that_does_not_answer_keeps_a_list_waiting_for_a_bounded_time(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ):

@@ -181,3 +181,18 @@ async def test_what_a_legacy_server_lists_may_be_for_one_alone_where_there_are_s
 ):
     async with House({"box": searcher(LEGACY)}).open() as house:
         assert (await house.ask("tools/list", {}, of(principal)))["cacheScope"] == scope
+
+
+@pytest.mark.requirement("C05")
+async def test_a_private_list_that_was_asked_for_before_a_change_is_good_for_nobody_after_it():
+    box = Discreet()
+    async with House({"box": box}, batching={"window_ms": 0}).open() as house:
+        box.script.pop("tools/list")
+        early = asyncio.create_task(house.names(caller=of(ANN)))
+        reading = await box.next("tools/list")
+        house.gateway.listing.invalid("box", ["tools/list"])
+        reading.answer({"tools": [tool("old")], **box.hints})
+        assert await early == ["box__old"]
+        late = asyncio.create_task(house.names(caller=of(ANN)))
+        (await box.next("tools/list")).answer({"tools": [tool("new")], **box.hints})
+        assert await late == ["box__new"]
