@@ -29,8 +29,10 @@ from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.logs import LogsScreen
+from only1mcp_tui.screens.metrics import MetricsScreen
 from only1mcp_tui.screens.overview import OverviewScreen
 from only1mcp_tui.screens.plan import Answer, PlanScreen
+from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.verbs import (
     VERBS,
@@ -81,6 +83,8 @@ class Only1App(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('overview')", "Overview", show=False),
         Binding("2", "switch_mode('servers')", "Servers", show=False),
+        Binding("3", "switch_mode('metrics')", "Metrics", show=False),
+        Binding("4", "switch_mode('requests')", "Requests", show=False),
         Binding("5", "switch_mode('logs')", "Logs", show=False),
         Binding("space", "pause", "Pause"),
         Binding("ctrl+r", "reload", "Reload the configuration", show=False),
@@ -142,6 +146,8 @@ class Only1App(App[None]):
         screens: dict[str, type[CoreScreen]] = {
             "overview": OverviewScreen,
             "servers": ServersScreen,
+            "metrics": MetricsScreen,
+            "requests": RequestsScreen,
             "logs": LogsScreen,
         }
         for mode, screen in screens.items():

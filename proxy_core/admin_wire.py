@@ -25,8 +25,10 @@ from proxy_core.errors import (
     InvalidParams,
     Kind,
     NothingToRollBack,
+    NotReplayable,
     Only1Error,
     Overloaded,
+    UnknownExchange,
     UnknownReplica,
     UnknownServer,
 )
@@ -124,6 +126,8 @@ _FAULTS: Final[dict[str, type[BackendFault]]] = {
 ERRORS: Final[dict[str, tuple[int, str]]] = {
     "unknown_server": (404, "No server has this id."),
     "unknown_replica": (404, "The server has no replica with this id."),
+    "unknown_exchange": (404, "The recorded exchange is not kept any more."),
+    "not_replayable": (409, "The recorded exchange cannot be made again as it was; the message says why."),
     "nothing_to_roll_back": (409, "No other configuration was in force before."),
     "bad_config": (
         422,
@@ -160,6 +164,10 @@ def error_body(error: Only1Error) -> ErrorBody:
             return ErrorBody("unknown_replica", error.message)
         case UnknownServer():
             return ErrorBody("unknown_server", error.message)
+        case UnknownExchange():
+            return ErrorBody("unknown_exchange", error.message)
+        case NotReplayable():
+            return ErrorBody("not_replayable", error.message)
         case NothingToRollBack():
             return ErrorBody("nothing_to_roll_back", error.message)
         case ConfigError():
@@ -190,6 +198,10 @@ def error_of(body: ErrorBody) -> Only1Error:
             return _saying(UnknownServer, body.message)
         case "unknown_replica":
             return _saying(UnknownReplica, body.message)
+        case "unknown_exchange":
+            return _saying(UnknownExchange, body.message)
+        case "not_replayable":
+            return NotReplayable(body.message)
         case "nothing_to_roll_back":
             return NothingToRollBack()
         case "bad_config":

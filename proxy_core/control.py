@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.snapshot import Action, LogLine, NamedItem, Probe, ServerDetail, Snapshot
 
 __all__ = [
@@ -107,6 +108,23 @@ class Control(Protocol):
 
     def names(self) -> tuple[NamedItem, ...]:
         """Every tool, resource, template and prompt that clients see, in list order."""
+        ...
+
+    def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
+        """Exchanges that began or changed since `seq` (0 for all that are kept), in that order, and the newest
+        number. One that did both is there once, as it is now; which it is, its `id` says."""
+        ...
+
+    async def exchange(self, id: int) -> ExchangeDetail:
+        """One in full. Raises: UnknownExchange, if it is not kept any more."""
+        ...
+
+    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
+        """Make a recorded request again, past every cache, and record that as well: how it went.
+
+        `target`: ask this server or `server/replica` instead of the one that was asked. What a server answers,
+        an error too, is part of what is returned. Raises: UnknownExchange, UnknownServer, NotReplayable.
+        """
         ...
 
     async def context_bill(self) -> ContextBill:

@@ -375,6 +375,17 @@ class NothingToRollBack(Only1Error):
         )
 
 
+class UnknownExchange(Only1Error):
+    """A recorded exchange is not kept any more, or never was."""
+
+    def __init__(self, id: int) -> None:
+        super().__init__(f"The exchange {id} is not kept any more; inspect.exchanges says how many are.")
+
+
+class NotReplayable(Only1Error):
+    """A recorded exchange cannot be made again as it was."""
+
+
 class GatewayUnreachable(Only1Error):
     """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
 

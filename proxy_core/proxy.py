@@ -34,7 +34,7 @@ from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
 from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
-from proxy_core.errors import InvalidParams
+from proxy_core.errors import InvalidParams, UnknownExchange
 from proxy_core.facts import (
     CallRetried,
     CatalogChanged,
@@ -60,6 +60,7 @@ from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry import logs
 from proxy_core.telemetry.context_bill import ContextBill
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.lag import LoopLag
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
@@ -407,6 +408,15 @@ class Proxy(Control):
 
     def names(self) -> tuple[NamedItem, ...]:
         return named_items(self._gateway.listing.catalog)
+
+    def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
+        return 0, ()
+
+    async def exchange(self, id: int) -> ExchangeDetail:
+        raise UnknownExchange(id)
+
+    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
+        raise UnknownExchange(id)
 
     async def context_bill(self) -> ContextBill:
         return self._ledger.bill

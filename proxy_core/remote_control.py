@@ -34,12 +34,13 @@ from proxy_core.admin_wire import (
 )
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.control import Control, DrainOutcome, ReloadPlan
-from proxy_core.errors import Only1Error, UnknownServer
+from proxy_core.errors import Only1Error, UnknownExchange, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
 from proxy_core.feed import Feed
 from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.context_bill import ContextBill
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
 
 FACTS: Final = 1000
@@ -211,6 +212,15 @@ class RemoteControl(Control):
 
     def logs_after(self, seq: int) -> tuple[int, tuple[LogLine, ...]]:
         return self._lines.last_seq, tuple(line for _, line in self._lines.after(seq))
+
+    def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
+        return 0, ()
+
+    async def exchange(self, id: int) -> ExchangeDetail:
+        raise UnknownExchange(id)
+
+    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
+        raise UnknownExchange(id)
 
     async def fetch_detail(self, server: str) -> ServerDetail:
         """Now. Raises: UnknownServer, GatewayUnreachable, TokenRefused."""

@@ -22,7 +22,13 @@ from only1mcp_tui.widgets.filter_bar import FilterBar
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import Notice, Snapshot
 
-NAMES = (("1", "overview", "Overview"), ("2", "servers", "Servers"), ("5", "logs", "Logs"))
+NAMES = (
+    ("1", "overview", "Overview"),
+    ("2", "servers", "Servers"),
+    ("3", "metrics", "Metrics"),
+    ("4", "requests", "Requests"),
+    ("5", "logs", "Logs"),
+)
 PINNED = ("toggle_help", "leave")
 """Actions that the footer shows at its right end, however narrow it is."""
 

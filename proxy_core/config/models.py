@@ -478,7 +478,9 @@ class LoggingConfig(Model):
 class TuiConfig(Model):
     theme: str | None = Field(None, description="Name of a Textual theme.")
     fps: int = Field(4, ge=1, le=10, description="Most repaints a second.")
-    screen: Literal["overview", "servers", "logs"] = Field("overview", description="The screen shown first.")
+    screen: Literal["overview", "servers", "metrics", "requests", "logs"] = Field(
+        "overview", description="The screen shown first."
+    )
 
 
 class Config(Model):

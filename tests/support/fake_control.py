@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from proxy_core.control import DrainOutcome, ReloadPlan
-from proxy_core.errors import ConfigError, Only1Error, UnknownServer
+from proxy_core.errors import ConfigError, Only1Error, UnknownExchange, UnknownServer
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
@@ -53,6 +54,10 @@ class FakeControl:
         self.level = "info"
         self.bills: list[ContextBill] = [ContextBill("o200k_base")]
         """As they are asked for one after the other, the last one again and again."""
+        self.exchanges: dict[int, ExchangeDetail] = {}
+        """Those that may be opened, and replayed."""
+        self.replayed: list[tuple[int, str | None]] = []
+        self._rows: list[ExchangeRow] = []
         self._facts: list[Fact] = []
         self._logs: list[LogLine] = []
 
@@ -68,6 +73,10 @@ class FakeControl:
 
     def log(self, *lines: LogLine) -> None:
         self._logs += lines
+
+    def see(self, *rows: ExchangeRow) -> None:
+        """These exchanges began or changed."""
+        self._rows += rows
 
     # --- Control --------------------------------------------------------------------------------------------
 
@@ -88,6 +97,20 @@ class FakeControl:
 
     def names(self) -> tuple[NamedItem, ...]:
         return self.items
+
+    def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
+        return len(self._rows), tuple(self._rows[seq:])
+
+    async def exchange(self, id: int) -> ExchangeDetail:
+        if id not in self.exchanges:
+            raise UnknownExchange(id)
+        return self.exchanges[id]
+
+    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
+        if self.refusal is not None:
+            raise self.refusal
+        self.replayed.append((id, target))
+        return await self.exchange(id)
 
     async def context_bill(self) -> ContextBill:
         return self.bills.pop(0) if len(self.bills) > 1 else self.bills[0]
