@@ -33,6 +33,7 @@ docs: .venv/.installed-dev ## Renew the generated parts of the docs
 	$(BIN)/python -m proxy_core.config.reference --write
 	$(BIN)/python -m proxy_core.frontend.admin_reference --write
 	$(BIN)/python -m tests.support.module_map
+	$(BIN)/python -m tests.support.key_map
 
 test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytest
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)

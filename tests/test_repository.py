@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from proxy_core.config import reference
 from proxy_core.frontend import admin_reference
-from tests.support import module_map
+from tests.support import key_map, module_map
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "only1mcp"
@@ -47,6 +47,11 @@ def lines_with(needles: list[str]) -> list[str]:
 def test_the_map_lists_every_module_and_nothing_else():
     document = module_map.DOCUMENT.read_text(encoding="utf-8")
     assert document.splitlines() == module_map.updated(document).splitlines(), "Run `make docs`."
+
+
+def test_the_key_map_is_that_of_the_bindings():
+    document = key_map.DOCUMENT.read_text(encoding="utf-8")
+    assert document.splitlines() == key_map.updated(document).splitlines(), "Run `make docs`."
 
 
 def test_the_reference_of_the_configuration_is_that_of_the_models():
