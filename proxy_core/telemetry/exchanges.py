@@ -1,7 +1,7 @@
-"""What the traffic inspector shows: one client request, everything that was said for it, and how long each part took.
+"""What the traffic inspector shows: one client request, all that was said for it, and how long each part took.
 
-Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is held as
-it came otherwise; whoever draws it makes it safe first.
+Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is
+held as it came otherwise; whoever draws it makes it safe first.
 """
 
 from dataclasses import dataclass
