@@ -32,8 +32,8 @@ from proxy_core.backends.opening import Initialized, TransportKind
 from proxy_core.backends.owner import ConnectionOwner
 from proxy_core.backends.peer import nobody, plain_object
 from proxy_core.backends.questions import Questions
-from proxy_core.backends.renewal import Renewal
 from proxy_core.backends.recording import heard_answer, heard_failure, sending
+from proxy_core.backends.renewal import Renewal
 from proxy_core.backends.slots import Slots, waited
 from proxy_core.backends.subscribing import SubscribeFeed
 from proxy_core.backends.task_runs import TaskRuns
@@ -275,11 +275,6 @@ class Connection(Receiver):
             raise
         if call.trace is None:
             return await self._exchange(pending, params, call.name, headers)
-        return await self._recorded(pending, params, call, headers)
-
-    async def _recorded(
-        self, pending: Pending[Waiter], params: bytes, call: Call, headers: Headers | None
-    ) -> Raw:
         sending(call, self.id, self.peer, self.transport, params, headers)
         try:
             answer = await self._exchange(pending, params, call.name, headers)

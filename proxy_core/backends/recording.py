@@ -1,7 +1,7 @@
 """What the traffic inspector hears of a call between us and a server: sent, answered, or failed.
 
-Where nothing is recorded nothing here is called. Headers are those that the protocol asks for, as they are made for
-each message; the configured ones, which may hold credentials, are not repeated for each call.
+Where nothing is recorded nothing here is called. Headers are those that the protocol asks for, as they are made
+for each message; the configured ones, which may hold credentials, are not repeated for each call.
 Spec: 2026-07-28 basic/transports/streamable-http, "Request Metadata".
 """
 
@@ -21,7 +21,7 @@ def sending(
 ) -> None:
     if (trace := call.trace) is not None:
         lines = () if transport == "stdio" else _lines(call, peer, headers or [])
-        trace.sent(server, trace.replica, peer.era, peer.revision, call.method, params, lines)
+        trace.sent(server, peer, call.method, params, lines)
 
 
 def heard_answer(call: Call, result: Raw) -> None:

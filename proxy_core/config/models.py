@@ -480,8 +480,8 @@ class InspectConfig(Model):
 
     bodies: Literal["off", "redacted", "full"] = Field(
         "redacted",
-        description="off: what was asked and how it ended, not what was said. redacted: that too, secrets masked. "
-        "full: as it came; credentials in HTTP headers stay masked.",
+        description="off: what was asked and how it ended, not what was said. redacted: that too, secrets "
+        "masked. full: as it came; credentials in HTTP headers stay masked.",
     )
     exchanges: int = Field(5000, ge=0, le=100_000, description="Requests kept, the newest; 0 records nothing.")
     max_bytes: int = Field(

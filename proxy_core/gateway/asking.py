@@ -125,7 +125,7 @@ class Asking:
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server
-            exchange.trace.step("routed", f"{route.server}: {route.origin}")
+            exchange.trace.step("routed", route.origin)
         if exchange.caller.session is not None:
             self.seen(exchange.caller)
         token = exchange.progress_token

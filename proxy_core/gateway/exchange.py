@@ -119,4 +119,3 @@ class Aim(NamedTuple):
     replica: str | None
     header_params: tuple[HeaderParam, ...] = ()
     """Its own."""
-

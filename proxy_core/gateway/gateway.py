@@ -87,7 +87,7 @@ class Gateway:
         measured: Measured = unmeasured,
         recorder: Recorder | None = None,
     ) -> None:
-        """`measured`: what the lists of a profile cost, for the mode `auto`. `recorder` None: nothing is recorded."""
+        """`measured`: what the lists of a profile cost, for the mode `auto`. `recorder`: if any."""
         self._recorder = recorder
         self._config = config
         self._clock = clock
@@ -292,9 +292,9 @@ class Gateway:
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def route(self, method: str, name: str, meant: str, viewer: Viewer) -> Route | None:
-        """Where this name of a tool or prompt, or URI, leads the viewer. Raises: Only1Error, if its server is away.
+        """Where this name of a tool or prompt, or URI, leads the viewer.
 
-        `meant`: the tool that a call of our own `call_tool` is about.
+        `meant`: the tool that a call of our own `call_tool` is about. Raises: Only1Error, if its server is off.
         """
         if method == "resources/read":
             return await self.owners.find(name, viewer)

@@ -6,7 +6,7 @@ Where nothing is recorded nothing here is called. What is held and what is shown
 
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.recording import error_object
 from proxy_core.errors import BackendError, ClientError, ErrorCode, Only1Error, UnknownResource
@@ -23,14 +23,11 @@ CANCELLED: Final = -1
 """How a request that its client gave up is counted."""
 
 
-class RecordedOutlet:
+class RecordedOutlet(Struct, eq=False):
     """The outlet of an exchange, and its trace that hears what goes out by it."""
 
-    __slots__ = ("_outlet", "_trace")
-
-    def __init__(self, outlet: Outlet, trace: Trace) -> None:
-        self._outlet = outlet
-        self._trace = trace
+    _outlet: Outlet
+    _trace: Trace
 
     def notify(self, message: bytes) -> None:
         self._trace.told(message)
@@ -87,7 +84,7 @@ def ended(
         status = ExchangeStatus.CANCELLED
     else:
         status, failure = ExchangeStatus.ERROR, _failure(error, exchange.caller.era)
-    recorder.end(trace, finished.at, status, result, failure)
+    recorder.end(trace, finished.at, status, result if failure is None else failure.body, failure)
 
 
 def _failure(error: Only1Error | None, era: Era) -> Failure:

@@ -1,7 +1,7 @@
 """A recorded request made again by an operator: past every cache, joined by nobody, and recorded as well.
 
-It is made as the operator sees things. Who made it first, under which profile and in which session, is not taken
-over: neither what they may reach nor what they may be asked is anybody else's to use.
+It is made as the operator sees things. Who made it first, under which profile and in which session, is not
+taken over: neither what they may reach nor what they may be asked is anybody else's to use.
 """
 
 import asyncio
@@ -57,7 +57,9 @@ class Replaying:
         if original.why_not_replayable:
             raise NotReplayable(original.why_not_replayable)
         if not self._recorder.is_on:
-            raise NotReplayable("Nothing is recorded now (inspect.exchanges: 0), so what came of it could not be shown.")
+            raise NotReplayable(
+                "Nothing is recorded now (inspect.exchanges: 0), so what came of it could not be shown."
+            )
         method, params = original.row.method, _params(original)
         aim = await self._aim(method, params, original.row.target, target)
         if method in LIST_METHODS:
@@ -100,7 +102,9 @@ class Replaying:
         if route is None and self._gateway.is_own_tool(method, name, operator().viewer) and chosen is None:
             return None
         if route is None:
-            raise NotReplayable(f"As the operator sees it there is no {_KINDS[method]} {(name or shown)[:256]}.")
+            raise NotReplayable(
+                f"As the operator sees it there is no {_KINDS[method]} {(name or shown)[:256]}."
+            )
         return None if chosen is None else self._aimed(method, route, *chosen)
 
     def _chosen(self, target: str) -> tuple[str, str | None]:
@@ -141,4 +145,3 @@ def _name(method: str, params: Raw) -> str:
     except ParseError:
         return ""
     return name if isinstance(name, str) else ""
-

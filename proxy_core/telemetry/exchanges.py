@@ -1,7 +1,7 @@
-"""What the traffic inspector shows: one client request, everything that was said for it, and how long each part took.
+"""What the traffic inspector shows: a client's request, what was said for it, and how long each part took.
 
-Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is held as
-it came otherwise; whoever draws it makes it safe first.
+Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is held
+as it came otherwise; whoever draws it makes it safe first.
 """
 
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ class Message:
     """Of a request or notification; of a response, what it answers."""
     body: str
     """JSON text, secrets masked: the params, or of a response the result or error. Empty where bodies are not
-    kept (`inspect.bodies: off`), and cut to nothing where more was said at once than could be masked in time."""
+    kept (`inspect.bodies: off`); cut to nothing where more was said at once than could be masked in time."""
     size: int
     """Bytes, before anything was cut."""
     is_cut: bool = False

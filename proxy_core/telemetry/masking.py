@@ -1,7 +1,7 @@
-"""Secrets in what is recorded: found by the name they go under and by how they look, and replaced by dots. Pure.
+"""Secrets in what is recorded: found by the name they go under and by their looks, replaced by dots. Pure.
 
-When in doubt it is hidden: a shown secret cannot be taken back. Everything here is hostile: no recursion that grows
-with what came, no pattern whose cost grows faster than its text.
+When in doubt it is hidden: a shown secret cannot be taken back. Everything here is hostile: no recursion that
+grows with what came, no pattern whose cost grows faster than its text.
 """
 
 import re
@@ -26,7 +26,7 @@ SECRET_NAME: Final = (
     r"|(?:api|access|private|client|license|signing|encryption|account)[_.-]?key|conn(?:ection)?[_.-]?str"
     r"|(?<![a-z])(?:auth|pass|jwt|dsn)(?![a-z])"
 )
-"""Of a variable, a member, a header: what goes under it is nobody's to read. For a pattern that ignores case."""
+"""Of a variable, member or header: what goes under it is nobody's to read. For a pattern that ignores case."""
 TOKEN_STARTS: Final = (
     r"gh[oprsu]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|npm_|pypi-|hf_|lin_|ntn_|o1_|ya29\.|AKIA|ASIA|AIza"
 )
@@ -38,7 +38,8 @@ _SHAPE: Final = re.compile(
     rf"(?<![A-Za-z0-9])(?:{TOKEN_STARTS})[A-Za-z0-9_.=-]{{12,}}"
     r"|(?<![A-Za-z0-9])eyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)*"
     r"|(?i:(?<![a-z0-9])(?:bearer|basic)(?:\s|%20|\\u0020){1,4}(?=[^\s\"'<>\\]*[\d=_.~+/-])[\w.~+/=-]{6,})"
-    r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|.*)"
+    r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?s:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|.*)"
     r"|(?:(?<=://)|(?<=:\\/\\/))[^\s/@\"'<>\\]{1,512}@"
 )
 _KEYED: Final = re.compile(
@@ -102,7 +103,7 @@ _HINTS: Final = (
     ),
     "@",
 )
-"""Without one of these in it, a text in lower case holds nothing that is masked: a look that costs next to nothing."""
+"""Without one of these in it, a text in lower case holds nothing that is masked: a look that costs little."""
 _HINT_BYTES: Final = tuple(hint.encode() for hint in _HINTS)
 _HINT: Final = re.compile("|".join(map(re.escape, _HINTS)))
 _SHORT: Final = 64
@@ -139,7 +140,7 @@ def may_hold_secrets(body: bytes) -> bool:
     """False: surely none that would be masked."""
     lower = body.lower()
     # A generator would cost more than what it is made for.
-    for hint in _HINT_BYTES:  # noqa: SIM110
+    for hint in _HINT_BYTES:
         if hint in lower:
             return True
     return False

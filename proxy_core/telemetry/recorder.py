@@ -2,12 +2,13 @@
 
 On the way of a call only references are kept (`trace`). What is promised of them:
 - nothing unmasked ever leaves this room: rows and details are made by `records`, which masks;
-- what a call held as it came is masked, or dropped but for its size, within about a second of its end. One task does
-  that, in slices, and for no more than a small share of the time: where more is said than it can mask, the bodies
-  of the rest are dropped and the exchange stays. An exchange that goes on holds what was said so far, within bounds;
+- what a call held as it came is masked, or dropped but for its size, within about a second of its end. One task
+  does that, in slices, and for no more than a small share of the time: where more is said than it can mask, the
+  bodies of the rest are dropped and the exchange stays. An exchange that goes on holds what was said so far,
+  within bounds;
 - with bodies off nothing of them is kept, nor with `exchanges: 0` anything at all.
-Not recorded: pings, subscriptions/listen (it is a stream of its own that may be open for days), what the gateway asks
-servers by itself, and the polls of a task that it sees through for a client.
+Not recorded: pings, subscriptions/listen (it is a stream of its own that may be open for days), what the
+gateway asks servers by itself, and the polls of a task that it sees through for a client.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from proxy_core.errors import UnknownExchange
 from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
 from proxy_core.telemetry.records import FULL, OFF, Kept, Making
-from proxy_core.telemetry.trace import Asker, Failure, Headers, Trace
+from proxy_core.telemetry.trace import KEPT_BYTES, Asker, Failure, Headers, Trace, beginning
 
 MAX_ROWS: Final = 500
 """Of one look; the rest come with the next."""
@@ -49,7 +50,10 @@ class Recorder:
 
     def __init__(self, clock: Clock, rules: Rules = Rules()) -> None:  # noqa: B008 -- frozen
         self._clock = clock
+        self._now = clock.monotonic
         self._rules = rules
+        self._most = rules.exchanges
+        self.is_on = rules.exchanges > 0
         self._wall_offset = clock.wall() - clock.monotonic()
         self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
         """By id, in the order of `seq`."""
@@ -61,13 +65,11 @@ class Recorder:
         """Bytes of the records."""
         self._last_id = self._seq = 0
         self._woken = asyncio.Event()
+        self._is_woken = False
+        """As the event, for a tenth of the price."""
 
     def __len__(self) -> int:
         return len(self._ring)
-
-    @property
-    def is_on(self) -> bool:
-        return self._rules.exchanges > 0
 
     @property
     def bodies(self) -> str:
@@ -82,6 +84,8 @@ class Recorder:
         if _STRICTNESS[rules.bodies] > _STRICTNESS[self._rules.bodies]:
             self.clear()
         self._rules = rules
+        self._most = rules.exchanges
+        self.is_on = rules.exchanges > 0
         while len(self._ring) > rules.exchanges:
             self._forget_oldest()
         self._shrink()
@@ -106,38 +110,32 @@ class Recorder:
         replay_of: int | None = None,
     ) -> Trace:
         """`at`: now, in the clock's seconds."""
-        self._last_id += 1
-        self._seq += 1
-        trace = Trace(
-            self._last_id,
-            self._seq,
-            at,
-            method,
-            params,
-            caller,
-            self._clock.monotonic,
-            self._touch,
-            headers,
-            arrival,
-            replay_of,
-        )
-        self._ring[trace.id] = trace
-        if len(self._ring) > self._rules.exchanges:
+        self._last_id = number = self._last_id + 1
+        self._seq = seq = self._seq + 1
+        ring, now, touch = self._ring, self._now, self._touch
+        trace = Trace(number, seq, at, method, params, caller, now, touch, headers, arrival, replay_of)
+        ring[number] = trace
+        if len(ring) > self._most:
             self._forget_oldest()
         return trace
 
     def end(
         self, trace: Trace, at: float, status: ExchangeStatus, result: bytes, failure: Failure | None
     ) -> None:
-        trace.end(at, status, result, failure)
-        if trace.id not in self._ring:
-            # So many came after it that it was forgotten; how it ended is news.
+        """`result`: or the error object, of a failure."""
+        size = len(result)
+        trace.ended_at, trace.status, trace.failure, trace.size_out = at, status, failure, size
+        trace.result = result if size <= KEPT_BYTES else beginning(result)
+        if trace.is_seen or trace.id not in self._ring:
+            # News for those who know it, or for all: so many came after it that it was forgotten.
             self._touch(trace)
         self._pending.append(trace)
-        self._held += trace.held + trace.size_out
+        # What the server answered, in nearly the same words, is held too.
+        self._held += trace.held + 2 * size
         if self._held > self._rules.max_bytes // 4:
             self._let_go_of_oldest()
-        if not self._woken.is_set():
+        if not self._is_woken:
+            self._is_woken = True
             self._woken.set()
 
     def _touch(self, trace: Trace) -> None:
@@ -145,7 +143,7 @@ class Recorder:
         trace.seq, trace.is_seen = self._seq, False
         self._ring[trace.id] = trace
         self._ring.move_to_end(trace.id)
-        if len(self._ring) > self._rules.exchanges:
+        if len(self._ring) > self._most:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -159,12 +157,16 @@ class Recorder:
 
     def _next_pending(self) -> Trace:
         trace = self._pending.popleft()
-        self._held = max(0, self._held - trace.held - trace.size_out) if self._pending else 0
+        self._held = max(0, self._held - trace.held - 2 * trace.size_out) if self._pending else 0
         return trace
 
     def _let_go_of_oldest(self) -> None:
         while self._pending and self._held > self._rules.max_bytes // 4:
-            self._next_pending().let_go()
+            self._drop(self._next_pending())
+
+    def _drop(self, trace: Trace) -> None:
+        if self._ring.get(trace.id) is trace:
+            trace.let_go()
 
     # --- masking, off the way ---------------------------------------------------------------------------------
 
@@ -172,11 +174,11 @@ class Recorder:
         """Mask what has ended, as long as the gateway runs."""
         while True:
             await self._woken.wait()
-            self._woken.clear()
             await asyncio.sleep(PASS_S)
             await self.look()
-            if self._pending:
-                self._woken.set()
+            if not self._pending:
+                self._is_woken = False
+                self._woken.clear()
 
     async def look(self) -> None:
         """Mask what waits, for a short while; drop what has waited too long."""
@@ -193,7 +195,7 @@ class Recorder:
                 slice_s = 0.0
                 await asyncio.sleep(0)
         while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
-            self._next_pending().let_go()
+            self._drop(self._next_pending())
 
     def _seal(self, trace: Trace) -> None:
         making = Making(trace, self._rules.bodies, self._wall_offset)

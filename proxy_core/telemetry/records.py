@@ -1,17 +1,27 @@
-"""What is shown of a recorded exchange, made of its trace: secrets masked, bodies cut, times counted from its start.
+"""What is shown of a recorded exchange, made of its trace: secrets masked, bodies cut, times from its start.
 
-Pure. The one way from what was held as it came to what anybody may see; a record that is kept is one block of bytes
-beside its row, so that thousands cost little and no collector looks at them.
+Pure. The one way from what was held as it came to what anybody may see; a record that is kept is one block of
+bytes beside its row, so that thousands cost little and no collector looks at them.
 """
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import fields
+from operator import attrgetter, itemgetter
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus, Hop, Message, Step
+from proxy_core.telemetry.exchanges import (
+    ExchangeDetail,
+    ExchangeRow,
+    ExchangeStatus,
+    Hop,
+    Message,
+    MessageKind,
+    Step,
+)
 from proxy_core.telemetry.masking import masked_body, masked_headers, masked_text
 from proxy_core.telemetry.trace import (
     ANSWERED,
@@ -20,11 +30,11 @@ from proxy_core.telemetry.trace import (
     REQUESTED,
     RETURNED,
     SENT,
-    Body,
     Did,
+    Line,
     Said,
     Trace,
-    Way,
+    beginning,
 )
 
 OFF: Final = "off"
@@ -37,6 +47,8 @@ REPLAYABLE: Final = frozenset(
 )
 MAX_METHOD: Final = 128
 _SESSION_CHARS: Final = 8
+_MEMBERS: Final = tuple(field.name for field in fields(Message))
+_values: Final = attrgetter(*_MEMBERS)
 _AFTER_INPUT: Final = (b'"requestState"', b'"inputResponses"')
 
 
@@ -48,18 +60,6 @@ class Kept(Struct, gc=False):
     rest: bytes
     """Of its detail, packed."""
     is_seen: bool = False
-
-
-class _Rest(Struct, array_like=True):
-    """Of a detail, all but the row."""
-
-    steps: tuple[Step, ...]
-    messages: tuple[Message, ...]
-    profile: str
-    session: str
-    masked: int
-    why_not_replayable: str
-    replay_of: int | None
 
 
 class _Whole(Struct):
@@ -93,40 +93,39 @@ def row_of(trace: Trace, wall_offset: float) -> ExchangeRow:
         saved=trace.saved,
         attempts=trace.attempts,
         rounds=trace.rounds,
-        is_translated=line is not None and line.era != caller.era,
+        is_translated=line is not None and line.peer.era != caller.era,
         is_replay=trace.replay_of is not None,
     )
 
 
 def packed(trace: Trace, detail: ExchangeDetail) -> Kept:
-    rest = _Rest(
-        detail.steps,
-        detail.messages,
-        detail.profile,
-        detail.session,
-        detail.masked,
-        detail.why_not_replayable,
-        detail.replay_of,
-    )
-    return Kept(trace.seq, detail.row, msgspec.msgpack.encode(rest), trace.is_seen)
+    # Without the names of members, which would be most of it.
+    steps = [(step.at_ms, step.name, step.text) for step in detail.steps]
+    messages = [_values(message) for message in detail.messages]
+    others = detail.profile, detail.session, detail.masked, detail.why_not_replayable, detail.replay_of
+    rest = msgspec.msgpack.encode((steps, messages, others))
+    return Kept(trace.seq, detail.row, rest, trace.is_seen)
 
 
 def unpacked(kept: Kept) -> ExchangeDetail:
-    rest = msgspec.msgpack.decode(kept.rest, type=_Rest)
+    steps, messages, others = msgspec.msgpack.decode(kept.rest)
     return ExchangeDetail(
         kept.row,
-        rest.steps,
-        rest.messages,
-        rest.profile,
-        rest.session,
-        rest.masked,
-        rest.why_not_replayable,
-        rest.replay_of,
+        tuple(Step(*step) for step in steps),
+        tuple(map(_message_of, messages)),
+        *others,
     )
 
 
+def _message_of(values: list[Any]) -> Message:
+    known = dict(zip(_MEMBERS, values, strict=True))
+    known["hop"], known["kind"] = Hop(known["hop"]), MessageKind(known["kind"])
+    known["headers"] = tuple((name, value) for name, value in known["headers"])
+    return Message(**known)
+
+
 class Making:
-    """One detail in the making: a message at a time, so that whoever makes it may let others go on in between."""
+    """A detail in the making: a message at a time, so that whoever makes it may let others go on in between."""
 
     def __init__(self, trace: Trace, bodies: str, wall_offset: float) -> None:
         self._trace = trace
@@ -163,9 +162,11 @@ class Making:
     def _message(self, said: Said) -> tuple[Message, int]:
         trace, line = self._trace, said.line
         text, masked, is_cut = self._body(said)
-        headers, in_headers = masked_headers(said.headers if line is None else line.headers)
-        is_server = said.way.hop is Hop.SERVER
-        has_line = is_server and line is not None
+        is_sent = said.way is SENT and line is not None
+        headers, in_headers = masked_headers(line.headers if is_sent and line is not None else said.headers)
+        era, revision = trace.caller.era, trace.caller.revision
+        if said.way.hop is Hop.SERVER:
+            era, revision = (line.peer.era, line.peer.revision) if line is not None else ("", "")
         message = Message(
             (said.at - trace.begun_at) * 1000,
             said.way.hop,
@@ -173,12 +174,12 @@ class Making:
             said.way.kind,
             masked_text(_method_of(said)[:MAX_METHOD]).text,
             text,
-            said.size,
+            _size(said),
             is_cut,
-            headers if line is None or said.way is SENT else (),
-            line.era if has_line and line is not None else ("" if is_server else str(trace.caller.era)),
-            line.revision if has_line and line is not None else ("" if is_server else trace.caller.revision),
-            line.place if line is not None else "",
+            headers,
+            str(era),
+            revision,
+            _place(line),
             line.attempt if line is not None else 0,
             said.is_error,
         )
@@ -190,8 +191,10 @@ class Making:
             return "", 0, False
         body = bytes(said.body)
         if not body:
-            return "", 0, said.size > 0
-        is_cut = said.size > KEPT_BYTES
+            return "", 0, _size(said) > 0
+        is_cut = len(body) > KEPT_BYTES
+        if is_cut:
+            body = beginning(body)
         if said.is_whole and not is_cut:
             body = bytes(_whole(body).params) or b"{}"
         text, masked = (body.decode(errors="replace"), 0) if self._bodies == FULL else masked_body(body)
@@ -200,7 +203,7 @@ class Making:
     def _why_not_replayable(self) -> str:
         trace = self._trace
         if trace.method not in REPLAYABLE:
-            return f"A request of {trace.method[:MAX_METHOD]} cannot be made again by itself."
+            return f"A request of {masked_text(trace.method[:MAX_METHOD]).text} cannot be made again by itself."
         if self._bodies == OFF:
             return "What was asked is not known: bodies are not recorded (inspect.bodies: off)."
         if trace.ended_at is None:
@@ -221,20 +224,21 @@ def _is_request(message: Message) -> bool:
 
 def _all_said(trace: Trace) -> list[Said]:
     """The client's request first, the answer to it last."""
-    said = [_whole_hop(trace, REQUESTED, trace.begun_at, trace.params, trace.bytes_in), *trace.said]
+    said = [Said(trace.begun_at, REQUESTED, trace.method, trace.params, trace.bytes_in), *trace.said]
     said[0].headers = trace.headers
     if trace.ended_at is not None and trace.status is not ExchangeStatus.CANCELLED:
-        last = _whole_hop(trace, RETURNED, trace.ended_at, trace.result, trace.size_out)
+        last = Said(trace.ended_at, RETURNED, trace.method, trace.result, trace.size_out)
         last.is_error = trace.failure is not None
         said.append(last)
     return said
 
 
-def _whole_hop(trace: Trace, way: Way, at: float, body: Body, size: int) -> Said:
-    body = (
-        body if memoryview(body).nbytes <= KEPT_BYTES else bytes(memoryview(body)[: KEPT_BYTES + OVERLAP_BYTES])
-    )
-    return Said(at, way, trace.method, body, size)
+def _size(said: Said) -> int:
+    return said.size if said.size >= 0 else memoryview(said.body).nbytes
+
+
+def _place(line: Line | None) -> str:
+    return f"{line.server}/{line.replica}" if line is not None else ""
 
 
 def _masked_in(headers: object) -> int:
@@ -264,18 +268,18 @@ def _server_ms(trace: Trace) -> float | None:
 
 
 def _steps(trace: Trace) -> tuple[Step, ...]:
-    did = [Did(trace.begun_at, "arrived", trace.arrival), *trace.steps]
+    did: list[Did] = [(trace.begun_at, "arrived", trace.arrival), *trace.steps]
     did += [step for said in trace.said if (step := _step_of(said)) is not None]
     if trace.ended_at is not None:
-        did.append(Did(trace.ended_at, "ended", str(trace.status)))
-    did.sort(key=lambda step: step.at)
+        did.append((trace.ended_at, "ended", str(trace.status)))
+    did.sort(key=itemgetter(0))
     return tuple(Step((at - trace.begun_at) * 1000, name, masked_text(text).text) for at, name, text in did)
 
 
 def _step_of(said: Said) -> Did | None:
     line = said.line
     if said.way is SENT and line is not None:
-        return Did(said.at, "sent", line.place)
+        return said.at, "sent", _place(line)
     if said.way is ANSWERED:
-        return Did(said.at, "answered", "with an error" if said.is_error else "")
+        return said.at, "answered", "with an error" if said.is_error else ""
     return None

@@ -1,8 +1,8 @@
 """One exchange as it is recorded while it goes on: references to what exists anyway, and when it was.
 
-Written on the way of every call, so nothing here is decoded, masked or formatted: `records` does that afterwards,
-and only what it makes is ever shown. Whoever takes part in an exchange writes here if there is a trace, and does
-nothing otherwise. What happens after its end is not its own any more. Knows no rooms above.
+Written on the way of every call, so nothing here is decoded, masked or formatted: `records` does that
+afterwards, and only what it makes is ever shown. Whoever takes part in an exchange writes here if there is a
+trace, and does nothing otherwise. What happens after its end is not its own any more. Knows no rooms above.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,14 +65,22 @@ class Asker(Protocol):
     def profile(self) -> str: ...
 
 
+class Speaker(Protocol):
+    """The server that a message went to or came from."""
+
+    @property
+    def era(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+
+
 class Line(Struct, gc=False):
     """One try at one replica."""
 
-    place: str
-    """`server/replica`"""
+    server: str
+    replica: str
     attempt: int
-    era: str
-    revision: str
+    peer: Speaker
     headers: Headers
 
 
@@ -83,22 +91,24 @@ class Said(Struct, gc=False):
     way: Way
     method: str
     body: Body
-    """None of it, once it is known that it cannot be kept."""
-    size: int
-    """Bytes that it had."""
+    size: int = -1
+    """Bytes that it had, if `body` is not all of it any more."""
     line: Line | None = None
-    headers: Headers = ()
     is_error: bool = False
     is_whole: bool = False
     """`body` is a JSON-RPC message with the params in it."""
+    headers: Headers = ()
+
+    def let_go(self) -> None:
+        if self.size < 0:
+            self.size = memoryview(self.body).nbytes
+        self.body, self.headers = b"", ()
+        if self.line is not None:
+            self.line.headers = ()
 
 
-class Did(NamedTuple):
-    """One step."""
-
-    at: float
-    name: str
-    text: str
+Did = tuple[float, str, str]
+"""When; the name of a step; words."""
 
 
 class Failure(NamedTuple):
@@ -143,39 +153,28 @@ class Trace(Struct, eq=False):
     heard_notes: int = 0
     ended_at: float | None = None
     status: ExchangeStatus = ExchangeStatus.OPEN
-    result: Body = b""
+    result: bytes = b""
+    """Or the error object."""
     size_in: int = -1
     """Of the params, once they are not here any more."""
     size_out: int = 0
     failure: Failure | None = None
 
-    def _say(
-        self,
-        way: Way,
-        method: str,
-        body: Body,
-        line: Line | None = None,
-        is_error: bool = False,
-        is_whole: bool = False,
-        headers: Headers = (),
-    ) -> None:
+    def _say(self, way: Way, method: str, body: Body, line: Line | None = None, is_error: bool = False) -> None:
+        """What may come often, or be long and stay for long: within bounds."""
         if self.ended_at is not None or len(self.said) >= MAX_SAID:
             return
-        size = memoryview(body).nbytes
-        if size > KEPT_BYTES:
-            body = beginning(body)
-        if self.held + size > HELD_BYTES:
-            body = b""
-        self.held += min(size, KEPT_BYTES + OVERLAP_BYTES)
-        self.said.append(Said(self.now(), way, method, body, size, line, headers, is_error, is_whole))
+        said = Said(self.now(), way, method, body, memoryview(body).nbytes, line, is_error, way is TOLD)
+        if said.size > KEPT_BYTES:
+            said.body = beginning(body)
+        self.held += min(said.size, KEPT_BYTES + OVERLAP_BYTES)
+        if self.held > HELD_BYTES:
+            said.body = b""
+        self.said.append(said)
 
     def step(self, name: str, text: str = "") -> None:
         if self.ended_at is None and len(self.steps) < MAX_STEPS:
-            self.steps.append(Did(self.now(), name, text))
-
-    def _changed(self) -> None:
-        if self.is_seen:
-            self.touch(self)
+            self.steps.append((self.now(), name, text))
 
     # --- between the client and the gateway -------------------------------------------------------------------
 
@@ -183,7 +182,7 @@ class Trace(Struct, eq=False):
         """A notification to the client, as a whole message."""
         if self.notes < MAX_NOTES:
             self.notes += 1
-            self._say(TOLD, "", message, is_whole=True)
+            self._say(TOLD, "", message)
 
     def put(self, method: str, params: bytes) -> None:
         """The client is asked something."""
@@ -192,33 +191,38 @@ class Trace(Struct, eq=False):
 
     def came_back(self, method: str, answer: Body, *, is_error: bool = False) -> None:
         """What the client said to that."""
-        self._say(CAME_BACK, method, answer, is_error=is_error)
+        self._say(CAME_BACK, method, answer, None, is_error)
 
     def begin_round(self) -> None:
         """The server needs input before it answers."""
         self.rounds += 1
-        self._changed()
+        if self.is_seen:
+            self.touch(self)
 
     # --- between the gateway and a server ---------------------------------------------------------------------
 
-    def sent(
-        self, server: str, replica: str, era: str, revision: str, method: str, params: bytes, headers: Headers
-    ) -> None:
+    def sent(self, server: str, peer: Speaker, method: str, params: bytes, headers: Headers) -> None:
+        """`params` are held as they are: until the answer comes its sender holds them too."""
+        if self.ended_at is not None:
+            return
         if self.is_round:
             self.is_round = False
         else:
             self.attempts += 1
-        self.server, self.replica = server, replica
-        self.line = Line(f"{server}/{replica}", self.attempts or 1, era, revision, headers)
-        self._say(SENT, method, params, self.line)
-        self._changed()
+        self.server = server
+        self.line = line = Line(server, self.replica, self.attempts or 1, peer, headers)
+        self.said.append(Said(self.now(), SENT, method, params, -1, line))
+        if self.is_seen:
+            self.touch(self)
 
     def go_on_from(self, other: "Trace") -> None:
         """The call that another exchange began is this one's from now on."""
         self.line, self.replica = other.line, other.replica
 
     def answered(self, method: str, result: Body) -> None:
-        self._say(ANSWERED, method, result, self.line)
+        """The last word on its try, so held as it is."""
+        if self.ended_at is None:
+            self.said.append(Said(self.now(), ANSWERED, method, result, -1, self.line))
 
     def refused(self, method: str, error: bytes) -> None:
         """The server answered with this error object."""
@@ -241,15 +245,6 @@ class Trace(Struct, eq=False):
 
     # --- its end ----------------------------------------------------------------------------------------------
 
-    def end(self, at: float, status: ExchangeStatus, result: bytes, failure: Failure | None) -> None:
-        self.ended_at = at
-        self.status = status
-        self.failure = failure
-        body = result if failure is None else failure.body
-        self.size_out = len(body)
-        self.result = body if len(body) <= KEPT_BYTES else beginning(body)
-        self._changed()
-
     @property
     def bytes_in(self) -> int:
         return self.size_in if self.size_in >= 0 else memoryview(self.params).nbytes
@@ -258,14 +253,13 @@ class Trace(Struct, eq=False):
         """Keep nothing of what was said but its size, and nothing of what else may hold a secret."""
         self.size_in, self.params, self.result = self.bytes_in, b"", b""
         self.headers, self.held = (), 0
-        self.target = masked_text(self.target).text
+        self.target, self.method = masked_text(self.target).text, masked_text(self.method).text
         if self.failure is not None:
             self.failure = Failure(self.failure.code, b"")
         for said in self.said:
-            said.body, said.headers = b"", ()
-            if said.line is not None:
-                said.line.headers = ()
-        self.steps = [step._replace(text=masked_text(step.text).text) for step in self.steps]
+            said.let_go()
+            said.method = masked_text(said.method).text
+        self.steps = [(at, name, masked_text(text).text) for at, name, text in self.steps]
 
 
 def beginning(body: Body) -> bytes:
