@@ -3,7 +3,7 @@
 The eras' handlers build it, the gateway answers it. It knows no sockets: notifications leave by its outlet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from msgspec import Raw
@@ -100,11 +100,11 @@ class Exchange:
     """Set by the gateway: the id of the backend that answered."""
     target: str | None = None
     """Set by the gateway: the exposed name or URI that was asked for."""
-    headers: HeaderLines = ()
-    """Of the HTTP request that brought it, for the record alone."""
+    headers: HeaderLines = field(default=(), repr=False)
+    """Of the HTTP request that brought it, for the record alone; a client's token may be among them."""
     arrival: str = ""
     """How it came, where that is worth a word in the record."""
-    trace: Trace | None = None
+    trace: Trace | None = field(default=None, repr=False)
     """Set by the gateway: where it is recorded, if it is."""
     replay_of: int | None = None
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""

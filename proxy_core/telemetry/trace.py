@@ -160,6 +160,10 @@ class Trace(Struct, eq=False):
     size_out: int = 0
     failure: Failure | None = None
 
+    def __repr__(self) -> str:
+        """Without what may be a secret."""
+        return f"Trace({self.id} {self.status})"
+
     def _say(self, way: Way, method: str, body: Body, line: Line | None = None, is_error: bool = False) -> None:
         """What may come often, or be long and stay for long: within bounds."""
         if self.ended_at is not None or len(self.said) >= MAX_SAID:

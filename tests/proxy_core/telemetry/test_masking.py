@@ -39,7 +39,8 @@ def test_what_goes_under_a_secrets_name_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["author", "progressToken", "max_tokens", "maxTokens", "nextPageToken", "monkey", "compass", "tokens"]
+    "name",
+    ["author", "progressToken", "max_tokens", "maxTokens", "nextPageToken", "monkey", "compass", "tokens"],
 )
 def test_names_that_only_sound_so_hide_nothing(name: str) -> None:
     assert not is_secret_name(name)

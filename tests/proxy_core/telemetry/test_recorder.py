@@ -175,7 +175,9 @@ async def test_what_cannot_be_made_again_says_why(house: House, method: str, par
     method=st.sampled_from(["tools/call", f"x/token={PLANTED}"]),
     target=st.sampled_from(["search__t", f"https://u:{PLANTED}@h/", f"file:///a?api_key={PLANTED}"]),
     params=st.sampled_from([OPEN, SECRET, SECRET[:-3]]),
-    result=st.sampled_from([OPEN, SECRET, b'{"content":[{"type":"text","text":"secret: %s"}]}' % PLANTED.encode()]),
+    result=st.sampled_from(
+        [OPEN, SECRET, b'{"content":[{"type":"text","text":"secret: %s"}]}' % PLANTED.encode()]
+    ),
     is_open=st.booleans(),
     is_let_go=st.booleans(),
 )
