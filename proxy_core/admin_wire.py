@@ -33,6 +33,7 @@ from proxy_core.errors import (
     UnknownServer,
 )
 from proxy_core.facts import Fact
+from proxy_core.telemetry.exchanges import ExchangeRow
 from proxy_core.telemetry.snapshot import LogLine, Probe
 
 PREFIX: Final = "/admin/v1"
@@ -75,6 +76,25 @@ class LogPage(Struct, frozen=True):
     seq: int
     """Of the last line here, or what was asked for if there is none: where to go on."""
     lines: tuple[LogLine, ...] = ()
+
+
+class NumberedExchange(Struct, frozen=True):
+    seq: int
+    """Where to go on from."""
+    row: ExchangeRow
+
+
+class ExchangePage(Struct, frozen=True):
+    """Exchanges that began or changed, in that order."""
+
+    seq: int
+    """Where to go on."""
+    rows: tuple[ExchangeRow, ...] = ()
+
+
+class ReplayBody(Struct, frozen=True, forbid_unknown_fields=True):
+    target: str | None = None
+    """`server` or `server/replica`; none: as it was."""
 
 
 class ErrorBody(Struct, frozen=True, omit_defaults=True):

@@ -112,7 +112,9 @@ class Control(Protocol):
 
     def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
         """Exchanges that began or changed since `seq` (0 for all that are kept), in that order, and the newest
-        number. One that did both is there once, as it is now; which it is, its `id` says."""
+        number. One that did both is there once, as it is now; which it is, its `id` says.
+
+        At most 500 at once: the number is then that of the last of them, and the next look brings the rest."""
         ...
 
     async def exchange(self, id: int) -> ExchangeDetail:

@@ -94,7 +94,7 @@ class VerbUsed(Struct, frozen=True, tag=True):
     server: str
     """`*` for all of them at once."""
     verb: str
-    """drain, undrain, enable, disable, restart, probe or clear cache"""
+    """drain, undrain, enable, disable, restart, probe, replay or clear cache"""
     outcome: str
 
 

@@ -34,7 +34,7 @@ from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
 from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
-from proxy_core.errors import InvalidParams, UnknownExchange
+from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
     CatalogChanged,
@@ -50,11 +50,11 @@ from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.pipe import Pipe
 from proxy_core.frontend.stdio_front import StdioFront
 from proxy_core.gateway.billing import Billing, Measured
-from proxy_core.gateway.exchange import Caller, Exchange, Nobody
+from proxy_core.gateway.exchange import Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
+from proxy_core.gateway.replaying import Replaying, operator
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol import jsonrpc
-from proxy_core.protocol.revisions import LATEST_LEGACY, Era
 from proxy_core.reloading import Reloading
 from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
@@ -63,6 +63,7 @@ from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.lag import LoopLag
 from proxy_core.telemetry.metrics import Metrics
+from proxy_core.telemetry.recorder import Recorder, Rules
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
@@ -139,13 +140,16 @@ class Proxy(Control):
         self._ledger = TokenLedger(
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
         )
+        self._recorder = Recorder(self._clock, _recorded(self.config))
         self._build()
         self._picture = self._fresh_picture(0)
 
     def _build(self) -> None:
         self._guard = Guard()
         measured = Measured(lambda: self._ledger.bill)
-        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish, measured)
+        hub, recorder = SubscriptionHub(), self._recorder
+        self._gateway = Gateway(lambda: self.config, hub, self._clock, self._publish, measured, recorder)
+        self._replaying = Replaying(self._gateway, recorder)
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,
@@ -242,6 +246,7 @@ class Proxy(Control):
         self._tasks.start(self._lag.watch(), "lag")
         self._tasks.start(self._sampler.run(), "processes")
         self._tasks.start(self._sweep(), "sweep")
+        self._tasks.start(self._recorder.run(), "recorder")
         self._apply()
         self._reloading.start()
         self._ledger.start()
@@ -263,6 +268,7 @@ class Proxy(Control):
             # Else a level that was set by hand stays.
             _use_log_level(self.config.logging.level)
         self._on_config(self._loaded)
+        self._recorder.use(_recorded(self.config))
         self._frontend.use(self.config)
         self._gateway.reloaded(before.config)
         self._apply()
@@ -410,13 +416,10 @@ class Proxy(Control):
         return named_items(self._gateway.listing.catalog)
 
     def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
-        return 0, ()
+        return self._recorder.rows_after(seq)
 
     async def exchange(self, id: int) -> ExchangeDetail:
-        raise UnknownExchange(id)
-
-    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
-        raise UnknownExchange(id)
+        return await self._recorder.detail(id)
 
     async def context_bill(self) -> ContextBill:
         return self._ledger.bill
@@ -424,10 +427,17 @@ class Proxy(Control):
     # --- Control: the verbs ---------------------------------------------------------------------------------
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        caller = Caller(Era.LEGACY, LATEST_LEGACY, client="only1mcp")
         params = Raw(jsonrpc.encode({"name": name, "arguments": arguments}))
-        result = jsonrpc.decode(await self._gateway.handle(Exchange("tools/call", params, caller, Nobody())))
+        exchange = Exchange("tools/call", params, operator(), Nobody())
+        result = jsonrpc.decode(await self._gateway.handle(exchange))
         return result if isinstance(result, dict) else {}
+
+    async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
+        replay = await self._replaying.replay(id, target)
+        row = replay.detail.row
+        ended = f"{row.status} in {row.duration_ms or 0:.0f} ms"
+        self._verb(replay.server or "*", "replay", f"exchange {id} as {row.id}: {ended}")
+        return replay.detail
 
     def _target(self, target: str) -> tuple[Backend, str | None]:
         """A server, or one replica of it. Raises: UnknownServer."""
@@ -500,6 +510,11 @@ class Proxy(Control):
         if level not in LEVELS:
             raise InvalidParams(f"Unknown log level; the levels are {', '.join(LEVELS)}.")
         _use_log_level(level)
+
+
+def _recorded(config: Config) -> Rules:
+    inspect = config.inspect
+    return Rules(inspect.bodies, inspect.exchanges, inspect.max_bytes)
 
 
 def _use_log_level(level: str) -> None:

@@ -25,22 +25,25 @@ from proxy_core.admin_wire import (
     Drained,
     LevelBody,
     LogPage,
+    NumberedExchange,
     NumberedFact,
     NumberedLine,
     Probed,
+    ReplayBody,
     Resumed,
     decoded,
     error_of,
 )
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.control import Control, DrainOutcome, ReloadPlan
-from proxy_core.errors import Only1Error, UnknownExchange, UnknownServer
+from proxy_core.errors import Only1Error, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
 from proxy_core.feed import Feed
 from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
+from proxy_core.telemetry.row_ring import RowRing
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
 
 FACTS: Final = 1000
@@ -72,7 +75,9 @@ class RemoteControl(Control):
         self._seq = 0
         self._facts: Feed[Fact] = Feed(FACTS)
         self._lines: Feed[LogLine] = Feed(LINES)
-        self._fact_seq = self._line_seq = 0
+        self._rows = RowRing()
+        """Of exchanges, which go with the run that made them: the next one counts its own from 1."""
+        self._fact_seq = self._line_seq = self._row_seq = 0
         """The gateway's own numbers of the last ones."""
         self._details: dict[str, ServerDetail] = {}
         self._names: tuple[NamedItem, ...] = ()
@@ -132,7 +137,9 @@ class RemoteControl(Control):
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _position(self) -> dict[str, str]:
-        return {"after": str(self._fact_seq), "logs": "1", "logs_after": str(self._line_seq)}
+        logs = {"logs": "1", "logs_after": str(self._line_seq)}
+        exchanges = {"exchanges": "1", "exchanges_after": str(self._row_seq)}
+        return {"after": str(self._fact_seq)} | logs | exchanges
 
     def _take(self, events: list[SseEvent]) -> None:
         for event in events:
@@ -157,13 +164,18 @@ class RemoteControl(Control):
                 line = decoded(event.data, NumberedLine)
                 self._line_seq = line.seq
                 self._lines.publish(line.line)
+            case "exchange":
+                exchange = decoded(event.data, NumberedExchange)
+                self._row_seq = exchange.seq
+                self._rows.take(exchange.row)
             case _:
                 pass
 
     def _use(self, snapshot: Snapshot) -> None:
         before = self._received
         if before is not None and before.started_at != snapshot.started_at:
-            self._fact_seq = self._line_seq = 0
+            self._fact_seq = self._line_seq = self._row_seq = 0
+            self._rows.clear()
             self._fetched_at.clear()
         if before is not None and before == snapshot and self.is_connected:
             return
@@ -214,13 +226,14 @@ class RemoteControl(Control):
         return self._lines.last_seq, tuple(line for _, line in self._lines.after(seq))
 
     def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
-        return 0, ()
+        return self._rows.after(seq)
 
     async def exchange(self, id: int) -> ExchangeDetail:
-        raise UnknownExchange(id)
+        """Fetched now. Raises also: GatewayUnreachable, TokenRefused."""
+        return await self._client.get(f"exchanges/{id:d}", ExchangeDetail)
 
     async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
-        raise UnknownExchange(id)
+        return await self._client.post(f"exchanges/{id:d}/replay", ExchangeDetail, ReplayBody(target))
 
     async def fetch_detail(self, server: str) -> ServerDetail:
         """Now. Raises: UnknownServer, GatewayUnreachable, TokenRefused."""

@@ -20,7 +20,7 @@ from proxy_core.backends.merged_lists import merged
 from proxy_core.backends.peer import Peer
 from proxy_core.backends.process_samples import Child
 from proxy_core.backends.repeating import Repeating
-from proxy_core.backends.slots import Slots
+from proxy_core.backends.slots import Slots, waited
 from proxy_core.backends.topics import Topics
 from proxy_core.backends.upward import Upward
 from proxy_core.backends.wanted import Topic
@@ -203,6 +203,8 @@ class Backend:
             slots.taken += 1
         else:
             await slots.wait(begun_at + self.settings.timeouts.call_idle_s)
+            if call.trace is not None:
+                call.trace.step("queued", waited(begun_at, self._clock.monotonic()))
         call.place = slots
         try:
             member = self.choice.member(call)
@@ -233,7 +235,7 @@ class Backend:
             call.remaining_s = begun_at + whole_s - self._clock.monotonic()
             if following is None or call.remaining_s <= 0:
                 raise failure
-            self._repeated(member, failure)
+            self._repeated(call, member, failure)
             if following is member:
                 await self.repeating.pause(repeats)
             member = following
@@ -243,8 +245,10 @@ class Backend:
             except (BackendFault, Overloaded) as error:
                 failure = error
 
-    def _repeated(self, member: Member, failure: BackendFault | Overloaded) -> None:
+    def _repeated(self, call: Call, member: Member, failure: BackendFault | Overloaded) -> None:
         kind = failure.kind if isinstance(failure, BackendFault) else Kind.OVERLOADED
+        if call.trace is not None:
+            call.trace.step("retried", f"{self.id}/{member.id}: {kind}")
         self.repeating.count += 1
         self._terms.publish(CallRetried(self._clock.monotonic(), self.id, member.id, kind))
 

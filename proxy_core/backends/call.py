@@ -13,6 +13,7 @@ from proxy_core.backends.upward import CallSink
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
 from proxy_core.protocol.revisions import Era
+from proxy_core.telemetry.trace import Trace
 
 ANYONE = "anon"
 
@@ -62,6 +63,8 @@ class Call:
     """Set by the connection that carries the call."""
     place: "Place | None" = None
     """What it holds among the calls of its server."""
+    trace: Trace | None = None
+    """Where it is recorded what its servers are asked and say, if anywhere."""
 
     def park(self) -> None:
         """Give the call's places to others while its client thinks; at its connection it gets one again before

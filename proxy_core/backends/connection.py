@@ -32,8 +32,9 @@ from proxy_core.backends.opening import Initialized, TransportKind
 from proxy_core.backends.owner import ConnectionOwner
 from proxy_core.backends.peer import nobody, plain_object
 from proxy_core.backends.questions import Questions
+from proxy_core.backends.recording import heard_answer, heard_failure, sending
 from proxy_core.backends.renewal import Renewal
-from proxy_core.backends.slots import Slots
+from proxy_core.backends.slots import Slots, waited
 from proxy_core.backends.subscribing import SubscribeFeed
 from proxy_core.backends.task_runs import TaskRuns
 from proxy_core.backends.wanted import FEED_METHODS, Feed
@@ -234,7 +235,7 @@ class Connection(Receiver):
         elif slots.taken < slots.limit:
             slots.taken += 1
         else:
-            await self._wait_for_place()
+            await self._wait_for_place(call)
         call.on_parked = slots.give
         try:
             return await self._renewal.around(lambda: self._call(call))
@@ -243,10 +244,13 @@ class Connection(Receiver):
             if not call.is_parked:
                 slots.give()
 
-    async def _wait_for_place(self) -> None:
+    async def _wait_for_place(self, call: Call) -> None:
         if self._fault is not None:
             raise self._fault.unsent()
-        await self._slots.wait(self._clock.monotonic() + self._settings.timeouts.call_idle_s)
+        began_at = self._clock.monotonic()
+        await self._slots.wait(began_at + self._settings.timeouts.call_idle_s)
+        if call.trace is not None:
+            call.trace.step("queued", waited(began_at, self._clock.monotonic()))
 
     async def _call(self, call: Call) -> Raw:
         timeouts = self._settings.timeouts
@@ -269,7 +273,16 @@ class Connection(Receiver):
         except Only1Error:
             self._correlation.close(pending.id)
             raise
-        return await self._exchange(pending, params, call.name, headers)
+        if call.trace is None:
+            return await self._exchange(pending, params, call.name, headers)
+        sending(call, self.id, self.peer, self.transport, params, headers)
+        try:
+            answer = await self._exchange(pending, params, call.name, headers)
+        except (BackendError, BackendFault) as failure:
+            heard_failure(call, failure)
+            raise
+        heard_answer(call, answer)
+        return answer
 
     def _params(self, call: Call, pending: Pending[Waiter]) -> bytes:
         sink = call.sink

@@ -226,6 +226,8 @@ class Member:
     async def call(self, call: Call) -> Answer:
         """One client call; the server's own result. Raises: BackendError, BackendFault, Overloaded."""
         self.calls += 1
+        if call.trace is not None:
+            call.trace.replica = self.id
         with self.replica.lease() as replica:
             try:
                 return await self._ask(replica, call)

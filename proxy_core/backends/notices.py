@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from proxy_core.backends.correlation import Correlation
+from proxy_core.backends.correlation import Correlation, Pending
 from proxy_core.backends.owner import ConnectionOwner
 from proxy_core.clock import Clock
 from proxy_core.errors import ParseError
@@ -29,6 +29,7 @@ class Notices:
             return
         pending = self._correlation.progressed(token, value, self._clock.monotonic())
         if pending is not None and pending.sink is not None:
+            _record(pending, "notifications/progress", params)
             pending.sink.progress(members)
 
     def log(self, params: Raw, origin: int | None) -> None:
@@ -36,6 +37,7 @@ class Notices:
         # What a call's own stream carries is that call's or nobody's, even if another is the only one left.
         pending = self._correlation.only_one_with_sink() if origin is None else self._correlation.get(origin)
         if pending is not None and pending.sink is not None:
+            _record(pending, "notifications/message", params)
             pending.sink.log(params)
             return
         try:
@@ -43,3 +45,8 @@ class Notices:
         except ParseError:
             return
         self._owner.said("info", bytes(data)[:2048].decode(errors="replace"))
+
+
+def _record(pending: Pending[Any], method: str, params: Raw) -> None:
+    if pending.call is not None and pending.call.trace is not None:
+        pending.call.trace.heard(method, params)

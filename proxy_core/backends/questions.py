@@ -15,6 +15,7 @@ from msgspec import Raw
 from proxy_core.backends.attribution import Unattributed, attribute
 from proxy_core.backends.correlation import Correlation, Pending
 from proxy_core.backends.owner import ConnectionOwner
+from proxy_core.backends.recording import error_object
 from proxy_core.clock import Clock
 from proxy_core.errors import BackendFault, ErrorCode, ParseError
 from proxy_core.protocol import jsonrpc
@@ -133,6 +134,8 @@ class Questions:
             pending.hold(self._clock.monotonic())
             if pending.call is not None:
                 pending.call.has_asked = True
+                if pending.call.trace is not None:
+                    pending.call.trace.asked(request.method, request.params)
         question.task = self._tasks.start(self._ask(question, ask), request.method)
 
     async def _ask(self, question: _Question, ask: Callable[[Request], Awaitable[Reply]]) -> None:
@@ -143,6 +146,7 @@ class Questions:
         finally:
             # Whoever withdraws a question answers it, or has been told that nobody waits.
             if self._close(question):
+                _record_reply(question, answer)
                 self._reply(question.request, answer)
 
     async def _let_go_on(self, pending: Pending[Any] | None) -> None:
@@ -170,7 +174,9 @@ class Questions:
         for question in [each for each in self._open.values() if each.pending is pending]:
             self._withdraw(question)
             is_elicitation = question.request.method == "elicitation/create"
-            self._reply(question.request, _CANCELLED if is_elicitation else _ENDED)
+            answer = _CANCELLED if is_elicitation else _ENDED
+            _record_reply(question, answer)
+            self._reply(question.request, answer)
 
     def cancelled(self, params: Raw) -> None:
         """The backend takes its request back, and expects no answer."""
@@ -211,6 +217,17 @@ class Questions:
         self.drop()
         await self._tasks.aclose()
         await self._replies.aclose()
+
+
+def _record_reply(question: _Question, answer: Reply) -> None:
+    pending = question.pending
+    if pending is None or pending.call is None or pending.call.trace is None:
+        return
+    if isinstance(answer, RpcError):
+        body = error_object(answer.code, answer.message, bytes(answer.data))
+        pending.call.trace.replied(question.request.method, body, is_error=True)
+    else:
+        pending.call.trace.replied(question.request.method, answer)
 
 
 def method_not_found(method: str) -> RpcError:

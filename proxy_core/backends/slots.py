@@ -107,3 +107,8 @@ class Slots:
 def _refuse(waiting: _Waiting, error: Only1Error) -> None:
     if not waiting.granted.done():
         waiting.granted.set_exception(error)
+
+
+def waited(since: float, now: float) -> str:
+    """For the record of a call, which has its own words for a wait."""
+    return f"{(now - since) * 1000:.0f} ms for a free place"

@@ -475,6 +475,20 @@ class LoggingConfig(Model):
     file: str | None = Field(None, description="Also write JSON lines to this file, rotated at 10 MiB, 3 kept.")
 
 
+class InspectConfig(Model):
+    """What the traffic inspector keeps of the clients' requests."""
+
+    bodies: Literal["off", "redacted", "full"] = Field(
+        "redacted",
+        description="off: what was asked and how it ended, not what was said. redacted: that too, secrets "
+        "masked. full: as it came; credentials in HTTP headers stay masked.",
+    )
+    exchanges: int = Field(5000, ge=0, le=100_000, description="Requests kept, the newest; 0 records nothing.")
+    max_bytes: int = Field(
+        33_554_432, ge=1_048_576, description="Most that is kept of all of them together; the oldest go first."
+    )
+
+
 class TuiConfig(Model):
     theme: str | None = Field(None, description="Name of a Textual theme.")
     fps: int = Field(4, ge=1, le=10, description="Most repaints a second.")
@@ -508,6 +522,7 @@ class Config(Model):
     admin: AdminConfig = Field(AdminConfig(), description="Where it is steered from outside.")
     reload: ReloadConfig = Field(ReloadConfig(), description="What a change of this file does.")
     logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")
+    inspect: InspectConfig = Field(InspectConfig(), description="What the traffic inspector keeps.")
     tui: TuiConfig = Field(TuiConfig(), description="The terminal screen.")
 
     @property

@@ -19,16 +19,14 @@ from proxy_core.config.models import (
     ToolRules,
     Transport,
 )
+from proxy_core.telemetry.masking import DOTS, SECRET_NAME, TOKEN_STARTS
 
-DOTS: Final = "•••"
-
+# Of settings more is hidden than of traffic: whoever wrote them knows them, and nothing is replayed from them.
 _SECRET_WORD = re.compile(
-    r"(?i)(?:token|secret|passw|pwd|credential|bearer|auth(?!ors?(?![a-z]))|cookie|session|signature|private|conn(?:ection)?.?str"
+    rf"(?i)(?:{SECRET_NAME}|token|auth(?!ors?(?![a-z]))|signature|private|conn(?:ection)?.?str"
     r"|api.?key|access.?key|license.?key|(?:^|[^a-z])(?:key|sig|pat|dsn|pass|jwt)(?:$|[^a-z]))"
 )
-_SECRET_SHAPE = re.compile(
-    r"^(?:gh[a-z]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|AKIA|ASIA|AIza|ya29\.|eyJ|npm_|pypi-|hf_|lin_|ntn_|o1_)"
-)
+_SECRET_SHAPE = re.compile(rf"^(?:{TOKEN_STARTS}|gh[a-z]_|eyJ)")
 _HARMLESS_VALUE = re.compile(
     r"(?i)^(?:|true|false|yes|no|on|off|none|null|-?\d{1,6}(?:\.\d{1,3})?|trace|debug|info|notice|warn|warning"
     r"|error|production|development|test|utf-8|c\.utf-8|application/json|text/event-stream|\*/\*)$"

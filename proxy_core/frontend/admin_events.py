@@ -1,4 +1,4 @@
-"""What happens in the gateway, told as it happens: one event stream a reader, of pictures, facts and log lines.
+"""What happens in the gateway, told as it happens: a stream a reader, of pictures, facts, logs and exchanges.
 
 One task looks for all readers, and only while there are any. Nothing is queued for a reader who is behind: the
 rings of the front door keep what he will be told next, or drop it. Knows no routes and not who may read.
@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Final, TypeVar
 
-from proxy_core.admin_wire import NumberedFact, NumberedLine, encoded
+from proxy_core.admin_wire import NumberedExchange, NumberedFact, NumberedLine, encoded
 from proxy_core.clock import Clock
 from proxy_core.control import Control
 from proxy_core.errors import Overloaded
@@ -31,13 +31,21 @@ Item = TypeVar("Item")
 
 
 class _Reader:
-    __slots__ = ("after", "behind_since", "logs_after", "principal", "shown", "stream")
+    __slots__ = ("after", "behind_since", "exchanges_after", "logs_after", "principal", "shown", "stream")
 
-    def __init__(self, stream: EventStream, principal: str, after: int, logs_after: int | None) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        principal: str,
+        after: int,
+        logs_after: int | None,
+        exchanges_after: int | None,
+    ) -> None:
         self.stream = stream
         self.principal = principal
         self.after = after
         self.logs_after = logs_after
+        self.exchanges_after = exchanges_after
         self.shown: Snapshot | None = None
         self.behind_since: float | None = None
 
@@ -54,15 +62,22 @@ class AdminEvents:
     def __len__(self) -> int:
         return len(self._readers)
 
-    async def serve(self, wire: WireRequest, principal: str, after: int, logs_after: int | None) -> WireAnswer:
+    async def serve(
+        self,
+        wire: WireRequest,
+        principal: str,
+        after: int,
+        logs_after: int | None,
+        exchanges_after: int | None = None,
+    ) -> WireAnswer:
         """Tell one reader until he leaves: a full snapshot, then what is newer than the numbers he gave.
 
-        `logs_after` None: no log lines. Raises: Overloaded.
+        `logs_after` None: no log lines; `exchanges_after` likewise. Raises: Overloaded.
         """
         if len(self._readers) >= MAX_READERS:
             raise Overloaded(f"Too many event streams at once; the limit is {MAX_READERS}.")
         stream = self._streams.open(wire.open_stream)
-        reader = _Reader(stream, principal, after, logs_after)
+        reader = _Reader(stream, principal, after, logs_after, exchanges_after)
         self._readers.add(reader)
         try:
             self._tell(reader)
@@ -114,6 +129,13 @@ class AdminEvents:
             newest, lines = self._control.logs_after(reader.logs_after)
             for reader.logs_after, line in _numbered(newest, lines):
                 reader.stream.put(encode_event(encoded(NumberedLine(reader.logs_after, line)), "log"))
+        if reader.exchanges_after is not None:
+            # The front door shows no more of them than fit into one look. Their number is that of the last one.
+            newest, rows = self._control.exchanges_after(reader.exchanges_after)
+            for number, row in enumerate(rows, start=1):
+                told = NumberedExchange(newest if number == len(rows) else reader.exchanges_after, row)
+                reader.stream.put(encode_event(encoded(told), "exchange"))
+            reader.exchanges_after = newest
 
     def _is_behind(self, reader: _Reader) -> bool:
         if not reader.stream.is_behind:

@@ -13,10 +13,10 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields as struct_fields
 
 from proxy_core import control
-from proxy_core.admin_wire import ERRORS, CallBody, DrainBody, LevelBody
+from proxy_core.admin_wire import ERRORS, CallBody, DrainBody, LevelBody, ReplayBody
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
-from proxy_core.telemetry import context_bill, snapshot
+from proxy_core.telemetry import context_bill, exchanges, snapshot
 from proxy_core.telemetry.prometheus import METRICS, PREFIX
 
 DOCUMENT: Final = Path("docs") / "api.md"
@@ -26,6 +26,7 @@ _BODIES: Final[dict[type, str]] = {
     DrainBody: "`{grace_s}`, optional",
     CallBody: "`{name, arguments}`",
     LevelBody: "`{level}`",
+    ReplayBody: "`{target}`, optional",
 }
 _SHAPES: Final = (
     snapshot.Snapshot,
@@ -50,13 +51,24 @@ _SHAPES: Final = (
     context_bill.ToolCost,
     context_bill.DescriptionCost,
     context_bill.ProfileCost,
+    exchanges.ExchangeRow,
+    exchanges.ExchangeDetail,
+    exchanges.Step,
+    exchanges.Message,
     control.DrainOutcome,
     control.AbandonedCall,
     control.ReloadPlan,
     control.PlannedServer,
     control.PlannedReplica,
 )
-_WORDS: Final = (snapshot.ServerState, snapshot.BreakerState, control.Action)
+_WORDS: Final = (
+    snapshot.ServerState,
+    snapshot.BreakerState,
+    control.Action,
+    exchanges.ExchangeStatus,
+    exchanges.Hop,
+    exchanges.MessageKind,
+)
 
 
 def routes() -> Iterator[str]:

@@ -19,9 +19,11 @@ from proxy_core.admin_wire import (
     Cleared,
     DrainBody,
     Drained,
+    ExchangePage,
     LevelBody,
     LogPage,
     Probed,
+    ReplayBody,
     Resumed,
     error_body,
 )
@@ -29,12 +31,20 @@ from proxy_core.control import Control
 from proxy_core.errors import InvalidParams, Only1Error
 from proxy_core.frontend.admin_events import AdminEvents
 from proxy_core.frontend.wire import WireRequest
+from proxy_core.telemetry.exchanges import ExchangeRow
 
 MAX_GRACE_S: Final = 3600.0
 LOG_LINES: Final = 1000
 MAX_LOG_LINES: Final = 5000
+EXCHANGES: Final = 500
+MAX_EXCHANGES: Final = 5000
+MAX_LOOKS: Final = 250
+"""Of the front door, which shows so many exchanges at once, for one page."""
+_EXCHANGE: Final = "{exchange}"
 _MAX_DIGITS: Final = 18
 _ID: Final = re.compile(r"[a-z0-9-]{1,24}")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_TARGET: Final = re.compile(rf"{_ID.pattern}(?:/{_ID.pattern})?")
 T = TypeVar("T")
 
 
@@ -116,13 +126,40 @@ async def _names(admin: Admin, asked: Asked) -> object:
 async def _events(admin: Admin, asked: Asked) -> object:
     wants_logs = asked.query().get("logs") == "1"
     logs_after = asked.number("logs_after", 0) if wants_logs else None
-    return await admin.events.serve(asked.wire, asked.principal, asked.number("after", 0), logs_after)
+    wants_exchanges = asked.query().get("exchanges") == "1"
+    exchanges_after = asked.number("exchanges_after", 0) if wants_exchanges else None
+    return await admin.events.serve(
+        asked.wire, asked.principal, asked.number("after", 0), logs_after, exchanges_after
+    )
 
 
 async def _logs(admin: Admin, asked: Asked) -> object:
     limit = min(asked.number("limit", LOG_LINES), MAX_LOG_LINES)
     newest, lines = admin.control.logs_after(asked.number("after", 0))
     return LogPage(newest, lines[-limit:] if limit else ())
+
+
+async def _exchanges(admin: Admin, asked: Asked) -> object:
+    limit = min(asked.number("limit", EXCHANGES), MAX_EXCHANGES)
+    seq, rows = asked.number("after", 0), list[ExchangeRow]()
+    for _ in range(MAX_LOOKS):
+        seq, more = admin.control.exchanges_after(seq)
+        if not more:
+            break
+        rows = [*rows, *more][-limit:] if limit else []
+        await asyncio.sleep(0)
+    return ExchangePage(seq, tuple(rows))
+
+
+async def _exchange(admin: Admin, asked: Asked) -> object:
+    return await admin.control.exchange(int(asked.ids["exchange"]))
+
+
+async def _replay(admin: Admin, asked: Asked) -> object:
+    target = asked.body.target
+    if target is not None and not _TARGET.fullmatch(target):
+        raise InvalidParams("target must be a server's id, or server/replica.")
+    return await admin.control.replay(int(asked.ids["exchange"]), target)
 
 
 async def _context(admin: Admin, asked: Asked) -> object:
@@ -298,7 +335,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "GET",
         "events",
-        "The event stream, see below; facts newer than `?after=`, log lines with `&logs=1&logs_after=`.",
+        "The event stream, see below; facts newer than `?after=`, log lines with `&logs=1&logs_after=`, rows "
+        "of exchanges with `&exchanges=1&exchanges_after=`.",
         "`text/event-stream`",
         _events,
     ),
@@ -308,6 +346,32 @@ ROUTES: Final[tuple[Route, ...]] = (
         f"Log lines newer than `?after=`; the newest `&limit=` of them, {LOG_LINES} unless told.",
         "`{seq, lines}`",
         _logs,
+    ),
+    Route(
+        "GET",
+        "exchanges",
+        "Requests that were recorded: those that began or changed after `?after=`; the newest `&limit=` of "
+        f"them, {EXCHANGES} unless told.",
+        "`{seq, rows}`",
+        _exchanges,
+    ),
+    Route(
+        "GET",
+        "exchanges/{exchange}",
+        "One of them in full: every step and message, secrets masked.",
+        "`ExchangeDetail`",
+        _exchange,
+    ),
+    Route(
+        "POST",
+        "exchanges/{exchange}/replay",
+        "Makes it again, past every cache, as the operator sees things; `target` chooses a server or "
+        "`server/replica`. What the server answers is part of what is told. Who hangs up has cancelled.",
+        "`ExchangeDetail`",
+        _replay,
+        "replay",
+        ReplayBody,
+        goes_on=False,
     ),
     Route(
         "GET",
@@ -411,7 +475,7 @@ def _ids(template: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
     for wanted, part in zip(template, parts, strict=True):
         if wanted.startswith("{"):
             # Nothing that is no id reaches anyone, be it percent-encoded or dots.
-            if not _ID.fullmatch(part):
+            if not (_NUMBER if wanted == _EXCHANGE else _ID).fullmatch(part):
                 return None
             ids[wanted.strip("{}")] = part
         elif wanted != part:

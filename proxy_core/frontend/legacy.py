@@ -14,7 +14,7 @@ from proxy_core.frontend.batch import BatchAnswer
 from proxy_core.frontend.client_stream import ClientStream
 from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, accepts
-from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of
+from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of, handshake
 from proxy_core.frontend.responses import (
     ACCEPTED,
     JSON_HEADERS,
@@ -28,7 +28,7 @@ from proxy_core.frontend.responses import (
 )
 from proxy_core.frontend.resumption import Position
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireReply, WireRequest
+from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import LegacyPost, Refused
@@ -126,7 +126,9 @@ class LegacyEra:
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         session = self._sessions.open(caller)
-        body = jsonrpc.result(request.raw_id, self._handler.initialize(caller.revision, caller.profile))
+        shaking = handshake(request, caller, head.headers)
+        result = self._handler.initialize(caller.revision, caller.profile, shaking)
+        body = jsonrpc.result(request.raw_id, result)
         return WireReply(200, [*JSON_HEADERS, (_SESSION_HEADER, session.id)], body)
 
     # --- requests ---------------------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ class LegacyEra:
 
         stream.was_let_go = let_go
         try:
-            self._calls.begin(session, request, stream, end)
+            self._calls.begin(session, request, stream, end, wire.head.headers)
             # A client that hangs up has not cancelled, so this waits for the outcome, not for the task
             # (2025-11-25 basic/transports, "Sending Messages to the Server").
             outcome = await ended
@@ -168,7 +170,7 @@ class LegacyEra:
         answer = BatchAnswer(stream)
         try:
             for item in items:
-                self._take(session, item, stream, answer)
+                self._take(session, item, stream, answer, wire.head.headers)
             answer.seal()
             body = await answer.ended
             if answer.is_empty:
@@ -177,7 +179,14 @@ class LegacyEra:
         finally:
             self._leave(stream, carrier)
 
-    def _take(self, session: Session, item: batch.Item, stream: ClientStream, answer: BatchAnswer) -> None:
+    def _take(
+        self,
+        session: Session,
+        item: batch.Item,
+        stream: ClientStream,
+        answer: BatchAnswer,
+        headers: HeaderList,
+    ) -> None:
         if isinstance(item, jsonrpc.Notification | jsonrpc.Response):
             self._calls.take(session, item)
             return
@@ -188,7 +197,12 @@ class LegacyEra:
             if item.method == "initialize":
                 raise InvalidRequest("initialize cannot be part of a batch.")
             self._calls.begin(
-                session, item, stream, lambda outcome: answer.add(b"" if outcome is None else outcome.body)
+                session,
+                item,
+                stream,
+                lambda outcome: answer.add(b"" if outcome is None else outcome.body),
+                headers,
+                "in a batch",
             )
         except Only1Error as error:
             answer.add(failure(error, _raw_id(item), Era.LEGACY).body)

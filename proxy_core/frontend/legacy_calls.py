@@ -14,11 +14,12 @@ from proxy_core.errors import InvalidRequest
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.gateway.exchange import Caller, Exchange, Outlet
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import cancelled_id, client_name
 from proxy_core.protocol.revisions import Era, negotiate_legacy
 from proxy_core.tasks import Tasks
+from proxy_core.telemetry.trace import Headers
 
 CANCELLED: Final = "notifications/cancelled"
 _MAX_TASK_NAME: Final = 40
@@ -37,8 +38,12 @@ class LegacyCalls:
         request: jsonrpc.Request,
         outlet: Outlet,
         on_end: Callable[[Outcome | None], None],
+        headers: Headers = (),
+        arrival: str = "",
     ) -> None:
         """Start to serve a request; `on_end` gets its outcome, or None if it was cancelled.
+
+        `headers` of the HTTP request, and how it arrived: for its record.
 
         Raises: InvalidRequest if its id is in use, Overloaded.
         """
@@ -46,7 +51,9 @@ class LegacyCalls:
             raise InvalidRequest("A request with this id is still in flight.")
         principal = session.caller.principal
         self._quota.enter(principal)
-        exchange = Exchange(request.method, request.params, session.caller, outlet)
+        exchange = Exchange(
+            request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival
+        )
         work = outcome_of(self._handler, exchange, request.raw_id)
         call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
         self._sessions.begin_call(session, request.id, call)
@@ -85,6 +92,11 @@ def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
         client_name(params.get("clientInfo", jsonrpc.NO_JSON)),
         capabilities=capabilities.read(params.get("capabilities", jsonrpc.NO_JSON), revision),
     )
+
+
+def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = ()) -> Exchange:
+    """An initialize, for its record."""
+    return Exchange(request.method, request.params, caller, Nobody(), headers=headers)
 
 
 def _cancel(session: Session, params: Raw) -> None:

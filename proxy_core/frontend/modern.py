@@ -55,6 +55,7 @@ class ModernEra:
             # No other header goes on from here: one of them may hold the client's token.
             lines = param_headers(wire.head.headers) if request.method == "tools/call" else None
             exchange = Exchange(request.method, request.params, caller, stream, lines, posted.progress_token)
+            exchange.headers = wire.head.headers
             outcome = await outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:

@@ -17,7 +17,7 @@ from proxy_core.frontend.pipe import LineWriter
 from proxy_core.frontend.pipe_calls import BatchAnswer, Deliver, PipeCalls, PipeOutlet
 from proxy_core.frontend.pipe_session import PipeSession
 from proxy_core.frontend.responses import Handler, Outcome, failure, outcome_of, refused
-from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_line
 from proxy_core.protocol.revisions import LATEST_LEGACY, MODERN, Era
@@ -170,7 +170,10 @@ class PipeService:
         self._session = session
         self._revision = session.caller.revision
         self._on_change()
-        return jsonrpc.result(request.raw_id, self._handler.initialize(session.caller.revision, self._profile))
+        caller = session.caller
+        shaking = Exchange(request.method, request.params, caller, Nobody())
+        result = self._handler.initialize(caller.revision, self._profile, shaking)
+        return jsonrpc.result(request.raw_id, result)
 
     def _begin_legacy(self, session: PipeSession, request: jsonrpc.Request, deliver: Deliver) -> None:
         def ended(line: bytes | None) -> None:

@@ -45,8 +45,8 @@ class Handler(Protocol):
         """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
         ...
 
-    def initialize(self, revision: str, profile: str = "") -> bytes:
-        """The result of a legacy handshake under this profile, as JSON."""
+    def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
+        """The result of a legacy handshake under this profile, as JSON; `handshake` is for its record."""
         ...
 
     def notified(self, caller: Caller, method: str, params: Raw) -> None:

@@ -15,7 +15,7 @@ from proxy_core.frontend import batch
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, MESSAGES_PATH, accepts
-from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of
+from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of, handshake
 from proxy_core.frontend.responses import (
     ACCEPTED,
     Handler,
@@ -182,7 +182,7 @@ class SseFront:
         known, said = line.session.caller, caller_of(request, line.session.caller.principal)
         known.revision, known.client, known.capabilities = said.revision, said.client, said.capabilities
         line.is_open = True
-        result = self._handler.initialize(known.revision, known.profile)
+        result = self._handler.initialize(known.revision, known.profile, handshake(request, known))
         line.answer(Outcome(200, jsonrpc.result(request.raw_id, result)))
 
 

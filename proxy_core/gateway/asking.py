@@ -5,6 +5,7 @@ middle of a call, makes the call a task of its own that outlives the request.
 Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/sampling, client/roots.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,7 +119,13 @@ class Asking:
         `sharing`: the request may be answered together with others; what came of it is noted there.
         Raises: Only1Error.
         """
+        if exchange.aim is not None:
+            aim = exchange.aim
+            route = dataclasses.replace(route, server=aim.server, header_params=aim.header_params)
         exchange.backend = route.server
+        if exchange.trace is not None:
+            exchange.trace.server = route.server
+            exchange.trace.step("routed", route.origin)
         if exchange.caller.session is not None:
             self.seen(exchange.caller)
         token = exchange.progress_token
@@ -180,9 +187,10 @@ class Asking:
             client=caller.client,
             affinity=caller.affinity,
             # Replicas need not know each other's states.
-            replica=(retry.replica or None) if retry is not None else None,
+            replica=(retry.replica or None) if retry is not None else exchange.aim and exchange.aim.replica,
             capabilities=caller.capabilities,
             may_be_task=_may_be_task(exchange),
+            trace=exchange.trace,
         )
         turn = _Turn(exchange, route, uri, backend, call, sink, sharing=sharing)
         if _may_have_to_wait(exchange, backend):
@@ -197,6 +205,8 @@ class Asking:
         if waiting is None:
             # Claimed already, expired, or of an earlier life of this process. Its call is never made again.
             raise InvalidRequestState
+        if exchange.trace is not None:
+            exchange.trace.step("resumed")
         waiting.resume(exchange, token, retry.responses)
         return _Turn(exchange, route, uri, backend, waiting.call, waiting.sink, waiting)
 
@@ -243,10 +253,18 @@ class Asking:
                 flight.keep_personal()
             return answer
 
+        trace = turn.exchange.trace
         if sharing.key is None:
             answer, flight = await self._flights.alone(sharing.subject, make)
-        else:
+        elif trace is None:
             answer, flight = await self._flights.join(sharing.key, sharing.subject, make, turn.sink)
+        else:
+            may_join = self._flights.is_under_way(sharing.key)
+            if may_join:
+                trace.step("joined", "an equal request is under way")
+            answer, flight = await self._flights.join(sharing.key, sharing.subject, make, turn.sink)
+            if may_join and not trace.attempts:
+                trace.saved = "joined"
         sharing.is_void = flight.is_void
         sharing.answer = None if flight.is_personal else answer
         return answer
@@ -257,6 +275,8 @@ class Asking:
         except Overloaded:
             self._parking.give_up(waiting)
             raise
+        if exchange.trace is not None:
+            exchange.trace.step("parked", f"until its client brings {len(waiting.requests())} answers")
         return self._input.parked(exchange, park_id, waiting.requests())
 
     def _parked_limit(self, principal: str) -> int:

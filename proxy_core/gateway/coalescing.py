@@ -195,6 +195,11 @@ class Flights:
         self._joinable[key] = flight
         return seat
 
+    def is_under_way(self, key: Hashable) -> bool:
+        """Whether a request with this key would join another."""
+        flight = self._joinable.get(key)
+        return flight is not None and flight.is_joinable
+
     async def alone(self, subject: Subject, make: Callable[[Flight[T]], Awaitable[T]]) -> tuple[T, Flight[T]]:
         """A request that nobody may join, but which an invalidation must find. Ends with the caller's task."""
         flight: Flight[T] = Flight(subject)

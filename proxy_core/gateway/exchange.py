@@ -3,15 +3,18 @@
 The eras' handlers build it, the gateway answers it. It knows no sockets: notifications leave by its outlet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 
 from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
+from proxy_core.protocol.header_params import HeaderParam
 from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import Era
+from proxy_core.telemetry.trace import Headers as HeaderLines
+from proxy_core.telemetry.trace import Trace
 
 
 class Viewer(NamedTuple):
@@ -97,3 +100,22 @@ class Exchange:
     """Set by the gateway: the id of the backend that answered."""
     target: str | None = None
     """Set by the gateway: the exposed name or URI that was asked for."""
+    headers: HeaderLines = field(default=(), repr=False)
+    """Of the HTTP request that brought it, for the record alone; a client's token may be among them."""
+    arrival: str = ""
+    """How it came, where that is worth a word in the record."""
+    trace: Trace | None = field(default=None, repr=False)
+    """Set by the gateway: where it is recorded, if it is."""
+    replay_of: int | None = None
+    """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
+    aim: "Aim | None" = None
+    """Of a replay: whom to ask instead of the server that has the name."""
+
+
+class Aim(NamedTuple):
+    """Who is asked for an item that another server has under the same own name."""
+
+    server: str
+    replica: str | None
+    header_params: tuple[HeaderParam, ...] = ()
+    """Its own."""

@@ -29,7 +29,7 @@ from proxy_core.errors import (
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
-from proxy_core.gateway import answers, completion, extensions, instructions
+from proxy_core.gateway import answers, completion, extensions, instructions, recording
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
@@ -53,11 +53,10 @@ from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
 from proxy_core.protocol.tasks import Task
+from proxy_core.telemetry.recorder import Recorder
 from proxy_core.telemetry.savings import Savings
 from proxy_core.telemetry.snapshot import ServerState
 
-CANCELLED: Final = -1
-"""How a request that its client gave up is counted."""
 DISCOVER_TTL_MS: Final = 60_000
 UNKNOWN_REFRESH_S: Final = 2.0
 """How old a backend's tools must be before a name that they lack has them read again."""
@@ -86,8 +85,10 @@ class Gateway:
         clock: Clock,
         publish: Callable[[Fact], None],
         measured: Measured = unmeasured,
+        recorder: Recorder | None = None,
     ) -> None:
-        """`measured`: what the lists of a profile cost, for the mode `auto`."""
+        """`measured`: what the lists of a profile cost, for the mode `auto`. `recorder`: if any."""
+        self._recorder = recorder
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -148,6 +149,10 @@ class Gateway:
         started_at = self._clock.monotonic()
         code: int | None = ErrorCode.INTERNAL_ERROR
         result = b""
+        failure: Only1Error | None = None
+        recorder, trace = self._recorder, None
+        if recorder is not None and recorder.is_on and exchange.method not in recording.UNRECORDED:
+            trace = recording.begun(recorder, exchange, started_at)
         try:
             step = self._steps.get(exchange.method)
             if step is None:
@@ -156,22 +161,26 @@ class Gateway:
             code = None
             return result
         except asyncio.CancelledError:
-            code = CANCELLED
+            code = recording.CANCELLED
             raise
         except ParseError as error:
-            code = ErrorCode.INVALID_PARAMS
-            raise InvalidParams("The params are not valid.") from error
+            failure = InvalidParams("The params are not valid.")
+            code = failure.code
+            raise failure from error
         except Only1Error as error:
-            code = error.code
+            code, failure = error.code, error
             raise
         finally:
-            self._publish(_finished(exchange, started_at, self._clock.monotonic(), code, result))
+            finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
+            self._publish(finished)
+            if trace is not None and recorder is not None:
+                recording.ended(recorder, exchange, trace, finished, result, failure)
 
     # --- from our own state ---------------------------------------------------------------------------------
 
-    def initialize(self, revision: str, profile: str = "") -> bytes:
-        """The legacy handshake's result: at once, whatever the backends do."""
-        return jsonrpc.encode(
+    def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
+        """The legacy handshake's result: at once, whatever the backends do. `handshake`: for its record."""
+        result = jsonrpc.encode(
             {
                 "protocolVersion": revision,
                 "capabilities": _capabilities(revision),
@@ -179,6 +188,12 @@ class Gateway:
                 "instructions": self._instructions(profile),
             }
         )
+        if handshake is not None and self._recorder is not None and self._recorder.is_on:
+            now = self._clock.monotonic()
+            trace = recording.begun(self._recorder, handshake, now)
+            finished = _finished(handshake, now, self._clock.monotonic(), None, result)
+            recording.ended(self._recorder, handshake, trace, finished, result, None)
+        return result
 
     async def _discover(self, exchange: Exchange) -> bytes:
         profile = exchange.caller.profile
@@ -275,6 +290,22 @@ class Gateway:
         if route is None:
             raise InvalidParams(f"Unknown prompt: {name[:256]}")
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
+
+    async def route(self, method: str, name: str, meant: str, viewer: Viewer) -> Route | None:
+        """Where this name of a tool or prompt, or URI, leads the viewer.
+
+        `meant`: the tool that a call of our own `call_tool` is about. Raises: Only1Error, if its server is off.
+        """
+        if method == "resources/read":
+            return await self.owners.find(name, viewer)
+        kind = "tools" if method == "tools/call" else "prompts"
+        if self.is_own_tool(method, name, viewer):
+            name = meant
+        return _named(self.listing.routes(viewer), kind, name) or await self._unlisted(name, kind, viewer)
+
+    def is_own_tool(self, method: str, name: str, viewer: Viewer) -> bool:
+        """Whether this is one of the gateway's own tools for the viewer."""
+        return method == "tools/call" and self._meta_calls.means(name, viewer)
 
     async def _unlisted(self, name: str, kind: str, viewer: Viewer) -> Route | None:
         """A name that no list has: its server may have it by now, so its list is read once more."""

@@ -96,6 +96,9 @@ class WaitingCall:
         Keys that are not open are ignored. What needs more than this request declares cannot be asked again.
         """
         self.sink.come_back(exchange, token)
+        if exchange.trace is not None and self.call.trace is not None:
+            exchange.trace.go_on_from(self.call.trace)
+        self.call.trace = exchange.trace
         for key, waiting in list(self._open.items()):
             raw, question = responses.get(key), waiting.question
             if raw is not None and is_answer(question, raw):

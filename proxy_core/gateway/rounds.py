@@ -56,6 +56,8 @@ class Rounds:
         pause_s = FIRST_PAUSE_S
         for _ in range(MAX_ROUNDS):
             more: dict[str, bytes] = {}
+            if call.trace is not None:
+                call.trace.begin_round()
             if needed.requests:
                 asked = self._read(backend.id, exchange, needed)
                 page_ids += [id_ for each in asked.values() if (id_ := each.elicitation_id) is not None]
@@ -65,6 +67,8 @@ class Rounds:
                 pause_s = min(pause_s * 2, MAX_PAUSE_S)
             if needed.state is not None:
                 more["requestState"] = jsonrpc.encode(needed.state)
+            if call.trace is not None:
+                call.trace.is_round = True
             answer = await backend.call(replace(call, replace=call.replace | more, on_parked=None))
             still_needed = needed_by(backend.id, answer)
             if still_needed is None:

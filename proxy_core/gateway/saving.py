@@ -73,8 +73,10 @@ class Saving:
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
     ) -> Awaitable[bytes]:
         """As `Asking.ask`, for less where that is safe. Raises: Only1Error."""
-        if exchange.method == CALL and not self._tool_rules().is_named(exchange.target or ""):
-            # Nearly every call of a tool: nothing more stands in its way, not even a coroutine.
+        is_tool = exchange.method == CALL and not self._tool_rules().is_named(exchange.target or "")
+        if is_tool or exchange.replay_of is not None:
+            # Nearly every call of a tool: nothing more stands in its way, not even a coroutine. And what an
+            # operator makes again is to reach the server.
             return self._asking.ask(exchange, route, replace, uri)
         return self._ask_for_less(exchange, route, replace, uri)
 
@@ -89,7 +91,10 @@ class Saving:
         keys = self._keys(exchange, route, packed(params), whose)
         if keys is not None and (entry := self._cache.get(keys.shared, keys.own)) is not None:
             # No server was reached, so no server is named.
+            _record(exchange, "hit")
             return self._told(exchange, entry)
+        if keys is not None and exchange.trace is not None:
+            exchange.trace.step("cache", "miss")
         may_join = exchange.method != CALL or self._tool_rules().joins(exchange.target or "")
         sharing = Sharing(
             Subject(route.server, exchange.method, route.origin),
@@ -103,6 +108,7 @@ class Saving:
             if keys is not None and fault.kind in _DOWN:
                 stale = self._cache.get_stale(keys.shared, keys.own)
                 if stale is not None:
+                    _record(exchange, "stale")
                     return self._stale(exchange, stale)
             raise
         if keys is not None:
@@ -215,6 +221,12 @@ class _ToolRules:
                 self._known.clear()
             self._known[tool] = known
         return known
+
+
+def _record(exchange: Exchange, saved: str) -> None:
+    if exchange.trace is not None:
+        exchange.trace.saved = saved
+        exchange.trace.step("cache", saved)
 
 
 def _without_hints(body: bytes) -> tuple[bytes, tuple[int, str]]:

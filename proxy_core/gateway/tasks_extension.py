@@ -82,6 +82,8 @@ class TasksExtension:
             raise InvalidParams('"taskId" must be a string.')
         backend, replica, task_id = self.find(token, caller)
         exchange.backend = backend.id
+        if exchange.trace is not None:
+            exchange.trace.server = backend.id
         try:
             answer = await backend.call(_request(exchange, replica, task_id, members))
         except BackendError as error:
@@ -163,6 +165,7 @@ def _request(exchange: Exchange, replica: str, task_id: str, members: dict[str, 
         principal=caller.principal,
         replica=replica,
         capabilities=caller.capabilities,
+        trace=exchange.trace,
     )
 
 

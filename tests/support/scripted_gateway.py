@@ -93,7 +93,7 @@ class ScriptedGateway:
             return await call.outcome()
         return self._scripted(exchange)
 
-    def initialize(self, revision: str, profile: str = "") -> bytes:
+    def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
         return encode({"protocolVersion": revision, "capabilities": {}, "serverInfo": Raw(SERVER_INFO)})
 
     def notified(self, caller: Caller, method: str, params: Raw) -> None:

@@ -16,7 +16,7 @@ from proxy_core.errors import (
     MethodNotFound,
     UnknownResource,
 )
-from proxy_core.gateway.gateway import CANCELLED
+from proxy_core.gateway.recording import CANCELLED
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.clock import FakeClock

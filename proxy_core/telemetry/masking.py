@@ -1,0 +1,356 @@
+"""Secrets in what is recorded: found by the name they go under and by their looks, replaced by dots. Pure.
+
+When in doubt it is hidden: a shown secret cannot be taken back. Everything here is hostile: no recursion that
+grows with what came, no pattern whose cost grows faster than its text.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+DOTS: Final = "•••"
+MAX_JSON_BYTES: Final = 32 * 1024
+"""A longer body is masked as text: its many values would take too long at a stretch."""
+MAX_NESTED: Final = 3
+"""How often JSON that is written in a string of JSON is looked into as JSON."""
+MAX_NAME: Final = 256
+"""Characters of a name that are looked at."""
+
+SECRET_NAME: Final = (
+    r"authorization|(?<!progress)(?<!progress_)(?<!page)(?<!page_)(?<!continuation)token(?!s(?![a-z]))"
+    r"|(?:access|refresh|auth|api|bearer|id)[_-]?tokens|secret|passw|passphrase|pwd|credential|bearer|cookie|session"
+    r"|(?:api|access|private|client|license|signing|encryption|account)[_.-]?key|conn(?:ection)?[_.-]?str"
+    r"|(?<![a-z])(?:auth|pass|jwt|dsn)(?![a-z])"
+)
+"""Of a variable, member or header: what goes under it is nobody's to read. For a pattern that ignores case."""
+TOKEN_STARTS: Final = (
+    r"gh[oprsu]_|github_pat_|glpat-|sk[-_]|pk_|rk_|xox[a-z]-|npm_|pypi-|hf_|lin_|ntn_|o1_|ya29\.|AKIA|ASIA|AIza"
+)
+"""How tokens of well-known services begin."""
+
+_NAME: Final = re.compile(f"(?i)(?:{SECRET_NAME})")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SHAPE: Final = re.compile(
+    rf"(?<![A-Za-z0-9])(?:{TOKEN_STARTS})[A-Za-z0-9_.=-]{{12,}}"
+    r"|(?<![A-Za-z0-9])eyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)*"
+    r"|(?i:(?<![a-z0-9])(?:bearer|basic)(?:\s|%20|\\u0020){1,4}(?=[^\s\"'<>\\]*[\d=_.~+/-])[\w.~+/=-]{6,})"
+    r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?s:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|.*)"
+    r"|(?:(?<=://)|(?<=:\\/\\/))[^\s/@\"'<>\\]{1,512}@"
+)
+_KEYED: Final = re.compile(
+    rf"(?i)(?:{SECRET_NAME}|(?<=[?&])(?:key|sig|signature|code)(?==))[\w.-]{{0,40}}\\{{0,8}}[\"']?\s{{0,8}}[:=]\s{{0,8}}"
+)
+_QUOTE: Final = re.compile(r"(\\{0,8})([\"'])")
+_INSIDE: Final = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*", re.DOTALL) for quote in "\"'"}
+_BARE: Final = re.compile(r"(?:(?i:bearer|basic|token|digest)\s{1,4})?[^\s,;&\"'<>(){}\[\]\\]+")
+_LINE: Final = re.compile(r"[^\r\n\"'\\]+")
+_WHOLE_LINE: Final = re.compile(r"(?i)authorization|cookie")
+_HARMLESS: Final = re.compile(r"(?i)(?:true|false|null|none|undefined|)$")
+_BRACKET_OR_STRING: Final = re.compile(r"[{}\[\]]|\"(?:[^\"\\]|\\.)*\"?", re.DOTALL)
+_ASCII_ESCAPE: Final = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+
+_HINTS: Final = (
+    *(
+        "auth",
+        "token",
+        "secret",
+        "pass",
+        "pwd",
+        "credential",
+        "bearer",
+        "basic",
+        "cookie",
+        "session",
+        "key",
+        "jwt",
+    ),
+    *(
+        "dsn",
+        "conn",
+        "sig",
+        "code=",
+        "sk-",
+        "sk_",
+        "pk_",
+        "rk_",
+        "gho_",
+        "ghp_",
+        "ghr_",
+        "ghs_",
+        "ghu_",
+        "github_pat_",
+    ),
+    *(
+        "glpat-",
+        "xox",
+        "npm_",
+        "pypi-",
+        "hf_",
+        "lin_",
+        "ntn_",
+        "o1_",
+        "ya29.",
+        "akia",
+        "asia",
+        "aiza",
+        "eyj",
+        "\\u",
+    ),
+    "@",
+)
+"""Without one of these in it, a text in lower case holds nothing that is masked: a look that costs little."""
+_HINT_BYTES: Final = tuple(hint.encode() for hint in _HINTS)
+_HINT: Final = re.compile("|".join(map(re.escape, _HINTS)))
+_SHORT: Final = 64
+"""Characters up to which one pattern is quicker than many searches."""
+
+_CREDENTIAL_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth", "x-signature"}
+)
+_SESSION_HEADER: Final = "mcp-session-id"
+_SHOWN_OF_SESSION: Final = 8
+_SCHEMA_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_SCHEMA_WORDS: Final = frozenset({"type", "title", "description", "format", "$ref", "pattern"})
+"""Members of a JSON schema that describe, and hold no value."""
+
+
+class Masked(NamedTuple):
+    text: str
+    found: int
+    """Secrets that were masked."""
+
+
+class _Mode(Enum):
+    SHOWN = auto()
+    HIDDEN = auto()
+    """It goes under the name of a secret."""
+    SCHEMA = auto()
+    """It describes a secret: what it says of it may be read, a value that it gives may not."""
+
+
+# --- what is asked from outside -----------------------------------------------------------------------------
+
+
+def may_hold_secrets(body: bytes) -> bool:
+    """False: surely none that would be masked."""
+    lower = body.lower()
+    # A generator would cost more than what it is made for.
+    for hint in _HINT_BYTES:
+        if hint in lower:
+            return True
+    return False
+
+
+def masked_body(body: bytes) -> Masked:
+    """JSON, or what should be; as it came where there is nothing to hide."""
+    if not may_hold_secrets(body):
+        return Masked(_text(body), 0)
+    found = _masked_json(body, MAX_NESTED) if len(body) <= MAX_JSON_BYTES else None
+    # Letters that are written as escapes would hide a name from the text's patterns.
+    return found or masked_text(_ASCII_ESCAPE.sub(_unescaped, _text(body)))
+
+
+def masked_text(text: str) -> Masked:
+    """Words for people, a URL, or what else is no JSON."""
+    if not _hints_in(text.lower()):
+        return Masked(text, 0)
+    keyed, under_names = _masked_spans(text)
+    shaped, by_looks = _SHAPE.subn(_dots_for, keyed)
+    return Masked(shaped, under_names + by_looks)
+
+
+def masked_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[tuple[str, str], ...], int]:
+    """Credentials never, a session's id only its beginning; and how many were masked."""
+    shown, count = [], 0
+    for name, value in headers:
+        text, found = _masked_header(name, value)
+        shown.append((name, text))
+        count += found
+    return tuple(shown), count
+
+
+@lru_cache(maxsize=2048)
+def is_secret_name(name: str) -> bool:
+    """Of a member, a variable or a header; `accessToken` as `access_token`."""
+    return (
+        _NAME.search(_CAMEL.sub("_", name[:MAX_NAME])) is not None or _NAME.search(name[:MAX_NAME]) is not None
+    )
+
+
+def _hints_in(lower: str) -> bool:
+    if len(lower) < _SHORT:
+        return _HINT.search(lower) is not None
+    return any(hint in lower for hint in _HINTS)
+
+
+# --- headers ------------------------------------------------------------------------------------------------
+
+
+def _masked_header(name: str, value: str) -> Masked:
+    lower = name.lower()
+    if lower == _SESSION_HEADER:
+        is_short = len(value) <= 2 * _SHOWN_OF_SESSION
+        return Masked(DOTS if is_short else value[:_SHOWN_OF_SESSION] + "…", 1)
+    if lower in _CREDENTIAL_HEADERS or is_secret_name(lower):
+        return Masked(DOTS, 1)
+    return masked_text(value)
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------
+
+
+def _masked_json(body: bytes | str, depth: int) -> Masked | None:
+    """None: it is no JSON, or nested too deep to be read as such."""
+    try:
+        root = [msgspec.json.decode(body)]
+        count = _mask_values(root, depth)
+        if not count:
+            return Masked(body if isinstance(body, str) else _text(body), 0)
+        return Masked(msgspec.json.encode(root[0]).decode(), count)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+def _mask_values(root: list[Any], depth: int) -> int:
+    """In place, with a stack of our own: how many there were."""
+    count = 0
+    stack: list[tuple[dict[str, Any] | list[Any], _Mode]] = [(root, _Mode.SHOWN)]
+    while stack:
+        holder, mode = stack.pop()
+        if isinstance(holder, dict):
+            count += _mask_names(holder)
+            items: list[tuple[Any, Any]] = list(holder.items())
+        else:
+            items = list(enumerate(holder))
+        named = _named_beside(holder) if mode is _Mode.SHOWN else None
+        for key, item in items:
+            inner = _mode_of(key, item, mode, is_named=key == named)
+            if isinstance(item, dict | list):
+                stack.append((item, inner))
+                continue
+            text, found = _masked_leaf(item, inner, depth)
+            if found:
+                holder[key] = text
+                count += found
+    return count
+
+
+def _mode_of(key: object, item: object, mode: _Mode, *, is_named: bool) -> _Mode:
+    if mode is _Mode.HIDDEN:
+        return mode
+    if mode is _Mode.SCHEMA:
+        return _Mode.SHOWN if key in _SCHEMA_WORDS and isinstance(item, str) else _Mode.HIDDEN
+    if is_named or (isinstance(key, str) and is_secret_name(key)):
+        return _Mode.SCHEMA if _is_schema(item) else _Mode.HIDDEN
+    return mode
+
+
+def _masked_leaf(item: object, mode: _Mode, depth: int) -> Masked:
+    if mode is _Mode.HIDDEN:
+        is_nothing = item is None or isinstance(item, bool) or item in ("", DOTS)
+        return Masked(DOTS, 0 if is_nothing else 1)
+    if not isinstance(item, str):
+        return Masked("", 0)
+    if depth and item.lstrip()[:1] in ("{", "["):
+        return _masked_json(item, depth - 1) or masked_text(item)
+    return masked_text(item)
+
+
+def _mask_names(holder: dict[str, Any]) -> int:
+    """A name may be a secret too, or hold one."""
+    renamed = {}
+    for name in holder:
+        text, found = masked_text(name)
+        if found:
+            renamed[name] = text
+    for number, (name, text) in enumerate(renamed.items()):
+        holder[f"{text}{number or ''}"] = holder.pop(name)
+    return len(renamed)
+
+
+def _named_beside(holder: object) -> str | None:
+    """`{"name": "API_KEY", "value": ...}`: the member that is named so."""
+    if isinstance(holder, dict) and "value" in holder:
+        name = holder.get("name", holder.get("key"))
+        if isinstance(name, str) and is_secret_name(name):
+            return "value"
+    return None
+
+
+def _is_schema(item: object) -> bool:
+    if not isinstance(item, dict):
+        return False
+    kind = item.get("type")
+    return (isinstance(kind, str) and kind in _SCHEMA_TYPES) or isinstance(item.get("$ref"), str)
+
+
+# --- text ---------------------------------------------------------------------------------------------------
+
+
+def _masked_spans(text: str) -> Masked:
+    """What stands behind a secret's name."""
+    parts, done, count = [], 0, 0
+    for start, end in _secret_spans(text):
+        parts += [text[done:start], DOTS]
+        done = end
+        count += 1
+    return Masked("".join((*parts, text[done:])), count) if count else Masked(text, 0)
+
+
+def _secret_spans(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
+    while (found := _KEYED.search(text, position)) is not None:
+        start, end = _value_at(text, found.end(), found[0])
+        if start < end and not _HARMLESS.match(text[start:end]) and text[start:end] != DOTS:
+            yield start, end
+        position = max(end, found.end())
+
+
+def _value_at(text: str, start: int, name: str) -> tuple[int, int]:
+    quote = _QUOTE.match(text, start)
+    if quote is not None:
+        return quote.end(), _end_of_string(text, quote.end(), quote[1], quote[2])
+    if text[start : start + 1] in ("{", "["):
+        return start, _end_of_brackets(text, start)
+    pattern = _LINE if _WHOLE_LINE.search(name) else _BARE
+    bare = pattern.match(text, start)
+    return start, start if bare is None else bare.end()
+
+
+def _end_of_string(text: str, start: int, escapes: str, quote: str) -> int:
+    """Where it ends; the end of the text, if it was cut."""
+    if escapes:
+        end = text.find(escapes + quote, start)
+        return len(text) if end < 0 else end
+    inside = _INSIDE[quote].match(text, start)
+    return start if inside is None else inside.end()
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    depth = 0
+    for found in _BRACKET_OR_STRING.finditer(text, start):
+        if found[0] in ("{", "["):
+            depth += 1
+        elif found[0] in ("}", "]"):
+            depth -= 1
+            if not depth:
+                return found.end()
+    return len(text)
+
+
+def _dots_for(found: re.Match[str]) -> str:
+    return DOTS + "@" if found[0].endswith("@") else DOTS
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    char = chr(int(found[1], 16))
+    return found[0] if char in '"\\' else char
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace")

@@ -1,0 +1,238 @@
+"""The ring of recorded exchanges: bounded in number and in bytes, the oldest go first.
+
+On the way of a call only references are kept (`trace`). What is promised of them:
+- nothing unmasked ever leaves this room: rows and details are made by `records`, which masks;
+- what a call held as it came is masked, or dropped but for its size, within about a second of its end. One task
+  does that, in slices, and for no more than a small share of the time: where more is said than it can mask, the
+  bodies of the rest are dropped and the exchange stays. An exchange that goes on holds what was said so far,
+  within bounds;
+- with bodies off nothing of them is kept, nor with `exchanges: 0` anything at all.
+Not recorded: pings, subscriptions/listen (it is a stream of its own that may be open for days), what the
+gateway asks servers by itself, and the polls of a task that it sees through for a client.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from typing import Final, NamedTuple
+
+from msgspec import Raw
+
+from proxy_core.clock import Clock
+from proxy_core.errors import UnknownExchange
+from proxy_core.telemetry import records
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
+from proxy_core.telemetry.records import FULL, OFF, Kept, Making
+from proxy_core.telemetry.trace import KEPT_BYTES, Asker, Failure, Headers, Trace, beginning
+
+MAX_ROWS: Final = 500
+"""Of one look; the rest come with the next."""
+PASS_S: Final = 0.2
+"""From the end of a call to the look that masks what it said."""
+SHARE_S: Final = 0.006
+"""How long one look may work."""
+SLICE_S: Final = 0.001
+"""After how much work others are let go on."""
+HELD_S: Final = 0.5
+"""How long what was said may wait to be masked, before it is dropped."""
+_STRICTNESS: Final = {FULL: 0, "redacted": 1, OFF: 2}
+
+
+class Rules(NamedTuple):
+    """As the configuration's section `inspect` says."""
+
+    bodies: str = "redacted"
+    exchanges: int = 5000
+    max_bytes: int = 33_554_432
+
+
+class Recorder:
+    """Sole owner of the records."""
+
+    def __init__(self, clock: Clock, rules: Rules = Rules()) -> None:  # noqa: B008 -- frozen
+        self._clock = clock
+        self._now = clock.monotonic
+        self._rules = rules
+        self._most = rules.exchanges
+        self.is_on = rules.exchanges > 0
+        self._wall_offset = clock.wall() - clock.monotonic()
+        self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
+        """By id, in the order of `seq`."""
+        self._pending: deque[Trace] = deque()
+        """Those that have ended and still hold what was said as it came."""
+        self._held = 0
+        """Bytes of those, about."""
+        self._kept = 0
+        """Bytes of the records."""
+        self._last_id = self._seq = 0
+        self._woken = asyncio.Event()
+        self._is_woken = False
+        """As the event, for a tenth of the price."""
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+    @property
+    def bodies(self) -> str:
+        return self._rules.bodies
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._kept
+
+    def use(self, rules: Rules) -> None:
+        """Other rules from now on. Stricter ones about bodies hold for what was recorded too: that goes."""
+        if _STRICTNESS[rules.bodies] > _STRICTNESS[self._rules.bodies]:
+            self.clear()
+        self._rules = rules
+        self._most = rules.exchanges
+        self.is_on = rules.exchanges > 0
+        while len(self._ring) > rules.exchanges:
+            self._forget_oldest()
+        self._shrink()
+
+    def clear(self) -> None:
+        self._ring.clear()
+        for trace in self._pending:
+            trace.let_go()
+        self._pending.clear()
+        self._held = self._kept = 0
+
+    # --- on the way of a call ---------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        method: str,
+        params: Raw,
+        caller: Asker,
+        at: float,
+        headers: Headers = (),
+        arrival: str = "",
+        replay_of: int | None = None,
+    ) -> Trace:
+        """`at`: now, in the clock's seconds."""
+        self._last_id = number = self._last_id + 1
+        self._seq = seq = self._seq + 1
+        ring, now, touch = self._ring, self._now, self._touch
+        trace = Trace(number, seq, at, method, params, caller, now, touch, headers, arrival, replay_of)
+        ring[number] = trace
+        if len(ring) > self._most:
+            self._forget_oldest()
+        return trace
+
+    def end(
+        self, trace: Trace, at: float, status: ExchangeStatus, result: bytes, failure: Failure | None
+    ) -> None:
+        """`result`: or the error object, of a failure."""
+        size = len(result)
+        trace.ended_at, trace.status, trace.failure, trace.size_out = at, status, failure, size
+        trace.result = result if size <= KEPT_BYTES else beginning(result)
+        if trace.is_seen or trace.id not in self._ring:
+            # News for those who know it, or for all: so many came after it that it was forgotten.
+            self._touch(trace)
+        self._pending.append(trace)
+        # What the server answered, in nearly the same words, is held too.
+        self._held += trace.held + 2 * size
+        if self._held > self._rules.max_bytes // 4:
+            self._let_go_of_oldest()
+        if not self._is_woken:
+            self._is_woken = True
+            self._woken.set()
+
+    def _touch(self, trace: Trace) -> None:
+        self._seq += 1
+        trace.seq, trace.is_seen = self._seq, False
+        self._ring[trace.id] = trace
+        self._ring.move_to_end(trace.id)
+        if len(self._ring) > self._most:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, gone = self._ring.popitem(last=False)
+        if isinstance(gone, Kept):
+            self._kept -= len(gone.rest)
+
+    def _shrink(self) -> None:
+        while self._kept > self._rules.max_bytes * 3 // 4:
+            self._forget_oldest()
+
+    def _next_pending(self) -> Trace:
+        trace = self._pending.popleft()
+        self._held = max(0, self._held - trace.held - 2 * trace.size_out) if self._pending else 0
+        return trace
+
+    def _let_go_of_oldest(self) -> None:
+        while self._pending and self._held > self._rules.max_bytes // 4:
+            self._drop(self._next_pending())
+
+    def _drop(self, trace: Trace) -> None:
+        if self._ring.get(trace.id) is trace:
+            trace.let_go()
+
+    # --- masking, off the way ---------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Mask what has ended, as long as the gateway runs."""
+        while True:
+            await self._woken.wait()
+            await asyncio.sleep(PASS_S)
+            await self.look()
+            if not self._pending:
+                self._is_woken = False
+                self._woken.clear()
+
+    async def look(self) -> None:
+        """Mask what waits, for a short while; drop what has waited too long."""
+        spent_s, slice_s = 0.0, 0.0
+        begun_at = self._clock.monotonic()
+        while self._pending and spent_s < SHARE_S:
+            started_at = self._clock.monotonic()
+            trace = self._next_pending()
+            if self._ring.get(trace.id) is trace:
+                self._seal(trace)
+            took_s = self._clock.monotonic() - started_at
+            spent_s, slice_s = spent_s + took_s, slice_s + took_s
+            if slice_s >= SLICE_S:
+                slice_s = 0.0
+                await asyncio.sleep(0)
+        while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
+            self._drop(self._next_pending())
+
+    def _seal(self, trace: Trace) -> None:
+        making = Making(trace, self._rules.bodies, self._wall_offset)
+        for _ in making.steps():
+            pass
+        kept = records.packed(trace, making.detail())
+        self._ring[trace.id] = kept
+        self._kept += len(kept.rest)
+        self._shrink()
+
+    # --- what is seen -----------------------------------------------------------------------------------------
+
+    def rows_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
+        """As `Control.exchanges_after`."""
+        newer: list[Trace | Kept] = []
+        for record in reversed(self._ring.values()):
+            if record.seq <= seq:
+                break
+            newer.append(record)
+        if not newer:
+            return self._seq, ()
+        newer.reverse()
+        shown = newer[:MAX_ROWS]
+        return shown[-1].seq, tuple(map(self._row, shown))
+
+    def _row(self, record: Trace | Kept) -> ExchangeRow:
+        record.is_seen = True
+        return record.row if isinstance(record, Kept) else records.row_of(record, self._wall_offset)
+
+    async def detail(self, id: int) -> ExchangeDetail:
+        """Raises: UnknownExchange."""
+        record = self._ring.get(id)
+        if record is None:
+            raise UnknownExchange(id)
+        if isinstance(record, Kept):
+            return records.unpacked(record)
+        making = Making(record, self._rules.bodies, self._wall_offset)
+        for _ in making.steps():
+            await asyncio.sleep(0)
+        return making.detail()
