@@ -35,9 +35,9 @@ from proxy_core.admin_wire import (
 )
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.control import Control, DrainOutcome, ReloadPlan
+from proxy_core.detail_revisions import Revision, Revisions
 from proxy_core.errors import Only1Error, UnknownExchange, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
-from proxy_core.detail_revisions import Revision, Revisions
 from proxy_core.feed import Feed
 from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
@@ -244,7 +244,7 @@ class RemoteControl(Control):
         return self._shown
 
     def detail(self, server: str) -> ServerDetail:
-        """As last fetched, and fetched again in the background when it has changed; until then, the row alone."""
+        """As last fetched, and fetched again in the background when it has changed; at first the row alone."""
         row = next((row for row in self.snapshot().servers if row.id == server), None)
         if row is None:
             raise UnknownServer(server)

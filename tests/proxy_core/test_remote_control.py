@@ -541,8 +541,7 @@ async def test_three_monitors_see_within_a_second_what_one_of_them_does(served: 
         remotes = [await stack.enter_async_context(RemoteControl(served.socket)) for _ in range(3)]
         for remote in remotes:
             remote.follow()
-        steering, *others = remotes
-        await steering.drain("search")
+        await remotes[0].drain("search")
         control.use(row_of("search", ServerState.DRAINED), row_of("notes"), at=NOW + 1)
         control.tell(fact(1))
         async with asyncio.timeout(1):

@@ -1,4 +1,4 @@
-"""A gateway elsewhere that is not heard any more: said on every screen, its ages stand still, and it comes back."""
+"""A gateway elsewhere that is not heard any more: said on every screen, and its ages stand still."""
 
 from typing import Any
 
