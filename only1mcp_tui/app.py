@@ -49,6 +49,7 @@ from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
 from only1mcp_tui.view.plan import done_words
+from only1mcp_tui.view.staleness import again_words, shown_now, stale_s
 from only1mcp_tui.view.targets import Target, find, targets_of
 from only1mcp_tui.view.text import first_line, safe, safe_lines
 from only1mcp_tui.widgets.themes import DARK, LIGHT
@@ -255,8 +256,10 @@ class Only1App(App[None]):
         return max(1, self._tui.fps // 2) if is_busy else self._tui.fps
 
     def _picture(self) -> Picture:
-        pace = Pace(self._fps, self._is_paused, self._is_remote)
-        return Picture(self._snapshot, self._now(), self.history, pace, tuple(self._alarms.values()))
+        snapshot, now = self._snapshot, self._now()
+        pace = Pace(self._fps, self._is_paused, self._is_remote, stale_s(snapshot, now))
+        alarms = tuple(self._alarms.values())
+        return Picture(snapshot, shown_now(snapshot, now), self.history, pace, alarms)
 
     def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
@@ -276,9 +279,12 @@ class Only1App(App[None]):
 
     def _take(self, snapshot: Snapshot) -> None:
         if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
+            if words := again_words(self._snapshot, snapshot, self._now()):
+                self.notify(words, markup=False)
             self._snapshot = snapshot
             self._offset = snapshot.at - self._clock()
-        self.history.sample(snapshot, self._now())
+        if snapshot.stale_since is None:
+            self.history.sample(snapshot, self._now())
 
     def _show(self) -> None:
         if self._is_paused:

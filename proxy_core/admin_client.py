@@ -4,7 +4,7 @@ What it answers is bounded in size and comes back as the value it was, or as the
 one to the next but connections.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +33,20 @@ T = TypeVar("T")
 class AdminClient:
     """Use as an async context manager. Every exchange raises GatewayUnreachable, and TokenRefused on a 401."""
 
-    def __init__(self, address: str | Path, token: str | None = None) -> None:
-        """`address`: the path of a socket, or the `http://host:port` of a gateway that has it on its port."""
+    def __init__(
+        self,
+        address: str | Path,
+        token: str | None = None,
+        name: str = "",
+        fault: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`address`: the path of a socket, or the `http://host:port` of a gateway that has it on its port.
+
+        `name`: what people call that, if it is only the near end of the way; `fault`: why the way is closed.
+        """
         self.address = address
+        self.name = name or str(address)
+        self._fault = fault
         self._token = token
         self._base = "http://localhost" if isinstance(address, Path) else address.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
@@ -108,6 +119,8 @@ class AdminClient:
         body: bytes | None = None,
     ) -> Any:
         assert self._session is not None  # entered
+        if (closed := self._fault()) is not None:
+            raise self.unreachable(closed)
         if isinstance(self.address, Path):
             # Nothing that another user could have put there is asked, or believed.
             fault = owner_fault(self.address)
@@ -138,7 +151,7 @@ class AdminClient:
     def _refused(self) -> TokenRefused:
         said = "wants a token" if self._token is None else "does not know the token that it was sent"
         return TokenRefused(
-            f"The gateway at {self.address} {said}. Put one of its tokens into the environment variable "
+            f"The gateway at {self.name} {said}. Put one of its tokens into the environment variable "
             "ONLY1MCP_TOKEN; `only1mcp token new` makes them."
         )
 
@@ -148,4 +161,4 @@ class AdminClient:
         return self.unreachable("nothing answers there")
 
     def unreachable(self, why: str) -> GatewayUnreachable:
-        return GatewayUnreachable(f"No gateway at {self.address}: {why}.")
+        return GatewayUnreachable(f"No gateway at {self.name}: {why}.")

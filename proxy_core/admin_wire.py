@@ -60,6 +60,15 @@ class Cleared(Struct, frozen=True):
     """Kept answers that were dropped."""
 
 
+class Session(Struct, frozen=True):
+    """Who asks, as the gateway sees it; on the event stream it comes first, and again when it changes."""
+
+    principal: str
+    """`owner` on the socket, else the token's principal."""
+    may_steer: bool
+    """Whether verbs are taken, or it may look alone."""
+
+
 class NumberedFact(Struct, frozen=True):
     seq: int
     fact: Fact

@@ -21,9 +21,22 @@ from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.sse import SseParser
 from proxy_core.remote_control import RemoteControl
 from proxy_core.runtime import socket_path
+from proxy_core.ssh_tunnel import SCHEME as SSH
+from proxy_core.ssh_tunnel import SshRefused, SshTunnel, ssh_target
 from proxy_core.telemetry.snapshot import NamedItem
 
-__all__ = ["GatewayClient", "GatewayUnreachable", "Listing", "RemoteControl", "TokenRefused", "socket_path"]
+__all__ = [
+    "SSH",
+    "GatewayClient",
+    "GatewayUnreachable",
+    "Listing",
+    "RemoteControl",
+    "SshRefused",
+    "SshTunnel",
+    "TokenRefused",
+    "socket_path",
+    "ssh_target",
+]
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 MAX_PAGES: Final = 1000

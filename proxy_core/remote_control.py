@@ -31,11 +31,13 @@ from proxy_core.admin_wire import (
     Probed,
     ReplayBody,
     Resumed,
+    Session,
     decoded,
     error_of,
 )
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.control import Control, DrainOutcome, ReloadPlan
+from proxy_core.detail_revisions import Revision, Revisions
 from proxy_core.errors import Only1Error, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
 from proxy_core.feed import Feed
@@ -49,7 +51,7 @@ from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, Ser
 FACTS: Final = 1000
 LINES: Final = 5000
 DETAIL_S: Final = 1.0
-"""How old a detail may be before it is fetched again, if somebody looks at it."""
+"""The shortest time from one fetch of a detail to the next, if it has changed and somebody looks at it."""
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 5.0
 """Between two tries to reach a gateway that does not answer; each twice as long as the one before."""
@@ -63,14 +65,23 @@ T = TypeVar("T")
 class RemoteControl(Control):
     """Use as an async context manager: entering it fetches the first snapshot."""
 
-    def __init__(self, address: str | Path, token: str | None = None, clock: Clock | None = None) -> None:
-        """`address`: the path of a socket, or the `http://host:port` of a gateway that has it on its port."""
-        self._client = AdminClient(address, token)
+    def __init__(
+        self,
+        address: str | Path,
+        token: str | None = None,
+        clock: Clock | None = None,
+        name: str = "",
+        fault: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """The way there is as `AdminClient` takes it."""
+        self._client = AdminClient(address, token, name, fault)
         self._clock = clock or SystemClock()
         self._tasks = Tasks("remote control")
         self._follower: asyncio.Task[None] | None = None
         self._received: Snapshot | None = None
         """As it came last."""
+        self._received_at = 0.0
+        """When, on our own clock: the gateway's may stand anywhere."""
         self._shown: Snapshot | None = None
         self._seq = 0
         self._facts: Feed[Fact] = Feed(FACTS)
@@ -82,13 +93,16 @@ class RemoteControl(Control):
         self._details: dict[str, ServerDetail] = {}
         self._names: tuple[NamedItem, ...] = ()
         self._fetched_at: dict[str, float] = {}
+        self._revisions = Revisions()
         self._fetching: set[str] = set()
         self.is_connected = False
         """Whether the gateway answered when it was last asked."""
+        self.is_readonly = False
+        """Whether it takes no verb from us; as the gateway said last, for what a token may do can change."""
 
     @property
     def address(self) -> str:
-        return str(self._client.address)
+        return self._client.name
 
     async def __aenter__(self) -> Self:
         """Raises: GatewayUnreachable, TokenRefused."""
@@ -113,6 +127,12 @@ class RemoteControl(Control):
         self._use(await self._client.get("snapshot", Snapshot))
         return self.snapshot()
 
+    async def fetch_session(self) -> Session:
+        """Who we are there, and what we may. Raises: GatewayUnreachable, TokenRefused."""
+        session = await self._client.get("session", Session)
+        self.is_readonly = not session.may_steer
+        return session
+
     def follow(self) -> None:
         """Keep the picture, the facts and the log lines up to date, from now on. Once is enough."""
         if self._follower is None:
@@ -125,10 +145,16 @@ class RemoteControl(Control):
                 if not self.is_connected:
                     # Before its numbers are gone on from: it may be another run, which counts anew.
                     await self.refresh()
+                run = self._run
                 async with aclosing(self._client.events(self._position())) as stream:
                     async for events in stream:
                         wait_s = FIRST_WAIT_S
-                        self._take(events)
+                        self._take(events, run)
+                        if self._run != run:
+                            break
+                if self._run != run:
+                    # It was restarted behind our back, and was asked for numbers that its new run has not.
+                    continue
                 self._lost("The gateway ended the connection.")
             except Only1Error as error:
                 self._lost(error.message)
@@ -141,8 +167,15 @@ class RemoteControl(Control):
         exchanges = {"exchanges": "1", "exchanges_after": str(self._row_seq)}
         return {"after": str(self._fact_seq)} | logs | exchanges
 
-    def _take(self, events: list[SseEvent]) -> None:
+    @property
+    def _run(self) -> float | None:
+        """By which one run of the gateway is told from another."""
+        return None if self._received is None else self._received.started_at
+
+    def _take(self, events: list[SseEvent], run: float | None) -> None:
         for event in events:
+            if self._run != run:
+                return
             try:
                 self._take_one(event)
             except msgspec.DecodeError as error:
@@ -154,12 +187,10 @@ class RemoteControl(Control):
         match event.event:
             case "snapshot":
                 self._use(decoded(event.data, Snapshot))
+            case "session":
+                self.is_readonly = not decoded(event.data, Session).may_steer
             case "fact":
-                told = decoded(event.data, NumberedFact)
-                self._fact_seq = told.seq
-                self._facts.publish(told.fact)
-                if isinstance(told.fact, CatalogChanged):
-                    self._fetched_at.pop(_NAMES, None)
+                self._take_fact(decoded(event.data, NumberedFact))
             case "log":
                 line = decoded(event.data, NumberedLine)
                 self._line_seq = line.seq
@@ -171,12 +202,21 @@ class RemoteControl(Control):
             case _:
                 pass
 
+    def _take_fact(self, told: NumberedFact) -> None:
+        self._fact_seq = told.seq
+        self._facts.publish(told.fact)
+        if isinstance(told.fact, CatalogChanged):
+            self._fetched_at.pop(_NAMES, None)
+            self._revisions.lists_changed()
+
     def _use(self, snapshot: Snapshot) -> None:
         before = self._received
         if before is not None and before.started_at != snapshot.started_at:
             self._fact_seq = self._line_seq = self._row_seq = 0
             self._rows.clear()
             self._fetched_at.clear()
+            self._revisions.forget()
+        self._received_at = self._clock.monotonic()
         if before is not None and before == snapshot and self.is_connected:
             return
         self._received = snapshot
@@ -186,10 +226,20 @@ class RemoteControl(Control):
     def _lost(self, why: str) -> None:
         if self._received is not None and (self.is_connected or not self._is_said(why)):
             log.debug("not connected: %s", why)
-            words = f"{why} What is shown is as it was then; trying again."
-            notices = (Notice("error", words), *self._received.notices)
-            self._show(replace(self._received, notices=notices))
+            self._show(self._stale(self._received, f"{why} Trying again."))
         self.is_connected = False
+
+    def _stale(self, last: Snapshot, words: str) -> Snapshot:
+        """The last picture; its clocks are the gateway's, gone on by ours since it was heard last."""
+        gone_s = self._clock.monotonic() - self._received_at
+        at, since = last.at + gone_s, None if self._shown is None else self._shown.stale_since
+        return replace(
+            last,
+            at=at,
+            wall=last.wall + gone_s,
+            stale_since=at if since is None else since,
+            notices=(Notice("error", words), *last.notices),
+        )
 
     def _is_said(self, why: str) -> bool:
         return self._shown is not None and any(one.text.startswith(why) for one in self._shown.notices)
@@ -201,16 +251,18 @@ class RemoteControl(Control):
     # --- Control: what is seen ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """The last one that came; its notices say so while the gateway does not answer."""
+        """The last one that came; stale while the gateway does not answer, and its notices say why."""
         assert self._shown is not None  # entered
         return self._shown
 
     def detail(self, server: str) -> ServerDetail:
-        """As last fetched, and fetched again in the background; until it is there, the row alone."""
+        """As last fetched, and fetched again in the background when it has changed; at first the row alone."""
         row = next((row for row in self.snapshot().servers if row.id == server), None)
         if row is None:
             raise UnknownServer(server)
-        self._fetch_if_old(server, lambda: self.fetch_detail(server), DETAIL_S)
+        revision = self._revisions.of(row, self.snapshot().config.version)
+        if self._follower is None or not self._revisions.is_known(server, revision):
+            self._fetch_if_old(server, lambda: self._fetch_detail_as_of(server, revision), DETAIL_S)
         known = self._details.get(server)
         return ServerDetail(row) if known is None else replace(known, row=row)
 
@@ -240,6 +292,10 @@ class RemoteControl(Control):
         detail = await self._client.get(_place(server), ServerDetail)
         self._details[server] = detail
         return detail
+
+    async def _fetch_detail_as_of(self, server: str, revision: Revision) -> None:
+        await self.fetch_detail(server)
+        self._revisions.know(server, revision)
 
     async def fetch_names(self) -> tuple[NamedItem, ...]:
         """Now. Raises: GatewayUnreachable, TokenRefused."""

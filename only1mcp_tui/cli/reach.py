@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +18,11 @@ import click
 from only1mcp_tui.cli.common import config_option, gateway_token, json_option, loaded_config
 from only1mcp_tui.cli.output import note
 from proxy_core.config.models import AdminConfig, ProxyConfig
-from proxy_core.control_client import RemoteControl, socket_path
+from proxy_core.control_client import SSH, RemoteControl, SshRefused, SshTunnel, socket_path, ssh_target
 from proxy_core.errors import ConfigError, ConfigProblem, Only1Error
 
 Address = Path | str
-"""Of a socket, or a URL."""
+"""Of a socket, or a URL: http://, https:// or ssh://."""
 AUTO: Final = "auto"
 MOST_SOCKETS: Final = 50
 
@@ -84,8 +85,7 @@ def address_of(ctx: click.Context, socket_file: Path | None, url: str | None, co
     if url is not None:
         if not url.startswith(("http://", "https://")):
             raise click.UsageError(f"--url wants an http:// or https:// URL, not {url!r}.")
-        # A client's URL of the same gateway ends in the path of its MCP endpoint.
-        return "/".join(url.split("/", 3)[:3])
+        return _origin(url)
     try:
         loaded = loaded_config(ctx, config)
     except ConfigError as error:
@@ -104,6 +104,27 @@ def address_of(ctx: click.Context, socket_file: Path | None, url: str | None, co
         # It may have been started with another --port.
         return running_with(loaded.path) or found
     return found
+
+
+def address_at(target: str) -> Address:
+    """Where a person says that a gateway is: a URL, or the path of a socket. Raises: UsageError."""
+    if target.startswith(("http://", "https://")):
+        return _origin(target)
+    if target.startswith(SSH):
+        try:
+            return str(ssh_target(target))
+        except SshRefused as error:
+            raise click.UsageError(error.message) from error
+    if "://" in target:
+        raise click.UsageError(
+            f"{target!r} is neither an http://, https:// or ssh:// URL nor a path of a socket."
+        )
+    return Path.cwd() / Path(target).expanduser()
+
+
+def _origin(url: str) -> str:
+    # A client's URL of the same gateway ends in the path of its MCP endpoint.
+    return "/".join(url.split("/", 3)[:3])
 
 
 def running_with(config: Path) -> Path | None:
@@ -137,8 +158,35 @@ async def _port_at(path: Path) -> int | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """As `RemoteControl` takes it."""
+
+    address: Path | str
+    name: str
+    fault: Callable[[], str | None]
+
+
+@asynccontextmanager
+async def way_to(address: Address) -> AsyncIterator[Way]:
+    """The way there, open as long as one is inside. Raises: GatewayUnreachable, SshRefused."""
+    if isinstance(address, str) and address.startswith(SSH):
+        async with SshTunnel(ssh_target(address), note) as tunnel:
+            yield Way(tunnel.local, address, tunnel.fault)
+    else:
+        yield Way(address, str(address), lambda: None)
+
+
 @asynccontextmanager
 async def reached(address: Address) -> AsyncIterator[RemoteControl]:
-    """The gateway there, with a first picture. Raises: GatewayUnreachable, saying what to do; TokenRefused."""
-    async with RemoteControl(address, gateway_token() if isinstance(address, str) else None) as control:
+    """The gateway there, with a first picture.
+
+    Raises: GatewayUnreachable, saying what to do; TokenRefused; SshRefused.
+    """
+    async with way_to(address) as way, reached_by(way) as control:
         yield control
+
+
+def reached_by(way: Way) -> RemoteControl:
+    token = gateway_token() if isinstance(way.address, str) else None
+    return RemoteControl(way.address, token, name=way.name, fault=way.fault)

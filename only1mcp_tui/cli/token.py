@@ -18,19 +18,32 @@ def token_command() -> None:
 @token_command.command("new")
 @click.argument("name")
 @click.option("--profile", metavar="NAME", help="The one profile of the configuration that it may use.")
+@click.option(
+    "--admin",
+    type=click.Choice(("none", "read", "steer")),
+    default="read",
+    show_default=True,
+    help="What it may do with the gateway as a whole, where admin.on_port is set.",
+)
 @click.option("--write", is_flag=True, help="Put its SHA-256 into the configuration, whose comments stay.")
 @config_option
 @json_option
 @click.pass_context
 def token_new(
-    ctx: click.Context, name: str, profile: str | None, write: bool, config: Path | None, as_json: bool
+    ctx: click.Context,
+    name: str,
+    profile: str | None,
+    admin: str,
+    write: bool,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """Make a token for the client NAME and show it, this once: the configuration holds its SHA-256 alone.
 
     As soon as there is one token, every client has to send its own, as `Authorization: Bearer TOKEN`.
     """
     path = writable_config(ctx, config)
-    token, entry = new_token(name, profile)
+    token, entry = new_token(name, profile, admin)
     if write:
         add_token(path, entry)
     text = fragment(entry, path.suffix.lower())

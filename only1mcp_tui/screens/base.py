@@ -112,6 +112,7 @@ class CoreScreen(Screen[None]):
         return self.query_one("#title").size.width or self.size.width
 
     def show(self, picture: Picture) -> None:
+        self.set_class(picture.pace.stale_s is not None, "-stale")
         width = self.width
         self.query_one("#title", Board).put([title_line(picture.snapshot, picture.now, picture.pace, width)])
         self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))

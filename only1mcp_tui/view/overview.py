@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
+from only1mcp_tui.view.staleness import notices_of
 from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
 from only1mcp_tui.view.targets import Target, is_well, reason_of
 from only1mcp_tui.view.text import Line, Span, cells, clip, fit, safe, spread, wrap
@@ -28,6 +29,8 @@ class Pace:
     is_paused: bool = False
     is_remote: bool = False
     """Over a gateway that runs elsewhere and stays when the screen goes."""
+    stale_s: float | None = None
+    """How long that gateway has not been heard; None: it is."""
 
 
 def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
@@ -43,6 +46,7 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
     if width < 100:
         left[1:3] = [(" from afar: ", "warn")] if pace.is_remote else [(" ", "text")]
     badge: Span = ("PAUSED", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
+    stale: Span = ("", "badge") if pace.stale_s is None else (f" STALE {duration(pace.stale_s)} ", "badge")
     health: Span = (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn")
     config, is_urgent = _config(snapshot)
     # In the order of the screen, each with its rank.
@@ -52,6 +56,7 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
         (5, (f"up {duration(now - snapshot.started_at)}", "muted")),
         (1 if is_urgent else 3, config),
         (2, badge),
+        (-1, stale),
     ]
     return spread(tuple(left), _right_end(parts, width - cells(left) - 1), width)
 
@@ -81,7 +86,7 @@ def _config(snapshot: Snapshot) -> tuple[Span, bool]:
 
 def banner_lines(snapshot: Snapshot, alarms: Sequence[Notice], width: int) -> list[Line]:
     """Alarms of the screen first, then the gateway's notices, the welcome of the demo among them."""
-    notices = (*alarms, *snapshot.notices)[:NOTICES_SHOWN]
+    notices = (*alarms, *notices_of(snapshot))[:NOTICES_SHOWN]
     hint = " ctrl+r shows them." if snapshot.config.error is not None else ""
     return [line for notice in notices for line in _notice_lines(notice, max(20, width - 4), hint)]
 

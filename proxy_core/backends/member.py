@@ -105,6 +105,8 @@ class Member:
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         """What the present child said lately; the next one starts anew."""
         self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self.stderr_lines = 0
+        """That were written, those that are not kept any more included."""
         self.last_error = ""
         self.calls = 0
         self.failures = 0
@@ -463,6 +465,7 @@ class Member:
 
     def heard_stderr(self, line: str) -> None:
         self.stderr.append(line)
+        self.stderr_lines += 1
         self._words.append(line)
         self._owner.said(self, "info", line)
 

@@ -69,6 +69,7 @@ def row_of(
         queued=backend.queued,
         retries=backend.repeating.count,
         processes=tuple(processes(backend.id)),
+        stderr_lines=sum(member.stderr_lines for member in members),
         tokens=tokens(backend.id),
     )
 

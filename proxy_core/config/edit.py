@@ -45,7 +45,9 @@ def add_token(path: Path, token: TokenConfig, environ: Mapping[str, str] = os.en
     text = _text_of(path)
     if token.name in {known.name for known in _own(path, text, environ).auth.tokens}:
         raise EditRefused(f"{path} already has a token called {token.name!r}; remove it there first.")
-    _write(path, _with_items(path, text, ("auth", "tokens"), [token.model_dump(exclude_none=True)]), environ)
+    _write(
+        path, _with_items(path, text, ("auth", "tokens"), [token.model_dump(exclude_defaults=True)]), environ
+    )
 
 
 def remove_server(path: Path, server_id: str, environ: Mapping[str, str] = os.environ) -> None:

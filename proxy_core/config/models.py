@@ -119,6 +119,17 @@ class TokenConfig(Model):
     profile: Slug | None = Field(
         None, description="The one profile of `profiles` that it may use, also at the plain URL."
     )
+    admin: Literal["none", "read", "steer"] = Field(
+        "read",
+        description="What it may do with the gateway as a whole: nothing, look at the admin API and numbers, or "
+        "steer too. One with a `profile` may do nothing.",
+    )
+
+    @model_validator(mode="after")
+    def _steers_all_or_nothing(self) -> "TokenConfig":
+        if self.profile is not None and self.admin == "steer":
+            raise ValueError("a token with a profile is for that alone: it cannot have admin: steer")
+        return self
 
 
 class AuthConfig(Model):

@@ -19,10 +19,11 @@ PREFIX: Final = "o1_"
 RANDOM_BYTES: Final = 32
 
 
-def new_token(name: str, profile: str | None = None) -> tuple[str, TokenConfig]:
+def new_token(name: str, profile: str | None = None, admin: str = "read") -> tuple[str, TokenConfig]:
     """A token, to be shown once, and its entry. Raises: ConfigError for a name that cannot be one."""
     token = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     data = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "profile": profile}
+    data |= {"admin": admin}
     try:
         return token, TokenConfig.model_validate(data)
     except ValidationError as error:
@@ -32,12 +33,12 @@ def new_token(name: str, profile: str | None = None) -> tuple[str, TokenConfig]:
 
 def fragment(entry: TokenConfig, ending: str) -> str:
     """What a file with this ending has to say; to be joined with the tokens that it has."""
-    data = {"auth": {"tokens": [entry.model_dump(exclude_none=True)]}}
+    data = {"auth": {"tokens": [entry.model_dump(exclude_defaults=True)]}}
     if ending == ".json":
         return json.dumps(data, indent=2)
     if ending == ".toml":
-        profile = f'\nprofile = "{entry.profile}"' if entry.profile is not None else ""
-        return f'[[auth.tokens]]\nname = "{entry.name}"\nsha256 = "{entry.sha256}"{profile}'
+        said = entry.model_dump(exclude_defaults=True)
+        return "\n".join(["[[auth.tokens]]", *(f'{key} = "{value}"' for key, value in said.items())])
     out = StringIO()
     writer = YAML()
     writer.indent(mapping=2, sequence=4, offset=2)

@@ -7,6 +7,7 @@ web page gets in at either: a request with an Origin is refused, and no answer l
 import asyncio
 import logging
 from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -30,6 +31,11 @@ MAX_VERBS: Final = 64
 MAX_LOGGED_NAME: Final = 100
 _HEADERS: Final[HeaderList] = [("Content-Type", JSON), ("Cache-Control", "no-store")]
 _STOPPING: Final = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
+_LOOK_ALONE: Final = HttpRefusal(
+    403,
+    "This token may look and not steer. `admin: steer` in its entry of auth.tokens lets it, and so does the "
+    "socket of the gateway's owner.",
+)
 log = logging.getLogger(__name__)
 
 
@@ -107,6 +113,7 @@ class AdminEndpoint:
             or _page_refusal(head)
             or self._strangers_refusal(head)
             or _route_refusal(head)
+            or self._onlookers_refusal(head)
         )
         return None if refusal is None else self.refuse(head, refusal)
 
@@ -116,8 +123,8 @@ class AdminEndpoint:
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head
         # Once more: a token may have been taken back while the body came.
-        if (stranger := self._strangers_refusal(head)) is not None:
-            return _refused(stranger)
+        if (refused := self._strangers_refusal(head) or self._onlookers_refusal(head)) is not None:
+            return _refused(refused)
         routes, ids = _routes_of(head)
         route = routes[head.method]
         try:
@@ -126,7 +133,9 @@ class AdminEndpoint:
             return _refused(refusal)
         except InvalidParams as error:
             return _failed(error)
-        return await self._api.answer(route, Asked(ids, body, request, head.principal))
+        return await self._api.answer(
+            route, Asked(ids, body, request, head.principal, partial(self._may_steer, head.principal))
+        )
 
     def _strangers_refusal(self, head: WireHead) -> HttpRefusal | None:
         try:
@@ -134,6 +143,13 @@ class AdminEndpoint:
         except HttpRefusal as refusal:
             return refusal
         return None
+
+    def _may_steer(self, principal: str) -> bool:
+        return self.principals is None or self.principals.may_steer(principal)
+
+    def _onlookers_refusal(self, head: WireHead) -> HttpRefusal | None:
+        verb = _routes_of(head)[0][head.method].verb
+        return _LOOK_ALONE if verb and not self._may_steer(head.principal) else None
 
 
 def _page_refusal(head: WireHead) -> HttpRefusal | None:

@@ -6,10 +6,11 @@ rings of the front door keep what he will be told next, or drop it. Knows no rou
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from proxy_core.admin_wire import NumberedExchange, NumberedFact, NumberedLine, encoded
+from proxy_core.admin_wire import NumberedExchange, NumberedFact, NumberedLine, Session, encoded
 from proxy_core.clock import Clock
 from proxy_core.control import Control
 from proxy_core.errors import Overloaded
@@ -30,19 +31,32 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    principal: str
+    may_steer: Callable[[], bool]
+    """As of now."""
+
+    @property
+    def session(self) -> Session:
+        return Session(self.principal, self.may_steer())
+
+
 class _Reader:
-    __slots__ = ("after", "behind_since", "exchanges_after", "logs_after", "principal", "shown", "stream")
+    __slots__ = ("after", "behind_since", "exchanges_after", "logs_after", "session", "shown", "stream", "who")
 
     def __init__(
         self,
         stream: EventStream,
-        principal: str,
+        who: Onlooker,
         after: int,
         logs_after: int | None,
         exchanges_after: int | None,
     ) -> None:
         self.stream = stream
-        self.principal = principal
+        self.who = who
+        self.session: Session | None = None
+        """As it was told last."""
         self.after = after
         self.logs_after = logs_after
         self.exchanges_after = exchanges_after
@@ -65,19 +79,19 @@ class AdminEvents:
     async def serve(
         self,
         wire: WireRequest,
-        principal: str,
+        who: Onlooker,
         after: int,
         logs_after: int | None,
         exchanges_after: int | None = None,
     ) -> WireAnswer:
-        """Tell one reader until he leaves: a full snapshot, then what is newer than the numbers he gave.
+        """Tell one reader until he leaves: who he is to us, a full snapshot, then what is newer than his numbers.
 
         `logs_after` None: no log lines; `exchanges_after` likewise. Raises: Overloaded.
         """
         if len(self._readers) >= MAX_READERS:
             raise Overloaded(f"Too many event streams at once; the limit is {MAX_READERS}.")
         stream = self._streams.open(wire.open_stream)
-        reader = _Reader(stream, principal, after, logs_after, exchanges_after)
+        reader = _Reader(stream, who, after, logs_after, exchanges_after)
         self._readers.add(reader)
         try:
             self._tell(reader)
@@ -92,7 +106,7 @@ class AdminEvents:
     def end_of(self, principals: Collection[str]) -> None:
         """End the streams of those who may not read any more."""
         for reader in self._readers:
-            if reader.principal in principals:
+            if reader.who.principal in principals:
                 reader.stream.close_soon()
 
     async def aclose(self) -> None:
@@ -117,6 +131,9 @@ class AdminEvents:
     def _tell(self, reader: _Reader) -> None:
         if reader.stream.is_over or self._is_behind(reader):
             return
+        if (session := reader.who.session) != reader.session:
+            reader.session = session
+            reader.stream.put(encode_event(encoded(session), "session"))
         snapshot = self._control.snapshot()
         if snapshot is not reader.shown:
             reader.shown = snapshot

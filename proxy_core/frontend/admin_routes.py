@@ -25,11 +25,12 @@ from proxy_core.admin_wire import (
     Probed,
     ReplayBody,
     Resumed,
+    Session,
     error_body,
 )
 from proxy_core.control import Control
 from proxy_core.errors import InvalidParams, Only1Error
-from proxy_core.frontend.admin_events import AdminEvents
+from proxy_core.frontend.admin_events import AdminEvents, Onlooker
 from proxy_core.frontend.wire import WireRequest
 from proxy_core.telemetry.exchanges import ExchangeRow
 
@@ -62,6 +63,8 @@ class Asked:
     """As the route's type says."""
     wire: WireRequest
     principal: str
+    may_steer: Callable[[], bool]
+    """Whether who asks may, as of now: a reload may change it."""
 
     @property
     def target(self) -> str:
@@ -115,6 +118,10 @@ async def _snapshot(admin: Admin, asked: Asked) -> object:
     return admin.control.snapshot()
 
 
+async def _session(admin: Admin, asked: Asked) -> object:
+    return Session(asked.principal, asked.may_steer())
+
+
 async def _detail(admin: Admin, asked: Asked) -> object:
     return admin.control.detail(asked.ids["server"])
 
@@ -128,9 +135,8 @@ async def _events(admin: Admin, asked: Asked) -> object:
     logs_after = asked.number("logs_after", 0) if wants_logs else None
     wants_exchanges = asked.query().get("exchanges") == "1"
     exchanges_after = asked.number("exchanges_after", 0) if wants_exchanges else None
-    return await admin.events.serve(
-        asked.wire, asked.principal, asked.number("after", 0), logs_after, exchanges_after
-    )
+    who = Onlooker(asked.principal, asked.may_steer)
+    return await admin.events.serve(asked.wire, who, asked.number("after", 0), logs_after, exchanges_after)
 
 
 async def _logs(admin: Admin, asked: Asked) -> object:
@@ -317,6 +323,7 @@ def _under(place: str, verb: Route) -> Route:
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "snapshot", "The whole picture, as of now.", "`Snapshot`", _snapshot),
+    Route("GET", "session", "Who asks, and whether verbs are taken.", "`{principal, may_steer}`", _session),
     Route("GET", "servers/{server}", "One server in full.", "`ServerDetail`", _detail),
     Route(
         "GET",

@@ -29,6 +29,8 @@ class Principals:
         """`is_open`: where there are no tokens, everyone is let in, and is one principal."""
         tokens = tuple(tokens)
         self._of_profile = frozenset(principal_of(token) for token in tokens if token.profile is not None)
+        self._onlookers = frozenset(principal_of(token) for token in tokens if token.admin != "none")
+        self._steerers = frozenset(principal_of(token) for token in tokens if token.admin == "steer")
         self._digests = {principal_of(token): bytes.fromhex(token.sha256) for token in tokens}
         self._lets_anyone_in = is_open and not self._digests
 
@@ -48,11 +50,17 @@ class Principals:
         return principal
 
     def identify_operator(self, head: WireHead) -> str:
-        """For what shows or steers everything. Raises: HttpRefusal, 403 for the token of one profile."""
+        """For what shows or steers everything. Raises: HttpRefusal, 403 for a token that is not for that."""
         principal = self.identify(head)
         if principal in self._of_profile:
             raise HttpRefusal(403, "This token is for one profile alone; this is about the whole gateway.")
+        if principal != ANYONE and principal not in self._onlookers:
+            raise HttpRefusal(403, "This token may not look at the whole gateway; its `admin` is none.")
         return principal
+
+    def may_steer(self, principal: str) -> bool:
+        """Whether an operator may do more than look."""
+        return principal in self._steerers - self._of_profile
 
     def lost(self, now: "Principals") -> frozenset[str]:
         """Who could get in by these and cannot by `now`, at least not with the same token."""
@@ -60,6 +68,11 @@ class Principals:
         if self._lets_anyone_in and not now._lets_anyone_in:
             lost.add(ANYONE)
         return frozenset(lost)
+
+    def lost_operators(self, now: "Principals") -> frozenset[str]:
+        """Who could look at everything by these and cannot by `now`, at least not with the same token."""
+        kept = now._onlookers - now._of_profile
+        return self.lost(now) | {name for name in self._digests if name in self._onlookers - kept}
 
     def _principal_of(self, token: str) -> str | None:
         digest = hashlib.sha256(token.encode()).digest()

@@ -41,7 +41,8 @@ class Steering:
         self._config = config
         self._mcp = mcp
         self._api = AdminApi(control, streams, clock)
-        self._on_port = AdminEndpoint(self._api, mcp.guard, _tokens(config))
+        self._tokens = _tokens(config)
+        self._on_port = AdminEndpoint(self._api, mcp.guard, self._tokens)
         self._on_socket = AdminEndpoint(self._api, socket_guard(config.proxy.max_body_bytes), None)
         self.port = Port(mcp, Pages(mcp, control, metrics), self._on_port, has_admin=config.admin.on_port)
         """What the port's listener serves."""
@@ -76,10 +77,15 @@ class Steering:
         return AdminSocket(Path(chosen).expanduser().absolute(), is_private=False)
 
     def use(self, config: Config) -> None:
-        """Apply tokens, allow-lists and whether the port has it, from now on. The socket stays as it is."""
+        """Apply tokens, allow-lists and whether the port has it, from now on. The socket stays as it is.
+
+        The streams of those who may not look any more end; those who look on are told what they may do.
+        """
         self._config = config
         self._on_port.guard = self._mcp.guard
-        self._on_port.principals = _tokens(config)
+        before, self._on_port.principals = self._tokens, _tokens(config)
+        self._tokens = self._on_port.principals
+        self._api.end_of(before.lost_operators(self._tokens))
         self._on_socket.guard = socket_guard(config.proxy.max_body_bytes)
         self.port.has_admin = config.admin.on_port
 

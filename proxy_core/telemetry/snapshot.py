@@ -177,6 +177,8 @@ class ServerRow:
     retries: int = 0
     """Repeats of calls that failed, since start."""
     processes: tuple[ChildRow, ...] = ()
+    stderr_lines: int = 0
+    """That its processes wrote, of which its detail has the last ones."""
     tokens: Cost | None = None
     """What its listed tools cost a model: compact where that mode is in force, else full. None: not counted."""
 
@@ -266,6 +268,8 @@ class Snapshot:
     savings: Savings = field(default_factory=Savings)
     context: ContextTotals | None = None
     """None until the lists were counted for the first time."""
+    stale_since: float | None = None
+    """When a gateway elsewhere was lost, `at` at that moment: all is as it was then. None while it is heard."""
 
 
 @dataclass(frozen=True, slots=True)

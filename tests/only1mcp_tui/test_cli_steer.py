@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from only1mcp_tui.cli import only1mcp, reach, steer
+from only1mcp_tui.cli import monitor, only1mcp, reach, steer
 from proxy_core.control import AbandonedCall, Action, DrainOutcome, PlannedReplica, PlannedServer, ReloadPlan
 from proxy_core.errors import ConfigError, ConfigProblem, NothingToRollBack, Only1Error
 from proxy_core.telemetry.context_bill import ContextTotals, Cost
@@ -448,6 +448,52 @@ def test_monitor_without_a_terminal_says_what_else_there_is(gateway: FakeRemote)
     result = run("monitor")
     assert result.exit_code == 1
     assert "only1mcp status" in result.stderr
+
+
+@pytest.fixture
+def watched(gateway: FakeRemote, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Where each screen was opened."""
+    opened: list[Any] = []
+    monkeypatch.setattr(monitor, "_can_draw", lambda: True)
+    monkeypatch.setattr(monitor, "watch", lambda address: opened.append(address) or 0)
+    return opened
+
+
+def test_monitor_takes_a_target_of_any_kind_or_none(watched: list[Any], home: Path):
+    (home / "only1mcp.yaml").write_text("admin: {socket: named.sock}\n")
+    for arguments in (
+        (),
+        ("some.sock",),
+        ("https://example.com:1/mcp",),
+        ("ssh://ada@build:22/run/x.sock",),
+        ("--socket", "other.sock"),
+        ("--url", "http://b/mcp"),
+    ):
+        assert run("monitor", *arguments).exit_code == 0
+    assert watched == [
+        home / "named.sock",
+        home / "some.sock",
+        "https://example.com:1",
+        "ssh://ada@build:22/run/x.sock",
+        home / "other.sock",
+        "http://b",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a.sock", "--socket", "b.sock"),
+        ("a.sock", "--url", "http://b"),
+        ("ftp://b",),
+        ("ssh://-oProxyCommand=x",),
+        ("--port", "80"),
+        ("--host", "127.0.0.2"),
+    ],
+)
+def test_monitor_refuses_targets_that_are_none(watched: list[Any], arguments: tuple[str, ...]):
+    assert run("monitor", *arguments).exit_code == 2
+    assert watched == []
 
 
 def test_no_command_of_these_loads_a_screen():

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ from proxy_core.telemetry.context_bill import (
     ServerCost,
     ToolCost,
 )
-from proxy_core.telemetry.snapshot import LogLine, NamedItem, Probe, ServerDetail
-from tests.support.admin_house import House, config_of, house
+from proxy_core.telemetry.snapshot import ConfigStatus, LogLine, NamedItem, Probe, ServerDetail, ServerState
+from tests.support.admin_house import API, House, config_of, house
 from tests.support.clock import FakeClock
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
 
@@ -303,7 +304,7 @@ async def test_a_socket_of_another_user_is_not_asked(served: House, monkeypatch:
 
 
 async def test_on_the_port_it_says_who_it_is_and_a_refusal_says_what_to_do(control: FakeControl):
-    token, entry = new_token("ci")
+    token, entry = new_token("ci", admin="steer")
     async with house(control, config_of(tokens=(entry,), admin=AdminConfig(on_port=True))) as served:
         async with RemoteControl(served.origin + "/", token) as remote:
             await remote.drain("search")
@@ -401,7 +402,8 @@ async def test_while_it_is_gone_the_picture_stays_and_says_so_and_another_run_is
         await until(lambda: not remote.is_connected)
         gone = await until(lambda: remote.snapshot().notices and remote.snapshot())
         assert [row.id for row in gone.servers] == ["search", "notes"]
-        assert (gone.notices[0].level, "trying again" in gone.notices[0].text) == ("error", True)
+        assert (gone.notices[0].level, "Trying again" in gone.notices[0].text) == ("error", True)
+        assert gone.stale_since is not None and gone.stale_since >= NOW
         with pytest.raises(GatewayUnreachable):
             await remote.drain("search")
         # Another run: it counts from 1, and its clock stands elsewhere.
@@ -412,9 +414,166 @@ async def test_while_it_is_gone_the_picture_stays_and_says_so_and_another_run_is
             assert remote.events_after(5)[1] == (fact(101), fact(102), fact(103))
             fresh = remote.snapshot()
             assert ([row.id for row in fresh.servers], fresh.notices) == (["new"], ())
+            assert fresh.stale_since is None
             assert fresh.seq > gone.seq
     finally:
         await remote.__aexit__(None, None, None)
+
+
+async def test_a_lost_gateway_is_stale_since_it_was_lost_by_its_own_clock(
+    soon: None, control: FakeControl, own_runtime_folder: Path
+):
+    """Ours stands elsewhere, and another reason that is told later does not make it younger."""
+    clock = FakeClock()
+    config = config_of(admin=AdminConfig(socket=str(own_runtime_folder / "mine.sock")))
+    async with AsyncExitStack() as stack:
+        async with house(control, config) as served:
+            remote = await stack.enter_async_context(RemoteControl(served.socket, clock=clock))
+            remote.follow()
+            await until(lambda: remote._line_seq == 0 and served.frontend._steering._api._events._readers)  # type: ignore[union-attr]
+            clock.advance(30)
+        lost = await until(lambda: remote.snapshot().stale_since and remote.snapshot())
+        assert (lost.at, lost.stale_since) == (NOW + 30, NOW + 30)
+        assert lost.wall - lost.at == control.current.wall - control.current.at
+        clock.advance(100)
+        remote._lost("Something else.")
+        later = remote.snapshot()
+        assert (later.at, later.stale_since) == (NOW + 130, NOW + 30)
+        assert later.notices[0].text.startswith("Something else.")
+
+
+async def test_a_gateway_that_restarts_between_two_questions_loses_nobody_a_fact(own_runtime_folder: Path):
+    """It is asked for what is newer than 500 of the run before, and has only 3 of its own."""
+    old, new = (json.loads(encoded(snapshot_of([row_of("search")], started_at=at))) for at in (1.0, 2.0))
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.endswith("snapshot"):
+            return web.json_response(old)
+        asked.append(request.query["after"])
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+
+        async def tell(kind: str, data: object) -> None:
+            await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+
+        await tell("snapshot", new)
+        after = int(request.query["after"])
+        for number in range(after + 1, 4):
+            await tell("fact", {"seq": number, "fact": json.loads(encoded(fact(number)))})
+        await until(lambda: request.transport is None or request.transport.is_closing())
+        return response
+
+    path = own_runtime_folder / "again.sock"
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(path)).start()
+        async with RemoteControl(path) as remote:
+            remote._fact_seq = 500
+            remote.follow()
+            await until(lambda: remote.events_after(0)[0] == 3)
+            assert remote.events_after(0)[1] == (fact(1), fact(2), fact(3))
+            assert remote.snapshot().stale_since is None
+        assert asked == ["500", "0"]
+    finally:
+        await runner.cleanup()
+
+
+async def test_what_may_be_done_is_known_and_told_again_when_it_changes(control: FakeControl):
+    token, entry = new_token("ci")
+    on_port = AdminConfig(on_port=True)
+    async with (
+        house(control, config_of(tokens=(entry,), admin=on_port)) as served,
+        RemoteControl(served.origin, token) as remote,
+    ):
+        assert (await remote.fetch_session()).principal == "token:ci"
+        assert remote.is_readonly
+        with pytest.raises(Only1Error, match="may look and not steer"):
+            await remote.drain("search")
+        remote.follow()
+        await until(lambda: served.frontend._steering._api._events._readers)  # type: ignore[union-attr]
+        steerer = entry.model_copy(update={"admin": "steer"})
+        served.frontend.use(config_of(tokens=(steerer,), admin=on_port))
+        await until(lambda: not remote.is_readonly)
+        assert remote.snapshot().stale_since is None
+        await remote.drain("search")
+        served.frontend.use(config_of(tokens=(entry,), admin=on_port))
+        await until(lambda: remote.is_readonly)
+    assert control.asked == [("drain", "search")]
+
+
+async def test_a_detail_that_is_looked_at_is_fetched_again_only_when_it_has_changed(
+    served: House, control: FakeControl
+):
+    asked: list[str] = []
+    detail = control.detail
+    control.detail = lambda server: asked.append(server) or detail(server)  # type: ignore[func-returns-value,method-assign]
+    clock = FakeClock()
+    async with RemoteControl(served.socket, clock=clock) as remote:
+        remote.follow()
+
+        async def looked_at(seconds: int = 10) -> int:
+            for _ in range(seconds):
+                clock.advance(remote_control.DETAIL_S)
+                remote.detail("search")
+                await until(lambda: not remote._fetching)
+            return len(asked)
+
+        assert await looked_at() == 1
+        control.use(row_of("search", calls=7, in_flight=2), row_of("notes"), at=NOW + 1)
+        await until(lambda: remote.snapshot().servers[0].calls == 7)
+        assert await looked_at() == 1
+        for number, row in enumerate((row_of("search", stderr_lines=1), row_of("search", tools=3)), start=2):
+            control.use(row, row_of("notes"), at=NOW + number)
+            await until(lambda row=row: remote.snapshot().servers[0] == row)
+            assert await looked_at() == number
+        control.tell(CatalogChanged(1.0, "tools", 0))
+        await until(lambda: remote.events_after(0)[0] == 1)
+        assert await looked_at() == 4
+        control.use(config=ConfigStatus(2))
+        await until(lambda: remote.snapshot().config.version == 2)
+        assert await looked_at() == 5
+
+
+async def test_three_monitors_see_within_a_second_what_one_of_them_does(served: House, control: FakeControl):
+    async with AsyncExitStack() as stack:
+        remotes = [await stack.enter_async_context(RemoteControl(served.socket)) for _ in range(3)]
+        for remote in remotes:
+            remote.follow()
+        await remotes[0].drain("search")
+        control.use(row_of("search", ServerState.DRAINED), row_of("notes"), at=NOW + 1)
+        control.tell(fact(1))
+        async with asyncio.timeout(1):
+            for remote in remotes:
+                while remote.snapshot().servers[0].state is not ServerState.DRAINED:
+                    await asyncio.sleep(0.01)
+                while remote.events_after(0) != (1, (fact(1),)):
+                    await asyncio.sleep(0.01)
+        assert all(remote.is_connected for remote in remotes)
+
+
+async def test_a_monitor_that_does_not_read_holds_up_no_other(
+    served: House, remote: RemoteControl, control: FakeControl
+):
+    """More is told than all buffers on the way to the slow one hold."""
+    async with served.raw() as (_, writer):
+        writer.write(f"GET {API}/events?logs=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await writer.drain()
+        writer.transport.pause_reading()
+        events = served.frontend._steering._api._events  # type: ignore[union-attr]
+        (slow,) = await until(lambda: events._readers)
+        remote.follow()
+        for number in range(1, 41):
+            control.log(*(LogLine(1.0, "info", "search", "x" * 10_000) for _ in range(25)))
+            control.tell(fact(number))
+            async with asyncio.timeout(5):
+                while remote.events_after(0)[0] < number:
+                    await asyncio.sleep(0.01)
+            if slow.stream.is_behind:
+                break
+        assert slow.stream.is_behind
+        assert remote.events_after(0)[1][-1] == fact(number)
 
 
 async def test_the_same_run_is_gone_on_from_where_it_was_left(soon: None, served: House, control: FakeControl):

@@ -21,7 +21,7 @@ class FakeRemote(FakeControl):
         self.on_refresh: Callable[[], None] = lambda: None
         """What happens between two pictures."""
 
-    def reached(self, address: str | Path, token: str | None = None) -> Self:
+    def reached(self, address: str | Path, token: str | None = None, **more: Any) -> Self:
         """Stands for the class."""
         self.asked_at.append((address, token))
         return self

@@ -290,7 +290,8 @@ def still_app(control: FakeControl, **options: Any) -> Only1App:
     As if it ran the gateway, which most tests of screens leave out.
     """
     options.setdefault("is_remote", False)
-    app = Only1App(control, clock=lambda: 0.0, pulls_by_itself=False, **options)
+    options.setdefault("clock", lambda: 0.0)
+    app = Only1App(control, pulls_by_itself=False, **options)
     app.animation_level = "none"
     for second in range(100):
         wave = 0.7 + 0.3 * math.sin(second / 6)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_core.admin_wire import decoded
-from proxy_core.config.models import AdminConfig
+from proxy_core.config.models import AdminConfig, Config
 from proxy_core.config.tokens import new_token
 from proxy_core.control import Action, PlannedServer, ReloadPlan
 from proxy_core.errors import (
@@ -33,7 +33,7 @@ from proxy_core.frontend.admin_routes import ROUTES
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.wire import Streamed, WireHead, WireRequest
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, ServerDetail, Snapshot
-from tests.support.admin_house import House, config_of, house
+from tests.support.admin_house import House, Said, config_of, house
 from tests.support.clock import FakeClock
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
 from tests.support.open_wire import OpenWire
@@ -441,7 +441,7 @@ async def test_on_the_port_every_request_needs_a_token_and_a_name_of_ours(
     control: Control, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO, "proxy_core.frontend.admin")
-    token, entry = new_token("ci")
+    token, entry = new_token("ci", admin="steer")
     bearer = {"Authorization": f"Bearer {token}"}
     async with house(control, config_of(tokens=(entry,), admin=AdminConfig(on_port=True))) as served:
         path = "/admin/v1/servers/search/drain"
@@ -471,6 +471,42 @@ async def test_the_token_of_a_profile_steers_nothing(control: Control):
             refused = await served.ask_port(method, f"/admin/v1/{path}", {}, headers=bearer)
             assert refused.status == 403
     assert control.asked == []
+
+
+async def test_a_token_may_look_and_steers_only_if_its_entry_says_so(control: Control):
+    token, entry = new_token("ci")
+    bearer = {"Authorization": f"Bearer {token}"}
+    verbs = [route for route in ROUTES if route.verb]
+
+    def with_admin(word: str) -> Config:
+        tokens = (entry.model_copy(update={"admin": word}),)
+        return config_of(tokens=tokens, admin=AdminConfig(on_port=True))
+
+    async with house(control, with_admin("read")) as served:
+
+        async def ask(method: str, path: str) -> Said:
+            return await served.ask_port(method, f"/admin/v1/{path}", {}, headers=bearer)
+
+        for route in verbs:
+            path = route.path.format(server="search", replica="a", id="1")
+            refused = await ask(route.method, path)
+            assert (refused.status, refused.error) == (403, "refused"), path
+            assert "may look and not steer" in refused.json["error"]["message"]
+        assert control.asked == [] and control.reloads == 0 and control.level == "info"
+        assert (await ask("GET", "session")).json == {"principal": "token:ci", "may_steer": False}
+        assert (await ask("GET", "snapshot")).status == 200
+        served.frontend.use(with_admin("steer"))
+        assert (await ask("GET", "session")).json == {"principal": "token:ci", "may_steer": True}
+        assert (await ask("POST", "servers/search/drain")).status == 200
+        served.frontend.use(with_admin("none"))
+        for path in ("snapshot", "events", "session"):
+            assert (await ask("GET", path)).status == 403
+        assert (await served.ask_port("GET", "/metrics", headers=bearer)).status == 403
+    assert control.asked == [("drain", "search")]
+
+
+async def test_the_owner_on_the_socket_may_do_everything(served: House):
+    assert (await served.ask("GET", "session")).json == {"principal": "owner", "may_steer": True}
 
 
 async def test_tokens_and_the_port_change_with_the_configuration(control: Control):

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy_core.admin_wire import NumberedFact, NumberedLine, decoded
+from proxy_core.admin_wire import NumberedFact, NumberedLine, Session, decoded
 from proxy_core.config.models import AdminConfig
 from proxy_core.config.tokens import new_token
 from proxy_core.facts import VerbUsed
 from proxy_core.frontend import admin_events
-from proxy_core.frontend.admin_events import MAX_AT_ONCE, SLOW_S, AdminEvents
+from proxy_core.frontend.admin_events import MAX_AT_ONCE, SLOW_S, AdminEvents, Onlooker
 from proxy_core.frontend.event_stream import KEEP_ALIVE_S, EventStreams
 from proxy_core.frontend.wire import WireHead, WireRequest
 from proxy_core.protocol.sse import SseEvent, SseParser
@@ -70,6 +70,8 @@ async def test_the_whole_picture_comes_first_then_each_fact_with_its_number():
     control.tell(fact(1), fact(2))
     async with house(control) as served, reading(served, "?after=1") as stream:
         assert stream.response.headers["Content-Type"] == "text/event-stream"
+        told = await stream.next()
+        assert (told.event, decoded(told.data, Session)) == ("session", Session("owner", True))
         first = await stream.next()
         assert (first.event, decoded(first.data, Snapshot)) == ("snapshot", control.current)
         second = await stream.next()
@@ -166,7 +168,7 @@ class Watched:
         self.wire = OpenWire()
         head = WireHead("GET", f"{API}/events", [], "", {})
         request = WireRequest(head, b"", self.wire.open)
-        self.serving = asyncio.ensure_future(self.events.serve(request, "owner", 0, 0))
+        self.serving = asyncio.ensure_future(self.events.serve(request, Onlooker("owner", lambda: True), 0, 0))
 
     async def look(self) -> None:
         await settle()
@@ -216,8 +218,8 @@ async def test_a_reader_who_is_behind_is_queued_nothing_and_misses_nothing_that_
     watched.wire.reads.set()
     await watched.look()
     kinds = [event.event for event in watched.sent()]
-    assert kinds == ["snapshot", "snapshot", "fact", "fact", "fact"]
-    assert decoded(watched.sent()[1].data, Snapshot).servers[0].id == "s3"
+    assert kinds == ["session", "snapshot", "snapshot", "fact", "fact", "fact"]
+    assert decoded(watched.sent()[2].data, Snapshot).servers[0].id == "s3"
 
 
 async def test_a_reader_who_does_not_read_at_all_loses_the_stream(
