@@ -23,8 +23,6 @@ KINDS: Final = ("delay", "error", "kill")
 MAX_S: Final = 3600.0
 MAX_DELAY_MS: Final = 600_000.0
 _FORBIDDEN: Final = "Fault drills are not allowed here: the configuration must say tui.fault_drills: true."
-    "Fault drills are not allowed here: the configuration would have to say tui.fault_drills: true."
-)
 
 
 @dataclass(slots=True, eq=False)
