@@ -1,4 +1,4 @@
-"""`only1mcp answer`: what servers ask where their clients cannot be asked, and the answers of an operator.
+"""`only1mcp answer`: what servers ask where their clients cannot be asked, and the answers of an operator."""
 
 import asyncio
 from collections.abc import Sequence
