@@ -59,6 +59,8 @@ class FakeControl:
         self.replayed: list[tuple[int, str | None]] = []
         self.answers: list[tuple[str, str, dict[str, object] | None]] = []
         """Of questions, as they were given."""
+        self.by: list[str] = []
+        """In whose name questions were answered and drills turned."""
         self.drills: list[tuple[str, str, float, float, float]] = []
         """Target, kind, delay_ms, share, for_s."""
         self._rows: list[ExchangeRow] = []
@@ -148,6 +150,7 @@ class FakeControl:
     async def answer(
         self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = "screen"
     ) -> None:
+        self.by.append(by)
         await self._ask("answer", id)
         self.answers.append((id, action, None if content is None else dict(content)))
 
@@ -161,10 +164,12 @@ class FakeControl:
         for_s: float = 60.0,
         by: str = "screen",
     ) -> None:
+        self.by.append(by)
         await self._ask("drill", target)
         self.drills.append((target, kind, delay_ms, share, for_s))
 
     async def end_drill(self, target: str, *, by: str = "screen") -> None:
+        self.by.append(by)
         await self._ask("end_drill", target)
 
     async def clear_cache(self, server: str | None = None) -> int:
