@@ -24,6 +24,7 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
 from only1mcp_tui import messages
+from only1mcp_tui.screens import drill
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
@@ -32,6 +33,7 @@ from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
 from only1mcp_tui.screens.overview import OverviewScreen
 from only1mcp_tui.screens.plan import Answer, PlanScreen
+from only1mcp_tui.screens.question import QuestionScreen, give
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.verbs import (
@@ -45,6 +47,7 @@ from only1mcp_tui.screens.verbs import (
     turn_all,
 )
 from only1mcp_tui.view.closing import left_line, outcome_line
+from only1mcp_tui.view.elicitation_form import news
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
@@ -87,6 +90,7 @@ class Only1App(App[None]):
         Binding("3", "switch_mode('metrics')", "Metrics", show=False),
         Binding("4", "switch_mode('requests')", "Requests", show=False),
         Binding("5", "switch_mode('logs')", "Logs", show=False),
+        Binding("a", "answer", "Answer a server's question", show=False),
         Binding("space", "pause", "Pause"),
         Binding("ctrl+r", "reload", "Reload the configuration", show=False),
         Binding("t", "change_theme", "Theme", show=False),
@@ -141,6 +145,8 @@ class Only1App(App[None]):
         self.history = History()
         self._is_paused = False
         self._is_blurred = False
+        self._asked: set[str] = set()
+        """Questions that a toast has told of."""
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
         self._terminal = _terminal()
@@ -285,13 +291,16 @@ class Only1App(App[None]):
             self._offset = snapshot.at - self._clock()
         if snapshot.stale_since is None:
             self.history.sample(snapshot, self._now())
+        if words := news(snapshot.questions, self._asked):
+            self.notify(words, severity="warning", markup=False, timeout=10)
+        self._asked = {question.id for question in snapshot.questions}
 
     def _show(self) -> None:
         if self._is_paused:
             return
         picture = self._picture()
         for screen in self.screen_stack:
-            if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
+            if isinstance(screen, CoreScreen | ClosingScreen | QuestionScreen) and screen.is_mounted:
                 screen.show(picture)
 
     def _alarm(self, key: str, level: str, words: str) -> None:
@@ -330,6 +339,29 @@ class Only1App(App[None]):
         servers = self._snapshot.servers
         if switched_on(servers) and await self._agrees(ask_all(servers)):
             await self._tell(turn_all(self._control, servers))
+
+    @on(messages.DrillRequested)
+    @work(group="drill", exclusive=True)
+    async def _drill(self, intent: messages.DrillRequested) -> None:
+        target = find(self._snapshot.servers, intent.target)
+        if target is not None and target.row.drill:
+            await self._tell(drill.end(self._control, target))
+        elif target is not None:
+            self.clear_notifications()
+            if (chosen := await self.push_screen_wait(drill.DrillScreen(target))) is not None:
+                await self._tell(drill.begin(self._control, target, chosen))
+
+    @work(group="answer", exclusive=True)
+    async def action_answer(self) -> None:
+        """The oldest of the questions that are open."""
+        if not self._snapshot.questions:
+            self.notify("No server asks anything.", markup=False, timeout=3)
+            return
+        question, *others = self._snapshot.questions
+        self.clear_notifications()
+        given = await self.push_screen_wait(QuestionScreen(question, self._now(), len(others)))
+        if given is not None:
+            await self._tell(give(self._control, question, given))
 
     async def _agrees(self, question: Question) -> bool:
         # On a small terminal an old toast would lie over the question.
@@ -464,6 +496,9 @@ class Only1App(App[None]):
         yield SystemCommand(all_of_them, "No new calls anywhere, or calls again everywhere", wish_all)
         clear = partial(self.post_message, messages.ClearCacheRequested("*"))
         yield SystemCommand("Clear every cache", "Drop all kept answers; lists are read again", clear)
+        if self._snapshot.questions:
+            yield SystemCommand("Answer a server's question", "The oldest that is open", self.action_answer)
+        yield from drill.commands(self._snapshot, self.post_message)
         for row in self._snapshot.servers:
             for target in (Target(row), *targets_of(row)):
                 what = "server" if target.replica is None else "replica"

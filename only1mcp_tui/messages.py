@@ -39,6 +39,10 @@ class ClearCacheRequested(ServerIntent):
     """Drop what is kept of its answers; of a replica, of its whole server; `*`: of all."""
 
 
+class DrillRequested(ServerIntent):
+    """Make a fault on purpose there, or end the one that is."""
+
+
 class ServerOpened(ServerIntent):
     """Show this server in full."""
 

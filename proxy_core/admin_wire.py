@@ -24,11 +24,13 @@ from proxy_core.errors import (
     HttpRefusal,
     InvalidParams,
     Kind,
+    NotAllowed,
     NothingToRollBack,
     NotReplayable,
     Only1Error,
     Overloaded,
     UnknownExchange,
+    UnknownQuestion,
     UnknownReplica,
     UnknownServer,
 )
@@ -53,6 +55,18 @@ class CallBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 class LevelBody(Struct, frozen=True, forbid_unknown_fields=True):
     level: str
+
+
+class AnswerBody(Struct, frozen=True, forbid_unknown_fields=True):
+    action: str
+    content: dict[str, Any] | None = None
+
+
+class DrillBody(Struct, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    delay_ms: float = 0.0
+    share: float = 1.0
+    for_s: float = 60.0
 
 
 class Cleared(Struct, frozen=True):
@@ -156,6 +170,8 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "unknown_server": (404, "No server has this id."),
     "unknown_replica": (404, "The server has no replica with this id."),
     "unknown_exchange": (404, "The recorded exchange is not kept any more."),
+    "unknown_question": (409, "The question is not open any more; the message says what became of it."),
+    "not_allowed": (403, "The configuration does not allow it; the message names the key."),
     "not_replayable": (409, "The recorded exchange cannot be made again as it was; the message says why."),
     "nothing_to_roll_back": (409, "No other configuration was in force before."),
     "bad_config": (
@@ -195,6 +211,10 @@ def error_body(error: Only1Error) -> ErrorBody:
             return ErrorBody("unknown_server", error.message)
         case UnknownExchange():
             return ErrorBody("unknown_exchange", error.message)
+        case UnknownQuestion():
+            return ErrorBody("unknown_question", error.message)
+        case NotAllowed():
+            return ErrorBody("not_allowed", error.message)
         case NotReplayable():
             return ErrorBody("not_replayable", error.message)
         case NothingToRollBack():
@@ -229,6 +249,10 @@ def error_of(body: ErrorBody) -> Only1Error:
             return _saying(UnknownReplica, body.message)
         case "unknown_exchange":
             return _saying(UnknownExchange, body.message)
+        case "unknown_question":
+            return UnknownQuestion(body.message)
+        case "not_allowed":
+            return NotAllowed(body.message)
         case "not_replayable":
             return NotReplayable(body.message)
         case "nothing_to_roll_back":

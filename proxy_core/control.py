@@ -5,6 +5,7 @@ near from far. Everything returned is frozen. Verbs name a server by its id, or 
 `server/replica`, and raise `UnknownServer`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -161,6 +162,37 @@ class Control(Protocol):
 
         One that waits for its next start makes it now; a breaker that is open is tried before its time.
         """
+        ...
+
+    async def answer(
+        self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = "screen"
+    ) -> None:
+        """Answer a server's question of `Snapshot.questions`: accept, decline or cancel.
+
+        `content`: what was filled in, by name, for a form that is accepted. `by` goes to the log; from afar the
+        gateway knows better. Raises: UnknownQuestion if it is not open any more, InvalidParams.
+        """
+        ...
+
+    async def drill(
+        self,
+        target: str,
+        kind: str,
+        *,
+        delay_ms: float = 0.0,
+        share: float = 1.0,
+        for_s: float = 60.0,
+        by: str = "screen",
+    ) -> None:
+        """Make a fault on purpose: `delay` calls, answer a share of them with an `error`, or `kill` once.
+
+        It acts where a real one would, ends by itself after `for_s`, and takes the place of the one before.
+        Raises: NotAllowed unless the configuration says so (tui.fault_drills), InvalidParams, UnknownServer.
+        """
+        ...
+
+    async def end_drill(self, target: str, *, by: str = "screen") -> None:
+        """Nothing if there is none. Raises: UnknownServer."""
         ...
 
     async def clear_cache(self, server: str | None = None) -> int:

@@ -386,6 +386,14 @@ class NotReplayable(Only1Error):
     """A recorded exchange cannot be made again as it was."""
 
 
+class UnknownQuestion(Only1Error):
+    """A question of a server is not open any more, or never was; the sentence says what became of it."""
+
+
+class NotAllowed(Only1Error):
+    """The configuration does not allow this; the sentence names the key that would."""
+
+
 class GatewayUnreachable(Only1Error):
     """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
 

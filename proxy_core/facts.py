@@ -94,8 +94,38 @@ class VerbUsed(Struct, frozen=True, tag=True):
     server: str
     """`*` for all of them at once."""
     verb: str
-    """drain, undrain, enable, disable, restart, probe, replay or clear cache"""
+    """drain, undrain, enable, disable, restart, probe, replay, clear cache or drill"""
     outcome: str
+
+
+class OperatorAsked(Struct, frozen=True, tag=True):
+    """A server's question was put before an operator, because its client cannot be asked."""
+
+    at: float
+    question: str
+    server: str
+    client: str
+    """Self-reported: display only."""
+    principal: str
+    target: str
+    mode: str
+    """form or url"""
+    fields: tuple[str, ...] = ()
+    """Names that the form asks for."""
+
+
+class OperatorAnswered(Struct, frozen=True, tag=True):
+    """Such a question is over."""
+
+    at: float
+    question: str
+    server: str
+    outcome: str
+    """accept, decline or cancel; expired: nobody answered; withdrawn: the call ended first"""
+    by: str = ""
+    """Who answered: a principal of the admin API, or `screen`."""
+    fields: tuple[str, ...] = ()
+    """Names that were filled in; never what was."""
 
 
 class CatalogChanged(Struct, frozen=True, tag=True):
@@ -159,6 +189,8 @@ Fact: TypeAlias = (
     | CallRetried
     | ProbeFinished
     | VerbUsed
+    | OperatorAsked
+    | OperatorAnswered
     | CatalogChanged
     | ContextModeChanged
     | NameHidden

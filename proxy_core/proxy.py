@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from msgspec import Raw
 from proxy_core import __version__
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.connection import Terms
+from proxy_core.backends.drills import Drills
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.pictures import detail_of, named_items, row_of
@@ -169,6 +170,9 @@ class Proxy(Control):
             memory=self._remembered,
         )
         self._gateway.serve(self._registry)
+        self._drills = Drills(
+            lambda: self._registry, lambda: self.config.tui.fault_drills, self._clock, self._verb
+        )
         self._sampler = ProcessSampler(self._registry.children, self._clock, run_id=self._guard.run_id)
         self._frontend = self._new_frontend()
 
@@ -272,6 +276,7 @@ class Proxy(Control):
         self._frontend.use(self.config)
         self._gateway.reloaded(before.config)
         self._apply()
+        self._drills.reloaded()
         # How lists are given to clients may be another way now, though the catalog is the same.
         self._ledger.changed()
 
@@ -302,6 +307,7 @@ class Proxy(Control):
         await self._reloading.stop()
         await self._ledger.aclose()
         await self._tasks.aclose()
+        await self._drills.aclose()
         await self._registry.aclose()
         await self._frontend.aclose()
         await self._gateway.aclose()
@@ -378,6 +384,8 @@ class Proxy(Control):
             config=self._reloading.status,
             savings=self._gateway.savings(),
             context=self._ledger.totals,
+            questions=self._gateway.desk.questions,
+            drills_allowed=self.config.tui.fault_drills,
         )
 
     def _row(self, backend: Backend, now: float) -> ServerRow:
@@ -399,7 +407,7 @@ class Proxy(Control):
 
     def _notices(self) -> tuple[Notice, ...]:
         demo = (Notice("info", DEMO_NOTICE),) if self._loaded.path is None else ()
-        return (*demo, *self._reloading.notices)
+        return (*self._drills.notices, *demo, *self._reloading.notices)
 
     def detail(self, server: str) -> ServerDetail:
         backend = self._registry.get(server)
@@ -491,6 +499,26 @@ class Proxy(Control):
             said = f"answered in {probe.latency_ms:.1f} ms"
         self._verb(target, "probe", said or "no answer")
         return probe
+
+    async def answer(
+        self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = "screen"
+    ) -> None:
+        self._gateway.desk.answer(id, action, content, by)
+
+    async def drill(
+        self,
+        target: str,
+        kind: str,
+        *,
+        delay_ms: float = 0.0,
+        share: float = 1.0,
+        for_s: float = 60.0,
+        by: str = "screen",
+    ) -> None:
+        self._drills.begin(target, kind, delay_ms, share, for_s, by)
+
+    async def end_drill(self, target: str, *, by: str = "screen") -> None:
+        self._drills.end(target, by)
 
     async def reload_plan(self) -> ReloadPlan:
         return planned(await self._reloading.changes(), self._registry)

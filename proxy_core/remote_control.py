@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,12 @@ import msgspec
 
 from proxy_core.admin_client import AdminClient
 from proxy_core.admin_wire import (
+    AnswerBody,
     CallBody,
     Cleared,
     DrainBody,
     Drained,
+    DrillBody,
     LevelBody,
     LogPage,
     NumberedExchange,
@@ -38,7 +40,7 @@ from proxy_core.admin_wire import (
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.control import Control, DrainOutcome, ReloadPlan
 from proxy_core.detail_revisions import Revision, Revisions
-from proxy_core.errors import Only1Error, UnknownServer
+from proxy_core.errors import Only1Error, UnknownQuestion, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
 from proxy_core.feed import Feed
 from proxy_core.protocol.sse import SseEvent
@@ -58,6 +60,7 @@ LONGEST_WAIT_S: Final = 5.0
 _NAMES: Final = ""
 """Where the names stand among the details: no server is called so."""
 _TARGET: Final = re.compile(r"([a-z0-9-]+)(?:/([a-z0-9-]+))?")
+_QUESTION: Final = re.compile(r"[a-z0-9-]{1,24}")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -334,6 +337,30 @@ class RemoteControl(Control):
 
     async def probe(self, target: str) -> Probe:
         return await self._client.post(_verb(target, "probe"), Probe)
+
+    async def answer(
+        self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = ""
+    ) -> None:
+        if _QUESTION.fullmatch(id) is None:
+            raise UnknownQuestion(f"The question {id[:40]!r} is not open: there is none with this id.")
+        body = AnswerBody(action, None if content is None else dict(content))
+        await self._client.post(f"questions/{id}/answer", dict[str, Any], body)
+
+    async def drill(
+        self,
+        target: str,
+        kind: str,
+        *,
+        delay_ms: float = 0.0,
+        share: float = 1.0,
+        for_s: float = 60.0,
+        by: str = "",
+    ) -> None:
+        body = DrillBody(kind, delay_ms, share, for_s)
+        await self._client.post(_verb(target, "drill"), dict[str, Any], body)
+
+    async def end_drill(self, target: str, *, by: str = "") -> None:
+        await self._client.post(_verb(target, "drill/end"), dict[str, Any])
 
     async def drain_all(self, grace_s: float | None = None) -> dict[str, DrainOutcome | Only1Error]:
         """Every server at the same time: how each ended."""

@@ -36,6 +36,8 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "restart": ("steer", "Drain servers, then start them again."),
     "enable": ("steer", "Switch servers on."),
     "disable": ("steer", "Drain servers, then keep them off."),
+    "answer": ("questions", "Show what servers ask and their clients cannot be asked, and answer it."),
+    "drill": ("drill", "Make a fault on purpose, where the configuration allows it."),
     "cache": ("cache", "Show what kept answers saved, or drop them."),
     "reload": ("reloading", "Put the changed configuration in force, or show what it would change."),
     "rollback": ("reloading", "Return to the configuration before."),

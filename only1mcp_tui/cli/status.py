@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from only1mcp_tui.cli.output import counted, note, one_line, say, say_json, table
+from only1mcp_tui.cli.questions import waiting_line
 from only1mcp_tui.cli.reach import Address, reached, steering
 from only1mcp_tui.cli.rows import Row, state_words, why
 from only1mcp_tui.view.numbers import ABSENT, count, duration, latency, rate, share, size
@@ -67,6 +68,8 @@ def head_lines(snapshot: Snapshot) -> Iterator[str]:
         counted(totals.streams, "stream"),
     ]
     yield f"totals: {', '.join(words)}"
+    if waiting := waiting_line(snapshot):
+        yield f"asked: {waiting}"
     savings = snapshot.savings
     needless = (
         "" if savings.served_share is None else f"; {share(savings.served_share)} of answers needed no call"

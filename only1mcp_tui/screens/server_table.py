@@ -37,6 +37,7 @@ class ServerTableScreen(CoreScreen):
         Binding("p", "probe", "Probe"),
         Binding("P", "probe_all", "Probe all", show=False),
         Binding("C", "clear_cache", "Clear its cache", show=False),
+        Binding("F", "drill", "Fault drill"),
         Binding("e", "enable", "Enable"),
         Binding("s", "sort", "Sort"),
         Binding("S", "reverse", "Reverse the order", show=False),
@@ -52,6 +53,8 @@ class ServerTableScreen(CoreScreen):
     order = Order()
     _rows: tuple[ServerRow, ...] = ()
     """Those of the last picture, before the filter."""
+    _may_drill = False
+    """Whether the configuration allows faults on purpose."""
     _kept = 0
     """How many servers pass the filter."""
 
@@ -73,6 +76,7 @@ class ServerTableScreen(CoreScreen):
 
     def draw(self, picture: Picture) -> None:
         self._rows = picture.snapshot.servers
+        self._may_drill = picture.snapshot.drills_allowed
         table = self.table
         shown = {column.key for column in table.shown}
         columns = [column for column in self.COLUMNS if column.key in shown]
@@ -111,10 +115,14 @@ class ServerTableScreen(CoreScreen):
             return "Undrain"
         if binding.action == "enable" and (target is None or target.state is not ServerState.DISABLED):
             return "Disable"
+        if binding.action == "drill" and target is not None and target.row.drill:
+            return "End drill"
         return super().label_of(binding)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """None greys a verb out."""
+        """None greys a verb out, False hides it."""
+        if action == "drill":
+            return self._may_drill
         if action not in VERBS or not self.is_mounted:
             return True
         target = self.selected
@@ -125,7 +133,11 @@ class ServerTableScreen(CoreScreen):
 
     def footer_key(self) -> Hashable:
         target = self.selected
-        return super().footer_key(), target and (target.id, target.state)
+        return (
+            super().footer_key(),
+            self._may_drill,
+            target and (target.id, target.state, bool(target.row.drill)),
+        )
 
     @on(LiveTable.Moved)
     def _moved(self) -> None:
@@ -180,6 +192,10 @@ class ServerTableScreen(CoreScreen):
     def action_clear_cache(self) -> None:
         if (target := self.selected) is not None:
             self._wish(messages.ClearCacheRequested(target.id))
+
+    def action_drill(self) -> None:
+        if (target := self.selected) is not None:
+            self._wish(messages.DrillRequested(target.id))
 
     def action_copy(self) -> None:
         if (target := self.selected) is not None:

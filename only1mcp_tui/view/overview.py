@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from only1mcp_tui.view.elicitation_form import badge
 from only1mcp_tui.view.history import History, sparkline
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
 from only1mcp_tui.view.staleness import notices_of
@@ -45,17 +46,18 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
     left += [(" watching from afar: ", "warn") if pace.is_remote else (" ", "text"), where]
     if width < 100:
         left[1:3] = [(" from afar: ", "warn")] if pace.is_remote else [(" ", "text")]
-    badge: Span = ("PAUSED", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
+    pace_badge: Span = ("PAUSED", "badge") if pace.is_paused else (f"{pace.fps} fps", "muted")
     stale: Span = ("", "badge") if pace.stale_s is None else (f" STALE {duration(pace.stale_s)} ", "badge")
     health: Span = (f"{well}/{len(on)} healthy", "good" if well == len(on) else "warn")
     config, is_urgent = _config(snapshot)
     # In the order of the screen, each with its rank.
     parts: list[tuple[int, Span]] = [
+        (-1, (badge(snapshot), "badge")),
         (0, health if on else ("no servers", "muted")),
         (4, (f"{rate(snapshot.totals.calls_per_s)} rps", "text")),
         (5, (f"up {duration(now - snapshot.started_at)}", "muted")),
         (1 if is_urgent else 3, config),
-        (2, badge),
+        (2, pace_badge),
         (-1, stale),
     ]
     return spread(tuple(left), _right_end(parts, width - cells(left) - 1), width)
@@ -216,6 +218,17 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             return subject, look.role, look.glyph, f"{words}: {fact.reason}" if fact.reason else words
         case facts.VerbUsed():
             return fact.server, "accent", "›", f"{fact.verb}: {fact.outcome}"
+        case facts.OperatorAsked():
+            asked = f"asks {', '.join(fact.fields) or 'for a page to be visited'}, in a call of {fact.target}"
+            return fact.server, "warn", "?", f"question {fact.question}: {asked}"
+        case facts.OperatorAnswered():
+            words, by = _ANSWER_WORDS.get(fact.outcome, fact.outcome), f" by {fact.by}" if fact.by else ""
+            return (
+                fact.server,
+                "accent",
+                "›",
+                f"question {fact.question}: {words}{by}",
+            )
         case facts.CatalogChanged():
             return "lists", "info", "·", f"clients now see {plural(fact.count, fact.kind.removesuffix('s'))}"
         case facts.ContextModeChanged():
@@ -229,6 +242,15 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             return "config", "bad", "✖", f"kept the old one: {fact.message}"
         case _:
             return None
+
+
+_ANSWER_WORDS = {
+    "accept": "accepted",
+    "decline": "declined",
+    "cancel": "cancelled",
+    "expired": "nobody answered in time",
+    "withdrawn": "its call ended first",
+}
 
 
 def _applied(fact: facts.ConfigApplied) -> str:

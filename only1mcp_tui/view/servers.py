@@ -57,14 +57,23 @@ def _name(target: Target, scene: Scene) -> Span:
 
 def _state(target: Target, scene: Scene) -> Span:
     look = target.look
-    return f"{look.glyph} {look.word}", look.role
+    return f"{look.glyph} {_drill_mark(target)}{look.word}", _role(target)
+
+
+def _drill_mark(target: Target) -> str:
+    return "DRILL " if target.row.drill else ""
+
+
+def _role(target: Target) -> str:
+    """What is made on purpose wants an eye, however well it looks."""
+    return "warn" if target.row.drill and target.look.role == "good" else target.look.role
 
 
 def _state_in_short(target: Target, scene: Scene) -> Span:
     """With the seconds that a drain has left, for a table that shows no reason."""
     look, until = target.look, target.row.drain_until
     if target.state is not ServerState.DRAINING or until is None:
-        return f"{look.glyph} {look.word}", look.role
+        return _state(target, scene)
     return f"{look.glyph} {look.word} {min(999, max(0, ceil(until - scene.now)))}s", look.role
 
 
@@ -127,7 +136,7 @@ def _probe(target: Target, scene: Scene) -> Span:
 def _trend(target: Target, scene: Scene) -> Span:
     """The traffic; or, where the server is not well, the reason, which matters more."""
     if reason := reason_of(target.row, scene.now, scene.flexible_width):
-        return reason, "muted" if target.state is ServerState.DISABLED else target.look.role
+        return reason, "muted" if target.state is ServerState.DISABLED else _role(target)
     if target.replica is not None:
         return safe(target.replica.address, 200), "muted"
     return sparkline(scene.history.of_server(target.id), min(24, scene.flexible_width)).lstrip(), "trend"

@@ -67,7 +67,10 @@ def has_replicas(row: ServerRow) -> bool:
 def needs_an_eye(row: ServerRow) -> bool:
     """Whether some of its replicas are not as well as they should be."""
     return row.state is not ServerState.DISABLED and any(
-        each.state is not ServerState.HEALTHY or each.breaker is not BreakerState.CLOSED or each.is_leaving
+        each.state is not ServerState.HEALTHY
+        or each.breaker is not BreakerState.CLOSED
+        or each.is_leaving
+        or each.drill
         for each in row.replicas
     )
 
@@ -94,7 +97,16 @@ def is_well(row: ServerRow) -> bool:
 
 
 def reason_of(row: ServerRow | ReplicaRow, now: float, width: int = FULL) -> str:
-    """Why it is not well, and for how long yet; empty if it is. The shortest words where `width` is small."""
+    """Why it is not well, and for how long yet; empty if it is. The shortest words where `width` is small.
+
+    First, whether that is made on purpose.
+    """
+    why = _reason_of(row, now, width)
+    drill = f"DRILL {safe(row.drill, 120)}" if row.drill else ""
+    return "; ".join(words for words in (drill, why) if words)
+
+
+def _reason_of(row: ServerRow | ReplicaRow, now: float, width: int) -> str:
     if row.state is ServerState.DRAINING and row.drain_until is not None:
         return _drain_words(row.in_flight, row.drain_until - now, width)
     if row.state in CONNECTED and row.breaker is not BreakerState.CLOSED:

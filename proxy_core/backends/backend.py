@@ -403,7 +403,7 @@ class Backend:
         for member in self.members:
             member.start()
 
-    def _named(self, replica: str | None) -> tuple[Member, ...]:
+    def named(self, replica: str | None) -> tuple[Member, ...]:
         """Raises: UnknownReplica."""
         if replica is None:
             return self.members
@@ -416,7 +416,7 @@ class Backend:
         self, grace_s: float, final: Event = Event.DRAINED, replica: str | None = None
     ) -> DrainOutcome:
         """As `Member.drain`, of one replica or of all at once."""
-        members = self._named(replica)
+        members = self.named(replica)
         if replica is None:
             # Those that leave are waited for too; what becomes of them is settled.
             members = self.all_members
@@ -429,14 +429,14 @@ class Backend:
 
     async def resume(self, replica: str | None = None) -> None:
         """Take calls again after a drain or a disable."""
-        await asyncio.gather(*(member.resume() for member in self._named(replica)))
+        await asyncio.gather(*(member.resume() for member in self.named(replica)))
 
     async def restart(self, grace_s: float, replica: str | None = None) -> None:
         """Drain, then start again; of several replicas one after the other, so that the others serve meanwhile.
 
         Goes on to its end even if whoever asked does not wait for it.
         """
-        members = self._named(replica)
+        members = self.named(replica)
         await asyncio.shield(self._tasks.start(self._restart(members, grace_s), "restart"))
 
     async def _restart(self, members: tuple[Member, ...], grace_s: float) -> None:
@@ -457,7 +457,7 @@ class Backend:
 
     async def probe(self, replica: str | None = None) -> Probe:
         """As `Checks.probe`; of several the worst."""
-        probes = await asyncio.gather(*(member.checks.probe() for member in self._named(replica)))
+        probes = await asyncio.gather(*(member.checks.probe() for member in self.named(replica)))
         return max(probes, key=lambda probe: (probe.error is not None, probe.latency_ms or 0.0))
 
     async def refresh(self, methods: tuple[str, ...] = tuple(FEATURE_OF)) -> None:

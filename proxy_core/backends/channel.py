@@ -70,6 +70,10 @@ class Channel(Protocol):
         """Of the child process, where there is one."""
         ...
 
+    def kill(self) -> bool:
+        """End the child at once, as a crash would, which is then reported as ever; whether there is one."""
+        return False
+
     async def open(self) -> None:
         """Raises: BackendFault, with words for a person in `detail`."""
         ...

@@ -106,6 +106,7 @@ class Checks:
     async def _ask_how_it_is(self, connection: Connection) -> None:
         """Raises: BackendError, BackendFault."""
         rules, transport = self._rules(), self._transport()
+        await self._replica.drilling.felt(self._server, rules.timeout)
         if rules.probe == "http" and not isinstance(transport, StdioTransport):
             await ask_endpoints(self._server, transport, rules.endpoints, rules.timeout)
             return

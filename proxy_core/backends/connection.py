@@ -17,6 +17,7 @@ from proxy_core.backends.batch_support import BatchSupport
 from proxy_core.backends.call import Call
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.correlation import Correlation, Pending
+from proxy_core.backends.drill import DETAIL, Drilling
 from proxy_core.backends.handshake import (
     CLIENT_INFO,
     NO_CAPABILITIES,
@@ -100,8 +101,10 @@ class Connection(Receiver):
         declared: ClientCapabilities = NONE,
         terms: Terms | None = None,
         batch_support: BatchSupport | None = None,
+        drilling: Drilling | None = None,
     ) -> None:
-        """`declared`: what a legacy server is told in `initialize`. `batch_support`: the server's own."""
+        """`declared`: what a legacy server is told in `initialize`. `batch_support`, `drilling`: the server's
+        own."""
         terms = terms or Terms()
         self._settings = settings
         self._make_channel = make_channel
@@ -126,6 +129,7 @@ class Connection(Receiver):
             come_back=self._slots.come_back,
         )
         self._batch_support = batch_support or BatchSupport()
+        self._drilling = drilling or Drilling()
         self._max_batch = terms.wire_batch
         self._batches: WireBatches | None = None
         """Only where the revision in force has them."""
@@ -238,6 +242,8 @@ class Connection(Receiver):
             await self._wait_for_place(call)
         call.on_parked = slots.give
         try:
+            if self._drilling.drill is not None:
+                await self._drilling.felt(self.id, self._settings.timeouts.call_idle_s)
             return await self._renewal.around(lambda: self._call(call))
         finally:
             call.on_parked = None
@@ -594,6 +600,12 @@ class Connection(Receiver):
         # Until it is open, `open` is told by its own requests, and may start the server again.
         if self._is_open and not self._is_closing:
             self._owner.connection_lost(fault)
+
+    def kill(self) -> None:
+        """End it as a crash of the server would: a child is killed, another connection is cut."""
+        if self._channel is None or self._channel.kill():
+            return
+        self.lose(BackendStreamLost(self.id, "The connection to the server was lost.", DETAIL))
 
     def missed(self) -> None:
         if self.feed is not None:

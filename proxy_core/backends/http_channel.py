@@ -86,6 +86,9 @@ class HttpChannel:
     def pid(self) -> int | None:
         return None
 
+    def kill(self) -> bool:
+        return False
+
     async def open(self) -> None:
         self._session = client_session(self._transport.headers, self._connect_s)
 

@@ -61,7 +61,7 @@ def row_of(
         probe=_last_probe(members),
         breaker=breaker.state,
         breaker_retry_at=breaker.retry_at,
-        replicas=tuple(_replica_row(member) for member in members),
+        replicas=tuple(_replica_row(member, now) for member in members),
         balance=backend.choice.balance if len(members) > 1 else "",
         differences=backend.differences,
         drain_until=max((m.drain_until for m in members if m.drain_until is not None), default=None),
@@ -71,10 +71,11 @@ def row_of(
         processes=tuple(processes(backend.id)),
         stderr_lines=sum(member.stderr_lines for member in members),
         tokens=tokens(backend.id),
+        drill=_drill(members, now),
     )
 
 
-def _replica_row(member: Member) -> ReplicaRow:
+def _replica_row(member: Member, now: float) -> ReplicaRow:
     replica, peer = member.replica, member.peer
     return ReplicaRow(
         id=member.id,
@@ -98,7 +99,16 @@ def _replica_row(member: Member) -> ReplicaRow:
         breaker_retry_at=member.breaker.retry_at,
         drain_until=member.drain_until,
         is_leaving=member.is_leaving,
+        drill=replica.drilling.words(now),
     )
+
+
+def _drill(members: Sequence[Member], now: float) -> str:
+    """Of all replicas, or which it is at."""
+    told = {member.id: words for member in members if (words := member.replica.drilling.words(now))}
+    if len(told) == len(members) and len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{replica}: {words}" for replica, words in told.items())
 
 
 def _address(backend: Backend) -> str:

@@ -17,6 +17,7 @@ from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Connection, Terms
 from proxy_core.backends.connections import Connections, ReplicaOwner
+from proxy_core.backends.drill import Drilling
 from proxy_core.backends.isolation import EVERYTHING, Key
 from proxy_core.backends.lifecycle import SWITCHED_OFF, Event, after
 from proxy_core.backends.opening import TransportKind
@@ -75,6 +76,7 @@ class Replica:
         self._terms = terms or Terms()
         self.id = replica
         self._batch_support = BatchSupport()
+        self.drilling = Drilling()
         self.breaker = Breaker(settings.id, self._terms.breaker, clock.monotonic, self._breaker_turned)
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
@@ -319,6 +321,7 @@ class Replica:
             declared=declared,
             terms=self._terms,
             batch_support=self._batch_support,
+            drilling=self.drilling,
         )
 
     def _new_further(self, key: Key, owner: ConnectionOwner) -> Connection:
@@ -397,6 +400,12 @@ class Replica:
         self._run = None
         self.retry_at = None
         self._is_attempting = False
+
+    def kill(self) -> None:
+        """End every connection at once, as a crash would; what follows is what follows a crash."""
+        for connection in (self.connection, self.opening, *self.further.all):
+            if connection is not None:
+                connection.kill()
 
     def entered(self) -> None:
         self.in_flight += 1

@@ -64,6 +64,9 @@ class SseChannel:
     def pid(self) -> int | None:
         return None
 
+    def kill(self) -> bool:
+        return False
+
     async def open(self) -> None:
         self._session = client_session(self._transport.headers, self._connect_s)
         self._endpoint = asyncio.get_running_loop().create_future()

@@ -67,6 +67,10 @@ class StdioChannel:
         # Without its args, which may hold a credential.
         log.info("server %s: started %s as process %s", self._backend, program, self._child.pid)
 
+    def kill(self) -> bool:
+        self._child.kill()
+        return True
+
     async def send(self, message: Outgoing) -> None:
         """Queue one message; never waits for the child. Raises: BackendExited, BackendProtocolError."""
         try:

@@ -500,11 +500,26 @@ class InspectConfig(Model):
     )
 
 
+class ElicitationConfig(Model):
+    """What servers ask people in the middle of a call."""
+
+    answer_in_terminal: bool = Field(
+        False,
+        description="Where a client cannot be asked, ask whoever watches over the gateway: on its screen, by "
+        "`only1mcp answer` or the admin API. Servers are then told that people can be asked.",
+    )
+
+
 class TuiConfig(Model):
     theme: str | None = Field(None, description="Name of a Textual theme.")
     fps: int = Field(4, ge=1, le=10, description="Most repaints a second.")
     screen: Literal["overview", "servers", "metrics", "requests", "logs"] = Field(
         "overview", description="The screen shown first."
+    )
+    fault_drills: bool = Field(
+        False,
+        description="Allow faults that are made on purpose: delays, errors and kills, to see what holds. From "
+        "every door, not the screen alone.",
     )
 
 
@@ -529,6 +544,9 @@ class Config(Model):
     context: ContextConfig = Field(ContextConfig(), description="What tool lists cost the clients' models.")
     profiles: dict[Slug, ProfileConfig] = Field(
         {}, description="Parts of everything, each for some clients; see the section on profiles."
+    )
+    elicitation: ElicitationConfig = Field(
+        ElicitationConfig(), description="What servers ask people during calls."
     )
     admin: AdminConfig = Field(AdminConfig(), description="Where it is steered from outside.")
     reload: ReloadConfig = Field(ReloadConfig(), description="What a change of this file does.")

@@ -15,10 +15,12 @@ from msgspec import Struct
 
 from proxy_core.admin_wire import (
     MAX_NAME,
+    AnswerBody,
     CallBody,
     Cleared,
     DrainBody,
     Drained,
+    DrillBody,
     ExchangePage,
     LevelBody,
     LogPage,
@@ -58,7 +60,7 @@ class Asked:
     """One request, as far as a route needs it."""
 
     ids: Mapping[str, str]
-    """Of the path: `server`, `replica`."""
+    """Of the path: `server`, `replica`, `question`."""
     body: Any
     """As the route's type says."""
     wire: WireRequest
@@ -99,7 +101,7 @@ class Admin:
 class Route:
     method: str
     path: str
-    """After the prefix; `{server}` and `{replica}` stand for ids."""
+    """After the prefix; `{server}`, `{replica}` and `{question}` stand for ids."""
     does: str
     answers: str
     """For people: the shape of the answer."""
@@ -204,6 +206,30 @@ async def _restart(admin: Admin, asked: Asked) -> object:
 
 async def _probe(admin: Admin, asked: Asked) -> object:
     return await admin.control.probe(asked.target)
+
+
+async def _answer(admin: Admin, asked: Asked) -> object:
+    body = asked.body
+    await admin.control.answer(asked.ids["question"], body.action, body.content, by=asked.principal)
+    return {}
+
+
+async def _drill(admin: Admin, asked: Asked) -> object:
+    body = asked.body
+    await admin.control.drill(
+        asked.target,
+        body.kind,
+        delay_ms=body.delay_ms,
+        share=body.share,
+        for_s=body.for_s,
+        by=asked.principal,
+    )
+    return {}
+
+
+async def _end_drill(admin: Admin, asked: Asked) -> object:
+    await admin.control.end_drill(asked.target, by=asked.principal)
+    return {}
 
 
 async def _drain_all(admin: Admin, asked: Asked) -> object:
@@ -314,6 +340,17 @@ _ONE: Final[tuple[Route, ...]] = (
         _disable,
         "disable",
     ),
+    Route(
+        "POST",
+        "drill",
+        "A fault on purpose, where `tui.fault_drills` allows it: `delay` (`delay_ms`), `error` (`share` of the "
+        "calls), `kill` (once). Ends by itself after `for_s`.",
+        "`{}`",
+        _drill,
+        "drill",
+        DrillBody,
+    ),
+    Route("POST", "drill/end", "Ends the fault on purpose, if there is one.", "`{}`", _end_drill, "end drill"),
 )
 
 
@@ -445,6 +482,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         "`{answers}`",
         _clear_cache,
         "clear cache",
+    ),
+    Route(
+        "POST",
+        "questions/{question}/answer",
+        "Answers a server's question: `action` accept, decline or cancel; `content` for a form, by name.",
+        "`{}`",
+        _answer,
+        "answer",
+        AnswerBody,
     ),
     Route(
         "POST",

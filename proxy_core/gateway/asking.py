@@ -34,16 +34,18 @@ from proxy_core.gateway import answers, completion
 from proxy_core.gateway.coalescing import Flight, Flights
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.input_requests import InputRequests
+from proxy_core.gateway.operator_desk import OperatorDesk
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.parking import ParkingTable, WaitingCall
 from proxy_core.gateway.questions import Questions
-from proxy_core.gateway.rounds import Rounds, needed_by
+from proxy_core.gateway.rounds import Rounds, needed_by, unusable
 from proxy_core.gateway.sharing import Crowd, Sharing, is_personal
 from proxy_core.gateway.sink import ExchangeSink
 from proxy_core.gateway.states import StateKind, States
 from proxy_core.gateway.tasks_extension import TasksExtension
 from proxy_core.protocol import input_requests, jsonrpc, meta, tasks
 from proxy_core.protocol.capabilities import TASKS, as_object
+from proxy_core.protocol.input_answers import action
 from proxy_core.protocol.input_requests import MAY_ASK, Unaskable
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
 from proxy_core.protocol.sealed import Sealer
@@ -81,6 +83,8 @@ class _Turn:
     waiting: WaitingCall | None = None
     sharing: Sharing | None = None
     """How it may be answered with others'; None: it may not."""
+    is_after_input: bool = False
+    """Whether what somebody was asked is in its answer."""
 
 
 class Asking:
@@ -92,12 +96,14 @@ class Asking:
         sealer: Callable[[], Sealer],
         owners: ResourceOwners,
         flights: Flights,
+        desk: OperatorDesk,
     ) -> None:
         self._config = config
         self._flights = flights
         self._registry = registry
         self._owners = owners
-        self._questions = Questions(config)
+        self._desk = desk
+        self._questions = Questions(config, desk)
         self._states = States(sealer, clock)
         self._input = InputRequests(self._questions, self._states)
         self._rounds = Rounds(self._questions)
@@ -136,11 +142,12 @@ class Asking:
             if self._input.was_declined(retry.kept, retry.responses):
                 return self._input.declined(route.server, exchange)
         turn = self._turn(exchange, route, replace, uri, token, retry, sharing)
+        turn.is_after_input = retry is not None
         try:
-            answer = await self._answer(turn)
+            answer = await self._answered(turn)
         except BackendError as error:
             return self._refused(turn, error)
-        return answer if isinstance(answer, bytes) else self._result(turn, answer, retry is not None)
+        return answer if isinstance(answer, bytes) else self._result(turn, answer)
 
     def _retry(self, exchange: Exchange) -> _Retry | None:
         members = jsonrpc.members(exchange.params)
@@ -188,7 +195,7 @@ class Asking:
             affinity=caller.affinity,
             # Replicas need not know each other's states.
             replica=(retry.replica or None) if retry is not None else exchange.aim and exchange.aim.replica,
-            capabilities=caller.capabilities,
+            capabilities=self._desk.declared(caller.capabilities),
             may_be_task=_may_be_task(exchange),
             trace=exchange.trace,
         )
@@ -218,6 +225,36 @@ class Asking:
             raise InvalidRequestState
         return {}
 
+    async def _answered(self, turn: _Turn) -> Answer | bytes:
+        """As `_answer`; pages to be visited first are an operator's, if the client cannot be sent there."""
+        try:
+            return await self._answer(turn)
+        except BackendError as error:
+            if not self._has_pages_for_desk(turn, error):
+                raise
+            if not await self._are_visited(turn, error):
+                return self._input.declined(turn.route.server, turn.exchange)
+        turn.is_after_input, turn.sharing = True, None
+        if turn.waiting is not None:
+            turn.waiting = self._parking.begin(turn.call, turn.sink, turn.backend.call)
+        return await self._answer(turn)
+
+    def _has_pages_for_desk(self, turn: _Turn, error: BackendError) -> bool:
+        is_asking = error.code == ErrorCode.LEGACY_URL_ELICITATION_REQUIRED and self._desk.is_open
+        can_visit = "elicitation.url" in turn.exchange.caller.capabilities.features
+        return is_asking and not can_visit and turn.exchange.method in MAY_ASK
+
+    async def _are_visited(self, turn: _Turn, error: BackendError) -> bool:
+        exchange, server = turn.exchange, turn.route.server
+        try:
+            for page in self._input.pages(server, error):
+                said = await self._desk.ask(server, exchange.caller, exchange.target or "", page)
+                if action(Raw(said)) != "accept":
+                    return False
+        except Unaskable as refusal:
+            raise unusable(server, refusal) from refusal
+        return True
+
     async def _answer(self, turn: _Turn) -> Answer | bytes:
         """The backend's answer, or the result that asks a modern client for input. Raises: Only1Error."""
         sharing = turn.sharing
@@ -234,9 +271,15 @@ class Asking:
         needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
         if needed is None:
             return self.tasks.created(exchange, turn.backend, answer) or answer
-        if exchange.caller.era is Era.MODERN:
-            return self._input.passed_on(server, answer.replica, exchange, needed)
         turn.call.replica = answer.replica
+        if exchange.caller.era is Era.MODERN:
+            if self._desk.is_open:
+                outcome = await self._rounds.at_desk(turn.backend, turn.call, exchange, needed)
+                turn.is_after_input |= outcome is not needed
+                if isinstance(outcome, Answer):
+                    return self.tasks.created(exchange, turn.backend, outcome) or outcome
+                needed = outcome
+            return self._input.passed_on(server, answer.replica, exchange, needed)
         return await self._rounds.play(turn.backend, turn.call, exchange, needed)
 
     async def _shared(self, turn: _Turn, sharing: Sharing, call: Call) -> Answer:
@@ -287,7 +330,7 @@ class Asking:
 
     # --- what came of it --------------------------------------------------------------------------------------
 
-    def _result(self, turn: _Turn, answer: Answer, is_after_input: bool) -> bytes:
+    def _result(self, turn: _Turn, answer: Answer) -> bytes:
         exchange, result = turn.exchange, answer.result
         if turn.uri is not None:
             if answers.has_no_contents(result):
@@ -295,7 +338,7 @@ class Asking:
             result = answers.with_uri(result, turn.route.origin, turn.uri)
         era, server = answer.era, turn.route.server
         result = self._owners.with_links(exchange.method, result, server, exchange.caller.viewer)
-        return answers.result_for(exchange.caller, exchange.method, result, era, server, is_after_input)
+        return answers.result_for(exchange.caller, exchange.method, result, era, server, turn.is_after_input)
 
     def _refused(self, turn: _Turn, error: BackendError) -> bytes:
         """An error that asks for something is put as a question; any other is raised."""

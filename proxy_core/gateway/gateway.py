@@ -37,6 +37,7 @@ from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
+from proxy_core.gateway.operator_desk import OperatorDesk
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.saving import Saving
@@ -115,7 +116,8 @@ class Gateway:
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
-        self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights)
+        self.desk = OperatorDesk(config, clock, publish)
+        self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights, self.desk)
         self._saving = Saving(config, lambda: self.registry, clock, self.asking, self.cache)
         self.updates = ResourceUpdates(lambda: self.registry, self.owners)
         self.task_updates = TaskUpdates(self.asking.tasks)
@@ -414,6 +416,7 @@ class Gateway:
     def reloaded(self, before: Config) -> None:
         """Another configuration is in force than `before`."""
         now = self._config()
+        self.desk.reloaded()
         servers = {server.id: server for server in now.servers}
         is_same = (before.cache, before.routing) == (now.cache, now.routing)
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}

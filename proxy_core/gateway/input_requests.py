@@ -25,6 +25,7 @@ from proxy_core.protocol.capabilities import as_object
 from proxy_core.protocol.input_answers import action
 from proxy_core.protocol.input_requests import Question, Unaskable
 from proxy_core.protocol.results import InputRequired
+from proxy_core.protocol.revisions import Era
 
 
 class InputRequests:
@@ -68,7 +69,7 @@ class InputRequests:
 
     def pages_first(self, server: str, exchange: Exchange, error: BackendError) -> bytes:
         """Raises: MissingCapability, BackendProtocolError."""
-        pages = self._pages(server, error)
+        pages = self.pages(server, error)
         if not pages:
             raise BackendProtocolError(server, "The server needs a page to be visited and names none.")
         if "elicitation.url" not in exchange.caller.capabilities.features:
@@ -79,7 +80,7 @@ class InputRequests:
 
     def pages_error(self, server: str, exchange: Exchange, error: BackendError) -> BackendError:
         """The error for a client that knows it; its pages are remembered. Raises: BackendProtocolError."""
-        pages = self._pages(server, error)
+        pages = self.pages(server, error)
         for page in pages:
             if page.elicitation_id is not None:
                 self._questions.sent_to_page(server, page.elicitation_id, exchange.caller)
@@ -88,7 +89,8 @@ class InputRequests:
         }
         return BackendError(server, error.code, error.message, jsonrpc.encode(data))
 
-    def _pages(self, server: str, error: BackendError) -> list[Question]:
+    def pages(self, server: str, error: BackendError) -> list[Question]:
+        """Those that the error names, as a person is shown them. Raises: BackendProtocolError."""
         if len(error.raw_data) > MAX_ERROR_DATA_BYTES:
             raise BackendProtocolError(server, "The server's error is too large.")
         try:
@@ -107,4 +109,6 @@ class InputRequests:
         if exchange.method != "tools/call":
             raise ElicitationDeclined(server, words)
         said = {"content": [{"type": "text", "text": words}], "isError": True}
+        if exchange.caller.era is Era.LEGACY:
+            return jsonrpc.encode(said)
         return results.result_for_modern(Raw(jsonrpc.encode(said)), SERVER_INFO)

@@ -15,6 +15,7 @@ from msgspec import Raw
 from proxy_core.config.models import Config
 from proxy_core.errors import ClientError, ClientSilent, ErrorCode
 from proxy_core.gateway.exchange import Caller, Outlet
+from proxy_core.gateway.operator_desk import OperatorDesk
 from proxy_core.protocol import input_requests, jsonrpc
 from proxy_core.protocol.capabilities import ClientCapabilities
 from proxy_core.protocol.input_answers import CANCELLED
@@ -41,8 +42,10 @@ class Undeclared(Unaskable):
 
 
 class Questions:
-    def __init__(self, config: Callable[[], Config]) -> None:
+    def __init__(self, config: Callable[[], Config], desk: OperatorDesk | None = None) -> None:
+        """`desk`: where what a client cannot be asked is answered by others, if the configuration says so."""
         self._config = config
+        self.desk = desk
         self._waits: set[asyncio.Timeout] = set()
         self._is_closed = False
         self._pages: OrderedDict[tuple[str, str], Caller] = OrderedDict()
@@ -69,6 +72,18 @@ class Questions:
         wanted = settings.elicitation_prefix
         is_wanted = len(servers) > 1 if wanted == "auto" else wanted
         return (" ".join(clean_text(settings.title, _MAX_TITLE_BYTES).split()) or server) if is_wanted else None
+
+    # --- asking whoever watches over the gateway --------------------------------------------------------------
+
+    def for_desk(self, question: Question, capabilities: ClientCapabilities) -> bool:
+        """Whether this client cannot be asked it, and an operator can."""
+        is_declared = question.needed <= capabilities.features
+        return not is_declared and self.desk is not None and self.desk.takes(question)
+
+    async def ask_desk(self, server: str, caller: Caller, target: str, question: Question) -> bytes:
+        """Raises: Unaskable."""
+        assert self.desk is not None  # as `for_desk` has said
+        return await self.desk.ask(server, caller, target, question)
 
     # --- asking a legacy client -------------------------------------------------------------------------------
 
@@ -102,8 +117,10 @@ class Questions:
             return RpcError(refusal.code, refusal.message)
 
     def close(self) -> None:
-        """No client is waited for from now on."""
+        """Nobody is waited for from now on."""
         self._is_closed = True
+        if self.desk is not None:
+            self.desk.close()
         for wait in self._waits:
             if not wait.expired():
                 wait.reschedule(0)

@@ -78,12 +78,51 @@ class Rounds:
             needed = still_needed
         raise TooManyRounds(backend.id, "The server keeps asking for input.")
 
+    async def at_desk(
+        self, backend: Backend, call: Call, exchange: Exchange, needed: InputRequired
+    ) -> Answer | InputRequired:
+        """What a modern client cannot be asked, asked of an operator, and the call made again with that.
+
+        What the server then still needs is its client's to give; so is what nobody here can be asked.
+        Raises: Only1Error.
+        """
+        was_mixed = False
+        for _ in range(MAX_ROUNDS):
+            asked = self._for_desk(backend.id, exchange, needed)
+            is_mixed = len(asked) < len(needed.requests)
+            # A server that keeps no state forgets what it was told, and would ask for it again without end.
+            if not asked or (is_mixed and was_mixed):
+                return needed
+            was_mixed = is_mixed
+            brought = jsonrpc.members(Raw(call.replace.get("inputResponses", b"{}")))
+            responses = brought | await self._ask(backend.id, exchange, asked)
+            more = {"inputResponses": jsonrpc.encode(responses)}
+            if needed.state is not None:
+                more["requestState"] = jsonrpc.encode(needed.state)
+            answer = await backend.call(replace(call, replace=call.replace | more, on_parked=None))
+            still_needed = needed_by(backend.id, answer)
+            if still_needed is None:
+                return answer
+            needed = still_needed
+        raise TooManyRounds(backend.id, "The server keeps asking for input.")
+
+    def _for_desk(self, server: str, exchange: Exchange, needed: InputRequired) -> dict[str, Question]:
+        """Raises: BackendProtocolError, for what is no question."""
+        capabilities = exchange.caller.capabilities
+        try:
+            read = {key: input_requests.read_entry(entry) for key, entry in needed.requests.items()}
+        except Unaskable as refusal:
+            raise unusable(server, refusal) from refusal
+        return {key: each for key, each in read.items() if self._questions.for_desk(each, capabilities)}
+
     def _read(self, server: str, exchange: Exchange, needed: InputRequired) -> dict[str, Question]:
         return {key: self._one(server, exchange, entry) for key, entry in needed.requests.items()}
 
     def _one(self, server: str, exchange: Exchange, entry: Raw) -> Question:
         try:
             question = input_requests.read_entry(entry)
+            if self._questions.for_desk(question, exchange.caller.capabilities):
+                return question
             question = self._questions.checked(server, question, exchange.caller.capabilities)
         except Unaskable as refusal:
             raise unusable(server, refusal) from refusal
@@ -103,8 +142,11 @@ class Rounds:
         return {key: task.result() for key, task in tasks.items()}
 
     async def _answer(self, server: str, exchange: Exchange, question: Question) -> Raw:
+        caller = exchange.caller
         try:
-            return await self._questions.ask(server, exchange.caller, exchange.outlet, question)
+            if self._questions.for_desk(question, caller.capabilities):
+                return Raw(await self._questions.ask_desk(server, caller, exchange.target or "", question))
+            return await self._questions.ask(server, caller, exchange.outlet, question)
         except (ClientError, ClientSilent):
             if question.is_elicitation:
                 return Raw(CANCELLED)

@@ -35,6 +35,7 @@ class ExchangeSink:
         "_outlet",
         "_questions",
         "_server",
+        "_target",
         "_token",
         "client",
         "refused",
@@ -45,6 +46,7 @@ class ExchangeSink:
     def __init__(self, exchange: Exchange, token: Raw, server: str, questions: Questions) -> None:
         """`token`: the JSON of the client's progress token, or empty."""
         self._server = server
+        self._target = exchange.target or ""
         self._questions = questions
         self._caller: Caller = exchange.caller
         self._outlet: Outlet | None = exchange.outlet
@@ -107,11 +109,15 @@ class ExchangeSink:
             question = input_requests.read(method, params)
         except Unaskable:
             return False
+        if self._is_for_desk(question):
+            return True
         return self._can_be_asked() and question.needed <= self._caller.capabilities.features
 
     async def server_request(self, request: jsonrpc.Request) -> bytes | RpcError:
         try:
             question = self._checked(request)
+            if self._is_for_desk(question):
+                return await self._questions.ask_desk(self._server, self._caller, self._target, question)
         except Unaskable as refusal:
             return RpcError(refusal.code, refusal.message)
         if self.room is not None:
@@ -121,15 +127,22 @@ class ExchangeSink:
 
     def _checked(self, request: jsonrpc.Request) -> Question:
         question = input_requests.read(request.method, request.params)
-        if not question.needed <= self._caller.capabilities.features:
-            raise self.refuse(question)
-        question = self._questions.titled(self._server, question)
-        if not self._can_be_asked():
-            raise Unaskable(ErrorCode.INTERNAL_ERROR, "The client cannot be asked during this request.")
+        if not self._is_for_desk(question):
+            question = self._checked_for_client(question)
         self._asked += 1
         if self._asked > MAX_QUESTIONS:
             raise Unaskable(ErrorCode.INTERNAL_ERROR, "This call has asked too many questions.")
         return question
+
+    def _checked_for_client(self, question: Question) -> Question:
+        if not question.needed <= self._caller.capabilities.features:
+            raise self.refuse(question)
+        if not self._can_be_asked():
+            raise Unaskable(ErrorCode.INTERNAL_ERROR, "The client cannot be asked during this request.")
+        return self._questions.titled(self._server, question)
+
+    def _is_for_desk(self, question: Question) -> bool:
+        return self._questions.for_desk(question, self._caller.capabilities)
 
     def refuse(self, question: Question) -> Undeclared:
         """The refusal of what the client did not declare; it may explain why the call fails later."""

@@ -117,6 +117,8 @@ class ReplicaRow:
     """While it drains: when it stops waiting for the calls in flight."""
     is_leaving: bool = False
     """It is no longer configured and goes as soon as its calls are over."""
+    drill: str = ""
+    """The fault that is made on purpose, as `delay 500 ms, 42 s left`; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class ServerRow:
     """That its processes wrote, of which its detail has the last ones."""
     tokens: Cost | None = None
     """What its listed tools cost a model: compact where that mode is in force, else full. None: not counted."""
+    drill: str = ""
+    """The fault that is made on purpose at one or all of its replicas; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,29 @@ class ConfigStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """What a server asks during a call, and its client cannot be asked: whoever watches may answer."""
+
+    id: str
+    server: str
+    client: str
+    """Self-reported: display only."""
+    principal: str
+    target: str
+    """What was called, by its exposed name."""
+    message: str
+    mode: str
+    """form or url"""
+    schema: str = ""
+    """JSON text of the form's flat schema; see `proxy_core.forms`."""
+    url: str = ""
+    """Of the page to be visited, as the server gave it. Never opened by us."""
+    asked_at: float = 0.0
+    until: float = 0.0
+    """When the server is told that nobody answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     seq: int
     """Grows with every change; equal numbers mean equal pictures."""
@@ -270,6 +297,10 @@ class Snapshot:
     """None until the lists were counted for the first time."""
     stale_since: float | None = None
     """When a gateway elsewhere was lost, `at` at that moment: all is as it was then. None while it is heard."""
+    questions: tuple[OpenQuestion, ...] = ()
+    """Those that wait for an operator, the oldest first (elicitation.answer_in_terminal)."""
+    drills_allowed: bool = False
+    """Whether faults may be made on purpose (tui.fault_drills)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ def test_a_verb_that_fails_for_one_is_done_for_the_others(gateway: FakeRemote):
 
 def test_a_probe_tells_code_latency_and_error_and_fails_with_it(gateway: FakeRemote):
     assert run("probe", "files").stdout == "files: answered in 12ms\n"
-    gateway.answer = Probe(NOW, 390.0, f"it answered HTTP 500{ESCAPE}", 500)
+    gateway.probed = Probe(NOW, 390.0, f"it answered HTTP 500{ESCAPE}", 500)
     result = run("probe", "files")
     assert result.exit_code == 1
     assert result.stdout.startswith("files: failed in 390ms (500): it answered HTTP 500")

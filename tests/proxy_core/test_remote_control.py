@@ -24,9 +24,11 @@ from proxy_core.errors import (
     ConfigError,
     ConfigProblem,
     InvalidParams,
+    NotAllowed,
     NothingToRollBack,
     Only1Error,
     Overloaded,
+    UnknownQuestion,
     UnknownReplica,
     UnknownServer,
 )
@@ -214,6 +216,11 @@ async def test_verbs_reach_the_gateway_and_bring_back_what_they_say(
     control.bills = [BILL]
     assert await remote.context_bill() == BILL
     await remote.set_log_level("debug")
+    await remote.answer("ab12", "accept", {"name": "Ann"})
+    await remote.drill("search/a", "delay", delay_ms=250, for_s=30)
+    await remote.end_drill("search")
+    assert control.answers == [("ab12", "accept", {"name": "Ann"})]
+    assert control.drills == [("search/a", "delay", 250.0, 1.0, 30.0)]
     assert control.asked == [
         ("drain", "search"),
         ("drain", "search/a"),
@@ -223,6 +230,9 @@ async def test_verbs_reach_the_gateway_and_bring_back_what_they_say(
         ("restart", "notes"),
         ("probe", "notes"),
         ("call", "search__find"),
+        ("answer", "ab12"),
+        ("drill", "search/a"),
+        ("end_drill", "search"),
     ]
     assert (control.graces_s, control.level, control.plans) == ([2.5, None], "debug", 1)
     assert (control.reloads, control.rollbacks) == (1, 1)
@@ -247,6 +257,8 @@ async def test_all_servers_are_asked_at_once(remote: RemoteControl, control: Fak
         BackendError("search", -32001, "no", b'{"x":1}'),
         Overloaded("busy"),
         InvalidParams("no"),
+        UnknownQuestion("It was answered."),
+        NotAllowed("The configuration must say so."),
         Only1Error("other"),
     ],
 )
@@ -257,6 +269,12 @@ async def test_a_verb_raises_here_what_it_raised_there(
     with pytest.raises(type(error)) as raised:
         await remote.restart("search")
     assert raised.value.message == error.message
+
+
+async def test_what_is_no_id_of_a_question_is_asked_of_nobody(remote: RemoteControl, control: FakeControl):
+    with pytest.raises(UnknownQuestion):
+        await remote.answer("../drain", "accept")
+    assert control.asked == []
 
 
 async def test_a_bad_configuration_comes_with_its_faults(remote: RemoteControl, control: FakeControl):

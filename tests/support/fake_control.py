@@ -1,7 +1,7 @@
 """A `Control` that holds what a test gives it and remembers what was asked of it. No sockets, no time."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ class FakeControl:
         """Of every drain."""
         self.graces_s: list[float | None] = []
         """As each drain was given it."""
-        self.answer = Probe(NOW, 12.0, None)
+        self.probed = Probe(NOW, 12.0, None)
         """To every probe."""
         self.plan = ReloadPlan()
         """Of every reload and rollback."""
@@ -57,6 +57,12 @@ class FakeControl:
         self.exchanges: dict[int, ExchangeDetail] = {}
         """Those that may be opened, and replayed."""
         self.replayed: list[tuple[int, str | None]] = []
+        self.answers: list[tuple[str, str, dict[str, object] | None]] = []
+        """Of questions, as they were given."""
+        self.by: list[str] = []
+        """In whose name questions were answered and drills turned."""
+        self.drills: list[tuple[str, str, float, float, float]] = []
+        """Target, kind, delay_ms, share, for_s."""
         self._rows: list[ExchangeRow] = []
         self._facts: list[Fact] = []
         self._logs: list[LogLine] = []
@@ -139,7 +145,32 @@ class FakeControl:
 
     async def probe(self, target: str) -> Probe:
         await self._ask("probe", target)
-        return self.answer
+        return self.probed
+
+    async def answer(
+        self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = "screen"
+    ) -> None:
+        self.by.append(by)
+        await self._ask("answer", id)
+        self.answers.append((id, action, None if content is None else dict(content)))
+
+    async def drill(
+        self,
+        target: str,
+        kind: str,
+        *,
+        delay_ms: float = 0.0,
+        share: float = 1.0,
+        for_s: float = 60.0,
+        by: str = "screen",
+    ) -> None:
+        self.by.append(by)
+        await self._ask("drill", target)
+        self.drills.append((target, kind, delay_ms, share, for_s))
+
+    async def end_drill(self, target: str, *, by: str = "screen") -> None:
+        self.by.append(by)
+        await self._ask("end_drill", target)
 
     async def clear_cache(self, server: str | None = None) -> int:
         await self._ask("clear_cache", server or "*")

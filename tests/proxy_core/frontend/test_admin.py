@@ -170,6 +170,21 @@ async def test_a_tool_is_called_with_its_arguments(served: House, control: Contr
     assert (control.asked, control.arguments) == ([("call", "search__find")], [{"q": ["é", None]}])
 
 
+async def test_a_question_is_answered_and_a_drill_begun_in_the_name_of_who_asks(
+    served: House, control: Control
+):
+    body = {"action": "accept", "content": {"name": "é"}}
+    assert (await served.ask("POST", "questions/ab12/answer", body)).json == {}
+    assert control.answers == [("ab12", "accept", {"name": "é"})]
+    assert (await served.ask("POST", "servers/search/drill", {"kind": "kill"})).json == {}
+    assert (await served.ask("POST", "servers/search/replicas/a/drill/end")).json == {}
+    assert control.asked == [("answer", "ab12"), ("drill", "search"), ("end_drill", "search/a")]
+    assert (await served.ask("POST", "servers/search/drill", {})).status == 400
+    assert (await served.ask("POST", "questions/AB/answer", body)).status == 404
+    assert len(control.by) == 3
+    assert all(control.by)
+
+
 async def test_the_log_level_is_set(served: House, control: Control):
     assert (await served.ask("POST", "log-level", {"level": "debug"})).status == 200
     assert control.level == "debug"
