@@ -1,11 +1,11 @@
-"""What every line-painted widget shares: roles resolved to styles once, spans turned into strips.
+"""What every line-painted widget shares: roles resolved to styles once, spans turned into strips, strips kept.
 
 A paint holds the event loop that also carries the proxy's calls, so a line is rebuilt only when its spans
 changed, and a style is looked up only after the theme changed. Knows nothing of servers.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -54,25 +54,83 @@ class Painted(Widget):
     }
     """
 
-    _style_of_role: dict[str, Style]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._style_of_role: dict[str, Style] = {}
+        self._ink: dict[tuple[str, Style | None], Style] = {}
+        """What a role is painted with: its style, with what lies over it, as the terminal's filters leave it."""
+        self._kept: dict[int, Strip] = {}
+        """Lines as they were painted last."""
+        self._kept_for: object = None
+        self._has_frame: bool | None = None
 
     def notify_style_update(self) -> None:
         """Forget the styles: the theme, the colours or the size changed."""
         self._style_of_role = {}
+        self._ink = {}
+        self._kept = {}
+        self._has_frame = None
         super().notify_style_update()
 
-    def style_of(self, role: str) -> Style:
-        try:
-            return self._style_of_role[role]
-        except (AttributeError, KeyError):
-            return self._resolve(role)
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """As any widget's; the lines in `regions` are built anew, without regions all of them."""
+        if not regions:
+            self._kept = {}
+        for region in regions:
+            for y in region.line_range:
+                self._kept.pop(y, None)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
-    def _resolve(self, role: str) -> Style:
-        if "_style_of_role" not in self.__dict__:
-            self._style_of_role = {}
-        style = self.get_component_rich_style(f"line--{role}")
-        self._style_of_role[role] = style
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """What was painted before as it was, the rest anew.
+
+        Textual's own way looks at border, padding and filters of each line at each paint, which costs more than
+        our lines do. A widget that has a border or padding after all is painted that way.
+        """
+        if self._has_frame is None:
+            self._has_frame = not self._is_plain()
+        if self._has_frame:
+            return super().render_lines(crop)
+        width, height = self.size
+        key = (width, height, self.scroll_offset.y, len(self.get_line_filters()))
+        if key != self._kept_for:
+            self._kept, self._kept_for = {}, key
+        strips = [self._line(y) for y in crop.line_range]
+        is_whole = crop.x == 0 and crop.right >= width
+        return strips if is_whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def _is_plain(self) -> bool:
+        styles = self.styles
+        return not any(styles.gutter) and not styles.tint.a and self.opacity == 1.0 == styles.text_opacity
+
+    def _line(self, y: int) -> Strip:
+        strip = self._kept.get(y)
+        if strip is None:
+            strip = self._kept[y] = self.render_line(y)
+        return strip
+
+    def style_of(self, role: str) -> Style:
+        style = self._style_of_role.get(role)
+        if style is None:
+            style = self._style_of_role[role] = self.get_component_rich_style(f"line--{role}")
         return style
+
+    def ink_of(self, role: str, lift: Style | None = None) -> Style:
+        """What a role is painted with, `lift` laid over it."""
+        ink = self._ink.get((role, lift))
+        if ink is None:
+            style = self.style_of(role) if lift is None else self.style_of(role) + lift
+            ink = self._ink[role, lift] = self._filtered(style)
+        return ink
+
+    def _filtered(self, style: Style) -> Style:
+        """As NO_COLOR and the like want it: a filter sees only styles, so once for each style is enough."""
+        segments = [Segment("x", style)]
+        for line_filter in self.get_line_filters():
+            segments = line_filter.apply(segments, self.background_colors[1])
+        return segments[0].style or style
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""
@@ -81,14 +139,13 @@ class Painted(Widget):
         for text, role, *action in line:
             if not text:
                 continue
-            style = self.style_of(role) if lift is None else self.style_of(role) + lift
+            style = self.ink_of(role, lift)
             if action:
                 style += Style(meta={"@click": action[0]})
             segments.append(Segment(text, style))
             used += len(text) if text.isascii() else cell_len(text)
         if used < width:
-            base = self.style_of("text")
-            segments.append(Segment(" " * (width - used), base if lift is None else base + lift))
+            segments.append(Segment(" " * (width - used), self.ink_of("text", lift)))
         strip = Strip(segments, max(used, width))
         return strip if used <= width else strip.crop(0, width)
 
