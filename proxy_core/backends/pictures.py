@@ -6,7 +6,7 @@ from proxy_core.backends.backend import Backend
 from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
-from proxy_core.config.secrets import masked_address, masked_settings
+from proxy_core.config.secrets import masked_settings
 from proxy_core.telemetry.context_bill import Cost
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
@@ -79,7 +79,7 @@ def _replica_row(member: Member) -> ReplicaRow:
         id=member.id,
         state=member.state,
         reason=member.reason,
-        address=masked_address(member.settings.transport),
+        address=member.address,
         transport=replica.transport,
         since_at=replica.since_at,
         weight=member.weight,
@@ -101,7 +101,7 @@ def _replica_row(member: Member) -> ReplicaRow:
 
 
 def _address(backend: Backend) -> str:
-    first, *others = (masked_address(member.settings.transport) for member in backend.members)
+    first, *others = (member.address for member in backend.members)
     return f"{first} and {len(others)} more" if others else first
 
 

@@ -22,7 +22,7 @@ from proxy_core.config.models import Config, TuiConfig
 from proxy_core.facts import RequestFinished
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.snapshot import Latency, ServerRow, Snapshot, Totals
-from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
+from tests.support.fake_control import NOW, WALL, FakeControl, row_of, snapshot_of
 
 FPS: Final = 4
 """As the screen is drawn unless told otherwise."""
@@ -70,24 +70,35 @@ def pictures(servers: int) -> list[Snapshot]:
     ]
 
 
-def idle_proxy(servers: int) -> Proxy:
-    """A real gateway that was not started: what its picture costs. A minute of calls is in its numbers."""
-    transport = {"type": "http", "url": "http://127.0.0.1:9/mcp"}
-    names = [f"server-{number:02}" for number in range(servers)]
-    listed = [{"id": name, "transport": transport, "enabled": False} for name in names]
-    loaded = LoadedConfig(Config.model_validate({"version": 1, "servers": listed}))
-    proxy = Proxy(loaded)
-    proxy._registry.apply(loaded.config.servers, {}, 0)
-    now = time.monotonic()
-    for number in range(servers * 70):
-        at = now - 60 + number // servers
-        proxy._metrics.fold(
-            RequestFinished(
-                *(at, "bench", "anon", "modern", "2026-07-28", "tools/call", names[number % servers]),
-                *("echo", 4.0 + number % 9, None, False, 300),
+class House:
+    """A real gateway that was not started, on the clock of the frames: what its picture costs."""
+
+    def __init__(self, servers: int) -> None:
+        self.frame = 0
+        self._names = [f"server-{number:02}" for number in range(servers)]
+        transport = {"type": "http", "url": "http://127.0.0.1:9/mcp"}
+        listed = [{"id": name, "transport": transport, "enabled": False} for name in self._names]
+        loaded = LoadedConfig(Config.model_validate({"version": 1, "servers": listed}))
+        self.proxy = Proxy(loaded, clock=self)
+        self.proxy._registry.apply(loaded.config.servers, {}, 0)
+        self.proxy._feed.consume(self.proxy._metrics.fold)
+
+    def monotonic(self) -> float:
+        return NOW + self.frame / FPS
+
+    def wall(self) -> float:
+        return WALL + self.frame / FPS
+
+    def call_everywhere(self) -> None:
+        """One call of every server ends."""
+        for number, name in enumerate(self._names):
+            took_ms = 4.0 + (self.frame + number) % 9
+            self.proxy._publish(
+                RequestFinished(
+                    *(self.monotonic(), "bench", "anon", "modern", "2026-07-28", "tools/call", name, "echo"),
+                    *(took_ms, None, False, 300),
+                )
             )
-        )
-    return proxy
 
 
 class Feed(FakeControl):
@@ -96,21 +107,21 @@ class Feed(FakeControl):
     def __init__(self, servers: int, is_busy: bool) -> None:
         self._pictures = pictures(servers)
         super().__init__(self._pictures[0])
-        self._proxy = idle_proxy(servers)
-        self._is_busy = is_busy
-        self.frame = 0
+        self.house = House(servers)
+        self.is_busy = is_busy
         self.picture_s = 0.0
         """Spent in the gateway's own `snapshot`."""
 
     def snapshot(self) -> Snapshot:
+        frame = self.house.frame
         begun = time.thread_time()
-        self._proxy.snapshot()
+        self.house.proxy.snapshot()
         self.picture_s += time.thread_time() - begun
-        if self._is_busy:
-            return replace(self._pictures[self.frame % PICTURES], at=NOW + self.frame / FPS)
+        if self.is_busy:
+            return replace(self._pictures[frame % PICTURES], at=self.house.monotonic())
         # As the gateway does it: where nothing happens, a new picture once a second, for ages grow.
-        if self.frame % FPS == 0:
-            self.current = replace(self.current, seq=self.frame, at=NOW + self.frame / FPS)
+        if frame % FPS == 0:
+            self.current = replace(self.current, seq=frame, at=self.house.monotonic())
         return self.current
 
 
@@ -143,7 +154,9 @@ def timed(callbacks: Callbacks) -> None:
 
 async def _measure(app: Only1App, feed: Feed, callbacks: Callbacks, frames: int) -> dict[str, Any]:
     async def frame() -> float:
-        feed.frame += 1
+        if feed.is_busy:
+            feed.house.call_everywhere()
+        feed.house.frame += 1
         callbacks.take()
         app.call_later(app.pull)
         await asyncio.sleep(PAUSE_S)
@@ -183,7 +196,7 @@ def main() -> None:
     feed = Feed(options.servers, options.busy)
     app = Only1App(
         feed,
-        clock=lambda: feed.frame / FPS,
+        clock=feed.house.monotonic,
         pulls_by_itself=False,
         is_remote=False,
         tui=TuiConfig(screen=options.screen),
