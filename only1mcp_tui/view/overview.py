@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from only1mcp_tui.view.history import History, sparkline
+from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
 from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
 from only1mcp_tui.view.targets import Target, is_well, reason_of
@@ -114,7 +114,7 @@ def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
     lines: list[list[Span]] = [[], [], []]
     for number, (title, value, series, role) in enumerate(cards):
         wide = room + (number < extra)
-        graph = sparkline(history.series(series), wide - 4)
+        graph = history.line(series, wide - 4)
         for line in lines:
             line.append((" ", "gap"))
         lines[0].append((fit(f"  {title}", wide), "muted"))

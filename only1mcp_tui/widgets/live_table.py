@@ -4,9 +4,9 @@
 that is a wrong row and forty milliseconds of a loop that has calls to carry. Knows nothing of servers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 from textual import events
@@ -44,6 +44,26 @@ class Row:
     key: str
     cells: tuple[Span, ...]
     """One for each column that `shown` names, in order."""
+
+
+class RowToBe:
+    """A row whose cells are made when they are looked at: of three hundred, some thirty are in sight."""
+
+    __slots__ = ("_cells", "_make", "key")
+
+    def __init__(self, key: str, make: Callable[[], tuple[Span, ...]]) -> None:
+        self.key = key
+        self._make = make
+        self._cells: tuple[Span, ...] | None = None
+
+    @property
+    def cells(self) -> tuple[Span, ...]:
+        if self._cells is None:
+            self._cells = self._make()
+        return self._cells
+
+
+AnyRow: TypeAlias = Row | RowToBe
 
 
 class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
@@ -85,7 +105,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._columns = columns
-        self._rows: Sequence[Row] = ()
+        self._rows: Sequence[AnyRow] = ()
         self._cursor = 0
         self._sorted: tuple[str | None, bool] = (None, False)
         self._layout: Sequence[tuple[Column, int]] = ()
@@ -116,7 +136,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def selected(self) -> str | None:
         return self._rows[self._cursor].key if self._rows else None
 
-    def put(self, rows: Sequence[Row], sort_column: str | None = None, is_descending: bool = False) -> None:
+    def put(self, rows: Sequence[AnyRow], sort_column: str | None = None, is_descending: bool = False) -> None:
         before, old = self.selected, self._rows
         self._rows = tuple(rows)
         self._keep_cursor(before)
@@ -125,13 +145,20 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         elif not old or not self._rows:
             self.refresh()
-        elif regions := self._visible(changed_regions(old, self._rows, self.size.width)):
+        elif regions := self._changed(old):
             self.refresh(*regions)
         size = Size(self.size.width, len(self._rows) + 1)
         if self.virtual_size != size:
             self.virtual_size = size
         if self.selected != before:
             self.post_message(self.Moved(self.selected))
+
+    def _changed(self, old: Sequence[AnyRow]) -> list[Region]:
+        """Of what is in sight, the lines that differ."""
+        top, (width, height) = self.scroll_offset.y, self.size
+        sight = slice(top, top + height - 1)
+        before, now = ([row.cells for row in rows[sight]] for rows in (old, self._rows))
+        return changed_regions(before, now, width, top=1)
 
     def select(self, key: str) -> None:
         for index, row in enumerate(self._rows):

@@ -118,7 +118,7 @@ def _last_probe(members: Sequence[Member]) -> Probe | None:
 def detail_of(backend: Backend, row: ServerRow, catalog: Catalog) -> ServerDetail:
     return ServerDetail(
         row=row,
-        items=tuple(item for item in named_items(catalog) if item.server == backend.id),
+        items=named_items(catalog, backend.id),
         stderr=_stderr(backend),
         settings=masked_settings(backend.settings),
         instructions=backend.peer.instructions if backend.peer is not None else "",
@@ -133,13 +133,19 @@ def _stderr(backend: Backend) -> tuple[str, ...]:
     return tuple(f"{member.id}: {line}" for member in members for line in member.stderr)
 
 
-def named_items(catalog: Catalog) -> tuple[NamedItem, ...]:
-    """Everything that clients see, in list order."""
-    return (
-        *(_named("tool", entry) for entry in catalog.tools),
-        *(_named("resource", entry) for entry in catalog.resources),
-        *(_named("template", entry) for entry in catalog.templates),
-        *(_named("prompt", entry) for entry in catalog.prompts),
+def named_items(catalog: Catalog, server: str | None = None) -> tuple[NamedItem, ...]:
+    """Everything that clients see, in list order; or what they see of one server."""
+    lists = {
+        "tool": catalog.tools,
+        "resource": catalog.resources,
+        "template": catalog.templates,
+        "prompt": catalog.prompts,
+    }
+    return tuple(
+        _named(kind, entry)
+        for kind, entries in lists.items()
+        for entry in entries
+        if server is None or entry.server == server
     )
 
 

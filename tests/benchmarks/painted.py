@@ -11,7 +11,6 @@ import asyncio
 import gc
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -153,9 +152,12 @@ def timed(callbacks: Callbacks) -> None:
 
 
 async def _measure(app: Only1App, feed: Feed, callbacks: Callbacks, frames: int) -> dict[str, Any]:
-    async def frame() -> float:
+    def happen() -> None:
         if feed.is_busy:
             feed.house.call_everywhere()
+
+    async def frame() -> float:
+        happen()
         feed.house.frame += 1
         callbacks.take()
         app.call_later(app.pull)
@@ -163,6 +165,7 @@ async def _measure(app: Only1App, feed: Feed, callbacks: Callbacks, frames: int)
         return callbacks.take()
 
     async def rest() -> None:
+        happen()
         await asyncio.sleep(PAUSE_S)
 
     for _ in range(WARM_UP):
