@@ -367,6 +367,7 @@ class Proxy(Control):
         """
         return (
             self._feed.last_seq,
+            self._metrics.total.calls,
             self._registry.in_flight,
             self._url,
             self._notices(),

@@ -84,7 +84,7 @@ class CoreScreen(Screen[None]):
         raise NotImplementedError
 
     def draw(self, picture: Picture) -> None:
-        """Put the picture into the body's widgets. Without `has_news` only what does not come with it is new."""
+        """Put the picture into the body's widgets; without `has_news`, only what does not come with it."""
         raise NotImplementedError
 
     def filter_changed(self) -> None:

@@ -5,7 +5,7 @@ changed, and a style is looked up only after the theme changed. Knows nothing of
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -22,6 +22,17 @@ ROLES = (
     *("text", "strong", "muted", "good", "warn", "bad", "info", "accent", "trend", "link"),
     *("brand", "badge", "gap", "key", "off", "tab", "tab-on", "head", "cursor", "cursor-blurred"),
 )
+
+
+class Paper(NamedTuple):
+    """The room of one paint."""
+
+    width: int
+    """Cells of a line: those that no scrollbar covers."""
+    top: int
+    """Which line is the first in sight."""
+    whole: int
+    """Cells of the widget."""
 
 
 class Painted(Widget):
@@ -58,10 +69,12 @@ class Painted(Widget):
         super().__init__(*args, **options)
         self._style_of_role: dict[str, Style] = {}
         self._ink: dict[tuple[str, Style | None], Style] = {}
-        """What a role is painted with: its style, with what lies over it, as the terminal's filters leave it."""
+        """What a role is painted with: its style, what lies over it, the filters of the terminal."""
         self._kept: dict[int, Strip] = {}
         """Lines as they were painted last."""
         self._kept_for: object = None
+        self._paper: Paper | None = None
+        """Of the last paint."""
         self._has_frame: bool | None = None
 
     def notify_style_update(self) -> None:
@@ -89,17 +102,28 @@ class Painted(Widget):
         Textual's own way looks at border, padding and filters of each line at each paint, which costs more than
         our lines do. A widget that has a border or padding after all is painted that way.
         """
+        self._paper = self._measured()
         if self._has_frame is None:
             self._has_frame = not self._is_plain()
         if self._has_frame:
             return super().render_lines(crop)
-        width, height = self.size
-        key = (width, height, self.scroll_offset.y, len(self.get_line_filters()))
+        width = self._paper.width
+        key = (*self._paper, self.size.height, len(self.get_line_filters()))
         if key != self._kept_for:
             self._kept, self._kept_for = {}, key
         strips = [self._line(y) for y in crop.line_range]
         is_whole = crop.x == 0 and crop.right >= width
         return strips if is_whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    @property
+    def paper(self) -> Paper:
+        """What the lines of the paint under way stand on."""
+        return self._paper or self._measured()
+
+    def _measured(self) -> Paper:
+        # Asking a widget for its size walks the screen's map: once a paint, not once a line.
+        whole = self.size.width
+        return Paper(max(0, whole - self.scrollbar_size_vertical), self.scroll_offset.y, whole)
 
     def _is_plain(self) -> bool:
         styles = self.styles

@@ -242,12 +242,11 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     # --- painting -------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        # Asking a widget for its size walks the screen's map: once a line, not once a cell.
-        width = self.size.width
-        columns = self._laid_out_for(width)
+        width, top, whole = self.paper
+        columns = self._laid_out_for(whole)
         if y == 0:
             return self.strip_of(_cells(columns, [self._title(column) for column, _ in columns]), width)
-        index = y - 1 + self.scroll_offset.y
+        index = y - 1 + top
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
         lift = None

@@ -1,4 +1,4 @@
-"""The screen over a gateway with something to show, in the terminal that it is started in, every callback timed.
+"""The screen over a gateway with something to show, in the terminal it is started in, every callback timed.
 
 Run by `painting`, as `python -m tests.benchmarks.painted OUT --frames N --busy|--still`; leaves its figures in
 OUT. A frame is a pull and all that follows from it. Frames come faster than the four a second of real life, on
