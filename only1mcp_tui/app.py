@@ -112,10 +112,12 @@ class Only1App(App[None]):
         restart_delays_s: Sequence[float] = RESTART_DELAYS_S,
         pulls_by_itself: bool = True,
         is_remote: bool | None = None,
+        on_shown: Callable[[], None] = lambda: None,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
         `is_remote` says so of a core that this app does not run; None: as `run` tells.
+        `on_shown` is called once, when the first picture is drawn.
         `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
         """
         super().__init__()
@@ -133,6 +135,7 @@ class Only1App(App[None]):
         self._clock = clock
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
+        self._on_shown = on_shown
         self._timer: Timer | None = None
         self._snapshot = control.snapshot()
         self._offset = self._snapshot.at - clock()
@@ -169,6 +172,7 @@ class Only1App(App[None]):
             self._timer = self.set_interval(1 / self._tui.fps, self._tick)
         if self._tui.screen != self.DEFAULT_MODE:
             self.switch_mode(self._tui.screen)
+        self.call_after_refresh(self._on_shown)
 
     def use_tui(self, tui: TuiConfig) -> None:
         """Apply changed settings of the screen; what a person chose stays where the file says what it said."""

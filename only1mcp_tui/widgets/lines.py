@@ -68,8 +68,8 @@ class Painted(Widget):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._style_of_role: dict[str, Style] = {}
-        self._ink: dict[tuple[str, Style | None], Style] = {}
-        """What a role is painted with: its style, what lies over it, the filters of the terminal."""
+        self._inks: dict[Style | None, dict[str, Style]] = {}
+        """What roles are painted with, by what lies over them; the terminal's filters have gone over it."""
         self._kept: dict[int, Strip] = {}
         """Lines as they were painted last."""
         self._kept_for: object = None
@@ -80,7 +80,7 @@ class Painted(Widget):
     def notify_style_update(self) -> None:
         """Forget the styles: the theme, the colours or the size changed."""
         self._style_of_role = {}
-        self._ink = {}
+        self._inks = {}
         self._kept = {}
         self._has_frame = None
         super().notify_style_update()
@@ -141,12 +141,9 @@ class Painted(Widget):
             style = self._style_of_role[role] = self.get_component_rich_style(f"line--{role}")
         return style
 
-    def ink_of(self, role: str, lift: Style | None = None) -> Style:
-        """What a role is painted with, `lift` laid over it."""
-        ink = self._ink.get((role, lift))
-        if ink is None:
-            style = self.style_of(role) if lift is None else self.style_of(role) + lift
-            ink = self._ink[role, lift] = self._filtered(style)
+    def _ink(self, role: str, lift: Style | None) -> Style:
+        style = self.style_of(role) if lift is None else self.style_of(role) + lift
+        ink = self._inks[lift][role] = self._filtered(style)
         return ink
 
     def _filtered(self, style: Style) -> Style:
@@ -158,18 +155,19 @@ class Painted(Widget):
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""
+        inks = self._inks.setdefault(lift, {})
         segments = []
         used = 0
         for text, role, *action in line:
             if not text:
                 continue
-            style = self.ink_of(role, lift)
+            style = inks.get(role) or self._ink(role, lift)
             if action:
                 style += Style(meta={"@click": action[0]})
             segments.append(Segment(text, style))
             used += len(text) if text.isascii() else cell_len(text)
         if used < width:
-            segments.append(Segment(" " * (width - used), self.ink_of("text", lift)))
+            segments.append(Segment(" " * (width - used), inks.get("text") or self._ink("text", lift)))
         strip = Strip(segments, max(used, width))
         return strip if used <= width else strip.crop(0, width)
 

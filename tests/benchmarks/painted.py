@@ -8,7 +8,6 @@ one was, and a thousand of them need not take four minutes.
 
 import argparse
 import asyncio
-import gc
 import json
 import time
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from only1mcp_tui.app import Only1App
+from only1mcp_tui.cli.run import settle_memory
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config, TuiConfig
 from proxy_core.facts import RequestFinished
@@ -202,6 +202,7 @@ def main() -> None:
         clock=feed.house.monotonic,
         pulls_by_itself=False,
         is_remote=False,
+        on_shown=settle_memory,
         tui=TuiConfig(screen=options.screen),
     )
     callbacks = Callbacks()
@@ -216,9 +217,7 @@ def main() -> None:
         app.run_worker(measure(), exit_on_error=True)
 
     app.call_later(begin)
-    # As `only1mcp_tui.cli.run` does it.
-    gc.collect()
-    gc.freeze()
+    settle_memory()
     app.run()
 
 
