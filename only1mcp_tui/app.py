@@ -56,7 +56,7 @@ from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control, ReloadPlan
 from proxy_core.errors import ConfigError, InsecureBind, Only1Error, PortInUse
-from proxy_core.telemetry.snapshot import Notice, Snapshot
+from proxy_core.telemetry.snapshot import Notice
 
 log = logging.getLogger(__name__)
 
@@ -265,20 +265,26 @@ class Only1App(App[None]):
     def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
         if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
-            self.pull()
+            # In two steps, between which the loop can carry calls.
+            self._safely(self._take)
+            self.call_later(self._safely, self._show)
 
     def pull(self) -> None:
         """Take the core's picture and hand it to what is on screen."""
-        self._pulled_at = self._clock()
+        self._safely(self._take)
+        self._safely(self._show)
+
+    def _safely(self, step: Callable[[], None]) -> None:
         try:
-            self._take(self._control.snapshot())
-            self._show()
+            step()
         except Exception as error:
             # A screen's bug must not stop the proxy that lives in this process.
             log.exception("the screen could not be drawn")
             self._alarm("screen", "error", f"The screen could not be drawn ({_words(error)}). Calls go on.")
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def _take(self) -> None:
+        self._pulled_at = self._clock()
+        snapshot = self._control.snapshot()
         if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._offset = snapshot.at - self._clock()

@@ -4,7 +4,8 @@ A paint holds the event loop that also carries the proxy's calls, so a line is r
 changed, and a style is looked up only after the theme changed. Knows nothing of servers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from rich.cells import cell_len
@@ -33,6 +34,18 @@ class Paper(NamedTuple):
     """Which line is the first in sight."""
     whole: int
     """Cells of the widget."""
+
+
+class Inks(dict[str, Style]):
+    """Role -> style, made when it is asked for the first time."""
+
+    def __init__(self, make: Callable[[str], Style]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, role: str) -> Style:
+        ink = self[role] = self._make(role)
+        return ink
 
 
 class Painted(Widget):
@@ -68,7 +81,7 @@ class Painted(Widget):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._style_of_role: dict[str, Style] = {}
-        self._inks: dict[Style | None, dict[str, Style]] = {}
+        self._inks: dict[Style | None, Inks] = {}
         """What roles are painted with, by what lies over them; the terminal's filters have gone over it."""
         self._kept: dict[int, Strip] = {}
         """Lines as they were painted last."""
@@ -141,10 +154,15 @@ class Painted(Widget):
             style = self._style_of_role[role] = self.get_component_rich_style(f"line--{role}")
         return style
 
-    def _ink(self, role: str, lift: Style | None) -> Style:
-        style = self.style_of(role) if lift is None else self.style_of(role) + lift
-        ink = self._inks[lift][role] = self._filtered(style)
-        return ink
+    def inks(self, lift: Style | None = None) -> Callable[[str], Style]:
+        """What roles are painted with, with `lift` laid over them."""
+        inks = self._inks.get(lift)
+        if inks is None:
+            inks = self._inks[lift] = Inks(partial(self._ink, lift))
+        return inks.__getitem__
+
+    def _ink(self, lift: Style | None, role: str) -> Style:
+        return self._filtered(self.style_of(role) if lift is None else self.style_of(role) + lift)
 
     def _filtered(self, style: Style) -> Style:
         """As NO_COLOR and the like want it: a filter sees only styles, so once for each style is enough."""
@@ -155,19 +173,19 @@ class Painted(Widget):
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""
-        inks = self._inks.setdefault(lift, {})
+        ink = self.inks(lift)
         segments = []
         used = 0
         for text, role, *action in line:
             if not text:
                 continue
-            style = inks.get(role) or self._ink(role, lift)
+            style = ink(role)
             if action:
                 style += Style(meta={"@click": action[0]})
             segments.append(Segment(text, style))
             used += len(text) if text.isascii() else cell_len(text)
         if used < width:
-            segments.append(Segment(" " * (width - used), inks.get("text") or self._ink("text", lift)))
+            segments.append(Segment(" " * (width - used), ink("text")))
         strip = Strip(segments, max(used, width))
         return strip if used <= width else strip.crop(0, width)
 

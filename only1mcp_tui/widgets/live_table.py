@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -245,14 +247,39 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         width, top, whole = self.paper
         columns = self._laid_out_for(whole)
         if y == 0:
-            return self.strip_of(_cells(columns, [self._title(column) for column, _ in columns]), width)
+            return self._strip(columns, [self._title(column) for column, _ in columns], width)
         index = y - 1 + top
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
         lift = None
         if index == self._cursor:
             lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
-        return self.strip_of(_cells(columns, self._rows[index].cells), width, lift)
+        return self._strip(columns, self._rows[index].cells, width, lift)
+
+    def _strip(
+        self,
+        columns: Sequence[tuple[Column, int]],
+        cells: Sequence[Span],
+        width: int,
+        lift: Style | None = None,
+    ) -> Strip:
+        """The cells side by side; neighbours of one role become one segment, for each costs."""
+        ink = self.inks(lift)
+        segments: list[Segment] = []
+        text, role, room = " " * MARGIN, "text", width - MARGIN
+        for (column, wide), (cell, cell_role, *_) in zip(columns, cells, strict=False):
+            padded = _fit(cell, wide, column.right) + " " * GAP
+            room -= wide + GAP
+            if cell_role == role:
+                text += padded
+            else:
+                segments.append(Segment(text, ink(role)))
+                text, role = padded, cell_role
+        segments.append(Segment(text, ink(role)))
+        if room > 0:
+            segments.append(Segment(" " * room, ink("text")))
+        strip = Strip(segments, width + max(0, -room))
+        return strip if room >= 0 else strip.crop(0, width)
 
     def _title(self, column: Column) -> Span:
         sorted_by, is_descending = self._sorted
@@ -265,19 +292,6 @@ def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     others = sum(column.width + GAP for column in shown if not column.flexible)
     rest = width - others - GAP - 2 * MARGIN
     return [(column, max(column.width, rest) if column.flexible else column.width) for column in shown]
-
-
-def _cells(columns: Sequence[tuple[Column, int]], cells: Sequence[Span]) -> Line:
-    """The cells side by side; neighbours of one role become one span, for each span costs."""
-    spans: list[tuple[str, str]] = [(" " * MARGIN, "text")]
-    for (column, width), (text, role, *_) in zip(columns, cells, strict=False):
-        padded = _fit(text, width, column.right) + " " * GAP
-        last_text, last_role = spans[-1]
-        if role == last_role:
-            spans[-1] = (last_text + padded, role)
-        else:
-            spans.append((padded, role))
-    return tuple(spans)
 
 
 def _fit(text: str, width: int, right: bool) -> str:

@@ -21,7 +21,17 @@ _LOG_GROWTH: Final = math.log(GROWTH)
 
 
 class LatencyWindow:
-    __slots__ = ("_full", "_full_at", "_older", "_slots", "_starts", "_told", "_told_at", "sum_ms")
+    __slots__ = (
+        "_full",
+        "_full_at",
+        "_older",
+        "_slots",
+        "_starts",
+        "_told",
+        "_told_at",
+        "_told_sum_ms",
+        "sum_ms",
+    )
 
     def __init__(self) -> None:
         self._slots: list[array[int]] = [array("I", bytes(4 * BUCKETS)) for _ in range(SLOTS)]
@@ -35,7 +45,8 @@ class LatencyWindow:
         """The window without the slot that is being filled."""
         self._full_at = -1
         self._told = Latency()
-        self._told_at: tuple[int, float] | None = None
+        self._told_at = -1
+        self._told_sum_ms = 0.0
 
     def add(self, now: float, ms: float) -> None:
         self._slot(now)[_bucket(ms)] += 1
@@ -52,11 +63,13 @@ class LatencyWindow:
         return self._slots[place]
 
     def latency(self, now: float) -> Latency:
-        turn = int(now // SLOT_S)
-        # Whatever is added grows the sum.
-        if self._told_at != (turn, self.sum_ms):
-            self._told_at = (turn, self.sum_ms)
-            self._told = _latency(self._counts(turn))
+        """As of now, or of a moment ago in the same second."""
+        second = int(now)
+        # Whatever is added grows the sum; the first call of all is told at once.
+        is_new = self.sum_ms != self._told_sum_ms and (second != self._told_at or not self._told_sum_ms)
+        if is_new or second // SLOT_S != self._told_at // SLOT_S:
+            self._told_at, self._told_sum_ms = second, self.sum_ms
+            self._told = _latency(self._counts(int(second // SLOT_S)))
         return self._told
 
     def _counts(self, turn: int) -> list[int]:
