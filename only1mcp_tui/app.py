@@ -60,7 +60,7 @@ from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control, ReloadPlan
 from proxy_core.errors import ConfigError, InsecureBind, Only1Error, PortInUse
-from proxy_core.telemetry.snapshot import Notice, Snapshot
+from proxy_core.telemetry.snapshot import Notice
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +117,12 @@ class Only1App(App[None]):
         restart_delays_s: Sequence[float] = RESTART_DELAYS_S,
         pulls_by_itself: bool = True,
         is_remote: bool | None = None,
+        on_shown: Callable[[], None] = lambda: None,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
         `is_remote` says so of a core that this app does not run; None: as `run` tells.
+        `on_shown` is called once, when the first picture is drawn.
         `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
         """
         super().__init__()
@@ -138,6 +140,7 @@ class Only1App(App[None]):
         self._clock = clock
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
+        self._on_shown = on_shown
         self._timer: Timer | None = None
         self._snapshot = control.snapshot()
         self._offset = self._snapshot.at - clock()
@@ -176,6 +179,7 @@ class Only1App(App[None]):
             self._timer = self.set_interval(1 / self._tui.fps, self._tick)
         if self._tui.screen != self.DEFAULT_MODE:
             self.switch_mode(self._tui.screen)
+        self.call_after_refresh(self._on_shown)
 
     def use_tui(self, tui: TuiConfig) -> None:
         """Apply changed settings of the screen; what a person chose stays where the file says what it said."""
@@ -270,20 +274,26 @@ class Only1App(App[None]):
     def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
         if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
-            self.pull()
+            # In two steps, between which the loop can carry calls.
+            self._safely(self._take)
+            self.call_later(self._safely, self._show)
 
     def pull(self) -> None:
         """Take the core's picture and hand it to what is on screen."""
-        self._pulled_at = self._clock()
+        self._safely(self._take)
+        self._safely(self._show)
+
+    def _safely(self, step: Callable[[], None]) -> None:
         try:
-            self._take(self._control.snapshot())
-            self._show()
+            step()
         except Exception as error:
             # A screen's bug must not stop the proxy that lives in this process.
             log.exception("the screen could not be drawn")
             self._alarm("screen", "error", f"The screen could not be drawn ({_words(error)}). Calls go on.")
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def _take(self) -> None:
+        self._pulled_at = self._clock()
+        snapshot = self._control.snapshot()
         if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
             if words := again_words(self._snapshot, snapshot, self._now()):
                 self.notify(words, markup=False)

@@ -144,6 +144,7 @@ class Proxy(Control):
         self._recorder = Recorder(self._clock, _recorded(self.config))
         self._build()
         self._picture = self._fresh_picture(0)
+        self._picture_of = self._signs()
 
     def _build(self) -> None:
         self._guard = Guard()
@@ -358,13 +359,33 @@ class Proxy(Control):
     # --- Control: what is seen ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        old = self._picture
+        old, signs = self._picture, self._signs()
+        # A second's difference is shown even if nothing happened: ages grow. What no sign tells waits for that.
+        is_recent = self._clock.monotonic() - old.at < 1
+        if is_recent and signs == self._picture_of:
+            return old
+        self._picture_of = signs
         fresh = self._fresh_picture(old.seq + 1)
-        # A second's difference is shown even if nothing happened: ages grow.
-        if fresh.at - old.at < 1 and replace(fresh, seq=old.seq, at=old.at, wall=old.wall) == old:
+        if is_recent and fresh == replace(old, seq=fresh.seq, at=fresh.at, wall=fresh.wall):
             return old
         self._picture = fresh
         return fresh
+
+    def _signs(self) -> tuple[object, ...]:
+        """While these stay the same nothing happened that a person must see at once.
+
+        A picture is asked for four times a second for each that watches, and to make one takes as long as
+        carrying some calls.
+        """
+        return (
+            self._feed.last_seq,
+            self._metrics.total.calls,
+            self._registry.in_flight,
+            self._url,
+            self._notices(),
+            self._reloading.status,
+            self._ledger.totals,
+        )
 
     def _fresh_picture(self, seq: int) -> Snapshot:
         now = self._clock.monotonic()

@@ -132,7 +132,7 @@ def _has_screen() -> bool:
 
 def run_headless(proxy: Proxy, is_urgent: Callable[[], bool] = lambda: False) -> int:
     """`is_urgent`: whether the first signal already ends it at once."""
-    _settle_memory()
+    settle_memory()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(proxy, is_urgent))
@@ -164,8 +164,9 @@ def run_screen(
         tui=loaded.config.tui,
         discover=lambda: discovered(_import_target(loaded, options), loaded.config.proxy),
         write=lambda found: _import(_import_target(loaded, options), found),
+        on_shown=settle_memory,
     )
-    _settle_memory()
+    settle_memory()
     app.run()
     if app.failure is not None:
         raise app.failure
@@ -176,8 +177,11 @@ def run_screen(
     return app.return_code or Exit.OK
 
 
-def _settle_memory() -> None:
-    """What importing made lives as long as we do: a full collection that walks it all would stop every call."""
+def settle_memory() -> None:
+    """What importing made lives as long as we do, and so do the first screen's widgets.
+
+    A full collection that walks all of them would stop every call for some milliseconds.
+    """
     gc.collect()
     gc.freeze()
 

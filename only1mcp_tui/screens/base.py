@@ -29,6 +29,8 @@ NAMES = (
     ("4", "requests", "Requests"),
     ("5", "logs", "Logs"),
 )
+STALE_S = 1.0
+"""After so long an unchanged picture is drawn again: the ages in it have grown."""
 PINNED = ("toggle_help", "leave")
 """Actions that the footer shows at its right end, however narrow it is."""
 
@@ -64,6 +66,10 @@ class CoreScreen(Screen[None]):
         self.filter = Filter()
         self.filter_text = ""
         self._footer_key: Hashable = None
+        self._nav_key: Hashable = None
+        self._shown: Picture | None = None
+        self.has_news = True
+        """Whether the picture that is being drawn differs from the one before it."""
 
     def compose(self) -> ComposeResult:
         yield Board(id="title")
@@ -78,7 +84,7 @@ class CoreScreen(Screen[None]):
         raise NotImplementedError
 
     def draw(self, picture: Picture) -> None:
-        """Put the picture into the body's widgets."""
+        """Put the picture into the body's widgets; without `has_news`, only what does not come with it."""
         raise NotImplementedError
 
     def filter_changed(self) -> None:
@@ -112,10 +118,15 @@ class CoreScreen(Screen[None]):
         return self.query_one("#title").size.width or self.size.width
 
     def show(self, picture: Picture) -> None:
-        self.set_class(picture.pace.stale_s is not None, "-stale")
-        width = self.width
-        self.query_one("#title", Board).put([title_line(picture.snapshot, picture.now, picture.pace, width)])
-        self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
+        self.has_news = self._differs(picture)
+        if self.has_news:
+            self._shown = picture
+            self.set_class(picture.pace.stale_s is not None, "-stale")
+            width = self.width
+            self.query_one("#title", Board).put(
+                [title_line(picture.snapshot, picture.now, picture.pace, width)]
+            )
+            self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
         self.draw(picture)
         self.show_nav()
         if (key := self.footer_key()) != self._footer_key:
@@ -123,9 +134,19 @@ class CoreScreen(Screen[None]):
             self.refresh_bindings()
             self._show_footer()
 
+    def _differs(self, picture: Picture) -> bool:
+        shown = self._shown
+        return (
+            shown is None
+            or picture.snapshot is not shown.snapshot
+            or picture.alarms != shown.alarms
+            or picture.pace != shown.pace
+            or picture.now - shown.now >= STALE_S
+        )
+
     def redraw(self) -> None:
         """Draw the last picture again: selection, filter or width changed."""
-        self._footer_key = None
+        self._footer_key = self._nav_key = self._shown = None
         self.show(self._picture())
 
     def footer_key(self) -> Hashable:
@@ -133,7 +154,10 @@ class CoreScreen(Screen[None]):
         return self.width, self.focused
 
     def show_nav(self) -> None:
-        self.query_one("#nav", Board).put([spread(self._nav_line(), self.status(), self.width)])
+        status = self.status()
+        if (key := (status, self.width)) != self._nav_key:
+            self._nav_key = key
+            self.query_one("#nav", Board).put([spread(self._nav_line(), status, self.width)])
 
     def _show_footer(self) -> None:
         self.query_one("#footer", Board).put([self._footer_line()])

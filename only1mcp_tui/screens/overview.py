@@ -60,15 +60,19 @@ Where a server is not well, its last column says why.
         return has_replicas(row) and needs_an_eye(row)
 
     def draw(self, picture: Picture) -> None:
+        has_events = self._take_events()
+        if not (self.has_news or has_events):
+            return
         width = self.width
+        self.query_one("#events", Board).put(self._event_lines(picture, width))
+        if not self.has_news:
+            return
         cards = card_lines(picture.snapshot.totals, picture.history, width)
         self.query_one("#cards", Board).put(cards)
         super().draw(picture)
         self.query_one("#selected", Board).put([selected_line(self.selected, picture.now, width)])
-        self.query_one("#events", Board).put(self._event_lines(picture, width))
 
     def _event_lines(self, picture: Picture, width: int) -> list[Line]:
-        self._take_events()
         shown = EVENTS_SHOWN if self.size.height >= TALL else EVENTS_SHOWN_SHORT
         told = (event_line(fact, picture.snapshot, width) for fact in reversed(self._events))
         lines = [line for line in told if line is not None][:shown]
@@ -76,9 +80,12 @@ Where a server is not well, its last column says why.
         lines += [empty] if not lines else []
         return [(("  EVENTS", "head"),), *lines, *[()] * (shown - len(lines))]
 
-    def _take_events(self) -> None:
-        self._seen_seq, news = self.control.events_after(self._seen_seq)
-        self._events += [fact for fact in news if not isinstance(fact, TRAFFIC)]
+    def _take_events(self) -> bool:
+        """Whether there are new ones."""
+        self._seen_seq, facts = self.control.events_after(self._seen_seq)
+        news = [fact for fact in facts if not isinstance(fact, TRAFFIC)]
+        self._events += news
+        return bool(news)
 
     @on(LiveTable.Opened)
     def _opened(self, event: LiveTable.Opened) -> None:

@@ -1,6 +1,7 @@
 """What Overview and Servers share: a table of servers and their replicas, and the verbs on the selected one."""
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -21,7 +22,7 @@ from only1mcp_tui.view.servers import (
 )
 from only1mcp_tui.view.targets import DRAINED, Target, find, has_replicas
 from only1mcp_tui.view.text import Line
-from only1mcp_tui.widgets.live_table import LiveTable, Row
+from only1mcp_tui.widgets.live_table import LiveTable, RowToBe
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
 VERBS = ("drain", "restart", "probe", "enable", "clear_cache", "copy")
@@ -86,7 +87,7 @@ class ServerTableScreen(CoreScreen):
         table.empty = self._empty_line(picture)
         chosen = next((column for column in columns if column.key == self.order.column), None)
         table.put(
-            [Row(target.id, row_cells(target, columns, scene)) for target in targets],
+            [RowToBe(target.id, partial(row_cells, target, columns, scene)) for target in targets],
             chosen.key if chosen else None,
             chosen is not None and chosen.right is not self.order.is_reversed,
         )

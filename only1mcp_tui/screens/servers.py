@@ -56,6 +56,8 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
                 yield LogView(_as_it_is, id="lines")
 
     def draw(self, picture: Picture) -> None:
+        if not self.has_news:
+            return
         super().draw(picture)
         target = self.selected
         if target is None or not (width := self.query_one("#detail").size.width):

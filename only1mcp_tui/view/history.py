@@ -16,6 +16,8 @@ class History:
 
     def __init__(self) -> None:
         self._series: dict[str, deque[float]] = {}
+        self._drawn: dict[tuple[str, int], str] = {}
+        """Since the last sample: a series is drawn once for many frames."""
         self._sampled_at = float("-inf")
 
     def sample(self, snapshot: Snapshot, now: float) -> None:
@@ -23,6 +25,7 @@ class History:
         if now - self._sampled_at < 1.0:
             return
         self._sampled_at = now
+        self._drawn = {}
         totals = snapshot.totals
         current = {
             "calls_per_s": totals.calls_per_s,
@@ -40,10 +43,20 @@ class History:
     def of_server(self, server: str) -> Sequence[float]:
         return self.series(f"server:{server}")
 
+    def line(self, key: str, width: int) -> str:
+        """A series as a `sparkline`."""
+        drawn = self._drawn.get((key, width))
+        if drawn is None:
+            drawn = self._drawn[key, width] = sparkline(self.series(key), width)
+        return drawn
+
+    def line_of_server(self, server: str, width: int) -> str:
+        return self.line(f"server:{server}", width)
+
 
 def sparkline(values: Iterable[float], width: int) -> str:
     """The newest `width` values, newest at the right, scaled to their highest; blank where all are zero."""
-    newest = tuple(values)[-width:] if width > 0 else ()
+    newest = list(values)[-width:] if width > 0 else []
     top = max(newest, default=0.0)
     if top <= 0:
         return " " * width

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from only1mcp_tui.view.elicitation_form import badge
-from only1mcp_tui.view.history import History, sparkline
+from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
 from only1mcp_tui.view.staleness import notices_of
 from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
@@ -121,7 +121,7 @@ def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
     lines: list[list[Span]] = [[], [], []]
     for number, (title, value, series, role) in enumerate(cards):
         wide = room + (number < extra)
-        graph = sparkline(history.series(series), wide - 4)
+        graph = history.line(series, wide - 4)
         for line in lines:
             line.append((" ", "gap"))
         lines[0].append((fit(f"  {title}", wide), "muted"))

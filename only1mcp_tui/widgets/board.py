@@ -30,4 +30,4 @@ class Board(Painted):
         return len(self.lines)
 
     def render_line(self, y: int) -> Strip:
-        return self.strip_of(self.lines[y] if y < len(self.lines) else (), self.size.width)
+        return self.strip_of(self.lines[y] if y < len(self.lines) else (), self.paper.width)

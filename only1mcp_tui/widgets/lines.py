@@ -1,11 +1,12 @@
-"""What every line-painted widget shares: roles resolved to styles once, spans turned into strips.
+"""What every line-painted widget shares: roles resolved to styles once, spans turned into strips, strips kept.
 
 A paint holds the event loop that also carries the proxy's calls, so a line is rebuilt only when its spans
 changed, and a style is looked up only after the theme changed. Knows nothing of servers.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -22,6 +23,29 @@ ROLES = (
     *("text", "strong", "muted", "good", "warn", "bad", "info", "accent", "trend", "link"),
     *("brand", "badge", "gap", "key", "off", "tab", "tab-on", "head", "cursor", "cursor-blurred"),
 )
+
+
+class Paper(NamedTuple):
+    """The room of one paint."""
+
+    width: int
+    """Cells of a line: those that no scrollbar covers."""
+    top: int
+    """Which line is the first in sight."""
+    whole: int
+    """Cells of the widget."""
+
+
+class Inks(dict[str, Style]):
+    """Role -> style, made when it is asked for the first time."""
+
+    def __init__(self, make: Callable[[str], Style]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, role: str) -> Style:
+        ink = self[role] = self._make(role)
+        return ink
 
 
 class Painted(Widget):
@@ -54,41 +78,114 @@ class Painted(Widget):
     }
     """
 
-    _style_of_role: dict[str, Style]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._style_of_role: dict[str, Style] = {}
+        self._inks: dict[Style | None, Inks] = {}
+        """What roles are painted with, by what lies over them; the terminal's filters have gone over it."""
+        self._kept: dict[int, Strip] = {}
+        """Lines as they were painted last."""
+        self._kept_for: object = None
+        self._paper: Paper | None = None
+        """Of the last paint."""
+        self._has_frame: bool | None = None
 
     def notify_style_update(self) -> None:
         """Forget the styles: the theme, the colours or the size changed."""
         self._style_of_role = {}
+        self._inks = {}
+        self._kept = {}
+        self._has_frame = None
         super().notify_style_update()
 
-    def style_of(self, role: str) -> Style:
-        try:
-            return self._style_of_role[role]
-        except (AttributeError, KeyError):
-            return self._resolve(role)
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """As any widget's; the lines in `regions` are built anew, without regions all of them."""
+        if not regions:
+            self._kept = {}
+        for region in regions:
+            for y in region.line_range:
+                self._kept.pop(y, None)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
-    def _resolve(self, role: str) -> Style:
-        if "_style_of_role" not in self.__dict__:
-            self._style_of_role = {}
-        style = self.get_component_rich_style(f"line--{role}")
-        self._style_of_role[role] = style
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """What was painted before as it was, the rest anew.
+
+        Textual's own way looks at border, padding and filters of each line at each paint, which costs more than
+        our lines do. A widget that has a border or padding after all is painted that way.
+        """
+        self._paper = self._measured()
+        if self._has_frame is None:
+            self._has_frame = not self._is_plain()
+        if self._has_frame:
+            return super().render_lines(crop)
+        width = self._paper.width
+        key = (*self._paper, self.size.height, len(self.get_line_filters()))
+        if key != self._kept_for:
+            self._kept, self._kept_for = {}, key
+        strips = [self._line(y) for y in crop.line_range]
+        is_whole = crop.x == 0 and crop.right >= width
+        return strips if is_whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    @property
+    def paper(self) -> Paper:
+        """What the lines of the paint under way stand on."""
+        return self._paper or self._measured()
+
+    def _measured(self) -> Paper:
+        # Asking a widget for its size walks the screen's map: once a paint, not once a line.
+        whole = self.size.width
+        return Paper(max(0, whole - self.scrollbar_size_vertical), self.scroll_offset.y, whole)
+
+    def _is_plain(self) -> bool:
+        styles = self.styles
+        return not any(styles.gutter) and not styles.tint.a and self.opacity == 1.0 == styles.text_opacity
+
+    def _line(self, y: int) -> Strip:
+        strip = self._kept.get(y)
+        if strip is None:
+            strip = self._kept[y] = self.render_line(y)
+        return strip
+
+    def style_of(self, role: str) -> Style:
+        style = self._style_of_role.get(role)
+        if style is None:
+            style = self._style_of_role[role] = self.get_component_rich_style(f"line--{role}")
         return style
+
+    def inks(self, lift: Style | None = None) -> Callable[[str], Style]:
+        """What roles are painted with, with `lift` laid over them."""
+        inks = self._inks.get(lift)
+        if inks is None:
+            inks = self._inks[lift] = Inks(partial(self._ink, lift))
+        return inks.__getitem__
+
+    def _ink(self, lift: Style | None, role: str) -> Style:
+        return self._filtered(self.style_of(role) if lift is None else self.style_of(role) + lift)
+
+    def _filtered(self, style: Style) -> Style:
+        """As NO_COLOR and the like want it: a filter sees only styles, so once for each style is enough."""
+        segments = [Segment("x", style)]
+        for line_filter in self.get_line_filters():
+            segments = line_filter.apply(segments, self.background_colors[1])
+        return segments[0].style or style
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""
+        ink = self.inks(lift)
         segments = []
         used = 0
         for text, role, *action in line:
             if not text:
                 continue
-            style = self.style_of(role) if lift is None else self.style_of(role) + lift
+            style = ink(role)
             if action:
                 style += Style(meta={"@click": action[0]})
             segments.append(Segment(text, style))
             used += len(text) if text.isascii() else cell_len(text)
         if used < width:
-            base = self.style_of("text")
-            segments.append(Segment(" " * (width - used), base if lift is None else base + lift))
+            segments.append(Segment(" " * (width - used), ink("text")))
         strip = Strip(segments, max(used, width))
         return strip if used <= width else strip.crop(0, width)
 

@@ -4,11 +4,13 @@
 that is a wrong row and forty milliseconds of a loop that has calls to carry. Knows nothing of servers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -44,6 +46,26 @@ class Row:
     key: str
     cells: tuple[Span, ...]
     """One for each column that `shown` names, in order."""
+
+
+class RowToBe:
+    """A row whose cells are made when they are looked at: of three hundred, some thirty are in sight."""
+
+    __slots__ = ("_cells", "_make", "key")
+
+    def __init__(self, key: str, make: Callable[[], tuple[Span, ...]]) -> None:
+        self.key = key
+        self._make = make
+        self._cells: tuple[Span, ...] | None = None
+
+    @property
+    def cells(self) -> tuple[Span, ...]:
+        if self._cells is None:
+            self._cells = self._make()
+        return self._cells
+
+
+AnyRow: TypeAlias = Row | RowToBe
 
 
 class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
@@ -85,7 +107,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._columns = columns
-        self._rows: Sequence[Row] = ()
+        self._rows: Sequence[AnyRow] = ()
         self._cursor = 0
         self._sorted: tuple[str | None, bool] = (None, False)
         self._layout: Sequence[tuple[Column, int]] = ()
@@ -116,7 +138,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def selected(self) -> str | None:
         return self._rows[self._cursor].key if self._rows else None
 
-    def put(self, rows: Sequence[Row], sort_column: str | None = None, is_descending: bool = False) -> None:
+    def put(self, rows: Sequence[AnyRow], sort_column: str | None = None, is_descending: bool = False) -> None:
         before, old = self.selected, self._rows
         self._rows = tuple(rows)
         self._keep_cursor(before)
@@ -125,13 +147,20 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         elif not old or not self._rows:
             self.refresh()
-        elif regions := self._visible(changed_regions(old, self._rows, self.size.width)):
+        elif regions := self._changed(old):
             self.refresh(*regions)
         size = Size(self.size.width, len(self._rows) + 1)
         if self.virtual_size != size:
             self.virtual_size = size
         if self.selected != before:
             self.post_message(self.Moved(self.selected))
+
+    def _changed(self, old: Sequence[AnyRow]) -> list[Region]:
+        """Of what is in sight, the lines that differ."""
+        top, (width, height) = self.scroll_offset.y, self.size
+        sight = slice(top, top + height - 1)
+        before, now = ([row.cells for row in rows[sight]] for rows in (old, self._rows))
+        return changed_regions(before, now, width, top=1)
 
     def select(self, key: str) -> None:
         for index, row in enumerate(self._rows):
@@ -215,18 +244,42 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     # --- painting -------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
-        # Asking a widget for its size walks the screen's map: once a line, not once a cell.
-        width = self.size.width
-        columns = self._laid_out_for(width)
+        width, top, whole = self.paper
+        columns = self._laid_out_for(whole)
         if y == 0:
-            return self.strip_of(_cells(columns, [self._title(column) for column, _ in columns]), width)
-        index = y - 1 + self.scroll_offset.y
+            return self._strip(columns, [self._title(column) for column, _ in columns], width)
+        index = y - 1 + top
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
         lift = None
         if index == self._cursor:
             lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
-        return self.strip_of(_cells(columns, self._rows[index].cells), width, lift)
+        return self._strip(columns, self._rows[index].cells, width, lift)
+
+    def _strip(
+        self,
+        columns: Sequence[tuple[Column, int]],
+        cells: Sequence[Span],
+        width: int,
+        lift: Style | None = None,
+    ) -> Strip:
+        """The cells side by side; neighbours of one role become one segment, for each costs."""
+        ink = self.inks(lift)
+        segments: list[Segment] = []
+        text, role, room = " " * MARGIN, "text", width - MARGIN
+        for (column, wide), (cell, cell_role, *_) in zip(columns, cells, strict=False):
+            padded = _fit(cell, wide, column.right) + " " * GAP
+            room -= wide + GAP
+            if cell_role == role:
+                text += padded
+            else:
+                segments.append(Segment(text, ink(role)))
+                text, role = padded, cell_role
+        segments.append(Segment(text, ink(role)))
+        if room > 0:
+            segments.append(Segment(" " * room, ink("text")))
+        strip = Strip(segments, width + max(0, -room))
+        return strip if room >= 0 else strip.crop(0, width)
 
     def _title(self, column: Column) -> Span:
         sorted_by, is_descending = self._sorted
@@ -239,19 +292,6 @@ def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     others = sum(column.width + GAP for column in shown if not column.flexible)
     rest = width - others - GAP - 2 * MARGIN
     return [(column, max(column.width, rest) if column.flexible else column.width) for column in shown]
-
-
-def _cells(columns: Sequence[tuple[Column, int]], cells: Sequence[Span]) -> Line:
-    """The cells side by side; neighbours of one role become one span, for each span costs."""
-    spans: list[tuple[str, str]] = [(" " * MARGIN, "text")]
-    for (column, width), (text, role, *_) in zip(columns, cells, strict=False):
-        padded = _fit(text, width, column.right) + " " * GAP
-        last_text, last_role = spans[-1]
-        if role == last_role:
-            spans[-1] = (last_text + padded, role)
-        else:
-            spans.append((padded, role))
-    return tuple(spans)
 
 
 def _fit(text: str, width: int, right: bool) -> str:

@@ -105,6 +105,6 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         self.scroll_to(y=max(0, len(self._items) - self.size.height), animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
-        index = y + self.scroll_offset.y
+        index = y + self.paper.top
         line = self._draw(self._items[index]) if index < len(self._items) else ()
-        return self.strip_of(line, self.size.width)
+        return self.strip_of(line, self.paper.width)

@@ -28,6 +28,7 @@ from proxy_core.backends.replica import Replica
 from proxy_core.backends.wanted import WantedTopics
 from proxy_core.clock import Clock
 from proxy_core.config.models import EndpointConfig, HealthConfig
+from proxy_core.config.secrets import masked_address
 from proxy_core.control import DrainOutcome
 from proxy_core.errors import (
     BackendError,
@@ -92,6 +93,8 @@ class Member:
         self.id = replica
         self.weight = weight
         self.settings = settings
+        self.address = masked_address(settings.transport)
+        """The command line or URL, secrets masked; made once, for every picture shows it."""
         self._owner = owner
         self._clock = clock
         self._log_level = log_level

@@ -6,7 +6,7 @@ from proxy_core.backends.backend import Backend
 from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
-from proxy_core.config.secrets import masked_address, masked_settings
+from proxy_core.config.secrets import masked_settings
 from proxy_core.telemetry.context_bill import Cost
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
@@ -81,7 +81,7 @@ def _replica_row(member: Member, now: float) -> ReplicaRow:
         id=member.id,
         state=member.state,
         reason=member.reason,
-        address=masked_address(member.settings.transport),
+        address=member.address,
         transport=replica.transport,
         since_at=replica.since_at,
         weight=member.weight,
@@ -112,7 +112,7 @@ def _drill(members: Sequence[Member], now: float) -> str:
 
 
 def _address(backend: Backend) -> str:
-    first, *others = (masked_address(member.settings.transport) for member in backend.members)
+    first, *others = (member.address for member in backend.members)
     return f"{first} and {len(others)} more" if others else first
 
 
@@ -129,7 +129,7 @@ def _last_probe(members: Sequence[Member]) -> Probe | None:
 def detail_of(backend: Backend, row: ServerRow, catalog: Catalog) -> ServerDetail:
     return ServerDetail(
         row=row,
-        items=tuple(item for item in named_items(catalog) if item.server == backend.id),
+        items=named_items(catalog, backend.id),
         stderr=_stderr(backend),
         settings=masked_settings(backend.settings),
         instructions=backend.peer.instructions if backend.peer is not None else "",
@@ -144,13 +144,19 @@ def _stderr(backend: Backend) -> tuple[str, ...]:
     return tuple(f"{member.id}: {line}" for member in members for line in member.stderr)
 
 
-def named_items(catalog: Catalog) -> tuple[NamedItem, ...]:
-    """Everything that clients see, in list order."""
-    return (
-        *(_named("tool", entry) for entry in catalog.tools),
-        *(_named("resource", entry) for entry in catalog.resources),
-        *(_named("template", entry) for entry in catalog.templates),
-        *(_named("prompt", entry) for entry in catalog.prompts),
+def named_items(catalog: Catalog, server: str | None = None) -> tuple[NamedItem, ...]:
+    """Everything that clients see, in list order; or what they see of one server."""
+    lists = {
+        "tool": catalog.tools,
+        "resource": catalog.resources,
+        "template": catalog.templates,
+        "prompt": catalog.prompts,
+    }
+    return tuple(
+        _named(kind, entry)
+        for kind, entries in lists.items()
+        for entry in entries
+        if server is None or entry.server == server
     )
 
 

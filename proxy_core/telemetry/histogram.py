@@ -2,7 +2,10 @@
 
 import math
 from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
+from operator import add
 from typing import Final
 
 from proxy_core.telemetry.snapshot import Latency
@@ -18,7 +21,17 @@ _LOG_GROWTH: Final = math.log(GROWTH)
 
 
 class LatencyWindow:
-    __slots__ = ("_older", "_slots", "_starts", "sum_ms")
+    __slots__ = (
+        "_full",
+        "_full_at",
+        "_older",
+        "_slots",
+        "_starts",
+        "_told",
+        "_told_at",
+        "_told_sum_ms",
+        "sum_ms",
+    )
 
     def __init__(self) -> None:
         self._slots: list[array[int]] = [array("I", bytes(4 * BUCKETS)) for _ in range(SLOTS)]
@@ -27,6 +40,13 @@ class LatencyWindow:
         """What the slots held before they were filled anew: so that nothing more is counted a call."""
         self.sum_ms = 0.0
         """Of all that were ever added."""
+        # A picture is made four times a second, of every server: what has not changed is not worked out again.
+        self._full: Sequence[int] = ()
+        """The window without the slot that is being filled."""
+        self._full_at = -1
+        self._told = Latency()
+        self._told_at = -1
+        self._told_sum_ms = 0.0
 
     def add(self, now: float, ms: float) -> None:
         self._slot(now)[_bucket(ms)] += 1
@@ -37,18 +57,32 @@ class LatencyWindow:
         place = turn % SLOTS
         if self._starts[place] != turn:
             self._starts[place] = turn
+            self._full_at = -1
             self._older = [old + new for old, new in zip(self._older, self._slots[place], strict=True)]
             self._slots[place] = array("I", bytes(4 * BUCKETS))
         return self._slots[place]
 
     def latency(self, now: float) -> Latency:
-        oldest = int(now // SLOT_S) - SLOTS + 1
-        live = [slot for slot, start in zip(self._slots, self._starts, strict=True) if start >= oldest]
-        counts = [sum(column) for column in zip(*live, strict=True)] if live else []
-        total = sum(counts)
-        if not total:
-            return Latency()
-        return Latency(*(_percentile(counts, total, share) for share in (0.50, 0.95, 0.99)))
+        """As of now, or of a moment ago in the same second."""
+        second = int(now)
+        # Whatever is added grows the sum; the first call of all is told at once.
+        is_new = self.sum_ms != self._told_sum_ms and (second != self._told_at or not self._told_sum_ms)
+        if is_new or second // SLOT_S != self._told_at // SLOT_S:
+            self._told_at, self._told_sum_ms = second, self.sum_ms
+            self._told = _latency(self._counts(int(second // SLOT_S)))
+        return self._told
+
+    def _counts(self, turn: int) -> list[int]:
+        if self._full_at != turn:
+            self._full_at = turn
+            live = range(turn - SLOTS + 1, turn)
+            pairs = zip(self._slots, self._starts, strict=True)
+            full = [slot for slot, start in pairs if start in live]
+            self._full = [sum(column) for column in zip(*full, strict=True)] if full else [0] * BUCKETS
+        place = turn % SLOTS
+        if self._starts[place] != turn:
+            return list(self._full)
+        return list(map(add, self._full, self._slots[place]))
 
     def up_to(self, buckets: tuple[int, ...]) -> list[int]:
         """How many ever were in each of these buckets and all below it; the buckets in rising order."""
@@ -60,23 +94,27 @@ class LatencyWindow:
 class RateWindow:
     """Events a second over the last ten full seconds."""
 
-    __slots__ = ("_counts", "_turns")
+    __slots__ = ("_counts", "_newest", "_turns")
     SECONDS: Final = 10
 
     def __init__(self) -> None:
         self._counts = [0] * (self.SECONDS + 1)
         self._turns = [-1] * (self.SECONDS + 1)
+        self._newest = -1
 
     def add(self, now: float) -> None:
         turn = int(now)
         place = turn % (self.SECONDS + 1)
         if self._turns[place] != turn:
             self._turns[place], self._counts[place] = turn, 0
+            self._newest = turn
         self._counts[place] += 1
 
     def per_s(self, now: float) -> float:
-        newest = int(now)
-        full = range(newest - self.SECONDS, newest)
+        present = int(now)
+        full = range(present - self.SECONDS, present)
+        if self._newest < full.start:
+            return 0.0
         return sum(c for c, turn in zip(self._counts, self._turns, strict=True) if turn in full) / self.SECONDS
 
 
@@ -91,11 +129,15 @@ def _bucket(ms: float) -> int:
     return min(BUCKETS - 1, 1 + int(math.log(ms / FIRST_MS) / _LOG_GROWTH))
 
 
-def _percentile(counts: list[int], total: int, share: float) -> float:
-    rank, seen = math.ceil(total * share), 0
-    for bucket, count in enumerate(counts):
-        seen += count
-        if seen >= rank:
-            # The middle of the bucket, on the log scale.
-            return FIRST_MS * GROWTH ** (bucket - 0.5) if bucket else FIRST_MS
-    return FIRST_MS * GROWTH ** (BUCKETS - 1)
+def _latency(counts: Sequence[int]) -> Latency:
+    running = list(accumulate(counts))
+    if not (total := running[-1]):
+        return Latency()
+    return Latency(
+        *(_middle_ms(bisect_left(running, math.ceil(total * share))) for share in (0.50, 0.95, 0.99))
+    )
+
+
+def _middle_ms(bucket: int) -> float:
+    """On the log scale."""
+    return FIRST_MS * GROWTH ** (bucket - 0.5) if bucket else FIRST_MS
