@@ -52,6 +52,7 @@ from proxy_core.frontend.stdio_front import StdioFront
 from proxy_core.gateway.billing import Billing, Measured
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
+from proxy_core.gateway.served_lists import ServedLists
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
@@ -139,13 +140,16 @@ class Proxy(Control):
         self._ledger = TokenLedger(
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
         )
+        self._served = ServedLists(self._ledger.list_cost)
         self._build()
         self._picture = self._fresh_picture(0)
 
     def _build(self) -> None:
         self._guard = Guard()
         measured = Measured(lambda: self._ledger.bill)
-        self._gateway = Gateway(lambda: self.config, SubscriptionHub(), self._clock, self._publish, measured)
+        self._gateway = Gateway(
+            lambda: self.config, SubscriptionHub(), self._clock, self._publish, measured, self._served
+        )
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,
@@ -388,6 +392,7 @@ class Proxy(Control):
             latency=total.latency.latency(now),
             sessions=self._metrics.sessions,
             streams=self._metrics.streams,
+            tokens_served=self._served.tokens,
             loop_lag_p99_ms=round(self._lag.p99_ms, 1),
         )
 
