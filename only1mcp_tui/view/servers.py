@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from only1mcp_tui.view.filters import Filter
-from only1mcp_tui.view.history import History, sparkline
+from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import ABSENT, duration, millis, percent, rate
 from only1mcp_tui.view.states import era_badge, look_of
 from only1mcp_tui.view.targets import Target, has_replicas, probe_words, reason_of, targets_of
@@ -130,7 +130,7 @@ def _trend(target: Target, scene: Scene) -> Span:
         return reason, "muted" if target.state is ServerState.DISABLED else target.look.role
     if target.replica is not None:
         return safe(target.replica.address, 200), "muted"
-    return sparkline(scene.history.of_server(target.id), min(24, scene.flexible_width)).lstrip(), "trend"
+    return scene.history.trend(target.id, min(24, scene.flexible_width)).lstrip(), "trend"
 
 
 def _rank(row: ServerRow) -> int:

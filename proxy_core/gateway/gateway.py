@@ -89,7 +89,7 @@ class Gateway:
         measured: Measured = unmeasured,
         served: ServedLists | None = None,
     ) -> None:
-        """`measured`: what the lists of a profile cost, for the mode `auto`. `served` adds up what is listed."""
+        """`measured`: what a profile's lists cost, for the mode `auto`. `served`: adds up what is listed."""
         self._config = config
         self._clock = clock
         self._publish = publish

@@ -1,8 +1,9 @@
-"""How many tokens of tool lists clients were served: what each list costs in view, added up as lists are answered.
+"""How many tokens of tool lists clients were served: what each list costs, added up as lists are answered.
 
 Counts one whole list for each `tools/list` that asks for the first page, whether or not its client had the same
-list before; later pages are part of it. Only what is listed: what searches find, and the schemas of other lists,
-are not in it. A tool that a server lists for one principal alone is not billed, so it is not counted here either.
+list before; later pages are part of it. Visible tokens: names, descriptions and input schemas. Only what is
+listed: not what searches find. A tool that a server lists for one principal alone is not billed, so it is not
+counted here either.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ class ServedLists:
         self._cost = cost
         self._tokens = 0
         self._waiting: Counter[tuple[str, str]] = Counter()
-        """Lists answered before their cost was known; profiles are those of the configuration, so they are few."""
+        """Lists answered before their cost was known. Profiles are those of the configuration: they are few."""
 
     def add(self, profile: str, mode: str) -> None:
         cost = self._cost(profile, mode)

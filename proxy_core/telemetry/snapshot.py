@@ -215,8 +215,8 @@ class Totals:
     """GET streams and listens that are open."""
     loop_lag_p99_ms: float = 0.0
     tokens_served: int = 0
-    """Visible tokens of the lists of tools that clients were answered, since start: the whole list for each that
-    asked for its first page. A list is added once its tokens were counted."""
+    """Visible tokens of the lists of tools that clients were answered, since start: the whole list for each
+    request of its first page. A list is added once its tokens were counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How many tokens of lists were served: as each list costs, and those of before the first count when it is over."""
+"""Tokens of lists that were served: as each list costs, those of before the first count when it is over."""
 
 from proxy_core.gateway.served_lists import ServedLists, uncounted
 from tests.support.clock import FakeClock
