@@ -1,7 +1,7 @@
 """Metrics: what the numbers were, as plots of a window, for all servers or one.
 
-One plot is built at a time, in a thread: those that were never built, or are of another size or window, at once;
-after that one a second, the oldest first. Nothing is built while the screen is not shown.
+One plot is built at a time, in a thread: those that were never built, or are of another size or window, at
+once; after that one a second, the oldest first. Nothing is built while the screen is not shown.
 """
 
 import asyncio
@@ -60,17 +60,17 @@ class MetricsScreen(CoreScreen):
 
 What the numbers were while this screen was open: it begins when only1mcp, or `monitor`, starts.
 
-**w** takes another window: 1 or 10 minutes, or an hour. **[** and **]** go through the servers, from all to each.
+**w** takes another window: 1 or 10 minutes, or an hour. **[** and **]** go through the servers.
 **Tab** chooses a plot, **z** shows it alone, **n** goes on to the next ones.
 
-Each curve ends in its letter. A gap is a time that was not seen. Of several samples at one point, rates are their
-mean; latency, errors, calls in flight and delay are the highest.
+Each curve ends in its letter. A gap is a time that was not seen. Where a point stands for several
+samples, rates are their mean; latency, errors, calls in flight and delay are the highest.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "window", "Window"),
-        Binding("left_square_bracket", "scope(-1)", "Server", key_display="["),
-        Binding("right_square_bracket", "scope(1)", "Server", key_display="]"),
+        Binding("right_square_bracket", "scope(1)", "Server", key_display="[ ]"),
+        Binding("left_square_bracket", "scope(-1)", "Server before", key_display="[", show=False),
         Binding("z", "zoom", "Zoom"),
         Binding("n", "next_page", "Next plots"),
         Binding("tab,l,right", "choose(1)", "Next plot", show=False),

@@ -1,7 +1,7 @@
 """What the numbers were: one sample a second for ten minutes, one for each ten seconds for an hour.
 
-The screens own it; the core keeps no plots. Counters become rates, so that a restart of the gateway, or a server
-that was configured anew, is a gap and no negative number. What was not seen (nobody was connected, the machine
+The screens own it; the core keeps no plots. Counters become rates: a restart of the gateway, or a server that
+was configured anew, is a gap and no negative number. What was not seen (nobody was connected, the machine
 slept, it was before the screen opened) is a gap too, never zero.
 """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from only1mcp_tui.view.history import History, Window, sparkline
-from only1mcp_tui.view.numbers import duration
+from only1mcp_tui.view.numbers import duration, plural
 from only1mcp_tui.view.plots import KINDS, Chart, Scope, spark_of
 from only1mcp_tui.view.text import Line, Span, cells, clip, fit, safe
 
@@ -19,6 +19,7 @@ HEAD = 1
 AROUND = 2
 """Lines of title and legend in each cell."""
 AXIS_WIDTH = 5
+MEANS = "  means of 10 s; latency, in flight and delay: the highest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,13 @@ def head_line(scope: Scope, history: History, now: float, grid: Grid, width: int
     since_s = history.since_s(now)
     if since_s < scope.window.seconds:
         line.append((f"  since {duration(since_s)}", "muted"))
-    if scope.window is Window.HOUR:
-        line.append(("  means of 10 s; latency, in flight and delay: the highest", "muted"))
     shown = [cell.kind + 1 for cell in grid.cells]
     where = f"{shown[0]}-{shown[-1]}" if len(shown) > 1 else f"{shown[0]}"
-    page: Line = ((f"plots {where} of {len(KINDS)} ", "muted"),) if len(shown) < len(KINDS) else ()
+    what = f"  {plural(len(shown), 'plot').split()[1]} {where} of {len(KINDS)} "
+    page: Line = ((what, "muted"),) if len(shown) < len(KINDS) else ()
     room = width - cells(page)
+    if scope.window is Window.HOUR and cells(line) + len(MEANS) <= room:
+        line.append((MEANS, "muted"))
     return (*clip(line, room), *page) if room > 0 else clip(line, width)
 
 
@@ -112,12 +114,21 @@ def _title(title: str, chart: Chart | None, width: int, is_chosen: bool) -> Line
 
 def _legend(chart: Chart, width: int) -> Line:
     """Each curve's letter, name and newest value; names give way where the line is short."""
-    tails = [f" {curve.last}" for curve in chart.curves]
-    room = (width - 3 - sum(len(tail) + 4 for tail in tails)) // max(1, len(tails))
+    names = [curve.label for curve in chart.curves]
+    around = 4 + (sum(len(curve.last) + len(curve.label) + 5 for curve in chart.curves) < width)
+    room = width - 3 - sum(len(curve.last) + around for curve in chart.curves)
+    longest = max((cells([(name, "")]) for name in names), default=0)
+    while longest > 3 and sum(min(longest, cells([(name, "")])) for name in names) > room:
+        longest -= 1
     line: list[Span] = [("   ", "text")]
-    for curve, tail in zip(chart.curves, tails, strict=True):
-        name = fit(curve.label, max(1, room)).rstrip() if cells([(curve.label, "")]) > room else curve.label
-        line += [(f"{curve.letter} ", curve.role), (name, "muted"), (tail, "text"), ("  ", "text")]
+    for curve in chart.curves:
+        name = curve.label if cells([(curve.label, "")]) <= longest else fit(curve.label, longest).rstrip()
+        line += [
+            (f"{curve.letter} ", curve.role),
+            (name, "muted"),
+            (f" {curve.last}", "text"),
+            (" " * (around - 3), "text"),
+        ]
     return tuple(line)
 
 
@@ -130,7 +141,13 @@ def spark_line(kind: int, history: History, scope: Scope, width: int) -> Line:
 
 
 def y_ticks(chart: Chart) -> list[tuple[float, str]]:
-    return [(at, chart.show(at).rjust(AXIS_WIDTH)) for at in (0.0, chart.top / 2, chart.top)]
+    return [(at, _tick(chart.show(at))) for at in (0.0, chart.top / 2, chart.top)]
+
+
+def _tick(words: str) -> str:
+    return (
+        words.removesuffix(".0").replace(".0k", "k").replace(".0M", "M").replace(".0s", "s").rjust(AXIS_WIDTH)
+    )
 
 
 def x_ticks(window: Window, points: int) -> list[tuple[float, str]]:

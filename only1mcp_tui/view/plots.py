@@ -15,6 +15,7 @@ LETTERS = "abcdef"
 SMOOTHED = 10
 """Samples that a share is taken of: of one second alone it would be all or nothing."""
 NO_TRAFFIC = "No traffic yet."
+NO_CALLS = "No calls in this window."
 NAME_LIMIT = 60
 
 
@@ -47,7 +48,7 @@ class Chart:
     title: str
     curves: tuple[Curve, ...]
     figures: tuple[tuple[str, str], ...]
-    """Of its first curve, or of the sum: last, min and max."""
+    """Of its main curve, or of the sum: last, min and max."""
     top: float
     """Where its scale ends."""
     show: Callable[[float], str]
@@ -63,7 +64,7 @@ class Kind:
     short: str
     """For a line with its sparkline."""
     make: Callable[[History, Scope], Iterator[tuple[str, Sequence[float]]]]
-    """Labels and samples; the first is the one whose figures are told."""
+    """Labels and samples."""
     show: Callable[[float], str]
     empty: str = ""
     """Said where every value is zero; empty: zeros are drawn."""
@@ -72,6 +73,9 @@ class Kind:
     is_highest: bool = False
     """Several samples become their highest, not their mean."""
     top: float | None = None
+    """Of its scale; None: as the values need it."""
+    main: tuple[int, str] = (0, "last")
+    """The curve whose figures are told, and what its last value is called."""
 
 
 def _per_s(*named: tuple[str, str]) -> Callable[[History, Scope], Iterator[tuple[str, Sequence[float]]]]:
@@ -102,12 +106,12 @@ def _calls(history: History, scope: Scope) -> Iterator[tuple[str, Sequence[float
 
 def _shares(history: History, scope: Scope) -> Iterator[tuple[str, Sequence[float]]]:
     hits = history.read("hits_per_s", scope.window, scope.server)
-    yield "of lookups kept", _share(hits, history.read("lookups_per_s", scope.window, scope.server))
+    yield "cache hits", _share(hits, history.read("lookups_per_s", scope.window, scope.server))
     if scope.server is None:
         joined, asked = (history.read(name, scope.window) for name in ("joined_per_s", "asked_per_s"))
         saved = [hit + join for hit, join in zip(hits, joined, strict=True)]
         needed = [hit + ask for hit, ask in zip(hits, asked, strict=True)]
-        yield "of answers without a call", _share(saved, needed)
+        yield "answers without a call", _share(saved, needed)
 
 
 def _share(parts: Sequence[float], wholes: Sequence[float]) -> Sequence[float]:
@@ -133,15 +137,16 @@ def _whole(value: float) -> str:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("calls", "Calls by server, /s", "calls /s", _calls, rate, "No calls in this window."),
+    Kind("calls", "Calls by server, /s", "calls /s", _calls, rate, NO_CALLS, main=(0, "all")),
     Kind(
         "latency",
-        "Latency of the last minute, ms",
+        "Latency, ms",
         "p95 ms",
-        _per_s(("p95", "p95_ms"), ("p50", "p50_ms"), ("p99", "p99_ms")),
+        _per_s(("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms")),
         millis,
-        "No calls in this window.",
+        NO_CALLS,
         is_highest=True,
+        main=(1, "p95"),
     ),
     Kind(
         "errors",
@@ -150,6 +155,7 @@ KINDS: tuple[Kind, ...] = (
         _per_s(("errors", "errors_per_s"), ("retries", "retries_per_s")),
         rate,
         is_highest=True,
+        main=(0, "errors"),
     ),
     Kind(
         "cache",
@@ -159,6 +165,7 @@ KINDS: tuple[Kind, ...] = (
         _percent,
         "Nothing was looked up in the cache.",
         top=100.0,
+        main=(0, "hits"),
     ),
     Kind(
         "saved",
@@ -166,20 +173,22 @@ KINDS: tuple[Kind, ...] = (
         "saved /s",
         _per_s(("kept answers", "hits_per_s"), ("equal requests joined", "joined_per_s")),
         rate,
+        main=(0, "kept"),
     ),
     Kind(
         "tokens",
-        "Tokens of tool lists served, /s",
+        "Tokens of lists served, /s",
         "tokens /s",
         _per_s(("tokens", "tokens_per_s")),
         rate,
         "No list of tools was served in this window.",
         is_shared=True,
+        is_highest=True,
     ),
     Kind("flight", "Calls in flight", "in flight", _per_s(("calls", "in_flight")), _whole, is_highest=True),
     Kind(
         "lag",
-        "Delay of the event loop, p99 ms",
+        "Event loop delay p99, ms",
         "loop p99 ms",
         _per_s(("delay", "lag_ms")),
         millis,
@@ -202,7 +211,8 @@ def chart_of(kind: Kind, history: History, scope: Scope, snapshot: Snapshot, poi
         Curve(letter, safe(label, NAME_LIMIT), _fewer(values, points, kind.is_highest), _last(kind, values))
         for letter, (label, values) in zip(LETTERS, named, strict=False)
     )
-    return Chart(kind.title, curves, _figures(kind, named), kind.top or nice_top(max(every)), kind.show)
+    highest = max((value for curve in curves for value in curve.values if value == value), default=0.0)
+    return Chart(kind.title, curves, _figures(kind, named), kind.top or nice_top(highest), kind.show)
 
 
 def _note(kind: Kind, every: Sequence[float], scope: Scope, snapshot: Snapshot) -> str:
@@ -217,18 +227,17 @@ def _note(kind: Kind, every: Sequence[float], scope: Scope, snapshot: Snapshot) 
 
 
 def _figures(kind: Kind, named: Sequence[tuple[str, Sequence[float]]]) -> tuple[tuple[str, str], ...]:
-    """Of the first curve; of calls, of all servers together."""
-    values: Sequence[float] = named[0][1]
-    what = named[0][0] if len(named) > 1 else ""
+    """Of the main curve; of calls, of all servers together."""
+    at, what = kind.main
+    values: Sequence[float] = named[at][1]
     if kind.key == "calls" and len(named) > 1:
-        what = "all"
         columns = zip(*(values for _, values in named), strict=True)
         values = [_sum(column) for column in columns]
     known = [value for value in values if value == value]
     if not known:
         return ()
     last = _last(kind, values)
-    return ((what or "last", last), ("min", kind.show(min(known))), ("max", kind.show(max(known))))
+    return ((what, last), ("min", kind.show(min(known))), ("max", kind.show(max(known))))
 
 
 def _sum(column: Sequence[float]) -> float:
@@ -241,7 +250,7 @@ def _last(kind: Kind, values: Sequence[float]) -> str:
 
 
 def spark_of(kind: Kind, history: History, scope: Scope, width: int) -> tuple[Sequence[float], str]:
-    """The newest seconds of a kind's first curve, for a line of its own, and its last value."""
+    """The newest seconds of a kind's main curve, for a line of its own, and its last value."""
     if kind.is_shared and scope.server is not None:
         return (), ABSENT
     name = FIELDS[kind.key]

@@ -1,7 +1,7 @@
 """Curves in braille, drawn by plotext; block characters stand in where that is missing or fails.
 
-The only module that knows plotext, which is imported when the first plot is wanted. plotext has one figure, of the
-whole process: two plots are never built at once. It takes milliseconds, so `plot_lines` is meant for a thread.
+The only module that knows plotext, which is imported when the first plot is wanted. It has one figure in the
+whole process: two plots are never built at once. That takes milliseconds: `plot_lines` is meant for a thread.
 """
 
 import logging
@@ -99,7 +99,7 @@ def _built(curves: Sequence[Drawn], top: float, y_ticks: Ticks, x_ticks: Ticks, 
     plotext = _loaded()
     figure = plotext.figure.clear()
     figure.plot_size(width, height)
-    # Without colours of its own: what is a curve's carries its number, and the theme decides what that looks like.
+    # Without colours of its own: what is a curve's carries its number, and the theme decides how that looks.
     figure.theme("colorless")
     figure.canvas("default")
     figure.axes(False, axis="x", side="upper")
@@ -118,7 +118,8 @@ def _built(curves: Sequence[Drawn], top: float, y_ticks: Ticks, x_ticks: Ticks, 
 def _loaded() -> Any:
     global _plotext
     if _plotext is None:
-        import plotext  # noqa: PLC0415 (a fifth of a second, and only this screen wants it)
+        # A fifth of a second, and only this screen wants it.
+        import plotext
 
         plotext.terminal.limit(False, False)
         _plotext = plotext
@@ -148,16 +149,16 @@ def _lines_of(text: str, curves: Sequence[Drawn]) -> Iterator[Line]:
 
 
 def _with_letters(lines: Iterator[Line], curves: Sequence[Drawn], top: float, height: int) -> Iterator[Line]:
-    """Each curve's letter at the end of the line that its newest value is in, or the nearest free one."""
+    """Each curve's letter at the end of the line that its newest value is in, or above it."""
     rows = height - BELOW
     letters: dict[int, Span] = {}
-    for letter, role, values in curves:
-        if not values or values[-1] != values[-1]:
-            continue
-        row = round((rows - 1) * (1 - min(1.0, max(0.0, values[-1] / top))))
-        near = sorted((each for each in range(rows) if each not in letters), key=lambda each: abs(each - row))
-        if near:
-            letters[near[0]] = (f" {letter}", role)
+    ending = [curve for curve in curves if curve[2] and curve[2][-1] == curve[2][-1]]
+    lowest = rows - 1
+    # From the lowest one up, so that the letters stand in the order of the curves.
+    for letter, role, values in sorted(ending, key=lambda curve: curve[2][-1]):
+        row = min(lowest, round((rows - 1) * (1 - min(1.0, max(0.0, values[-1] / top)))))
+        letters[row] = (f" {letter}", role)
+        lowest = row - 1
     for number, line in enumerate(lines):
         yield (*line, letters.get(number, (" " * GUTTER, "text")))
 
