@@ -5,6 +5,7 @@ once; after that one a second, the oldest first. Nothing is built while the scre
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -33,7 +34,10 @@ from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.plot import PlotBoard, plot_lines
 from proxy_core.control import Control
 
+log = logging.getLogger(__name__)
+
 WINDOWS = tuple(Window)
+FAILED = "This plot could not be drawn; the log says why."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
     # --- drawing --------------------------------------------------------------------------------------------
 
     def draw(self, picture: Picture) -> None:
-        if not self.board.size.height:
+        if not 0 < self.board.size.height < self.size.height:
+            # The lines around it have no heights yet: a plot of this size would be one for nothing.
             return
         if self.scope.server is not None and all(
             row.id != self.scope.server for row in picture.snapshot.servers
@@ -146,6 +151,11 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         build = self._build(cell, picture)
         self.app.run_worker(build, group="plot", exit_on_error=False)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether some plot has nothing to show yet."""
+        return any(self._shown(self._built.get(cell.kind), cell)[0] is None for cell in self.grid.cells)
+
     def _due(self, turn: int) -> Cell | None:
         """The cell to build now: one that has nothing to show, else the oldest, once a second."""
         cells = self.grid.cells
@@ -157,25 +167,31 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         return min(cells, key=lambda cell: self._built[cell.kind].turn)
 
     async def _build(self, cell: Cell, picture: Picture) -> None:
+        kind, scope, place, turn = KINDS[cell.kind], self.scope, self._place(cell), picture.history.turn
+        lines: tuple[Line, ...] = ()
         try:
-            place, turn = self._place(cell), picture.history.turn
-            points = points_of(cell)
-            chart = chart_of(KINDS[cell.kind], picture.history, self.scope, picture.snapshot, points)
-            curves = [(curve.letter, curve.role, curve.values) for curve in chart.curves]
-            count = max((len(values) for _, _, values in curves), default=0)
-            ticks = y_ticks(chart), x_ticks(self.scope.window, count)
-            size = cell.width, cell.height - AROUND
-            lines = await asyncio.to_thread(plot_lines, curves, chart.top, *ticks, *size)
-            self._built[cell.kind] = Built(place, turn, chart, lines)
-            self._built_at = turn
+            chart = chart_of(kind, picture.history, scope, picture.snapshot, points_of(cell))
+            lines = await self._plotted(chart, scope, cell)
+        except Exception:
+            # A bug of one plot is shown in its place; the others and the calls go on.
+            log.exception("the plot of %s could not be drawn", kind.key)
+            chart = Chart(kind.title, (), (), 1.0, kind.show, FAILED)
         finally:
             self._is_building = False
+        self._built[cell.kind] = Built(place, turn, chart, lines)
+        self._built_at = turn
         if self.is_mounted and self.app.screen is self:
             self.draw(self._picture())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # There are no rows to filter here.
         return action != "filter"
+
+    async def _plotted(self, chart: Chart, scope: Scope, cell: Cell) -> tuple[Line, ...]:
+        curves = [(curve.letter, curve.role, curve.values) for curve in chart.curves]
+        points = max((len(values) for _, _, values in curves), default=0)
+        ticks = y_ticks(chart), x_ticks(scope.window, points)
+        return await asyncio.to_thread(plot_lines, curves, chart.top, *ticks, cell.width, cell.height - AROUND)
 
     # --- keys -----------------------------------------------------------------------------------------------
 

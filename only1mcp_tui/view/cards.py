@@ -46,7 +46,7 @@ def _traffic(totals: Totals, history: History, width: int) -> Sequence[Line]:
     return (
         (("  TRAFFIC", "muted"),),
         (("  ", "text"), _strong(rate(totals.calls_per_s)), (" rps", "muted")),
-        (("  err ", "muted"), (share, role), (" %", "muted"), _if_fits(failed, width - 8 - len(share))),
+        (("  err ", "muted"), (share, role), (" %", "muted"), _if_fits(failed, width - 9 - len(share))),
         (("  ", "text"), (sparkline(history.series("calls_per_s"), width - 3), "trend")),
     )
 
@@ -87,7 +87,7 @@ def _cache(savings: Savings, width: int) -> Sequence[Line]:
         (("  CACHE", "muted"),),
         (("  no lookups yet", "muted"),) if savings.hit_share is None else hits,
         (("  ", "text"), (count(savings.entries), "text"), (" kept", "muted")),
-        (("  ", "text"), (count(saved), "text"), (" calls saved", "muted")),
+        (("  ", "text"), (count(saved), "text"), (" calls saved" if width > 18 else " saved", "muted")),
     )
 
 
@@ -97,12 +97,11 @@ def _percent_of(share: float | None) -> str:
 
 def _clients(snapshot: Snapshot, width: int) -> Sequence[Line]:
     totals, seen = snapshot.totals, len(snapshot.clients)
-    streams = plural(totals.streams, "stream")
     return (
         (("  CLIENTS", "muted"), _if_fits(f"  {seen} seen", width - 9)),
         (("  ", "text"), _strong(str(totals.in_flight)), (" in flight", "muted")),
         (("  ", "text"), (str(totals.sessions), "text"), (f" {_word(totals.sessions, 'session')}", "muted")),
-        (("  ", "text"), (streams.split()[0], "text"), (f" {streams.split()[1]}", "muted")),
+        (("  ", "text"), (str(totals.streams), "text"), (f" {_word(totals.streams, 'stream')}", "muted")),
     )
 
 
@@ -113,7 +112,7 @@ def _word(number: int, one: str) -> str:
 def _context(context: ContextTotals | None, width: int) -> Sequence[Line]:
     head: Line = (("  CONTEXT", "muted"),)
     if context is None:
-        return head, ((f"  {NOT_COUNTED}", "muted"),), (), ()
+        return head, ((f"  {_first_that_fits(width - 3, NOT_COUNTED, 'not counted')}", "muted"),), (), ()
     mode = f"mode {context.mode}" if context.is_complete else f"{context.mode}, counting"
     return (
         head,

@@ -1,4 +1,4 @@
-"""What the Overview shows beside its events where the terminal is large: who asks, and what the lists cost. Pure."""
+"""What stands beside the events of the Overview on a large terminal: who asks, what the lists cost. Pure."""
 
 from collections.abc import Sequence
 

@@ -97,7 +97,8 @@ def _calls(history: History, scope: Scope) -> Iterator[tuple[str, Sequence[float
     for server in history.busiest(TOP_SERVERS):
         values = history.read("calls_per_s", scope.window, server)
         # What is missing of one server, because it came later, is none of its calls.
-        rest = [max(0.0, some - (own if own == own else 0.0)) for some, own in zip(rest, values, strict=True)]
+        # In this order, for `max` keeps its first argument where one is missing.
+        rest = [max(some - (own if own == own else 0.0), 0.0) for some, own in zip(rest, values, strict=True)]
         yield server, values
     # Of half precision, which is kept of servers, a little is always left.
     if any(value >= 0.05 for value in rest):
