@@ -54,6 +54,7 @@ from proxy_core.gateway.billing import Billing, Measured
 from proxy_core.gateway.exchange import Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.replaying import Replaying, operator
+from proxy_core.gateway.served_lists import ServedLists
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.protocol import jsonrpc
 from proxy_core.reloading import Reloading
@@ -142,6 +143,7 @@ class Proxy(Control):
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
         )
         self._recorder = Recorder(self._clock, _recorded(self.config))
+        self._served = ServedLists(self._ledger.list_cost)
         self._build()
         self._picture = self._fresh_picture(0)
         self._picture_of = self._signs()
@@ -150,7 +152,9 @@ class Proxy(Control):
         self._guard = Guard()
         measured = Measured(lambda: self._ledger.bill)
         hub, recorder = SubscriptionHub(), self._recorder
-        self._gateway = Gateway(lambda: self.config, hub, self._clock, self._publish, measured, recorder)
+        self._gateway = Gateway(
+            lambda: self.config, hub, self._clock, self._publish, measured, recorder, self._served
+        )
         self._replaying = Replaying(self._gateway, recorder)
         self._registry = BackendRegistry(
             self._gateway,
@@ -423,6 +427,7 @@ class Proxy(Control):
             latency=total.latency.latency(now),
             sessions=self._metrics.sessions,
             streams=self._metrics.streams,
+            tokens_served=self._served.tokens,
             loop_lag_p99_ms=round(self._lag.p99_ms, 1),
         )
 

@@ -9,7 +9,17 @@ from textual.widget import Widget
 from only1mcp_tui import messages
 from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.server_table import ServerTableScreen
-from only1mcp_tui.view.overview import card_lines, event_line, selected_line
+from only1mcp_tui.view.cards import card_lines
+from only1mcp_tui.view.overview import event_line, selected_line
+from only1mcp_tui.view.panels import (
+    CLIENTS_FROM,
+    CLIENTS_WIDTH,
+    CONTEXT_FROM,
+    CONTEXT_WIDTH,
+    beside,
+    client_lines,
+    context_lines,
+)
 from only1mcp_tui.view.servers import OVERVIEW_COLUMNS
 from only1mcp_tui.view.targets import has_replicas, needs_an_eye
 from only1mcp_tui.view.text import Line
@@ -21,11 +31,9 @@ from proxy_core.telemetry.snapshot import ServerRow
 
 TRAFFIC = RequestFinished | SessionsChanged | ProbeFinished | CallRetried
 """Facts that are no news: they come with every call or every few seconds."""
-EVENTS_KEPT = 20
-EVENTS_SHOWN = 5
-EVENTS_SHOWN_SHORT = 3
-TALL = 30
-"""Rows of a terminal that has room for more than the shortest list of events."""
+EVENTS_KEPT = 40
+EVENTS_SHOWN = ((50, 14), (40, 8), (30, 5), (0, 3))
+"""Rows of the terminal, and how many events it has room for beside the table."""
 
 
 class OverviewScreen(ServerTableScreen):
@@ -67,18 +75,25 @@ Where a server is not well, its last column says why.
         self.query_one("#events", Board).put(self._event_lines(picture, width))
         if not self.has_news:
             return
-        cards = card_lines(picture.snapshot.totals, picture.history, width)
+        cards = card_lines(picture.snapshot, picture.history, width)
         self.query_one("#cards", Board).put(cards)
         super().draw(picture)
         self.query_one("#selected", Board).put([selected_line(self.selected, picture.now, width)])
 
     def _event_lines(self, picture: Picture, width: int) -> list[Line]:
-        shown = EVENTS_SHOWN if self.size.height >= TALL else EVENTS_SHOWN_SHORT
-        told = (event_line(fact, picture.snapshot, width) for fact in reversed(self._events))
+        snapshot = picture.snapshot
+        shown = next(events for rows, events in EVENTS_SHOWN if self.size.height >= rows)
+        panels = []
+        if width >= CLIENTS_FROM:
+            panels.append((CLIENTS_WIDTH, client_lines(snapshot.clients, picture.now, shown)))
+        if width >= CONTEXT_FROM:
+            panels.append((CONTEXT_WIDTH, context_lines(snapshot.servers, shown)))
+        room = width - sum(wide + 2 for wide, _ in panels)
+        told = (event_line(fact, snapshot, room) for fact in reversed(self._events))
         lines = [line for line in told if line is not None][:shown]
         empty: Line = (("  Nothing has happened yet.", "muted"),)
         lines += [empty] if not lines else []
-        return [(("  EVENTS", "head"),), *lines, *[()] * (shown - len(lines))]
+        return beside([(("  EVENTS", "head"),), *lines, *[()] * (shown - len(lines))], panels, width)
 
     def _take_events(self) -> bool:
         """Whether there are new ones."""

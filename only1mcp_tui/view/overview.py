@@ -1,11 +1,10 @@
-"""The lines around the table: title, banners, cards and events."""
+"""The lines around the table: title, banners, the selected row and events."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from only1mcp_tui.view.elicitation_form import badge
-from only1mcp_tui.view.history import History
-from only1mcp_tui.view.numbers import clock_time, count, duration, millis, percent, plural, rate
+from only1mcp_tui.view.numbers import clock_time, duration, plural, rate
 from only1mcp_tui.view.staleness import notices_of
 from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
 from only1mcp_tui.view.targets import Target, is_well, reason_of
@@ -13,7 +12,7 @@ from only1mcp_tui.view.text import Line, Span, cells, clip, fit, safe, spread, w
 from proxy_core import facts
 from proxy_core.config.models import ONLY_REPLICA
 from proxy_core.facts import Fact
-from proxy_core.telemetry.snapshot import Notice, ServerState, Snapshot, Totals
+from proxy_core.telemetry.snapshot import Notice, ServerState, Snapshot
 
 NOTICES_SHOWN = 4
 NOTICE_LINES = 3
@@ -105,69 +104,6 @@ def _notice_lines(notice: Notice, room: int, hint: str) -> Iterator[Line]:
     for number, part in enumerate(parts):
         glyph = f" {GLYPHS.get(notice.level, 'i')} " if number == 0 else "   "
         yield (glyph, role), (fit(part, room), "text")
-
-
-def card_lines(totals: Totals, history: History, width: int) -> list[Line]:
-    """Four cards side by side; a narrow screen gets their numbers in one line."""
-    if width < 100:
-        return [_card_summary(totals, width)]
-    room, extra = divmod(width - 5, 4)
-    cards = (
-        ("TRAFFIC", (_strong(f"{rate(totals.calls_per_s)}"), (" rps", "muted")), "calls_per_s", "trend"),
-        ("LATENCY ms", _latency(totals), "p95_ms", "trend"),
-        ("ERRORS", _errors(totals), "errors_per_s", "bad"),
-        ("OPEN", _open(totals), "in_flight", "trend"),
-    )
-    lines: list[list[Span]] = [[], [], []]
-    for number, (title, value, series, role) in enumerate(cards):
-        wide = room + (number < extra)
-        graph = history.line(series, wide - 4)
-        for line in lines:
-            line.append((" ", "gap"))
-        lines[0].append((fit(f"  {title}", wide), "muted"))
-        lines[1] += clip((("  ", "text"), *value), wide)
-        lines[2].append((fit(f"  {graph}", wide), role))
-    return [(*line, (" ", "gap")) for line in lines]
-
-
-def _strong(text: str) -> Span:
-    return text, "strong"
-
-
-def _latency(totals: Totals) -> Line:
-    latency = totals.latency
-    named = (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
-    return tuple(
-        span for name, value in named for span in ((f"{name} ", "muted"), _strong(f"{millis(value)}  "))
-    )
-
-
-def _errors(totals: Totals) -> Line:
-    share = percent(totals.errors_per_s, totals.calls_per_s)
-    return _strong(share), (" %", "muted"), (f"  {count(totals.errors)} of {count(totals.calls)}", "muted")
-
-
-def _open(totals: Totals) -> Line:
-    return (
-        _strong(f"{totals.in_flight}"),
-        (" calls  ", "muted"),
-        (plural(totals.sessions, "session"), "muted"),
-    )
-
-
-def _card_summary(totals: Totals, width: int) -> Line:
-    named = (
-        ("", f"{rate(totals.calls_per_s)}", " rps"),
-        ("p95 ", millis(totals.latency.p95_ms), " ms"),
-        ("err ", percent(totals.errors_per_s, totals.calls_per_s), " %"),
-        ("in flight ", f"{totals.in_flight}", ""),
-        ("sessions ", f"{totals.sessions}", ""),
-    )
-    return tuple(
-        span
-        for before, value, after in (named if width >= 66 else named[:4])
-        for span in ((f"  {before}", "muted"), _strong(value), (after, "muted"))
-    )
 
 
 def selected_line(target: Target | None, now: float, width: int) -> Line:

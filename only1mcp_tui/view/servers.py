@@ -24,6 +24,8 @@ class Scene:
     now: float
     history: History
     flexible_width: int
+    slowest: str | None = None
+    """The server with the highest p95, to be marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,12 @@ def _calls_per_s(row: ServerRow) -> Span:
     return rate(row.calls_per_s), "text" if row.calls_per_s >= 0.05 else "muted"
 
 
-@_of_server
-def _p95(row: ServerRow) -> Span:
+def _p95(target: Target, scene: Scene) -> Span:
+    if target.replica is not None:
+        return "", "muted"
+    row = target.server
+    if row.id == scene.slowest:
+        return f"! {millis(row.latency.p95_ms)}", "warn"
     return millis(row.latency.p95_ms), "muted" if row.latency.p95_ms is None else "text"
 
 
@@ -139,7 +145,7 @@ def _trend(target: Target, scene: Scene) -> Span:
         return reason, "muted" if target.state is ServerState.DISABLED else _role(target)
     if target.replica is not None:
         return safe(target.replica.address, 200), "muted"
-    return scene.history.line_of_server(target.id, min(24, scene.flexible_width)).lstrip(), "trend"
+    return scene.history.trend(target.id, min(24, scene.flexible_width)).lstrip(), "trend"
 
 
 def _rank(row: ServerRow) -> int:

@@ -157,11 +157,13 @@ def _profile(billed: BilledList, count: Count) -> ProfileCost:
     if billed.tools:
         full = Cost(count(billed.full), count(billed.visible_full))
         compact = Cost(count(billed.compact), count(billed.visible_compact))
-    search = None
+    search = listed = None
     if billed.search_list:
         searches = _searches(billed.tools, count).tokens
-        search = Cost(count(billed.search_list) + searches, count(billed.visible_search_list) + searches)
-    return ProfileCost(billed.profile, billed.mode, len(billed.tools), ModeCosts(full, compact, search))
+        listed = Cost(count(billed.search_list), count(billed.visible_search_list))
+        search = Cost(listed.wire + searches, listed.visible + searches)
+    modes = ModeCosts(full, compact, search, listed)
+    return ProfileCost(billed.profile, billed.mode, len(billed.tools), modes)
 
 
 def _searches(tools: Sequence[BilledTool], count: Count) -> SearchEstimate:

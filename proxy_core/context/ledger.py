@@ -81,6 +81,10 @@ class TokenLedger:
         """By server id, in the mode in force; those alone that have tools."""
         return self._server_costs
 
+    def list_cost(self, profile: str, mode: str) -> int | None:
+        """What a client of this profile is shown by a list in this mode, in tokens, as of the last count."""
+        return self._list_costs.get((profile, mode))
+
     def start(self) -> None:
         """Count from now on."""
         self._has_changed.set()
@@ -148,3 +152,13 @@ class TokenLedger:
         self._totals = totals_of(bill)
         is_compact = bill.mode == "compact"
         self._server_costs = {row.id: row.compact if is_compact else row.full for row in bill.servers}
+        self._list_costs = {
+            (row.profile, mode): cost.visible
+            for row in bill.profiles
+            for mode, cost in (
+                ("full", row.modes.full),
+                ("compact", row.modes.compact),
+                ("search", row.modes.search_list),
+            )
+            if cost is not None
+        }

@@ -84,7 +84,7 @@ class AdminEvents:
         logs_after: int | None,
         exchanges_after: int | None = None,
     ) -> WireAnswer:
-        """Tell one reader until he leaves: who he is to us, a full snapshot, then what is newer than his numbers.
+        """Tell one reader until he leaves: who he is to us, a full snapshot, then all that is newer.
 
         `logs_after` None: no log lines; `exchanges_after` likewise. Raises: Overloaded.
         """

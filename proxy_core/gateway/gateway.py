@@ -43,6 +43,7 @@ from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.saving import Saving
 from proxy_core.gateway.savings import savings_of
 from proxy_core.gateway.sealing import Sealing
+from proxy_core.gateway.served_lists import ServedLists, uncounted
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
 from proxy_core.gateway.tool_forms import ToolForms
@@ -87,12 +88,15 @@ class Gateway:
         publish: Callable[[Fact], None],
         measured: Measured = unmeasured,
         recorder: Recorder | None = None,
+        served: ServedLists | None = None,
     ) -> None:
-        """`measured`: what the lists of a profile cost, for the mode `auto`. `recorder`: if any."""
+        """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
+        `served`: adds up what is listed."""
         self._recorder = recorder
         self._config = config
         self._clock = clock
         self._publish = publish
+        self.served_lists = served or ServedLists(uncounted)
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
@@ -250,6 +254,8 @@ class Gateway:
         if not self.listing.is_prepared(method, viewer):
             await self.listing.prepare(viewer)
         page = self.listing.page(method, caller.revision, viewer, cursor)
+        if method == "tools/list" and cursor is None:
+            self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)
         return b"".join((b"{", page, standing.suffix(caller.era, self._clock.monotonic()), b"}"))
 
     # --- of one backend -------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ class ModeCosts:
     compact: Cost = Cost()
     search: Cost | None = None
     """The list of that mode, and an estimate of a task's searches in it (`SearchEstimate`). None: not known."""
+    search_list: Cost | None = None
+    """The list of that mode alone."""
 
 
 @dataclass(frozen=True, slots=True)

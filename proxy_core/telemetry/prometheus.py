@@ -420,6 +420,13 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "wire_batched_requests_total", "counter", "Requests in them.", _SERVER, _wired(lambda r: r.requests)
     ),
+    Metric(
+        "tokens_served_total",
+        "counter",
+        "Tokens of the lists of tools that clients were answered: names, descriptions and input schemas.",
+        (),
+        _whole(lambda s, m: s.totals.tokens_served),
+    ),
     Metric("sessions", "gauge", "Legacy sessions that are open.", (), _whole(lambda s, m: s.totals.sessions)),
     Metric(
         "streams", "gauge", "GET streams and listens that are open.", (), _whole(lambda s, m: s.totals.streams)

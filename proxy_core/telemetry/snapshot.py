@@ -220,6 +220,9 @@ class Totals:
     streams: int = 0
     """GET streams and listens that are open."""
     loop_lag_p99_ms: float = 0.0
+    tokens_served: int = 0
+    """Visible tokens of the lists of tools that clients were answered, since start: the whole list for each
+    request of its first page. A list is added once its tokens were counted."""
 
 
 @dataclass(frozen=True, slots=True)

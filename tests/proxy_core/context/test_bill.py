@@ -69,6 +69,7 @@ def test_search_costs_its_list_and_some_searches_reckoned_from_this_catalog():
     searches = round(SEARCHES * RESULTS * SIZE_FACTOR * mean_visible_compact)
     assert bill.searches == SearchEstimate(SEARCHES, RESULTS, SIZE_FACTOR, searches)
     assert bill.modes.search == Cost(len(META_TOOLS) + searches, len(visible_list(META_TOOLS)) + searches)
+    assert bill.modes.search_list == Cost(len(META_TOOLS), len(visible_list(META_TOOLS)))
 
 
 def test_a_search_finds_no_more_tools_than_there_are():

@@ -229,3 +229,14 @@ async def test_it_may_be_closed_while_it_counts_and_be_started_again(house: Hous
     house.counter.may_go_on.set()
     house.ledger.start()
     await house.counted()
+
+
+async def test_what_a_list_costs_is_known_by_profile_and_mode(house: House):
+    house.source.lists = (BilledList("", "full", tools("add"), b'[{"name":"find","title":"t"}]'),)
+    assert house.ledger.list_cost("", "full") is None
+    house.ledger.start()
+    await house.counted()
+    assert house.ledger.list_cost("", "full") == len(b"[123]")
+    assert house.ledger.list_cost("", "compact") == len(b"[1]")
+    assert house.ledger.list_cost("", "search") == len(b'[{"name":"find"}]')
+    assert house.ledger.list_cost("unheard-of", "full") is None
