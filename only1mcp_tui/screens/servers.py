@@ -46,8 +46,8 @@ class ServersScreen(ServerTableScreen):
 
 ◆ marks the modern era of MCP, ◇ the legacy one, each with its revision; **Clients** lists who asks, likewise.
 
-One server in full. **[** and **]** turn its tabs, **Tab**, **h** and **l** move between list and detail, **Esc**
-goes back one level.
+One server in full. **[** and **]** turn its tabs, **Tab**, **h** and **l** move between list and detail,
+**Esc** goes back one level.
 
 **Tools**, **Resources**, **Prompts**: **/** searches, **Enter** opens one. What a tool *reads*, *writes* or
 *destroys* is its server's own word. **c** calls a tool: a form from its schema, or raw JSON.
@@ -120,7 +120,8 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         if detail.row.id != self._server:
             self._other_server(detail.row.id)
         chosen = target.replica.id if target.replica is not None else ""
-        self._show_head(head_line(detail.row, self._crumbs), tabs_lines(detail.row, self._tab, width))
+        head = head_line(detail.row, self._crumbs, self._is_detail_alone)
+        self._show_head(head, tabs_lines(detail.row, self._tab, width))
         self._draw_tab(detail, self._scene(picture, detail.row.id, width, chosen))
 
     def _scene(self, picture: Picture, server: str, width: int, chosen: str) -> Scene:
@@ -202,11 +203,6 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         if opened is None:
             return ()
         return TABS[self._tab].title, opened.origin
-
-    def status(self) -> Line:
-        target = self.table.selected
-        crumb: Line = ((f"Servers › {safe(target, 80)} ", "muted"),) if target and self._is_detail_alone else ()
-        return *super().status(), *crumb
 
     def footer_key(self) -> Hashable:
         item = self._item

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 MAX_FIELDS: Final = 60
 MAX_CHOICES: Final = 200
@@ -99,7 +99,7 @@ def _fields(parent: Path, schema: Mapping[str, Any], is_needed: bool) -> Iterato
     for name in sorted(properties, key=lambda name: name not in required):
         path, inner = (*parent, str(name)), _without_null(properties[name])
         if not parent and _is_flat(inner):
-            yield from _fields(path, inner, name in required)
+            yield from _fields(path, cast(Mapping[str, Any], inner), name in required)
         else:
             yield _field(path, inner, name in required, is_needed)
 
