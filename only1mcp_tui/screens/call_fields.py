@@ -5,7 +5,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Select, TextArea
 
-from only1mcp_tui.view.schema_form import Field, FieldKind
+from only1mcp_tui.view.schema_form import Field, FieldKind, choice_words
 from only1mcp_tui.view.text import Line, safe, safe_lines
 from only1mcp_tui.widgets.board import Board
 
@@ -29,7 +29,8 @@ class FieldBox(Vertical):
     FieldBox { height: auto; margin: 0 0 1 0; }
     FieldBox Input { border: none; height: 1; padding: 0 1; background: $panel; }
     FieldBox Input:focus { border: none; background: $primary 25%; }
-    FieldBox TextArea { border: none; height: 4; background: $panel; padding: 0 1; }
+    FieldBox Select { padding: 0 1; background: $panel; }
+    FieldBox TextArea { border: none; height: 3; background: $panel; padding: 0 1; }
     FieldBox TextArea:focus { border: none; background: $primary 25%; }
     """
 
@@ -50,7 +51,7 @@ class FieldBox(Vertical):
             return TextArea(text, show_line_numbers=False, tab_behavior="focus")
         if field.kind in (FieldKind.BOOLEAN, FieldKind.CHOICE):
             choices = ("true", "false") if field.kind is FieldKind.BOOLEAN else field.choices
-            options = [(Content(safe(choice, 80)), choice) for choice in choices]
+            options = [(Content(safe(choice_words(choice), 80)), choice) for choice in choices]
             if text in choices:
                 return Select(options, value=text, prompt="not given", compact=True)
             return Select(options, prompt="not given", compact=True)

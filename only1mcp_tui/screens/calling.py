@@ -5,8 +5,8 @@ Asks before a tool that does not say it only reads. The call is a worker of the 
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, MutableMapping
+from time import monotonic
 from typing import Any, ClassVar
 
 from textual import on
@@ -230,7 +230,7 @@ class CallScreen(ModalScreen[None]):
     async def _run(self, tool: ToolDetail, arguments: Arguments) -> None:
         if not tool.read_only and not await self.app.push_screen_wait(ConfirmScreen(ask_call(tool))):
             return
-        self._began_at = began_at = time.monotonic()
+        self._began_at = began_at = monotonic()
         self._say()
         answer: dict[str, Any] | str
         try:
@@ -247,7 +247,7 @@ class CallScreen(ModalScreen[None]):
             log.exception("the call from the screen failed")
             answer = f"The call could not be made ({type(error).__name__})."
         self._began_at, self._answer = None, answer
-        self._took_ms = (time.monotonic() - began_at) * 1000
+        self._took_ms = (monotonic() - began_at) * 1000
         self._show_answer()
 
     def _show_answer(self) -> None:
@@ -296,20 +296,27 @@ class CallScreen(ModalScreen[None]):
         if self.is_attached:
             self.query_one("#call-head", Board).put([((f" Call {safe(self._tool_name, 100)}", "strong"),), ()])
             self.query_one("#call-state", Board).put([self._state()])
+            is_running = self._began_at is not None
+            self.query_one("#back", Button).label = (
+                "Cancel" if is_running else "Back" if self._is_answered else "Close"
+            )
+            toggle = self.query_one("#toggle_raw", Button)
+            toggle.label = "^t  Form" if self._is_raw else "^t  Raw JSON"
+            toggle.disabled = is_running or self._is_answered or self._fields is None
             send = self.query_one("#send", Button)
             send.label = "F5  Again" if self._is_answered else "F5  Call"
             send.disabled = self._tool is None or self._began_at is not None
 
     def _state(self) -> Line:
         if self._began_at is not None:
-            since = duration(time.monotonic() - self._began_at)
+            since = duration(monotonic() - self._began_at)
             return ((f" ◌ Running for {since}. ", "info"), ("Esc", "key"), (" cancels it.", "muted"))
         if self._fault:
             return ((f" {self._fault}", "bad"),)
         if self._tool is None:
             return ((" Asking for its schema.", "muted"),)
         if self._is_answered:
-            return (("Esc", "key"), (" back to the arguments", "muted"))
+            return ((" Esc", "key"), (" back to the arguments", "muted"))
         if self._fields is None:
             return ((" Its schema is more than a form can say: the arguments are JSON.", "muted"),)
         if not self._fields and not self._is_raw:

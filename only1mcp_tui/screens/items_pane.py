@@ -1,6 +1,6 @@
 """The tools, resources or prompts of one server: a list with a cursor and a search, and one of them opened.
 
-Asks the core only when the list is another one, or one is opened; holds cursor, search and scroll, nothing else.
+Asks the core only when the list is another one, or one is opened; holds cursor, search and scroll alone.
 """
 
 from collections.abc import Hashable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the tabs of a server show that no picture holds: costs of tools, orphans. Fetched by the app's workers."""
+"""What the tabs of a server show that no picture holds: costs of tools, orphans. Fetched by workers."""
 
 from collections.abc import Hashable, Sequence
 

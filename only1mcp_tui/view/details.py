@@ -101,8 +101,10 @@ def _history(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
             (f"{clock_time(change.at + scene.wall_offset_s)}  ", "muted"),
             (where, "info"),
             _change(change),
-            (f"  {first_line(change.reason, 200)}" if change.reason else "", "muted"),
         )
+        if change.reason:
+            for part in wrap(first_line(change.reason, 200), max(20, scene.width - LABEL - 12)):
+                yield _labelled("", (" " * 10 + part, "muted"))
 
 
 def _change(change: Change) -> Span:
@@ -287,7 +289,7 @@ def processes(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
 
 
 def probes(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
-    yield from probe_lines(detail, scene.wall_offset_s, scene.replica)
+    yield from probe_lines(detail, scene.wall_offset_s, scene.width, scene.replica)
 
 
 def nothing_on_stderr(row: ServerRow) -> Line:

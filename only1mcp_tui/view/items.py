@@ -112,7 +112,7 @@ def tool_lines(tool: ToolDetail, width: int) -> list[Line]:
     """Everything that is known of a tool."""
     lines = [_labelled("name", (safe(tool.name, NAME_LIMIT), "text")), *_origin(tool.name, tool.origin)]
     lines += [_labelled("title", (safe(tool.title, NAME_LIMIT), "text"))] if tool.title else []
-    lines += [_labelled("it says that it", does(tool.read_only, tool.destructive)), *_tokens(tool.cost)]
+    lines += [_labelled("it says it", does(tool.read_only, tool.destructive)), *_tokens(tool.cost)]
     lines += [(), *_description(tool.description, width)]
     lines += [(), ((" ARGUMENTS", "head"),), *schema_lines(parsed(tool.input_schema), width)]
     if tool.output_schema:
@@ -137,7 +137,7 @@ def _raw(text: str, width: int) -> Iterable[Line]:
 
 def _origin(name: str, origin: str) -> Iterator[Line]:
     if origin != name:
-        yield _labelled("its own name", (safe(origin, NAME_LIMIT), "muted"))
+        yield _labelled("own name", (safe(origin, NAME_LIMIT), "muted"))
 
 
 def _tokens(cost: ToolCost | None) -> Iterator[Line]:
@@ -161,4 +161,4 @@ def _description(text: str, width: int) -> Iterator[Line]:
 
 
 def _labelled(label: str, *spans: Span) -> Line:
-    return (fit(f" {label}", max(LABEL, len(label) + 2) + 1), "muted"), *spans
+    return (fit(f" {label}", LABEL + 1), "muted"), *spans

@@ -6,14 +6,15 @@ from typing import Final
 from only1mcp_tui.view.history import BLOCKS
 from only1mcp_tui.view.numbers import clock_time, latency, percent, plural
 from only1mcp_tui.view.targets import code_words
-from only1mcp_tui.view.text import Line, Span, first_line, fit, safe
+from only1mcp_tui.view.text import Line, Span, first_line, fit, safe, wrap
 from proxy_core.telemetry.snapshot import Probe, ServerDetail
 
 MISSED: Final = "×"
 """In the trend, where a probe failed."""
+WORDS_FROM: Final = 20
 
 
-def probe_lines(detail: ServerDetail, wall_offset_s: float, chosen: str = "") -> Iterator[Line]:
+def probe_lines(detail: ServerDetail, wall_offset_s: float, width: int, chosen: str = "") -> Iterator[Line]:
     """`wall_offset_s`: added to a probe's time it gives the time of day. `chosen`: this replica first."""
     replicas = sorted(detail.probes, key=lambda each: each.replica != chosen)
     told = [each for each in replicas if each.probes]
@@ -27,7 +28,7 @@ def probe_lines(detail: ServerDetail, wall_offset_s: float, chosen: str = "") ->
         yield from _summary(each.probes)
         yield ()
         for probe in reversed(each.probes):
-            yield _line(probe, wall_offset_s)
+            yield from _lines(probe, wall_offset_s, width)
 
 
 def _summary(probes: Sequence[Probe]) -> Iterator[Line]:
@@ -69,9 +70,12 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
     return joined
 
 
-def _line(probe: Probe, wall_offset_s: float) -> Line:
+def _lines(probe: Probe, wall_offset_s: float, width: int) -> Iterator[Line]:
     at = (f" {clock_time(probe.at + wall_offset_s)}  ", "muted")
     took = (fit(latency(probe.latency_ms), 7, right=True) + "  ", "text")
     if probe.error is None:
-        return at, took, ("● answered", "good")
-    return at, took, (f"✖ {code_words(probe)}", "bad"), (f"  {first_line(probe.error, 200)}", "muted")
+        yield at, took, ("● answered", "good")
+        return
+    yield at, took, (f"✖ {code_words(probe)}", "bad")
+    for part in wrap(first_line(probe.error, 200), max(20, width - WORDS_FROM - 1)):
+        yield ((" " * WORDS_FROM + part, "muted"),)

@@ -42,14 +42,15 @@ def _child(child: ChildRow, restarts: int, is_one_of_many: bool, now: float) -> 
         (f"  up {duration(now - child.started_at)}", "muted"),
         (f"  {plural(restarts, 'restart')}", "warn" if restarts else "muted"),
     )
-    files = ABSENT if child.files is None else str(child.files)
-    whole = f"  of {size(child.rss_bytes)} with all below" if child.family else ""
+    whole = f", {size(child.rss_bytes)} with all below" if child.family else ""
     yield (
         (f"   {size(child.own_rss_bytes or child.rss_bytes)}", "text"),
         (whole, "muted"),
         (f"  {child.cpu_percent:.1f} % CPU", "text"),
-        (f"  {child.threads or ABSENT} threads  {files} open files", "muted"),
     )
+    threads = f"{child.threads or ABSENT} {'thread' if child.threads == 1 else 'threads'}"
+    files = ABSENT if child.files is None else str(child.files)
+    yield ((f"   {threads}  {files} open {'file' if child.files == 1 else 'files'}", "muted"),)
     yield from _tree(child)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, cast
 
+from only1mcp_tui.view.text import safe
+
 MAX_FIELDS: Final = 60
 MAX_CHOICES: Final = 200
 MAX_DEPTH: Final = 64
@@ -170,16 +172,26 @@ def _preset(schema: Mapping[str, Any], kind: FieldKind) -> str:
     if default is None:
         return ""
     if kind is FieldKind.TEXT:
-        return default if isinstance(default, str) else ""
+        # What a line of text cannot hold, or no terminal should be sent, is left to the server.
+        is_line = isinstance(default, str) and safe(default, len(default) + 1) == default
+        return default if is_line else ""
     return _json(default)
 
 
 def _json(value: object) -> str:
     """Empty if it cannot be written."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        is_harmless = safe(text, len(text) + 1) == text
+        return text if is_harmless else json.dumps(value, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         return ""
+
+
+def choice_words(choice: str) -> str:
+    """A choice as a person reads it: a string without its quotes."""
+    value = json.loads(choice)
+    return value if isinstance(value, str) else choice
 
 
 def _number(value: object) -> float | None:

@@ -3,6 +3,7 @@
 Bounded in depth and number, whatever a server sends; what is left out stands in the raw JSON.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -107,4 +108,9 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    return safe(value, 40) if isinstance(value, str) else safe(str(value)[:200], 40)
+    if isinstance(value, str):
+        return safe(value, 40)
+    try:
+        return safe(json.dumps(value)[:200], 40)
+    except (ValueError, TypeError, RecursionError):
+        return "…"

@@ -68,7 +68,9 @@ TOOLS = (
         destructive=False,
     ),
     tool("search", SEARCH_SCHEMA, "Search issues, code and people.", read_only=True),
-    tool("delete_repo", {"type": "object", "properties": {}}, "Delete a repository for good.", destructive=True),
+    tool(
+        "delete_repo", {"type": "object", "properties": {}}, "Delete a repository for good.", destructive=True
+    ),
     tool("odd", ODD_SCHEMA, "Takes one thing or another."),
 )
 CHANGES = (
