@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, cast
 
+from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.text import safe
 
 MAX_FIELDS: Final = 60
@@ -287,9 +288,9 @@ def _value(field: Field, text: str) -> object:
 
 def _text(field: Field, text: str) -> str:
     if field.shortest is not None and len(text) < field.shortest:
-        raise ValueError(f"It must have at least {field.shortest} characters.")
+        raise ValueError(f"It must have at least {plural(field.shortest, 'character')}.")
     if field.longest is not None and len(text) > field.longest:
-        raise ValueError(f"It must have at most {field.longest} characters.")
+        raise ValueError(f"It must have at most {plural(field.longest, 'character')}.")
     _refuse_unsendable(text)
     return text
 
