@@ -12,7 +12,16 @@ from typing import Any, Protocol
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
-from proxy_core.telemetry.snapshot import Action, LogLine, NamedItem, Probe, ServerDetail, Snapshot
+from proxy_core.telemetry.snapshot import (
+    Action,
+    LogLine,
+    NamedItem,
+    OrphanRow,
+    Probe,
+    ServerDetail,
+    Snapshot,
+)
+from proxy_core.telemetry.tool_detail import ToolDetail
 
 __all__ = [
     "AbandonedCall",
@@ -132,6 +141,14 @@ class Control(Protocol):
 
     async def context_bill(self) -> ContextBill:
         """What the lists of tools cost a model, as last counted; a moment after they change it is done anew."""
+        ...
+
+    async def tool(self, name: str) -> ToolDetail:
+        """One tool in full, by its exposed name. Raises: InvalidParams, if there is none."""
+        ...
+
+    async def orphans(self) -> tuple[OrphanRow, ...]:
+        """Processes that gateways of this person have left behind: looks at every process of the machine."""
         ...
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -21,12 +21,14 @@ from proxy_core.backends.connection import Terms
 from proxy_core.backends.drills import Drills
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.lifecycle import Event
-from proxy_core.backends.pictures import detail_of, named_items, row_of
+from proxy_core.backends.orphans import find_orphans
+from proxy_core.backends.pictures import Offers, detail_of, row_of
 from proxy_core.backends.plans import planned
 from proxy_core.backends.process_samples import ProcessSampler
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.backends.remembered import RememberedLists
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
+from proxy_core.backends.tool_details import tool_detail
 from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
@@ -70,6 +72,7 @@ from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
     Notice,
+    OrphanRow,
     Probe,
     ServerDetail,
     ServerRow,
@@ -77,6 +80,7 @@ from proxy_core.telemetry.snapshot import (
     Snapshot,
     Totals,
 )
+from proxy_core.telemetry.tool_detail import ToolDetail
 
 EVENTS: Final = 1000
 """Facts kept for the screens; requests are only counted."""
@@ -125,6 +129,7 @@ class Proxy(Control):
         self._feed: Feed[Fact] = Feed(EVENTS)
         self._logs = logs.new_ring()
         self._metrics = Metrics()
+        self._offers = Offers()
         self._lag = LoopLag(self._clock)
         self._tasks = Tasks("proxy")
         self._started_at = self._clock.monotonic()
@@ -438,7 +443,8 @@ class Proxy(Control):
     def detail(self, server: str) -> ServerDetail:
         backend = self._registry.get(server)
         row = self._row(backend, self._clock.monotonic())
-        return detail_of(backend, row, self._gateway.listing.catalog)
+        offers = self._offers.use(self._gateway.listing.catalog)
+        return detail_of(backend, row, offers, self._metrics.changes.of(server))
 
     def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
         return self._feed.last_seq, tuple(fact for _, fact in self._feed.after(seq))
@@ -447,7 +453,7 @@ class Proxy(Control):
         return self._logs.last_seq, tuple(line for _, line in self._logs.after(seq))
 
     def names(self) -> tuple[NamedItem, ...]:
-        return named_items(self._gateway.listing.catalog)
+        return self._offers.use(self._gateway.listing.catalog).names
 
     def exchanges_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
         return self._recorder.rows_after(seq)
@@ -457,6 +463,13 @@ class Proxy(Control):
 
     async def context_bill(self) -> ContextBill:
         return self._ledger.bill
+
+    async def tool(self, name: str) -> ToolDetail:
+        return tool_detail(self._gateway.listing.catalog, name, self._ledger.bill)
+
+    async def orphans(self) -> tuple[OrphanRow, ...]:
+        found, now = await asyncio.to_thread(find_orphans), self._clock.wall()
+        return tuple(OrphanRow(o.pid, o.name, max(0.0, now - o.created_at), o.rss_bytes) for o in found)
 
     # --- Control: the verbs ---------------------------------------------------------------------------------
 

@@ -48,8 +48,18 @@ from proxy_core.tasks import Tasks
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.row_ring import RowRing
-from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
+from proxy_core.telemetry.snapshot import (
+    LogLine,
+    NamedItem,
+    Notice,
+    OrphanRow,
+    Probe,
+    ServerDetail,
+    Snapshot,
+)
+from proxy_core.telemetry.tool_detail import ToolDetail
 
+STDERR_LINES: Final = 500
 FACTS: Final = 1000
 LINES: Final = 5000
 DETAIL_S: Final = 1.0
@@ -219,6 +229,8 @@ class RemoteControl(Control):
             self._rows.clear()
             self._fetched_at.clear()
             self._revisions.forget()
+            # What it had of a run that is over would be taken for what this one has.
+            self._details.clear()
         self._received_at = self._clock.monotonic()
         if before is not None and before == snapshot and self.is_connected:
             return
@@ -292,7 +304,13 @@ class RemoteControl(Control):
 
     async def fetch_detail(self, server: str) -> ServerDetail:
         """Now. Raises: UnknownServer, GatewayUnreachable, TokenRefused."""
-        detail = await self._client.get(_place(server), ServerDetail)
+        known = self._details.get(server)
+        query = {}
+        if known is not None:
+            query = {"version": str(known.version), "stderr_after": str(known.stderr_seq)}
+        detail = await self._client.get(_place(server), ServerDetail, query)
+        if known is not None:
+            detail = _completed(detail, known)
         self._details[server] = detail
         return detail
 
@@ -316,6 +334,12 @@ class RemoteControl(Control):
 
     async def context_bill(self) -> ContextBill:
         return await self._client.get("context", ContextBill)
+
+    async def tool(self, name: str) -> ToolDetail:
+        return await self._client.get("tool", ToolDetail, {"name": name})
+
+    async def orphans(self) -> tuple[OrphanRow, ...]:
+        return await self._client.get("orphans", tuple[OrphanRow, ...])
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._client.post("call", dict[str, Any], CallBody(name, arguments))
@@ -416,6 +440,15 @@ class RemoteControl(Control):
             self._fetching.discard(what)
             # If it failed too: not as often as somebody looks.
             self._fetched_at[what] = self._clock.monotonic()
+
+
+def _completed(detail: ServerDetail, known: ServerDetail) -> ServerDetail:
+    """`detail` with what it leaves out because it is known."""
+    if detail.version and detail.version == known.version:
+        detail = replace(detail, items=known.items, hidden=known.hidden, destructive=known.destructive)
+    if known.stderr_seq and detail.stderr_seq >= known.stderr_seq:
+        detail = replace(detail, stderr=(*known.stderr, *detail.stderr)[-STDERR_LINES:])
+    return detail
 
 
 def _place(target: str) -> str:

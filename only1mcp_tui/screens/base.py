@@ -107,7 +107,7 @@ class CoreScreen(Screen[None]):
         """One level back inside this screen; False at its top."""
         if not self.filter_text:
             return False
-        self.query_one(FilterBar).action_clear()
+        self.query_one("#filter", FilterBar).action_clear()
         return True
 
     # --- drawing --------------------------------------------------------------------------------------------
@@ -201,11 +201,11 @@ class CoreScreen(Screen[None]):
     # --- the filter -----------------------------------------------------------------------------------------
 
     async def action_filter(self) -> None:
-        if not self.query(FilterBar):
+        if not self.query("#filter"):
             # Not composed with the rest: from Python 3.12 on Textual starts tasks eagerly, and an Input that is
             # mounted before its screen is on the stack ends the app.
             await self.mount(FilterBar(self.FILTER_HINT), before="#footer")
-        self.query_one(FilterBar).open()
+        self.query_one("#filter", FilterBar).open()
 
     @on(FilterBar.Edited)
     def _filter_edited(self, event: FilterBar.Edited) -> None:

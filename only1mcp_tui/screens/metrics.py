@@ -127,14 +127,14 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         self._drawn = key
         width = self.board.size.width
         drawn = [
-            cell_lines(*self._shown(built, cell), cell, cell.kind == self.chosen)
+            cell_lines(*self._drawn(built, cell), cell, cell.kind == self.chosen)
             for built, cell in zip(ready, grid.cells, strict=True)
         ]
         sparks = (spark_line(kind, picture.history, self.scope, width) for kind in grid.sparks)
         head = head_line(self.scope, picture.history, picture.now, grid, width)
         self.board.put([head, *composed(grid, drawn, sparks)])
 
-    def _shown(self, built: Built | None, cell: Cell) -> tuple[Chart | None, tuple[Line, ...]]:
+    def _drawn(self, built: Built | None, cell: Cell) -> tuple[Chart | None, tuple[Line, ...]]:
         # One of another size or scope would be a lie until the new one is ready.
         if built is None or built.place != self._place(cell):
             return None, ()
@@ -154,13 +154,13 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
     @property
     def is_behind(self) -> bool:
         """Whether some plot has nothing to show yet."""
-        return any(self._shown(self._built.get(cell.kind), cell)[0] is None for cell in self.grid.cells)
+        return any(self._drawn(self._built.get(cell.kind), cell)[0] is None for cell in self.grid.cells)
 
     def _due(self, turn: int) -> Cell | None:
         """The cell to build now: one that has nothing to show, else the oldest, once a second."""
         cells = self.grid.cells
         for cell in cells:
-            if self._shown(self._built.get(cell.kind), cell)[0] is None:
+            if self._drawn(self._built.get(cell.kind), cell)[0] is None:
                 return cell
         if turn == self._built_at:
             return None

@@ -1,18 +1,22 @@
 """One server in full: a line for each thing to say, tab by tab."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from only1mcp_tui.view.history import History, sparkline
-from only1mcp_tui.view.numbers import count, duration, latency, millis, percent, plural, rate, size
+from only1mcp_tui.view.numbers import clock_time, count, duration, latency, millis, percent, plural, rate, size
+from only1mcp_tui.view.probes import probe_lines
+from only1mcp_tui.view.processes import orphan_lines, process_lines
 from only1mcp_tui.view.states import LOOKS, era_badge, look_of
 from only1mcp_tui.view.targets import Target, code_words, has_replicas, probe_words, reason_of, targets_of
 from only1mcp_tui.view.text import Line, Span, first_line, fit, safe, safe_lines, wrap
+from proxy_core.telemetry.savings import CacheRow
 from proxy_core.telemetry.snapshot import (
     BreakerState,
+    Change,
     ChildRow,
     ClientRow,
-    NamedItem,
+    OrphanRow,
     Probe,
     ReplicaRow,
     ServerDetail,
@@ -22,6 +26,7 @@ from proxy_core.telemetry.snapshot import (
 
 LABEL = 13
 DESCRIPTION_LIMIT = 2000
+CHANGES_SHOWN = 8
 DIFFERENCES_SHOWN = 5
 PROCESSES_SHOWN = 12
 DESCENDANTS_SHOWN = 6
@@ -38,6 +43,12 @@ class Scene:
     clients: tuple[ClientRow, ...] = ()
     replica: str = ""
     """The one under the cursor, if it is a replica's row."""
+    wall_offset_s: float = 0.0
+    """Added to a time of the picture it gives the time of day."""
+    caches: tuple[CacheRow, ...] = ()
+    """Of this server."""
+    orphans: Sequence[OrphanRow] | str | None = None
+    """What earlier gateways left behind, or why nobody knows; None: nobody has looked."""
 
 
 def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
@@ -62,8 +73,10 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
         yield _labelled("lists", ("those of an earlier run, until it answers", "warn"))
     yield from _processes(row, scene.now)
     yield _labelled("probe", _probe(row.probe, scene.now))
+    yield from _history(detail, scene)
     yield ()
     yield from _traffic(row, scene)
+    yield from _costs(row, scene)
     if has_replicas(row):
         yield ()
         yield from _replicas(row, scene)
@@ -76,6 +89,42 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     if detail.instructions:
         yield ()
         yield from _paragraph("instructions", detail.instructions, "text", scene.width)
+
+
+def _history(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
+    """How it came to be in this state, the newest first."""
+    newest = detail.changes[: -CHANGES_SHOWN - 1 : -1]
+    for number, change in enumerate(newest):
+        where = f"{safe(change.replica, 40)} " if change.replica and has_replicas(detail.row) else ""
+        yield _labelled(
+            "how it came" if number == 0 else "",
+            (f"{clock_time(change.at + scene.wall_offset_s)}  ", "muted"),
+            (where, "info"),
+            _change(change),
+        )
+        if change.reason:
+            for part in wrap(first_line(change.reason, 200), max(20, scene.width - LABEL - 12)):
+                yield _labelled("", (" " * 10 + part, "muted"))
+
+
+def _change(change: Change) -> Span:
+    if change.what == "breaker":
+        role = {"closed": "good", "open": "bad"}.get(change.now, "warn")
+        return f"⊘ breaker {safe(change.now, 20).replace('_', ' ')}", role
+    look = LOOKS.get(change.now)  # type: ignore[call-overload]
+    return (f"{look.glyph} {look.word}", look.role) if look else (safe(change.now, 20), "muted")
+
+
+def _costs(row: ServerRow, scene: Scene) -> Iterator[Line]:
+    """What is saved at it, and what its tools cost a model."""
+    hits, looked = sum(one.hits for one in scene.caches), sum(one.hits + one.misses for one in scene.caches)
+    if looked:
+        held = sum(one.bytes for one in scene.caches)
+        words = f"{percent(hits, looked)} % of {count(looked)} from the cache"
+        yield _labelled("cache", (words, "text"), (f"  {size(held)} held", "muted"))
+    if row.tokens is not None:
+        before = f"{count(row.tokens.visible)} before the model"
+        yield _labelled("tokens", (before, "text"), (f"  {count(row.tokens.wire)} on the wire", "muted"))
 
 
 def _replicas(row: ServerRow, scene: Scene) -> Iterator[Line]:
@@ -203,29 +252,6 @@ def _hidden(hidden: Iterable[tuple[str, str]]) -> Iterator[Line]:
         yield _labelled(label, (f"{safe(name, 40)}  ", "warn"), (safe(reason, 200), "muted"))
 
 
-def items(*kinds: str) -> Callable[[ServerDetail, Scene], Iterator[Line]]:
-    """A tab that lists the server's items of these kinds, each with its arguments and what it says it does."""
-
-    def lines(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
-        found = [item for item in detail.items if item.kind in kinds]
-        if not found:
-            yield _nothing(f"It offers no {kinds[0]}s.")
-        for item in found:
-            yield from _item(item, scene.width)
-
-    return lines
-
-
-def _item(item: NamedItem, width: int) -> Iterator[Line]:
-    arguments = " ".join(f"{name}{'' if required else '?'}" for name, required in item.arguments[:40])
-    yield (f" {safe(item.name, 200)}", "accent"), (f"  {safe(arguments, 200)}", "info")
-    if item.origin != item.name:
-        yield ((f"   the server's own name: {safe(item.origin, 200)}", "muted"),)
-    for line in safe_lines(item.description, DESCRIPTION_LIMIT, most=4):
-        for part in wrap(line, max(10, width - 4))[:4]:
-            yield ((f"   {part}", "muted"),)
-
-
 def clients(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     """Whoever has asked the gateway something, those that called this server first."""
     if not scene.clients:
@@ -246,58 +272,99 @@ def clients(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
 
 
 def config(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
-    wide = max((len(key) for key, _ in detail.settings), default=0)
+    """What the file says first, then what it leaves as it is."""
+    wide = min(30, max((len(key) for key, _ in (*detail.settings, *detail.defaults)), default=0)) + 3
     for key, value in detail.settings:
-        yield (fit(f" {safe(key, 60)}", min(wide, 30) + 3), "muted"), (safe(value), "text")
+        yield (fit(f" {safe(key, 60)}", wide), "muted"), (safe(value), "text")
+    if detail.defaults:
+        yield ()
+        yield ((" AS IT IS UNLESS TOLD", "head"),)
+    for key, value in detail.defaults:
+        yield (fit(f" {safe(key, 60)}", wide), "off"), (safe(value), "muted")
 
 
-def stderr(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
-    if not detail.stderr:
-        is_child = detail.row.transport == "stdio"
-        yield _nothing("Nothing on its stderr yet." if is_child else "It is not a child process of ours.")
-    for line in detail.stderr:
-        yield ((f" {safe(line)}", "text"),)
+def processes(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
+    yield from process_lines(detail.row, scene.now)
+    yield from orphan_lines(scene.orphans)
+
+
+def probes(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
+    yield from probe_lines(detail, scene.wall_offset_s, scene.width, scene.replica)
+
+
+def nothing_on_stderr(row: ServerRow) -> Line:
+    is_child = "stdio" in row.transport
+    return _nothing("Nothing on its stderr yet." if is_child else "It is not a child process of ours.")
 
 
 def _nothing(words: str) -> Line:
     return ((f" {words}", "muted"),)
 
 
+def _no_lines(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
+    """Of tabs that are no mere lines."""
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True)
 class Tab:
+    id: str
     title: str
-    lines: Callable[[ServerDetail, Scene], Iterator[Line]]
+    lines: Callable[[ServerDetail, Scene], Iterator[Line]] = _no_lines
     number: Callable[[ServerRow], int | None] = lambda row: None
     """How many things are in it, where that says something."""
+    kinds: tuple[str, ...] = ()
+    """Of the items in it, if it is a list of them."""
 
 
 TABS: tuple[Tab, ...] = (
-    Tab("Summary", summary),
-    Tab("Tools", items("tool"), lambda row: row.tools),
-    Tab("Resources", items("resource", "template"), lambda row: row.resources + row.templates),
-    Tab("Prompts", items("prompt"), lambda row: row.prompts),
-    Tab("Clients", clients),
-    Tab("Config", config),
-    Tab("Stderr", stderr),
+    Tab("summary", "Summary", summary),
+    Tab("tools", "Tools", number=lambda row: row.tools, kinds=("tool",)),
+    Tab(
+        "resources",
+        "Resources",
+        number=lambda row: row.resources + row.templates,
+        kinds=("resource", "template"),
+    ),
+    Tab("prompts", "Prompts", number=lambda row: row.prompts, kinds=("prompt",)),
+    Tab("clients", "Clients", clients),
+    Tab("config", "Config", config),
+    Tab("stderr", "Stderr"),
+    Tab("process", "Process", processes),
+    Tab("probes", "Probes", probes),
 )
+NUMBER_OF = {tab.id: number for number, tab in enumerate(TABS)}
 
 
-def head_line(row: ServerRow) -> Line:
+def head_line(row: ServerRow, crumbs: Sequence[str] = (), is_alone: bool = False) -> Line:
+    """Which server, and where in it one is; `is_alone`: the list that it was opened from is not in sight."""
     look = look_of(row.state, row.breaker)
-    name = f"  {safe(row.name, 80)}" if row.name != row.id else ""
-    return (f" {safe(row.id, 80)}", "strong"), (name, "muted"), (f"  {look.glyph} {look.word}", look.role)
+    name = f"  {safe(row.name, 80)}" if row.name != row.id and not crumbs else ""
+    path = "".join(f" › {safe(crumb, 80)}" for crumb in crumbs)
+    return (
+        (" Servers ›" if is_alone else "", "muted"),
+        (f" {safe(row.id, 80)}", "strong"),
+        (name, "muted"),
+        (path, "accent"),
+        (f"  {look.glyph} {look.word}", look.role),
+    )
 
 
-def tabs_line(row: ServerRow, active: int, width: int) -> Line:
-    """The tabs' titles, clickable; a narrow pane leaves the numbers out."""
+def tabs_lines(row: ServerRow, active: int, width: int) -> list[Line]:
+    """The tabs' titles, clickable, on as many lines as they need; a narrow pane leaves the numbers out."""
     titles = [_tab_title(tab, row) for tab in TABS]
     if sum(len(title) + 2 for title in titles) > width:
         titles = [tab.title for tab in TABS]
-    spans: list[Span] = []
+    lines: list[list[Span]] = [[]]
+    used = 0
     for number, title in enumerate(titles):
-        spans += [(" ", "text"), (title, "tab-on" if number == active else "tab", f"screen.show_tab({number})")]
-        spans.append((" ", "text"))
-    return tuple(spans)
+        if used and used + len(title) + 1 > width:
+            lines.append([])
+            used = 0
+        used += len(title) + 2
+        role = "tab-on" if number == active else "tab"
+        lines[-1] += [(" ", "text"), (title, role, f"screen.show_tab({number})"), (" ", "text")]
+    return [tuple(line) for line in lines]
 
 
 def _tab_title(tab: Tab, row: ServerRow) -> str:

@@ -31,8 +31,8 @@ class FilterBar(Input):
     class Left(Message):
         """The typing is over; the rows want the focus back."""
 
-    def __init__(self, hint: str) -> None:
-        super().__init__(placeholder=hint, compact=True, select_on_focus=False)
+    def __init__(self, hint: str, *, id: str = "filter") -> None:
+        super().__init__(placeholder=hint, compact=True, select_on_focus=False, id=id)
         self.cursor_blink = False
 
     def open(self) -> None:

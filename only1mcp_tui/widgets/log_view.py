@@ -37,12 +37,21 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
     class FollowChanged(Message):
         """Moving up stops following; the end resumes it."""
 
-    def __init__(self, draw: Callable[[Item], Line], *, follows: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(
+        self,
+        draw: Callable[[Item], Line],
+        *,
+        follows: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
         self._draw = draw
         self._can_follow = follows
         self._items: Sequence[Item] = ()
         self.is_following = follows
+        self.empty: Line = ()
+        """Shown where there is no item."""
 
     def put(self, items: Sequence[Item], dropped: int = 0) -> None:
         """Show `items`, of which `dropped` old ones went from the front: what is read stays in its place."""
@@ -106,5 +115,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
 
     def render_line(self, y: int) -> Strip:
         index = y + self.paper.top
+        if not self._items and y == 0:
+            return self.strip_of(self.empty, self.paper.width)
         line = self._draw(self._items[index]) if index < len(self._items) else ()
         return self.strip_of(line, self.paper.width)

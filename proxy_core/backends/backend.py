@@ -29,6 +29,7 @@ from proxy_core.config.models import ReplicaConfig, ServerConfig
 from proxy_core.control import DrainOutcome
 from proxy_core.errors import BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
 from proxy_core.facts import CallRetried, ReplicaChanged
+from proxy_core.feed import Feed
 from proxy_core.protocol.jsonrpc import Request, RpcError
 from proxy_core.protocol.methods import LOG_LEVELS
 from proxy_core.protocol.revisions import Era
@@ -39,6 +40,8 @@ from proxy_core.telemetry.snapshot import Probe, ServerState
 ServerSays = Callable[[str, str, str], None]
 """(server, or one of its replicas as server/replica; level; text) for the log."""
 _NO_PARAMS: Final = Raw(b"{}")
+STDERR_LINES: Final = 500
+"""Kept for the screens, of all replicas together."""
 ROLLING_S: Final = 30.0
 """How long a restart of one replica waits for the one before to be back."""
 
@@ -73,6 +76,7 @@ class Backend:
         self._was_listed = False
         self._leaving: dict[Member, tuple[Member, ...]] = {}
         """Replicas that are no longer configured, each with those of which one must serve before it goes."""
+        self.stderr: Feed[str] = Feed(STDERR_LINES)
         self.repeating = Repeating(self._terms.retry)
         self._slots = Slots(settings.concurrency, self._terms.server_queue)
         """Places for the calls of all its replicas together."""
@@ -517,6 +521,10 @@ class Backend:
 
     def said(self, member: Member, level: str, text: str) -> None:
         self._says(f"{self.id}/{member.id}" if self.settings.replicas else self.id, level, text)
+
+    def heard_stderr(self, member: Member, line: str) -> None:
+        self.stderr.publish(f"{member.id}: {line}" if len(self.all_members) > 1 else line)
+        self.said(member, "info", line)
 
     def resource_updated(self, uri: str) -> None:
         self._upward.resource_updated(self.id, uri)

@@ -4,7 +4,9 @@ Knows what is asked and how an answer is judged; nothing of when that is done by
 of what the replica offers.
 """
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from proxy_core.backends.connection import Connection
 from proxy_core.backends.health import Health
@@ -23,6 +25,8 @@ from proxy_core.errors import (
 )
 from proxy_core.facts import ProbeFinished
 from proxy_core.telemetry.snapshot import BreakerState, Probe, ServerState
+
+PROBES_KEPT: Final = 60
 
 
 class Checks:
@@ -44,7 +48,12 @@ class Checks:
         self._clock = clock
         self._health = Health(rules)
         self._prober = Prober(rules, self._probe_if_connected)
-        self.last: Probe | None = None
+        self.history: deque[Probe] = deque(maxlen=PROBES_KEPT)
+        """Oldest first."""
+
+    @property
+    def last(self) -> Probe | None:
+        return self.history[-1] if self.history else None
 
     def start(self) -> None:
         """Probe again and again. Safe to call twice."""
@@ -67,8 +76,7 @@ class Checks:
             permit = self._replica.breaker.admit_probe()
         except BackendFault as fault:
             # Nothing was asked, so that this says nothing new of it.
-            self.last = Probe(self._clock.monotonic(), None, fault.detail)
-            return self.last
+            return self._keep(Probe(self._clock.monotonic(), None, fault.detail))
         started_at = self._clock.monotonic()
         try:
             with permit:
@@ -121,7 +129,7 @@ class Checks:
         now = self._clock.monotonic()
         detail = error.detail if isinstance(error, BackendFault) else error.message
         latency_ms = (now - started_at) * 1000
-        self.last = Probe(now, latency_ms, detail, _code_of(error))
+        self._keep(Probe(now, latency_ms, detail, _code_of(error)))
         self._publish(ProbeFinished(now, self._server, self._replica.id, latency_ms, detail))
         event = self._health.failed()
         failures = self._health.failures
@@ -131,12 +139,16 @@ class Checks:
     def _probe_answered(self, started_at: float) -> None:
         now = self._clock.monotonic()
         latency_ms = (now - started_at) * 1000
-        self.last = Probe(now, latency_ms, None)
+        self._keep(Probe(now, latency_ms, None))
         self._publish(ProbeFinished(now, self._server, self._replica.id, latency_ms, None))
         if self._replica.state is not ServerState.HEALTHY:
             self.answered()
         else:
             self._health.renew()
+
+    def _keep(self, probe: Probe) -> Probe:
+        self.history.append(probe)
+        return probe
 
     def answered(self) -> None:
         """It was asked something and answered, while it was thought not to be well."""

@@ -42,7 +42,6 @@ from proxy_core.protocol.tasks import Task
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import Probe, ServerState
 
-STDERR_LINES: Final = 200
 LAST_WORDS: Final = 20
 """Lines among which the reason of a failure is looked for."""
 REREAD_PAUSE_S: Final = 0.5
@@ -66,6 +65,8 @@ class MemberOwner(Protocol):
     def member_changed(self, member: "Member", before: ServerState, now: ServerState, reason: str) -> None: ...
 
     def said(self, member: "Member", level: str, text: str) -> None: ...
+
+    def heard_stderr(self, member: "Member", line: str) -> None: ...
 
     def resource_updated(self, uri: str) -> None: ...
 
@@ -107,9 +108,6 @@ class Member:
         self._lost_at: float | None = None
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         """What the present child said lately; the next one starts anew."""
-        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self.stderr_lines = 0
-        """That were written, those that are not kept any more included."""
         self.last_error = ""
         self.calls = 0
         self.failures = 0
@@ -467,10 +465,8 @@ class Member:
         return method_not_found(request.method)
 
     def heard_stderr(self, line: str) -> None:
-        self.stderr.append(line)
-        self.stderr_lines += 1
         self._words.append(line)
-        self._owner.said(self, "info", line)
+        self._owner.heard_stderr(self, line)
 
     def _state_changed(self, before: ServerState, now: ServerState, reason: str) -> None:
         if before in IN_SERVICE and now not in IN_SERVICE:

@@ -1,19 +1,23 @@
 """A backend as the screens see it: frozen rows and details, made from what its owners keep."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.breaker import Breaker
 from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
-from proxy_core.config.secrets import masked_settings
+from proxy_core.config.models import ServerConfig
+from proxy_core.config.secrets import default_settings, masked_settings
 from proxy_core.telemetry.context_bill import Cost
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import (
     BreakerState,
+    Change,
     ChildRow,
     NamedItem,
     Probe,
+    ProbedReplica,
     ReplicaRow,
     ServerDetail,
     ServerRow,
@@ -69,7 +73,7 @@ def row_of(
         queued=backend.queued,
         retries=backend.repeating.count,
         processes=tuple(processes(backend.id)),
-        stderr_lines=sum(member.stderr_lines for member in members),
+        stderr_lines=backend.stderr.last_seq,
         tokens=tokens(backend.id),
         drill=_drill(members, now),
     )
@@ -126,22 +130,89 @@ def _last_probe(members: Sequence[Member]) -> Probe | None:
     return max(probes, key=lambda probe: probe.at, default=None)
 
 
-def detail_of(backend: Backend, row: ServerRow, catalog: Catalog) -> ServerDetail:
+def detail_of(
+    backend: Backend,
+    row: ServerRow,
+    catalog: "Catalog | Offers",
+    changes: Sequence[Change] = (),
+) -> ServerDetail:
+    """`catalog`: as it is, or as a keeper of what was made of it already."""
+    offers = catalog if isinstance(catalog, Offers) else Offers(catalog)
+    offer, told = offers.of(backend.id), offers.settings_of(backend.settings)
     return ServerDetail(
         row=row,
-        items=named_items(catalog, backend.id),
-        stderr=_stderr(backend),
-        settings=masked_settings(backend.settings),
+        items=offer.items,
+        stderr=tuple(line for _, line in backend.stderr.after(0)),
+        settings=told.given,
         instructions=backend.peer.instructions if backend.peer is not None else "",
-        hidden=tuple((each.name, each.reason) for each in catalog.hidden if each.server == backend.id),
+        hidden=offer.hidden,
+        destructive=offer.destructive,
+        version=offers.version,
+        stderr_seq=backend.stderr.last_seq,
+        changes=tuple(changes),
+        probes=tuple(ProbedReplica(m.id, tuple(m.checks.history)) for m in backend.all_members),
+        defaults=told.defaults,
     )
 
 
-def _stderr(backend: Backend) -> tuple[str, ...]:
-    members = backend.all_members
-    if len(members) == 1:
-        return tuple(members[0].stderr)
-    return tuple(f"{member.id}: {line}" for member in members for line in member.stderr)
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What one server has in the catalog."""
+
+    items: tuple[NamedItem, ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
+    destructive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    of: ServerConfig
+    given: tuple[tuple[str, str], ...]
+    defaults: tuple[tuple[str, str], ...]
+
+
+class Offers:
+    """What was made of the catalog and of the settings for the screens, until there is another: a screen asks
+    four times a second, and a thousand tools take milliseconds."""
+
+    def __init__(self, catalog: Catalog | None = None) -> None:
+        self._catalog = catalog or Catalog()
+        self._names: tuple[NamedItem, ...] | None = None
+        self._offers: dict[str, _Offer] = {}
+        self._settings: dict[str, _Settings] = {}
+        self.version = 1
+        """Grows with every other catalog."""
+
+    def use(self, catalog: Catalog) -> "Offers":
+        if catalog is not self._catalog:
+            self._catalog, self._names, self._offers = catalog, None, {}
+            self.version += 1
+        return self
+
+    @property
+    def names(self) -> tuple[NamedItem, ...]:
+        """Everything that clients see, in list order."""
+        if self._names is None:
+            self._names = named_items(self._catalog)
+        return self._names
+
+    def of(self, server: str) -> _Offer:
+        offer = self._offers.get(server)
+        if offer is None:
+            catalog = self._catalog
+            offer = self._offers[server] = _Offer(
+                tuple(item for item in self.names if item.server == server),
+                tuple((each.name, each.reason) for each in catalog.hidden if each.server == server),
+                tuple(tool.exposed for tool in catalog.tools if tool.server == server and destructive(tool)),
+            )
+        return offer
+
+    def settings_of(self, settings: ServerConfig) -> _Settings:
+        known = self._settings.get(settings.id)
+        if known is None or known.of is not settings:
+            known = _Settings(settings, masked_settings(settings), default_settings(settings))
+            self._settings[settings.id] = known
+        return known
 
 
 def named_items(catalog: Catalog, server: str | None = None) -> tuple[NamedItem, ...]:
@@ -172,7 +243,24 @@ def _named(kind: str, entry: Entry) -> NamedItem:
         arguments=_tool_arguments(item.get("inputSchema"))
         if kind == "tool"
         else _arguments(item.get("arguments")),
+        read_only=kind == "tool" and is_read_only(entry),
     )
+
+
+def is_read_only(tool: Entry) -> bool:
+    """It says that it changes nothing: a hint of the server's, no promise."""
+    return _hint(tool, "readOnlyHint") is True
+
+
+def destructive(tool: Entry) -> bool | None:
+    """What it says of whether it may destroy something; None: nothing."""
+    return _hint(tool, "destructiveHint")
+
+
+def _hint(tool: Entry, name: str) -> bool | None:
+    annotations = tool.item.get("annotations")
+    hint = annotations.get(name) if isinstance(annotations, dict) else None
+    return hint if isinstance(hint, bool) else None
 
 
 def _text(value: object) -> str:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from proxy_core.backends.child_env import CHILD_VARIABLE, RUN_VARIABLE
 from proxy_core.backends.process_table import IS_LINUX, Measured, Processes, SystemProcesses, variable
 from proxy_core.clock import Clock
-from proxy_core.telemetry.snapshot import ChildRow
+from proxy_core.telemetry.snapshot import ChildRow, DescendantRow
 
 PAUSE_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.5
@@ -49,6 +49,8 @@ class _Member(NamedTuple):
 
     pid: int
     measured: Measured
+    parent: int = 0
+    """Process id of its parent, if that one is of the family too; else of the child."""
 
 
 _Measuring = Callable[[int], Measured | None]
@@ -127,7 +129,7 @@ class ProcessSampler:
         detached = self._marked(parents) if self._samples % MARKS_EVERY == 0 else {}
         families = {
             # The id of one that has ended may be given to another, which is no child of ours then.
-            child.pid: self._family(child.pid, detached.get(child.pid, ()), offspring, measured)
+            child.pid: self._family(child.pid, detached.get(child.pid, ()), offspring, parents, measured)
             for child in children
             if parents.get(child.pid) == os.getpid()
         }
@@ -147,7 +149,12 @@ class ProcessSampler:
         return found
 
     def _family(
-        self, child: int, detached: Sequence[int], offspring: Mapping[int, list[int]], measured: _Measuring
+        self,
+        child: int,
+        detached: Sequence[int],
+        offspring: Mapping[int, list[int]],
+        parents: Mapping[int, int],
+        measured: _Measuring,
     ) -> Sequence[_Member]:
         """The child, what descends from it, and what did so when it was last seen and has left its parents."""
         members: dict[int, Measured] = {}
@@ -158,12 +165,17 @@ class ProcessSampler:
                 continue
             members[pid] = seen
             waiting += reversed(offspring.get(pid, []))
-        return tuple(_Member(*member) for member in members.items()) if child in members else ()
+        if child not in members:
+            return ()
+        return tuple(
+            _Member(pid, seen, parent if (parent := parents.get(pid, child)) in members else child)
+            for pid, seen in members.items()
+        )
 
     def _still_alive(self, child: int, measured: _Measuring) -> list[int]:
         """Members as last seen; those whose id another has been given since are left out."""
         pids = []
-        for pid, before in self._families.get(child, ()):
+        for pid, before, _ in self._families.get(child, ()):
             now = measured(pid)
             if now is not None and now.created_at == before.created_at:
                 pids.append(pid)
@@ -175,7 +187,8 @@ class ProcessSampler:
     # --- rows -------------------------------------------------------------------------------------------------
 
     def _row(self, child: Child, family: Sequence[_Member], elapsed_s: float) -> ChildRow:
-        others = [(member.pid, member.measured.name) for member in family if member.pid != child.pid]
+        itself = next(member.measured for member in family if member.pid == child.pid)
+        others = [member for member in family if member.pid != child.pid][:MAX_DESCENDANTS]
         return ChildRow(
             pid=child.pid,
             replica=child.replica,
@@ -183,7 +196,14 @@ class ProcessSampler:
             started_at=child.started_at,
             rss_bytes=sum(member.measured.rss_bytes for member in family),
             cpu_percent=self._cpu_percent(child, family, elapsed_s),
-            descendants=tuple(others[:MAX_DESCENDANTS]),
+            descendants=tuple((member.pid, member.measured.name) for member in others),
+            own_rss_bytes=itself.rss_bytes,
+            threads=itself.threads,
+            files=itself.files,
+            family=tuple(
+                DescendantRow(each.pid, each.parent, each.measured.name, each.measured.rss_bytes)
+                for each in others
+            ),
         )
 
     def _cpu_percent(self, child: Child, family: Sequence[_Member], elapsed_s: float) -> float:
@@ -191,7 +211,7 @@ class ProcessSampler:
         if child.pid not in before or elapsed_s <= 0:
             return 0.0
         used_s = 0.0
-        for pid, measured in family:
+        for pid, measured, _ in family:
             last = before.get(pid)
             if last is not None and last.created_at == measured.created_at:
                 used_s += measured.cpu_s - last.cpu_s

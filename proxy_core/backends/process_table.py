@@ -25,6 +25,10 @@ class Measured(NamedTuple):
     cpu_s: float
     """That it has used since then."""
     rss_bytes: int
+    threads: int = 0
+    """0 where the system does not tell."""
+    files: int | None = None
+    """Descriptors that it has open; None where the system does not tell."""
 
 
 class Processes(Protocol):
@@ -66,6 +70,8 @@ class SystemProcesses:
                     process.create_time(),
                     cpu.user + cpu.system,
                     process.memory_info().rss,
+                    process.num_threads(),
+                    _open_files(process),
                 )
         except (psutil.Error, OSError):
             return None
@@ -93,6 +99,14 @@ class SystemProcesses:
             return psutil.Process(pid).uids().real == os.getuid()
         except psutil.Error:
             return False
+
+
+def _open_files(process: psutil.Process) -> int | None:
+    try:
+        return process.num_fds()
+    except (psutil.Error, OSError):
+        # One may be measured and yet not be looked into.
+        return None
 
 
 def variable(environment: frozenset[bytes], name: str) -> str:

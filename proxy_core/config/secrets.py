@@ -111,6 +111,25 @@ def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
+def default_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
+    """The settings of a server that were not configured, as they are."""
+    rows: list[tuple[str, str]] = []
+    if server.tools == ToolRules():
+        rows += [("tools.allow", "*"), ("tools.deny", "none")]
+    rows += [("tools.retry", "none")] if not server.tools.retry else []
+    if server.timeouts == Timeouts():
+        rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
+    rows += [("roots", "none")] if not server.roots else []
+    rows += [(f"health.{key}", "as in health") for key, value in server.health if value is None]
+    given = [(key, getattr(server, key)) for key in _PLAIN]
+    rows += [
+        (key, "as in routing" if value is None else str(value).lower())
+        for key, value in given
+        if value == ServerConfig.model_fields[key].default
+    ]
+    return tuple(rows)
+
+
 def _replica_rows(replica: ReplicaConfig) -> list[tuple[str, str]]:
     transport = replica.transport
     rows = [("transport", transport.type), ("weight", str(replica.weight)), *_transport_rows(transport)]

@@ -7,7 +7,7 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -125,7 +125,25 @@ async def _session(admin: Admin, asked: Asked) -> object:
 
 
 async def _detail(admin: Admin, asked: Asked) -> object:
-    return admin.control.detail(asked.ids["server"])
+    detail = admin.control.detail(asked.ids["server"])
+    if detail.version and asked.number("version", 0) == detail.version:
+        detail = replace(detail, items=(), hidden=(), destructive=())
+    if seen := asked.number("stderr_after", 0):
+        # Of another life, if it is ahead of us.
+        news = detail.stderr_seq - seen if seen <= detail.stderr_seq else len(detail.stderr)
+        detail = replace(detail, stderr=detail.stderr[-news:] if news else ())
+    return detail
+
+
+async def _tool(admin: Admin, asked: Asked) -> object:
+    name = asked.query().get("name", "")
+    if not 0 < len(name) <= MAX_NAME:
+        raise InvalidParams(f"name must have 1 to {MAX_NAME} characters.")
+    return await admin.control.tool(name)
+
+
+async def _orphans(admin: Admin, asked: Asked) -> object:
+    return await admin.control.orphans()
 
 
 async def _names(admin: Admin, asked: Asked) -> object:
@@ -361,7 +379,28 @@ def _under(place: str, verb: Route) -> Route:
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "snapshot", "The whole picture, as of now.", "`Snapshot`", _snapshot),
     Route("GET", "session", "Who asks, and whether verbs are taken.", "`{principal, may_steer}`", _session),
-    Route("GET", "servers/{server}", "One server in full.", "`ServerDetail`", _detail),
+    Route(
+        "GET",
+        "servers/{server}",
+        "One server in full; without its items if `?version=` is that of these, and with no more of its stderr "
+        "than what is newer than `&stderr_after=`.",
+        "`ServerDetail`",
+        _detail,
+    ),
+    Route(
+        "GET",
+        "tool",
+        "One tool in full, its schemas too, by its exposed name: `?name=`.",
+        "`ToolDetail`",
+        _tool,
+    ),
+    Route(
+        "GET",
+        "orphans",
+        "Looks for processes that gateways of this person have left behind.",
+        "list of `OrphanRow`",
+        _orphans,
+    ),
     Route(
         "GET",
         "names",

@@ -14,6 +14,7 @@ from proxy_core.facts import (
     RequestFinished,
     SessionsChanged,
 )
+from proxy_core.telemetry.changes import Changes
 from proxy_core.telemetry.clients import Clients
 from proxy_core.telemetry.histogram import LatencyWindow, RateWindow
 from proxy_core.telemetry.snapshot import BreakerState
@@ -85,6 +86,7 @@ class Metrics:
         self._servers: dict[str, Series] = {}
         self._replicas: dict[tuple[str, str], ReplicaSeries] = {}
         self.clients = Clients()
+        self.changes = Changes()
         self.sessions = 0
         self.streams = 0
         self.config_errors = 0
@@ -100,6 +102,7 @@ class Metrics:
             self._fold_rare(fact)
 
     def _fold_rare(self, fact: Fact) -> None:
+        self.changes.fold(fact)
         match fact:
             case SessionsChanged():
                 self.sessions, self.streams = fact.sessions, fact.streams
@@ -139,3 +142,4 @@ class Metrics:
             if server not in servers:
                 del self._replicas[server, replica]
         self.clients.keep(servers)
+        self.changes.keep(servers)

@@ -84,6 +84,61 @@ class ChildRow:
     """Of one core, since the sample before."""
     descendants: tuple[tuple[int, str], ...] = ()
     """Process id and name of each."""
+    own_rss_bytes: int = 0
+    """Of the child alone."""
+    threads: int = 0
+    """Of the child alone; 0 where the system does not tell."""
+    files: int | None = None
+    """Descriptors that the child alone has open; None where the system does not tell."""
+    family: tuple["DescendantRow", ...] = ()
+    """What descends from it, each after its parent, as far as it is named in `descendants`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescendantRow:
+    """A process that a child of ours started, or one that such a process started."""
+
+    pid: int
+    parent: int
+    """Process id of the one that started it; of the child, if that one has ended."""
+    name: str
+    rss_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanRow:
+    """A process that a gateway started which is gone, and that is still there."""
+
+    pid: int
+    name: str
+    """As it calls itself."""
+    age_s: float
+    rss_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A server or one of its replicas came into another state, or its breaker turned."""
+
+    at: float
+    replica: str
+    """Empty: the server itself."""
+    what: str
+    """state or breaker"""
+    now: str
+    """What it is since then: a `ServerState` or a `BreakerState`."""
+    before: str = ""
+    """The state before; empty for a breaker."""
+    reason: str = ""
+    """A person's words; holds untrusted text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbedReplica:
+    """The last probes of one replica, oldest first."""
+
+    replica: str
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +376,8 @@ class NamedItem:
     description: str = ""
     arguments: tuple[tuple[str, bool], ...] = ()
     """Argument name and whether it is required: tools and prompts."""
+    read_only: bool = False
+    """A tool that says (`readOnlyHint`) that it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +393,18 @@ class ServerDetail:
     instructions: str = ""
     hidden: tuple[tuple[str, str], ...] = ()
     """Names left out of the lists, with the reason."""
+    destructive: tuple[str, ...] = ()
+    """Exposed names of tools that say (`destructiveHint`) that they may destroy something."""
+    version: int = 0
+    """Of `items`, `hidden` and `destructive`: as long as it is the same, they are."""
+    stderr_seq: int = 0
+    """Lines that its children have written so far: the last of `stderr` is that many-th."""
+    changes: tuple[Change, ...] = ()
+    """How it came to be in this state, oldest first; the last few alone."""
+    probes: tuple[ProbedReplica, ...] = ()
+    """In the order of `row.replicas`."""
+    defaults: tuple[tuple[str, str], ...] = ()
+    """Settings that the configuration does not name, as they are."""
 
 
 @dataclass(frozen=True, slots=True)

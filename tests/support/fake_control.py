@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from proxy_core.control import DrainOutcome, ReloadPlan
-from proxy_core.errors import ConfigError, Only1Error, UnknownExchange, UnknownServer
+from proxy_core.errors import ConfigError, InvalidParams, Only1Error, UnknownExchange, UnknownServer
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
+    OrphanRow,
     Probe,
     ReplicaRow,
     ServerDetail,
@@ -21,6 +22,7 @@ from proxy_core.telemetry.snapshot import (
     Snapshot,
     Totals,
 )
+from proxy_core.telemetry.tool_detail import ToolDetail
 
 NOW = 10_000.0
 WALL = 1_767_225_600.0
@@ -63,6 +65,13 @@ class FakeControl:
         """In whose name questions were answered and drills turned."""
         self.drills: list[tuple[str, str, float, float, float]] = []
         """Target, kind, delay_ms, share, for_s."""
+        self.tools: dict[str, ToolDetail] = {}
+        """Those that may be opened and called."""
+        self.called: list[tuple[str, dict[str, Any]]] = []
+        self.result: dict[str, Any] = {"content": [], "isError": False}
+        """Of every call."""
+        self.left: tuple[OrphanRow, ...] = ()
+        """What earlier gateways left behind."""
         self._rows: list[ExchangeRow] = []
         self._facts: list[Fact] = []
         self._logs: list[LogLine] = []
@@ -122,8 +131,19 @@ class FakeControl:
         return self.bills.pop(0) if len(self.bills) > 1 else self.bills[0]
 
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.called.append((name, arguments))
         await self._ask("call", name)
-        return {"content": [], "isError": False}
+        return self.result
+
+    async def tool(self, name: str) -> ToolDetail:
+        if name not in self.tools:
+            raise InvalidParams("There is no tool with this name now.")
+        return self.tools[name]
+
+    async def orphans(self) -> tuple[OrphanRow, ...]:
+        if self.refusal is not None:
+            raise self.refusal
+        return self.left
 
     async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
         self.graces_s.append(grace_s)

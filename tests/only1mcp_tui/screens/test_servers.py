@@ -8,13 +8,14 @@ from textual.geometry import Region
 from textual.widgets import Static
 
 from only1mcp_tui.screens.servers import ServersScreen
+from only1mcp_tui.view import details
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.telemetry.snapshot import ServerDetail, ServerState
 from tests.support.fake_control import row_of
-from tests.support.screens import busy_control, pulled, replicated_control, shown, svg_of, text_of
+from tests.support.screens import busy_control, pulled, replicated_control, seen, shown, svg_of, text_of
 
-TABS = ("summary", "tools", "resources", "prompts", "clients", "config", "stderr")
+TABS = tuple(tab.id for tab in details.TABS)
 
 
 async def test_the_table(size: tuple[int, int], picture: SnapshotAssertion) -> None:
@@ -35,9 +36,8 @@ async def test_the_tabs(tab: str, size: tuple[int, int], picture: SnapshotAssert
 async def test_enter_on_the_overview_opens_that_server() -> None:
     async with shown(busy_control(), (80, 24)) as (app, pilot):
         await pilot.press("j", "enter")
-        await pulled(app, pilot)
+        await seen(app, pilot, "Servers › filesystem")
         assert isinstance(app.screen, ServersScreen)
-        assert "Servers › filesystem" in text_of(app)
 
 
 async def test_escape_goes_from_detail_to_list_to_overview() -> None:
@@ -171,7 +171,7 @@ async def test_of_a_detail_only_the_lines_that_changed_are_painted() -> None:
     async with shown(control) as (app, pilot):
         await pilot.press("2")
         await pulled(app, pilot)
-        view, painted = app.screen.query_one("#lines", LogView), list[Region]()
+        view, painted = app.screen.query_one("#tab-summary", LogView), list[Region]()
         view.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[method-assign]
         app.pull()
         assert painted == []
