@@ -281,9 +281,11 @@ class Only1App(App[None]):
         self.history.sample(snapshot, self._now())
 
     def _show(self) -> None:
-        if self._is_paused:
-            return
         picture = self._picture()
+        if self._is_paused:
+            if isinstance(screen := self.screen, CoreScreen):
+                screen.hold(picture)
+            return
         for screen in self.screen_stack:
             if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
                 screen.show(picture)
@@ -447,6 +449,7 @@ class Only1App(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
+        yield from screen.commands() if isinstance(screen, CoreScreen) else ()
         yield SystemCommand(
             "Reload configuration ...", "Show what would change, then apply it", self.action_reload
         )

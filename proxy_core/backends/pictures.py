@@ -155,7 +155,12 @@ def _named(kind: str, entry: Entry) -> NamedItem:
         arguments=_tool_arguments(item.get("inputSchema"))
         if kind == "tool"
         else _arguments(item.get("arguments")),
+        read_only=kind == "tool" and _reads_only(item.get("annotations")),
     )
+
+
+def _reads_only(annotations: object) -> bool:
+    return isinstance(annotations, dict) and annotations.get("readOnlyHint") is True
 
 
 def _text(value: object) -> str:

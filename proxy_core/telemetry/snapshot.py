@@ -283,6 +283,8 @@ class NamedItem:
     description: str = ""
     arguments: tuple[tuple[str, bool], ...] = ()
     """Argument name and whether it is required: tools and prompts."""
+    read_only: bool = False
+    """A tool of which its server says that it changes nothing (`readOnlyHint`); its word alone."""
 
 
 @dataclass(frozen=True, slots=True)
