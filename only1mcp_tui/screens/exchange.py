@@ -49,12 +49,13 @@ class ExchangeScreen(ExchangeVerbScreen):
     DEFAULT_CSS = """
     #exchange-state { background: $panel; }
     ExchangeScreen #exchange-head, ExchangeScreen #exchange-tabs { background: $surface; }
-    ExchangeScreen.-bare #title, ExchangeScreen.-bare #banner, ExchangeScreen.-bare #exchange-head { display: none; }
+    ExchangeScreen.-bare { #title, #banner, #exchange-head { display: none; } }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Find", key_display="/"),
-        Binding("right_square_bracket,right,l,tab", "turn_tab(1)", "Tabs", key_display="[ ]"),
+        Binding("right_square_bracket", "turn_tab(1)", "Tabs", key_display="[ ]"),
+        Binding("right,l,tab", "turn_tab(1)", "Next tab", show=False),
         Binding("left_square_bracket,left,h,shift+tab", "turn_tab(-1)", "Tab before", show=False),
         Binding("n", "go(1)", "Next", key_display="n p"),
         Binding("p", "go(-1)", "Previous", show=False),
@@ -189,7 +190,7 @@ class ExchangeScreen(ExchangeVerbScreen):
         self._ask()
         wall = picture.snapshot.wall + picture.now - picture.snapshot.at
         detail, tab = self._detail, self._tab_now()
-        head = head_lines(detail, wall, self._list.is_marked(detail.row.id))
+        head = head_lines(detail, wall, self._list.is_marked(detail.row.id), self.width)
         self.query_one("#exchange-head", Board).put(head)
         tabs = tabs_line(self._tabs(), detail, tab.title, self.width)
         self.query_one("#exchange-tabs", Board).put([(), tabs])

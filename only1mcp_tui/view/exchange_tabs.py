@@ -18,6 +18,8 @@ from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, Message, Message
 
 SIDE_BY_SIDE: Final = 100
 """Cells from which on the two eras stand beside each other."""
+ROOMY: Final = 100
+"""Cells from which on the head has two lines."""
 ALIGNED: Final = 300
 """Lines of a side up to which equal ones are brought level; beyond, it would take too long."""
 MESSAGES_SHOWN: Final = 60
@@ -255,7 +257,8 @@ def tabs_line(tabs: Sequence[ExchangeTab], detail: ExchangeDetail, active: str, 
     return tuple(spans)
 
 
-def head_lines(detail: ExchangeDetail, wall: float, is_marked: bool) -> tuple[Line, Line]:
+def head_lines(detail: ExchangeDetail, wall: float, is_marked: bool, width: int) -> tuple[Line, ...]:
+    """Two lines; three where the first would be too long."""
     row = detail.row
     words, role = status_words(row)
     took = latency(row.duration_ms) if row.duration_ms is not None else age(wall - row.wall)
@@ -270,9 +273,11 @@ def head_lines(detail: ExchangeDetail, wall: float, is_marked: bool) -> tuple[Li
         (f"   {words}  ", role),
         (took, "text"),
         (f"   {clock_time(row.wall)}", "muted"),
-        ("".join(f"   {each}" for each in told if each), "warn"),
     )
-    return first, _ends(detail)
+    more: Span = ("".join(f"   {each}" for each in told if each), "warn")
+    if width >= ROOMY:
+        return (*first, more), _ends(detail)
+    return first, _ends(detail), ((" " + more[0].strip(), "warn"),)
 
 
 def _ends(detail: ExchangeDetail) -> Line:

@@ -72,7 +72,7 @@ def parse_filter(
     numbers: frozenset[str] = frozenset(),
     choices: Mapping[str, tuple[str, ...]] = NO_CHOICES,
 ) -> Filter:
-    """Read what was typed. A word before a colon is a key only if it is the start of one of those that there are.
+    """Read what was typed. A word before a colon is a key only if it is the start of one that there is.
 
     So `http://host` stays a text, and `stat:healthy` means `state:healthy`. `choices` has, for keys of a fixed
     vocabulary, its words: another one is unclear.

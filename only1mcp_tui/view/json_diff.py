@@ -140,7 +140,7 @@ def _path_text(path: _Path) -> str:
         if len(steps) > 1000:
             steps.append("…")
             break
-    return "".join(reversed(steps)).removeprefix(".")
+    return "".join(reversed(steps)).removeprefix(".").strip()
 
 
 def preview(value: Any, limit: int = PREVIEW) -> str:

@@ -43,7 +43,9 @@ class _Pen:
 
     def write(self, text: str, role: str) -> None:
         """Text at the end of the line, broken into further lines where it is longer than the room."""
-        for piece in _pieces(safe(text, len(text)), self.width - self.used, self.width - self._indent):
+        whole = self.width - self._indent
+        room = self.width - self.used if self.line else whole
+        for piece in _pieces(safe(text, len(text)), room, whole):
             if self.used + _cells(piece) > self.width:
                 self.end_line()
             if not self.line:
@@ -132,8 +134,8 @@ def _cells(text: str) -> int:
 
 
 def _pieces(text: str, first: int, others: int) -> Iterator[str]:
-    """`text` in pieces of at most `first`, then `others` cells; short words are never broken."""
-    if _cells(text) <= max(first, min(others, NARROWEST)):
+    """`text` in pieces of at most `first`, then `others` cells; what fits into `others` is never broken."""
+    if _cells(text) <= others:
         yield text
         return
     room = first if first >= NARROWEST else others

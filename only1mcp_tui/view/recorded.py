@@ -1,4 +1,4 @@
-"""What a recorded exchange says: its first request and last answer on each hop, as values where they can be read."""
+"""What a recorded exchange says: its first request and last answer on each hop, as values."""
 
 import json
 import re

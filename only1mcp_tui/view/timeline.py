@@ -7,7 +7,7 @@ from typing import Final
 
 from only1mcp_tui.view.exchanges import byte_count
 from only1mcp_tui.view.numbers import plural
-from only1mcp_tui.view.text import Line, Span, cells, fit, safe
+from only1mcp_tui.view.text import Line, Span, cells, clip, safe
 from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, Message, MessageKind, Step
 
 
@@ -29,6 +29,8 @@ ROLES: Final = {
     Holder.CLIENT: "muted",
 }
 EVENTS_SHOWN: Final = 1000
+SHORTEST_MS: Final = 0.05
+"""What would be shown as 0.0 is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def timeline_lines(detail: ExchangeDetail, width: int) -> Iterator[Line]:
     total = sum(shares.values())
     yield from _summary(shares, total, width)
     yield ()
-    bar = min(40, max(8, (width - 50) // 2))
+    bar = min(40, max(8, (width - 62) // 2))
     title = f"  {'AT ms':>9} {'FOR ms':>9}  "
-    yield ((title + fit("", bar) + "  WHAT", "head"),)
+    yield clip(((title + " " * bar + "  WHAT", "head"),), width)
     for event in events:
         yield _event_line(event, total, bar, width)
     if len(detail.steps) + len(detail.messages) > len(events):
@@ -98,12 +100,6 @@ def timeline_lines(detail: ExchangeDetail, width: int) -> Iterator[Line]:
 
 def _summary(shares: dict[Holder, float], total: float, width: int) -> Iterator[Line]:
     """One bar for the whole, and who had how much of it."""
-    named: list[Span] = [("  ", "text")]
-    for holder in Holder:
-        if holder in shares:
-            part = f" {shares[holder] / total * 100:.0f} %" if total else ""
-            named.append((f"{GLYPHS[holder]} ", ROLES[holder]))
-            named.append((f"{holder} {shares[holder]:.1f} ms{part}   ", "text"))
     room = max(10, min(width - 4, 100))
     bar: list[Span] = [("  ", "text")]
     ends, passed = 0, 0.0
@@ -113,15 +109,27 @@ def _summary(shares: dict[Holder, float], total: float, width: int) -> Iterator[
         bar.append((GLYPHS[holder] * (upto - ends), ROLES[holder]))
         ends = upto
     yield tuple(bar)
-    yield tuple(named)
+    named = [_share(holder, shares[holder], total) for holder in Holder if holder in shares]
+    at_once = max(1, (width - 2) // max(map(cells, named), default=1))
+    for start in range(0, len(named), at_once):
+        yield ("  ", "text"), *(span for each in named[start : start + at_once] for span in each)
+
+
+def _share(holder: Holder, ms: float, total: float) -> Line:
+    part = f"{ms / total * 100:.0f} %" if total else ""
+    return (
+        (f"{GLYPHS[holder]} ", ROLES[holder]),
+        (f"{holder:<8}", "text"),
+        (f"{ms:>8.1f} ms {part:>5}    ", "text"),
+    )
 
 
 def _event_line(event: Event, total: float, bar: int, width: int) -> Line:
     start = min(bar - 1, int(event.at_ms / total * bar)) if total else 0
     upto = round((event.at_ms + event.gap_ms) / total * bar) if total else 0
-    length = min(bar - start, max(1 if event.gap_ms > 0 else 0, upto - start))
+    length = min(bar - start, max(1, upto - start)) if event.gap_ms >= SHORTEST_MS else 0
     glyphs = GLYPHS[event.holder] * length if length else "·"
-    gap = f"{event.gap_ms:>9.1f}" if event.gap_ms >= 0.05 else " " * 9
+    gap = f"{event.gap_ms:>9.1f}" if length else " " * 9
     head: Line = (
         (f"  {event.at_ms:>9.1f} ", "muted"),
         (f"{gap}  ", "text"),
@@ -129,10 +137,7 @@ def _event_line(event: Event, total: float, bar: int, width: int) -> Line:
         (" " * (bar - start - max(1, length)) + "  ", "text"),
     )
     what = _step_spans(event.what) if isinstance(event.what, Step) else _message_spans(event.what)
-    room = max(10, width - cells(head))
-    text, role = what[-1][0], what[-1][1]
-    used = cells(what[:-1])
-    return *head, *what[:-1], (fit(text, max(0, room - used)).rstrip(), role)
+    return clip((*head, *what), width)
 
 
 def _step_spans(step: Step) -> Line:

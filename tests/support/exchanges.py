@@ -111,7 +111,9 @@ FOUND = {
 
 def translated_detail(id: int = 8812) -> ExchangeDetail:
     """A modern client, a legacy server that failed once and then asked for input."""
-    row = exchange_row(id, is_translated=True, attempts=2, rounds=1, duration_ms=412.6, server_ms=180.2)
+    row = exchange_row(
+        id, is_translated=True, replica="github/a", attempts=2, rounds=1, duration_ms=412.6, server_ms=180.2
+    )
     client = rpc("tools/call", {"name": "github__search_issues", "arguments": SEARCH, "_meta": CALL_META})
     inner = {"name": "search_issues", "arguments": SEARCH, "_meta": {"progressToken": 7}}
     legacy: dict[str, Any] = {"hop": Hop.SERVER, "era": "legacy", "revision": LEGACY, "replica": "github/a"}
