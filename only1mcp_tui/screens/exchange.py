@@ -23,6 +23,10 @@ from proxy_core.errors import Only1Error
 from proxy_core.telemetry.exchanges import ExchangeDetail
 
 
+ROOMY_HEIGHT = 30
+"""Lines from which on the tabs stand apart from the head."""
+
+
 class ExchangeScreen(ExchangeVerbScreen):
     """Keeps what it was given until its row in the list changes; then it asks again."""
 
@@ -193,7 +197,8 @@ class ExchangeScreen(ExchangeVerbScreen):
         head = head_lines(detail, wall, self._list.is_marked(detail.row.id), self.width)
         self.query_one("#exchange-head", Board).put(head)
         tabs = tabs_line(self._tabs(), detail, tab.title, self.width)
-        self.query_one("#exchange-tabs", Board).put([(), tabs])
+        roomy: list[Line] = [()] if self.size.height >= ROOMY_HEIGHT else []
+        self.query_one("#exchange-tabs", Board).put([*roomy, tabs])
         key = (detail, tab.title, self.width, self._compared is None, self._why_not)
         if key != self._lines_key:
             self._lines_key = key
@@ -241,7 +246,8 @@ class ExchangeScreen(ExchangeVerbScreen):
     def _go_to_place(self) -> None:
         if self._places:
             view = self.view
-            view.scroll_to(y=max(0, self._places[self._place] - view.size.height // 3), animate=False)
+            top = max(0, self._places[self._place] - view.size.height // 3)
+            view.scroll_to(y=top, animate=False, immediate=True)
 
     # --- keys -----------------------------------------------------------------------------------------------
 

@@ -207,7 +207,7 @@ that pass the filter. **R** makes it again, **E** on another server or replica.
     def action_follow(self) -> None:
         if self._sorted_column is not None:
             self._use_order(None, False)
-            self.table.is_following = False
+            self.redraw()
         self.table.follow(not self.table.is_following)
         self.redraw()
 

@@ -101,7 +101,7 @@ class SourceTable(LiveTable):
         """Of what is in sight, the lines that differ."""
         top, (width, height) = self.scroll_offset.y, self.size
         old_top, old = self._in_sight
-        rows = list(self._rows[top : top + height])
+        rows = list(self._rows[top : top + max(0, height - 1)])
         self._in_sight = (top, rows)
         if top != old_top or not old or not rows:
             self.refresh()
