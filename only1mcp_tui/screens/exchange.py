@@ -22,7 +22,6 @@ from proxy_core.control import Control
 from proxy_core.errors import Only1Error
 from proxy_core.telemetry.exchanges import ExchangeDetail
 
-
 ROOMY_HEIGHT = 30
 """Lines from which on the tabs stand apart from the head."""
 

@@ -16,6 +16,7 @@ from only1mcp_tui.screens.confirm import ConfirmScreen
 from only1mcp_tui.screens.exchange import ExchangeScreen
 from only1mcp_tui.screens.replaying import TargetScreen
 from only1mcp_tui.screens.requests import RequestsScreen
+from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.source_table import SourceTable
 from proxy_core.errors import NotReplayable
 from proxy_core.telemetry.exchanges import ExchangeStatus
@@ -31,6 +32,13 @@ async def pressed(app: Only1App, pilot: Pilot[None], *keys: str) -> None:
         await pulled(app, pilot)
         await pilot.press(*keys[1:])
     await pulled(app, pilot)
+
+
+async def filtered(app: Only1App, pilot: Pilot[None], words: str) -> None:
+    """As if typed at once."""
+    await pilot.press("slash")
+    app.screen.query_one(FilterBar).value = words
+    await pressed(app, pilot, "enter")
 
 
 def table_of(app: Only1App) -> SourceTable:
@@ -147,18 +155,21 @@ async def test_the_oldest_make_room() -> None:
 
 async def test_the_filter_stays_while_one_is_elsewhere_and_escape_clears_it() -> None:
     async with shown(exchanges_control()) as (app, pilot):
-        await pressed(app, pilot, "4", "slash", *"is:retried", "enter", "1", "4")
+        await pressed(app, pilot, "4")
+        await filtered(app, pilot, "is:retried")
+        await pressed(app, pilot, "1", "4")
         assert "2 of 9" in text_of(app)
         assert "filter: is:retried" in text_of(app)
         await pressed(app, pilot, "escape")
         assert "9 kept" in text_of(app)
-        await pressed(app, pilot, "slash", *"nosuch", "enter")
+        await filtered(app, pilot, "nosuch")
         assert "No request matches the filter." in text_of(app)
 
 
 async def test_a_term_that_cannot_be_understood_is_named() -> None:
     async with shown(exchanges_control(), (80, 24)) as (app, pilot):
-        await pressed(app, pilot, "4", "slash", *"ms:>abc", "enter")
+        await pressed(app, pilot, "4")
+        await filtered(app, pilot, "ms:>abc")
         assert "ms:>abc?" in text_of(app)
         assert "9 of 9" in text_of(app)
 
@@ -186,7 +197,7 @@ async def test_marks_are_kept_and_found() -> None:
         await pressed(app, pilot, "4", "g", "m", "m")
         assert "*8801" in text_of(app)
         assert "*8802" in text_of(app)
-        await pressed(app, pilot, "slash", *"is:marked", "enter")
+        await filtered(app, pilot, "is:marked")
         assert "2 of 9" in text_of(app)
 
 
@@ -242,7 +253,9 @@ async def test_without_marks_an_export_has_those_that_pass_the_filter(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with shown(exchanges_control()) as (app, pilot):
-        await pressed(app, pilot, "4", "slash", *"status:error", "enter", "x")
+        await pressed(app, pilot, "4")
+        await filtered(app, pilot, "status:error")
+        await pressed(app, pilot, "x")
         await settled(app, pilot, lambda: toasts(app))
     (file,) = tmp_path.glob("*.jsonl")
     assert [json.loads(line)["row"]["id"] for line in file.read_text().splitlines()] == [8803]
