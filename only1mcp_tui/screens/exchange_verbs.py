@@ -1,5 +1,6 @@
 """What may be done with a recorded exchange, in the list and when open: copy, export, make it again."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
@@ -143,7 +144,8 @@ class ExchangeVerbScreen(CoreScreen):
             "curl": lambda: curl_text(detail, url),
             "python": lambda: python_text(detail, url),
         }
-        text = makers[form]()
+        # In a thread: bodies may be large.
+        text = await asyncio.to_thread(makers[form])
         if len(text) > COPIED_MOST:
             raise CannotCopy(f"It has {len(text)} characters, too many for a clipboard; x writes it to a file.")
         self.app.post_message(messages.CopyRequested(text))

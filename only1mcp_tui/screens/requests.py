@@ -24,6 +24,9 @@ from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 
 HINT = "words, !not, method:tools/call, status:error, ms:>200, bytes:>10k, is:retried"
 
+TAKEN_AT_ONCE = 1000
+"""Rows of one frame: 5,000 of them, as on the first look, would hold the loop for a twentieth of a second."""
+
 
 class RequestsScreen(ExchangeVerbScreen):
     """The list. Holds its place while one reads, follows its end otherwise."""
@@ -64,7 +67,7 @@ that pass the filter. **R** makes it again, **E** on another server or replica.
         """The column; None: as they came."""
         self._is_reversed = False
         self._waiting: dict[int, ExchangeRow] = {}
-        """What came while the screen is paused, as it is now."""
+        """What came and is not in the list yet, as it is now: all of it while the screen is paused."""
         self._new = 0
         """How many came while it is paused or held."""
 
@@ -106,23 +109,23 @@ that pass the filter. **R** makes it again, **E** on another server or replica.
         )
 
     def _take_news(self) -> None:
-        self._seq, news = self.control.exchanges_after(self._seq)
-        if self._waiting:
-            waiting, self._waiting = self._waiting, {}
-            news = (*waiting.values(), *news)
-        added = self._list.take(news)
+        self._receive()
+        rows = [self._waiting.pop(id) for id in sorted(self._waiting)[:TAKEN_AT_ONCE]]
+        added = self._list.take(rows)
         is_followed = self.table.is_following or self._sorted is not None
         self._new = 0 if is_followed else self._new + added
 
-    def hold(self, picture: Picture) -> None:
+    def _receive(self) -> bool:
+        """Have what is new wait to be shown, and no more of it than can be kept; whether there was any."""
         self._seq, news = self.control.exchanges_after(self._seq)
-        if not news:
-            return
-        for row in news:
-            self._waiting[row.id] = row
-        while len(self._waiting) > self._list.most:
-            del self._waiting[min(self._waiting)]
-        self.show_nav()
+        self._waiting.update((row.id, row) for row in news)
+        for id in sorted(self._waiting)[: -self._list.most]:
+            del self._waiting[id]
+        return bool(news)
+
+    def hold(self, picture: Picture) -> None:
+        if self._receive():
+            self.show_nav()
 
     def _row(self, index: int, columns: list[ExchangeColumn], wall: float, names_method: bool) -> Row:
         row = self._list.at(index)

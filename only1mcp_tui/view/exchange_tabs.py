@@ -23,7 +23,8 @@ ROOMY: Final = 100
 ALIGNED: Final = 300
 """Lines of a side up to which equal ones are brought level; beyond, it would take too long."""
 MESSAGES_SHOWN: Final = 60
-"""Of a tab that shows bodies."""
+TEXT_SHOWN: Final = 200_000
+"""Characters of all bodies of a tab: about as many as a frame has time for."""
 LINES_SHOWN: Final = 10_000
 NO_BODY: Final = "No body was kept (inspect.bodies)."
 
@@ -75,16 +76,26 @@ def _bodies(messages: Sequence[Message | None], width: int, none: str) -> Iterat
     found = [message for message in messages if message is not None]
     if not found:
         yield ((f"  {none}", "muted"),)
-    for message in found[:MESSAGES_SHOWN]:
+    shown = _as_many_as_fit(found)
+    for message in shown:
         yield _message_head(message)
         yield from _indented(_body_lines(message, width - 2))
         yield ()
-    yield from _left_out(len(found))
+    yield from _left_out(len(found) - len(shown))
+
+
+def _as_many_as_fit(messages: Sequence[Message]) -> Sequence[Message]:
+    total = 0
+    for number, message in enumerate(messages[:MESSAGES_SHOWN]):
+        total += len(message.body)
+        if total > TEXT_SHOWN and number:
+            return messages[:number]
+    return messages[:MESSAGES_SHOWN]
 
 
 def _left_out(number: int) -> Iterator[Line]:
-    if number > MESSAGES_SHOWN:
-        yield ((f"  … and {number - MESSAGES_SHOWN} more messages; x exports them", "warn"),)
+    if number > 0:
+        yield ((f"  … and {plural(number, 'more message')}; x exports all of them", "warn"),)
 
 
 def _body_lines(message: Message, width: int) -> Iterable[Line]:
@@ -121,14 +132,15 @@ def _headers(page: Page) -> Iterator[Line]:
             for number, line in enumerate(text_lines(whole, page.width - 6)):
                 yield (("      " if number else "  ", "text"), *line)
         yield ()
-    yield from _left_out(len(found))
+    yield from _left_out(len(found) - MESSAGES_SHOWN)
 
 
 def _raw(page: Page) -> Iterator[Line]:
     messages = page.detail.messages
     if not messages:
         yield (("  No message was recorded.", "muted"),)
-    for message in messages[:MESSAGES_SHOWN]:
+    shown = _as_many_as_fit(messages)
+    for message in shown:
         yield _message_head(message)
         for name, value in message.headers[:100]:
             yield ((f"  {safe(name, 100)}: {safe(value)}", "muted"),)
@@ -137,7 +149,7 @@ def _raw(page: Page) -> Iterator[Line]:
         else:
             yield ((f"  {NO_BODY}", "muted"),)
         yield ()
-    yield from _left_out(len(messages))
+    yield from _left_out(len(messages) - len(shown))
 
 
 # --- both eras ----------------------------------------------------------------------------------------------
