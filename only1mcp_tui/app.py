@@ -306,9 +306,11 @@ class Only1App(App[None]):
         self._asked = {question.id for question in snapshot.questions}
 
     def _show(self) -> None:
-        if self._is_paused:
-            return
         picture = self._picture()
+        if self._is_paused:
+            if isinstance(screen := self.screen, CoreScreen):
+                screen.hold(picture)
+            return
         for screen in self.screen_stack:
             if isinstance(screen, CoreScreen | ClosingScreen | QuestionScreen) and screen.is_mounted:
                 screen.show(picture)
@@ -495,6 +497,7 @@ class Only1App(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
+        yield from screen.commands() if isinstance(screen, CoreScreen) else ()
         yield SystemCommand(
             "Reload configuration ...", "Show what would change, then apply it", self.action_reload
         )

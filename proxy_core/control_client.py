@@ -208,6 +208,7 @@ def _named(member: str, entry: dict[str, Any]) -> NamedItem:
         title=str(entry.get("title") or ""),
         description=str(entry.get("description") or ""),
         arguments=_arguments(kind, entry),
+        read_only=kind == "tool" and _object(entry.get("annotations")).get("readOnlyHint") is True,
     )
 
 

@@ -26,7 +26,9 @@ class Revisions:
         """What a detail depends on beside its row's numbers, which come with every picture."""
         lists = (row.tools, row.resources, row.templates, row.prompts, self._lists)
         run = (row.state, row.reason, row.since_at, row.pid, row.restarts, row.revision, row.server_info)
-        replicas = tuple((one.id, one.state, one.pid, one.tools, one.breaker, one.probe) for one in row.replicas)
+        replicas = tuple(
+            (one.id, one.state, one.pid, one.tools, one.breaker, one.probe) for one in row.replicas
+        )
         return (*run, *lists, *replicas, config_version, row.stderr_lines)
 
     def is_known(self, server: str, revision: Revision) -> bool:

@@ -3,12 +3,12 @@
 A screen draws the picture it is given and posts intents. It keeps selection, filter and scroll; nothing else.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
@@ -92,6 +92,17 @@ class CoreScreen(Screen[None]):
 
         A hook and no second handler: Textual calls the handlers of a subclass before ours.
         """
+
+    def parse(self, expression: str) -> Filter:
+        """What was typed into the filter."""
+        return parse_filter(expression, self.FILTER_KEYS)
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What the palette offers while this screen is on top."""
+        return ()
+
+    def hold(self, picture: Picture) -> None:
+        """A picture that came while the screen is paused: count what is new, and paint nothing else."""
 
     def status(self) -> Line:
         """The right end of the navigation line."""
@@ -210,7 +221,7 @@ class CoreScreen(Screen[None]):
     @on(FilterBar.Edited)
     def _filter_edited(self, event: FilterBar.Edited) -> None:
         self.filter_text = event.expression
-        self.filter = parse_filter(event.expression, self.FILTER_KEYS)
+        self.filter = self.parse(event.expression)
         self.filter_changed()
         self.redraw()
 

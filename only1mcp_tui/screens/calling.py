@@ -20,7 +20,7 @@ from textual.worker import Worker
 from only1mcp_tui.screens.call_fields import FieldBox
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.view.call_result import fault_lines, result_lines
-from only1mcp_tui.view.json_lines import parsed, pretty
+from only1mcp_tui.view.json_text import parsed, pretty
 from only1mcp_tui.view.numbers import duration
 from only1mcp_tui.view.schema_form import (
     Arguments,

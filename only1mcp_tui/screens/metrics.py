@@ -90,7 +90,7 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         self._is_building = False
         self._built_at = 0
         """The second of the history at which one was built last."""
-        self._drawn: Hashable = None
+        self._composed: Hashable = None
 
     def body(self) -> Iterator[Widget]:
         yield PlotBoard()
@@ -122,19 +122,19 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         grid, turn = self.grid, picture.history.turn
         ready = tuple(self._built.get(cell.kind) for cell in grid.cells)
         key = (turn, self.scope, self.chosen, grid, tuple(map(id, ready)))
-        if key == self._drawn:
+        if key == self._composed:
             return
-        self._drawn = key
+        self._composed = key
         width = self.board.size.width
         drawn = [
-            cell_lines(*self._drawn(built, cell), cell, cell.kind == self.chosen)
+            cell_lines(*self._chart(built, cell), cell, cell.kind == self.chosen)
             for built, cell in zip(ready, grid.cells, strict=True)
         ]
         sparks = (spark_line(kind, picture.history, self.scope, width) for kind in grid.sparks)
         head = head_line(self.scope, picture.history, picture.now, grid, width)
         self.board.put([head, *composed(grid, drawn, sparks)])
 
-    def _drawn(self, built: Built | None, cell: Cell) -> tuple[Chart | None, tuple[Line, ...]]:
+    def _chart(self, built: Built | None, cell: Cell) -> tuple[Chart | None, tuple[Line, ...]]:
         # One of another size or scope would be a lie until the new one is ready.
         if built is None or built.place != self._place(cell):
             return None, ()
@@ -154,13 +154,13 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
     @property
     def is_behind(self) -> bool:
         """Whether some plot has nothing to show yet."""
-        return any(self._drawn(self._built.get(cell.kind), cell)[0] is None for cell in self.grid.cells)
+        return any(self._chart(self._built.get(cell.kind), cell)[0] is None for cell in self.grid.cells)
 
     def _due(self, turn: int) -> Cell | None:
         """The cell to build now: one that has nothing to show, else the oldest, once a second."""
         cells = self.grid.cells
         for cell in cells:
-            if self._drawn(self._built.get(cell.kind), cell)[0] is None:
+            if self._chart(self._built.get(cell.kind), cell)[0] is None:
                 return cell
         if turn == self._built_at:
             return None

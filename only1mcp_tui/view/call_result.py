@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from only1mcp_tui.view.json_lines import json_lines
+from only1mcp_tui.view.json_text import pretty
 from only1mcp_tui.view.numbers import latency, size
 from only1mcp_tui.view.text import Line, safe, safe_lines, wrap
 
@@ -25,8 +26,16 @@ def result_lines(result: dict[str, Any], took_ms: float, width: int) -> list[Lin
     lines += _contents(result.get("content"), width, "bad" if is_error else "text")
     structured = result.get("structuredContent")
     if structured is not None:
-        lines += [(), ((" STRUCTURED", "head"),), *json_lines(structured, width)]
-    return [*lines, (), ((" THE WHOLE ANSWER", "head"),), *json_lines(_shortened(result), width, "muted")]
+        lines += [(), ((" STRUCTURED", "head"),), *_json(structured, width)]
+    return [*lines, (), ((" THE WHOLE ANSWER", "head"),), *_json(_shortened(result), width)]
+
+
+def _json(value: Any, width: int) -> Iterator[Line]:
+    text = pretty(value)
+    if not text:
+        yield ((" It cannot be shown: it is nested too deeply.", "warn"),)
+    for line in json_lines(text, width - 2):
+        yield (" ", "text"), *line
 
 
 def fault_lines(words: str, took_ms: float, width: int) -> list[Line]:

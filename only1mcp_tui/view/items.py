@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from only1mcp_tui.view.json_lines import json_lines, parsed
+from only1mcp_tui.view.json_lines import json_lines
+from only1mcp_tui.view.json_text import parsed
 from only1mcp_tui.view.numbers import ABSENT, count
 from only1mcp_tui.view.schema_lines import schema_lines
 from only1mcp_tui.view.text import Line, Span, fit, safe, safe_lines, wrap
@@ -128,11 +129,7 @@ def tool_lines(tool: ToolDetail, width: int) -> list[Line]:
 
 
 def _raw(text: str, width: int) -> Iterable[Line]:
-    value = parsed(text)
-    if value is not None:
-        return json_lines(value, width - 2, "muted")
-    # Cut, or too deep: as it came, as far as it goes.
-    return [((f" {part}", "muted"),) for part in wrap(safe(text, 4000), max(20, width - 2))]
+    return (((" ", "text"), *line) for line in json_lines(text, width - 2))
 
 
 def _origin(name: str, origin: str) -> Iterator[Line]:

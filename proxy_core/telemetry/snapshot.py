@@ -377,7 +377,7 @@ class NamedItem:
     arguments: tuple[tuple[str, bool], ...] = ()
     """Argument name and whether it is required: tools and prompts."""
     read_only: bool = False
-    """A tool that says (`readOnlyHint`) that it changes nothing."""
+    """A tool of which its server says that it changes nothing (`readOnlyHint`); its word alone."""
 
 
 @dataclass(frozen=True, slots=True)

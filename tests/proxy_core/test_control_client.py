@@ -124,7 +124,7 @@ async def test_every_page_of_every_list_is_read(client: GatewayClient, peer: Pee
     partial = {"dev.only1mcp/partial": ["bb"]}
     peer.replies["tools/list"] = [
         {"tools": [tool], "nextCursor": ""},
-        {"tools": [{"name": "two"}], "_meta": partial},
+        {"tools": [{"name": "two", "annotations": {"readOnlyHint": True}}], "_meta": partial},
     ]
     peer.replies["resources/list"] = [{"resources": [{"uri": "file:///a", "name": "a"}]}]
     peer.replies["resources/templates/list"] = [{"resourceTemplates": [{"uriTemplate": "file:///{x}"}]}]
@@ -134,7 +134,7 @@ async def test_every_page_of_every_list_is_read(client: GatewayClient, peer: Pee
     items, missing = await client.listing()
     assert items == (
         NamedItem("tool", "aa__one", "one", "aa", "One", "The first", (("x", False), ("y", True))),
-        NamedItem("tool", "two", "two", ""),
+        NamedItem("tool", "two", "two", "", read_only=True),
         NamedItem("resource", "file:///a", "file:///a", ""),
         NamedItem("template", "file:///{x}", "file:///{x}", ""),
         NamedItem("prompt", "p", "p", "", arguments=(("q", True),)),

@@ -148,6 +148,15 @@ def test_items_are_named_in_list_order_with_their_arguments() -> None:
 
 
 @pytest.mark.parametrize(
+    ("annotations", "reads"),
+    [({"readOnlyHint": True}, True), ({"readOnlyHint": "yes"}, False), ({}, False), (None, False), ([1], False)],
+)
+def test_a_tool_reads_only_if_its_server_says_so(annotations: Any, reads: bool) -> None:
+    tool, *_ = named_items(catalog(tools=({"name": "add", "annotations": annotations},)))
+    assert tool.read_only is reads
+
+
+@pytest.mark.parametrize(
     "odd", [None, 7, "x", [], [1], {"a": 1}, {"properties": 7}, {"properties": {"a": 1}, "required": 1}]
 )
 def test_odd_members_of_an_item_do_no_harm(odd: Any) -> None:
