@@ -28,6 +28,7 @@ from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.screens.importing import ImportScreen
+from only1mcp_tui.screens.kept import Kept
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
 from only1mcp_tui.screens.overview import OverviewScreen
@@ -112,6 +113,7 @@ class Only1App(App[None]):
         restart_delays_s: Sequence[float] = RESTART_DELAYS_S,
         pulls_by_itself: bool = True,
         is_remote: bool | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
@@ -131,6 +133,7 @@ class Only1App(App[None]):
         self._discover = discover
         self._write = write
         self._clock = clock
+        self.kept = kept or Kept()
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
         self._timer: Timer | None = None
@@ -184,7 +187,8 @@ class Only1App(App[None]):
     def _theme_of(self, tui: TuiConfig) -> str:
         return tui.theme if tui.theme in self.available_themes else DARK.name
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
+        await self.kept.save()
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
 
@@ -282,6 +286,8 @@ class Only1App(App[None]):
 
     def _show(self) -> None:
         if self._is_paused:
+            if isinstance(screen := self.screen, CoreScreen) and screen.is_mounted:
+                screen.show_paused()
             return
         picture = self._picture()
         for screen in self.screen_stack:

@@ -41,10 +41,10 @@ from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
+from proxy_core.telemetry.logs import new_ring
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, Notice, Probe, ServerDetail, Snapshot
 
 FACTS: Final = 1000
-LINES: Final = 5000
 DETAIL_S: Final = 1.0
 """How old a detail may be before it is fetched again, if somebody looks at it."""
 FIRST_WAIT_S: Final = 0.25
@@ -71,7 +71,7 @@ class RemoteControl(Control):
         self._shown: Snapshot | None = None
         self._seq = 0
         self._facts: Feed[Fact] = Feed(FACTS)
-        self._lines: Feed[LogLine] = Feed(LINES)
+        self._lines = new_ring()
         self._fact_seq = self._line_seq = 0
         """The gateway's own numbers of the last ones."""
         self._details: dict[str, ServerDetail] = {}

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
+from only1mcp_tui.screens.kept import Kept, kept_of
 from only1mcp_tui.view.filters import Filter, parse_filter
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.overview import Pace, banner_lines, title_line
@@ -127,6 +128,14 @@ class CoreScreen(Screen[None]):
         self._footer_key = None
         self.show(self._picture())
 
+    def show_paused(self) -> None:
+        """The screen is paused: a screen that counts what it does not show counts here."""
+
+    @property
+    def kept(self) -> Kept:
+        """What outlives the run: small scalars."""
+        return kept_of(self.app)
+
     def footer_key(self) -> Hashable:
         """What the footer depends on; to ask every binding again at each frame would cost a millisecond."""
         return self.width, self.focused
@@ -167,6 +176,7 @@ class CoreScreen(Screen[None]):
         return (f" {key}", "key", action), (word, "muted", action)
 
     def on_screen_resume(self) -> None:
+        self.kept.put("screen", self.MODE)
         # A screen that was not on top has seen no picture since; waiting for the next one would show the past.
         self.call_after_refresh(self.redraw)
 
