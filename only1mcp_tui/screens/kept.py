@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar
 
 import platformdirs
 from textual.app import App
@@ -39,7 +39,7 @@ class Kept:
     def get(self, key: str, default: Value) -> Value:
         """What is kept under `key`, if it is of the type of `default`."""
         value = self._values.get(key, default)
-        return cast(Value, value) if type(value) is type(default) else default
+        return value if type(value) is type(default) else default
 
     def put(self, key: str, value: Scalar) -> None:
         """Keep this; a text that is too long, or one key too many, is not kept."""

@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from only1mcp_tui import messages
 from only1mcp_tui.screens.base import CoreScreen, Picture
-from only1mcp_tui.screens.choice import ChoiceScreen, Option
 from only1mcp_tui.screens.export import export
+from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.log_line import LogLineScreen
 from only1mcp_tui.view.log_book import LogBook
 from only1mcp_tui.view.logs import FILTER_KEYS, LEVELS, Choice, log_spans, log_text
@@ -19,17 +19,10 @@ from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.text import Line, safe
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.control import Control
-from proxy_core.errors import Only1Error
 from proxy_core.telemetry.snapshot import LogLine
 
 LEVEL_KEY = "logs.level"
 """Where the level that is shown is kept."""
-HINTS = {
-    "debug": "everything, also what is only of use to find a fault",
-    "info": "what happens: servers come and go, verbs are used",
-    "warning": "what somebody should look at some time",
-    "error": "what has failed",
-}
 
 
 class LogsScreen(CoreScreen):
@@ -201,13 +194,4 @@ Our own lines and what each server's process writes to its stderr; the newest 50
 
     @work(group="level", exclusive=True)
     async def action_set_level(self) -> None:
-        options = [Option(level, f"{level:<8}", hint) for level, hint in HINTS.items()]
-        level = await self.app.push_screen_wait(ChoiceScreen("What the gateway writes to its log", options))
-        if not level:
-            return
-        try:
-            await self.control.set_log_level(level)
-        except (Only1Error, OSError) as error:
-            self.notify(safe(str(error)), severity="error", markup=False)
-            return
-        self.notify(f"The gateway logs from {level} on, until the next reload.", markup=False)
+        await ask_log_level(self.app, self.control)

@@ -28,6 +28,8 @@ class Pace:
     is_paused: bool = False
     is_remote: bool = False
     """Over a gateway that runs elsewhere and stays when the screen goes."""
+    is_readonly: bool = False
+    """Nothing may be changed from here."""
 
 
 def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
@@ -47,6 +49,7 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
     config, is_urgent = _config(snapshot)
     # In the order of the screen, each with its rank.
     parts: list[tuple[int, Span]] = [
+        (1, ("READONLY" if pace.is_readonly else "", "badge")),
         (0, health if on else ("no servers", "muted")),
         (4, (f"{rate(snapshot.totals.calls_per_s)} rps", "text")),
         (5, (f"up {duration(now - snapshot.started_at)}", "muted")),

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from only1mcp_tui.widgets.keys import named
 from only1mcp_tui.widgets.lines import Line, Painted, changed_regions
 
 Item = TypeVar("Item")
@@ -26,15 +27,17 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
     LogView { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_by(1)", "Down", show=False),
-        Binding("up,k", "scroll_by(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "scroll_page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "scroll_page(-1)", "Page up", show=False),
-        Binding("g,home", "top", "Top", show=False),
-        Binding("G,end", "bottom", "Bottom", show=False),
-        Binding("enter", "open", "Open"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        [
+            Binding("down,j", "scroll_by(1)", "Down", show=False),
+            Binding("up,k", "scroll_by(-1)", "Up", show=False),
+            Binding("pagedown,ctrl+f", "scroll_page(1)", "Page down", show=False),
+            Binding("pageup,ctrl+b", "scroll_page(-1)", "Page up", show=False),
+            Binding("g,home", "top", "Top", show=False),
+            Binding("G,end", "bottom", "Bottom", show=False),
+            Binding("enter", "open", "Open"),
+        ]
+    )
 
     class FollowChanged(Message):
         """Moving up stops following; the end resumes it."""
