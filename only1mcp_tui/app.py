@@ -28,10 +28,15 @@ from only1mcp_tui.screens import drill
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
+from only1mcp_tui.screens.guarded import CHANGES, REFUSAL, guarded
 from only1mcp_tui.screens.importing import ImportScreen
+from only1mcp_tui.screens.kept import SAVE_S, Kept
+from only1mcp_tui.screens.keymap import checked, notice
+from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
 from only1mcp_tui.screens.overview import OverviewScreen
+from only1mcp_tui.screens.palette import Commands, commands_of
 from only1mcp_tui.screens.plan import Answer, PlanScreen
 from only1mcp_tui.screens.question import QuestionScreen, give
 from only1mcp_tui.screens.requests import RequestsScreen
@@ -39,7 +44,6 @@ from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.verbs import (
     VERBS,
     Verb,
-    are_drained,
     ask_all,
     ask_quit,
     ask_rollback,
@@ -53,9 +57,10 @@ from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
 from only1mcp_tui.view.plan import done_words
 from only1mcp_tui.view.staleness import again_words, shown_now, stale_s
-from only1mcp_tui.view.targets import Target, find, targets_of
+from only1mcp_tui.view.targets import find
 from only1mcp_tui.view.text import first_line, safe, safe_lines
-from only1mcp_tui.widgets.themes import DARK, LIGHT
+from only1mcp_tui.widgets.keys import named
+from only1mcp_tui.widgets.themes import DARK, LIGHT, first_theme
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control, ReloadPlan
@@ -83,26 +88,29 @@ class Only1App(App[None]):
     CSS_PATH = "app.tcss"
     DEFAULT_MODE = "overview"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {Commands}  # noqa: RUF012 (Textual declares it so)
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "switch_mode('overview')", "Overview", show=False),
-        Binding("2", "switch_mode('servers')", "Servers", show=False),
-        Binding("3", "switch_mode('metrics')", "Metrics", show=False),
-        Binding("4", "switch_mode('requests')", "Requests", show=False),
-        Binding("5", "switch_mode('logs')", "Logs", show=False),
-        Binding("a", "answer", "Answer a server's question", show=False),
-        Binding("space", "pause", "Pause"),
-        Binding("ctrl+r", "reload", "Reload the configuration", show=False),
-        Binding("t", "change_theme", "Theme", show=False),
-        # Textual adds its own ctrl+p only where nothing else opens the palette.
-        Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
-        Binding("colon", "command_palette", "Commands", show=False),
-        Binding("ctrl+s", "screenshot", "Save the screen as SVG", show=False),
-        Binding("escape", "back", "Back", show=False),
-        Binding("question_mark", "toggle_help", "Help", key_display="?"),
-        Binding("q", "leave", "Quit"),
-        Binding("ctrl+q", "quit", "Quit at once", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        [
+            Binding("1", "switch_mode('overview')", "Overview", show=False),
+            Binding("2", "switch_mode('servers')", "Servers", show=False),
+            Binding("3", "switch_mode('metrics')", "Metrics", show=False),
+            Binding("4", "switch_mode('requests')", "Requests", show=False),
+            Binding("5", "switch_mode('logs')", "Logs", show=False),
+            Binding("a", "answer", "Answer a server's question", show=False),
+            Binding("space", "pause", "Pause"),
+            Binding("ctrl+r", "reload", "Reload the configuration", show=False),
+            Binding("t", "change_theme", "Theme", show=False),
+            # Textual adds its own ctrl+p only where nothing else opens the palette.
+            Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
+            Binding("colon", "command_palette", "Commands", show=False),
+            Binding("ctrl+s", "screenshot", "Save the screen as SVG", show=False),
+            Binding("escape", "back", "Back", show=False),
+            Binding("question_mark", "toggle_help", "Help", key_display="?"),
+            Binding("q", "leave", "Quit"),
+            Binding("ctrl+q", "quit", "Quit at once", show=False, priority=True),
+        ]
+    )
 
     def __init__(
         self,
@@ -118,11 +126,14 @@ class Only1App(App[None]):
         pulls_by_itself: bool = True,
         is_remote: bool | None = None,
         on_shown: Callable[[], None] = lambda: None,
+        kept: Kept | None = None,
+        readonly: bool = False,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
         `is_remote` says so of a core that this app does not run; None: as `run` tells.
         `on_shown` is called once, when the first picture is drawn.
+        `kept` outlives the run; None: nothing does. `readonly`: look only, whatever the configuration says.
         `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
         """
         super().__init__()
@@ -130,7 +141,8 @@ class Only1App(App[None]):
         """Why the core could not be started at all, for the caller to print."""
         self.outcome = ""
         """The line to print when the screen is gone."""
-        self._control = control
+        self._readonly = readonly
+        self._control = control = guarded(control, lambda: self.is_readonly)
         self._run_core = run
         self._stop_core = stop
         self._is_remote = run is None if is_remote is None else is_remote
@@ -138,6 +150,7 @@ class Only1App(App[None]):
         self._discover = discover
         self._write = write
         self._clock = clock
+        self.kept = kept or Kept()
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
         self._on_shown = on_shown
@@ -177,8 +190,12 @@ class Only1App(App[None]):
             self._host(self._run_core)
         if self._pulls_by_itself:
             self._timer = self.set_interval(1 / self._tui.fps, self._tick)
-        if self._tui.screen != self.DEFAULT_MODE:
-            self.switch_mode(self._tui.screen)
+        if self.kept.path is not None:
+            self.set_interval(SAVE_S, self.kept.save)
+        self._use_keys(self._tui)
+        first = self._tui.screen or self.kept.get("screen", self.DEFAULT_MODE)
+        if first != self.DEFAULT_MODE and first in self._modes:
+            self.switch_mode(first)
         self.call_after_refresh(self._on_shown)
 
     def use_tui(self, tui: TuiConfig) -> None:
@@ -188,14 +205,44 @@ class Only1App(App[None]):
             return
         if tui.theme != before.theme and "TEXTUAL_THEME" not in os.environ:
             self.theme = self._theme_of(tui)
+        if tui.keys != before.keys:
+            self._use_keys(tui)
         if tui.fps != before.fps and self._timer is not None:
             self._timer.stop()
             self._timer = self.set_interval(1 / tui.fps, self._tick)
 
     def _theme_of(self, tui: TuiConfig) -> str:
-        return tui.theme if tui.theme in self.available_themes else DARK.name
+        kept = self.kept.get("theme", "")
+        return first_theme((tui.theme, kept), self.available_themes, os.environ, self.is_headless)
 
-    def on_unmount(self) -> None:
+    def watch_theme(self, theme: str) -> None:
+        """Keep what was chosen; what the configuration names is there already."""
+        if self.is_running and self._tui.theme is None:
+            self.kept.put("theme", theme)
+
+    def _use_keys(self, tui: TuiConfig) -> None:
+        keys, faults = checked(tui.keys, self._bindings)
+        self.set_keymap(keys)
+        self._alarms.pop("keys", None)
+        if faults:
+            self._alarm("keys", "warning", notice(faults))
+
+    @property
+    def is_readonly(self) -> bool:
+        """Whether one may only look: said at the start, by the configuration, or by the gateway watched."""
+        return self._readonly or self._tui.readonly or bool(getattr(self._control, "is_readonly", False))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action in CHANGES and self.is_readonly)
+
+    def _refuses_changes(self) -> bool:
+        """Whether only looking is allowed; says so."""
+        if self.is_readonly:
+            self.notify(REFUSAL, severity="warning", markup=False)
+        return self.is_readonly
+
+    async def on_unmount(self) -> None:
+        await self.kept.save()
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
 
@@ -267,7 +314,7 @@ class Only1App(App[None]):
 
     def _picture(self) -> Picture:
         snapshot, now = self._snapshot, self._now()
-        pace = Pace(self._fps, self._is_paused, self._is_remote, stale_s(snapshot, now))
+        pace = Pace(self._fps, self._is_paused, self._is_remote, stale_s(snapshot, now), self.is_readonly)
         alarms = tuple(self._alarms.values())
         return Picture(snapshot, shown_now(snapshot, now), self.history, pace, alarms)
 
@@ -336,6 +383,8 @@ class Only1App(App[None]):
     @on(messages.ProbeRequested)
     @on(messages.ClearCacheRequested)
     def _wished(self, intent: messages.ServerIntent) -> None:
+        if not isinstance(intent, messages.ProbeRequested) and self._refuses_changes():
+            return
         act = self._act(VERBS[type(intent)], intent.target)
         self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
 
@@ -349,6 +398,8 @@ class Only1App(App[None]):
     @work(group="all", exclusive=True)
     async def _turn_all(self) -> None:
         servers = self._snapshot.servers
+        if self._refuses_changes():
+            return
         if switched_on(servers) and await self._agrees(ask_all(servers)):
             await self._tell(turn_all(self._control, servers))
 
@@ -402,6 +453,8 @@ class Only1App(App[None]):
     @on(messages.ImportRequested)
     @work(group="import", exclusive=True)
     async def _import(self) -> None:
+        if self._refuses_changes():
+            return
         if self._discover is None or self._write is None:
             self.notify("Servers can be imported only where the gateway itself runs.", markup=False)
             return
@@ -436,7 +489,9 @@ class Only1App(App[None]):
             self.notify(_words(error), severity="error", markup=False)
             return
         self.clear_notifications()
-        answer = await self.push_screen_wait(PlanScreen(plan, self._snapshot.config.can_roll_back))
+        answer = await self.push_screen_wait(
+            PlanScreen(plan, self._snapshot.config.can_roll_back, not self.is_readonly)
+        )
         if answer is Answer.APPLY:
             await self._tell(self._apply())
         elif answer is Answer.ROLL_BACK:
@@ -444,7 +499,7 @@ class Only1App(App[None]):
 
     @work(group="reload", exclusive=True)
     async def action_roll_back(self) -> None:
-        if await self._agrees(ask_rollback(self._snapshot.config.version)):
+        if not self._refuses_changes() and await self._agrees(ask_rollback(self._snapshot.config.version)):
             await self._tell(self._roll_back())
 
     async def _apply(self) -> str:
@@ -460,6 +515,14 @@ class Only1App(App[None]):
         self._is_paused = not self._is_paused
         if isinstance(screen := self.screen, CoreScreen):
             screen.redraw()
+
+    def action_set_fps(self, fps: int) -> None:
+        self.use_tui(self._tui.model_copy(update={"fps": fps}))
+
+    @work(group="level", exclusive=True)
+    async def action_set_level(self) -> None:
+        if not self._refuses_changes():
+            await ask_log_level(self, self._control)
 
     def action_toggle_help(self) -> None:
         if self.screen.query("HelpPanel"):
@@ -496,30 +559,8 @@ class Only1App(App[None]):
         self._begin_stop()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
-        yield from screen.commands() if isinstance(screen, CoreScreen) else ()
-        yield SystemCommand(
-            "Reload configuration ...", "Show what would change, then apply it", self.action_reload
-        )
-        if self._snapshot.config.can_roll_back:
-            before = "Put the one before the present one in force"
-            yield SystemCommand("Roll back to the previous configuration", before, self.action_roll_back)
-        all_of_them = "Undrain all servers" if are_drained(self._snapshot.servers) else "Drain all servers"
-        wish_all = partial(self.post_message, messages.DrainAllRequested())
-        yield SystemCommand(all_of_them, "No new calls anywhere, or calls again everywhere", wish_all)
-        clear = partial(self.post_message, messages.ClearCacheRequested("*"))
-        yield SystemCommand("Clear every cache", "Drop all kept answers; lists are read again", clear)
-        if self._snapshot.questions:
-            yield SystemCommand("Answer a server's question", "The oldest that is open", self.action_answer)
-        yield from drill.commands(self._snapshot, self.post_message)
-        for row in self._snapshot.servers:
-            for target in (Target(row), *targets_of(row)):
-                what = "server" if target.replica is None else "replica"
-                for intent, verb in VERBS.items():
-                    wish = partial(self.post_message, intent(target.id))
-                    yield SystemCommand(
-                        f"{verb.word} {target.label}", f"{verb.word} the {what} {target.label}", wish
-                    )
+        for command in commands_of(self, screen):
+            yield SystemCommand(command.name, command.hint, command.run, command.is_offered)
 
 
 def _trace() -> Text:

@@ -33,6 +33,7 @@ class Feed(Generic[Item]):
 
     def after(self, seq: int) -> Iterator[tuple[int, Item]]:
         """Items newer than `seq`, oldest first, with their numbers. What the ring dropped is simply absent."""
-        first = self.last_seq - len(self._ring) + 1
-        skip = max(0, seq + 1 - first)
-        return enumerate(islice(self._ring, skip, None), start=first + skip)
+        # From the new end: readers look many times a second, and a long ring is mostly old to them.
+        newest = list(islice(reversed(self._ring), max(0, self.last_seq - seq)))
+        newest.reverse()
+        return enumerate(newest, start=self.last_seq - len(newest) + 1)

@@ -47,6 +47,7 @@ from proxy_core.protocol.sse import SseEvent
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
+from proxy_core.telemetry.logs import new_ring
 from proxy_core.telemetry.row_ring import RowRing
 from proxy_core.telemetry.snapshot import (
     LogLine,
@@ -61,7 +62,6 @@ from proxy_core.telemetry.tool_detail import ToolDetail
 
 STDERR_LINES: Final = 500
 FACTS: Final = 1000
-LINES: Final = 5000
 DETAIL_S: Final = 1.0
 """The shortest time from one fetch of a detail to the next, if it has changed and somebody looks at it."""
 FIRST_WAIT_S: Final = 0.25
@@ -98,7 +98,7 @@ class RemoteControl(Control):
         self._shown: Snapshot | None = None
         self._seq = 0
         self._facts: Feed[Fact] = Feed(FACTS)
-        self._lines: Feed[LogLine] = Feed(LINES)
+        self._lines = new_ring()
         self._rows = RowRing()
         """Of exchanges, which go with the run that made them: the next one counts its own from 1."""
         self._fact_seq = self._line_seq = self._row_seq = 0

@@ -92,6 +92,7 @@ class Options:
     host: str | None
     port: int | None
     insecure: bool
+    readonly: bool = False
 
 
 @click.group(
@@ -105,6 +106,7 @@ class Options:
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 lets the system choose.")
 @click.option("--insecure", is_flag=True, help="Allow a host that other machines can reach, without tokens.")
+@click.option("--readonly", is_flag=True, help="The screen may look and change nothing.")
 @click.pass_context
 def only1mcp(
     ctx: click.Context,
@@ -114,14 +116,16 @@ def only1mcp(
     host: str | None,
     port: int | None,
     insecure: bool,
+    readonly: bool,
 ) -> None:
     """One gateway for all your MCP servers. Without a command it runs the gateway."""
-    ctx.obj = options = Options(config, headless, demo, host, port, insecure)
+    ctx.obj = options = Options(config, headless, demo, host, port, insecure, readonly)
     if ctx.invoked_subcommand is None:
         from only1mcp_tui.cli.run import run
 
         ctx.exit(run(options))
-    if headless or demo or insecure or host is not None or port is not None:
+    if headless or demo or insecure or readonly or host is not None or port is not None:
         raise click.UsageError(
-            "--headless, --demo, --host, --port and --insecure are for running the gateway, not for commands."
+            "--headless, --demo, --host, --port, --insecure and --readonly are for running the gateway, "
+            "not for commands."
         )

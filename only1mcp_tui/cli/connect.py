@@ -8,7 +8,7 @@ import click
 
 from only1mcp_tui.cli.common import check_profile, config_option, gateway_url, json_option, loaded_config
 from only1mcp_tui.cli.output import note, say, say_json
-from proxy_core.config.connect import CLIENTS, connection, token_note, write_connection
+from proxy_core.config.connect import CLIENTS, connection, our_program, token_note, write_connection
 from proxy_core.config.models import Config
 
 
@@ -38,7 +38,7 @@ def connect_command(
             raise click.UsageError("With --url, the profile stands at the end of the URL.")
         check_profile(profile, settings)
         place = f"{place.removesuffix('/')}/{profile}"
-    wanted = connection(client, place, Path.home(), sys.platform, _program())
+    wanted = connection(client, place, Path.home(), sys.platform, our_program())
     notes = [wanted.note, token_note(client) if settings.auth.tokens else ""]
     backup = write_connection(wanted, datetime.now()) if write else None
     if as_json:
@@ -53,9 +53,3 @@ def connect_command(
         say(wanted.snippet.rstrip())
     for each in filter(None, notes):
         note(each)
-
-
-def _program() -> tuple[str, ...]:
-    """How another program starts us: by a full path, since what desktops start has hardly a PATH."""
-    script = Path(sys.executable).with_name("only1mcp")
-    return (str(script),) if script.exists() else (sys.executable, "-m", "only1mcp_tui")

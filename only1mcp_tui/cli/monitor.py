@@ -26,6 +26,7 @@ WEB_DRIVER: Final = "TEXTUAL_DRIVER"
 
 @click.command("monitor")
 @click.argument("target", required=False)
+@click.option("--readonly", is_flag=True, help="Look, and change nothing.")
 @click.option(
     "--web", is_flag=True, help="Show it in a browser on this machine, behind a link that works once."
 )
@@ -34,7 +35,13 @@ WEB_DRIVER: Final = "TEXTUAL_DRIVER"
 @locating
 @click.pass_context
 def monitor_command(
-    ctx: click.Context, locate: Callable[[], Address], target: str | None, web: bool, host: str, port: int
+    ctx: click.Context,
+    locate: Callable[[], Address],
+    target: str | None,
+    readonly: bool,
+    web: bool,
+    host: str,
+    port: int,
 ) -> None:
     """Open the screen over a running gateway. Quitting it leaves the gateway alone.
 
@@ -45,12 +52,12 @@ def monitor_command(
     if web:
         from only1mcp_tui.cli.web import serve
 
-        ctx.exit(serve(address, host, port))
+        ctx.exit(serve(address, host, port, readonly))
     if host != LOOPBACK[0] or port:
         raise click.UsageError("--host and --port are for --web; where the gateway is, TARGET says.")
     if not _can_draw():
         raise Only1Error("There is no terminal to draw on; only1mcp status tells the same as text.")
-    ctx.exit(watch(address))
+    ctx.exit(watch(address, readonly=readonly))
 
 
 def _address(ctx: click.Context, locate: Callable[[], Address], target: str | None) -> Address:
@@ -68,21 +75,22 @@ def _can_draw() -> bool:
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
 
 
-def watch(address: Address, tui: TuiConfig | None = None) -> int:
+def watch(address: Address, tui: TuiConfig | None = None, *, readonly: bool = False) -> int:
     """The screen, until it is left. Raises: GatewayUnreachable, TokenRefused."""
     setup_logging("info", "pretty", None, to_stderr=False)
-    code = asyncio.run(_watched(address, tui))
+    code = asyncio.run(_watched(address, tui, readonly))
     if not os.environ.get(WEB_DRIVER):
         note(LEFT)
     return code
 
 
-async def _watched(address: Address, tui: TuiConfig | None) -> int:
+async def _watched(address: Address, tui: TuiConfig | None, readonly: bool) -> int:
     from only1mcp_tui.app import Only1App
+    from only1mcp_tui.screens.kept import Kept, kept_path
 
     async with reached(address) as control:
         await control.fetch_session()
         control.follow()
-        app = Only1App(control, tui=tui)
+        app = Only1App(control, tui=tui, kept=Kept(kept_path(os.environ)), readonly=readonly)
         await app.run_async()
     return app.return_code or Exit.OK

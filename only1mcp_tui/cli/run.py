@@ -45,7 +45,7 @@ def run(options: "Options") -> int:
     if not headless and (running := serving_at(loaded.config.proxy, loaded.config.admin)) is not None:
         question = f"A gateway serves on port {loaded.config.proxy.port} already. Watch that one instead?"
         if click.confirm(question, default=True, err=True):
-            return watch(running, loaded.config.tui)
+            return watch(running, loaded.config.tui, readonly=options.readonly)
     start_logging(loaded, to_stderr=headless)
     keeper = LogKeeper(loaded, to_stderr=headless)
     try:
@@ -151,6 +151,7 @@ def run_screen(
 ) -> int:
     """Raises: what kept the gateway from starting at all."""
     from only1mcp_tui.app import Only1App
+    from only1mcp_tui.screens.kept import Kept, kept_path
 
     def use(loaded: LoadedConfig) -> None:
         keeper.use(loaded)
@@ -165,6 +166,8 @@ def run_screen(
         discover=lambda: discovered(_import_target(loaded, options), loaded.config.proxy),
         write=lambda found: _import(_import_target(loaded, options), found),
         on_shown=settle_memory,
+        kept=Kept(kept_path(os.environ)),
+        readonly=options.readonly,
     )
     settle_memory()
     app.run()

@@ -25,7 +25,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def serve(address: Address, host: str, port: int) -> int:
+def serve(address: Address, host: str, port: int, readonly: bool) -> int:
     """Until a signal ends it. Raises: UsageError, Only1Error, PortInUse, GatewayUnreachable, TokenRefused."""
     if host not in LOOPBACK:
         raise click.UsageError(
@@ -35,11 +35,11 @@ def serve(address: Address, host: str, port: int) -> int:
     if find_spec("textual_serve") is None:
         raise Only1Error("monitor --web needs textual-serve; pip install 'only1mcp[web]' brings it.")
     setup_logging("warning", "pretty", None)
-    asyncio.run(_served(address, "127.0.0.1" if host == "localhost" else host, port))
+    asyncio.run(_served(address, "127.0.0.1" if host == "localhost" else host, port, readonly))
     return Exit.OK
 
 
-async def _served(address: Address, host: str, port: int) -> None:
+async def _served(address: Address, host: str, port: int, readonly: bool) -> None:
     from only1mcp_tui.cli.web_page import MonitorServer
 
     async with way_to(address) as way:
@@ -47,7 +47,7 @@ async def _served(address: Address, host: str, port: int) -> None:
             """There is a gateway, and it lets us look."""
         listener = _listener(host, port)
         door = Door(host, listener.getsockname()[1])
-        app = await MonitorServer(_command(way.address), door)._make_app()
+        app = await MonitorServer(_command(way.address, readonly), door)._make_app()
         # Its access log would hold the link.
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
@@ -72,10 +72,11 @@ def _listener(host: str, port: int) -> socket.socket:
     return made
 
 
-def _command(address: Address) -> Sequence[str]:
+def _command(address: Address, readonly: bool) -> Sequence[str]:
     # The gateway's token goes on in the environment: `ps` shows this to everyone. -P: the folder that we happen
     # to be in holds none of our modules.
-    return (sys.executable, "-P", "-m", "only1mcp_tui", "monitor", str(address))
+    command = (sys.executable, "-P", "-m", "only1mcp_tui", "monitor", str(address))
+    return (*command, "--readonly") if readonly else command
 
 
 async def _stopped() -> None:

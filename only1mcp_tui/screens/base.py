@@ -5,7 +5,7 @@ A screen draws the picture it is given and posts intents. It keeps selection, fi
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
@@ -13,12 +13,15 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
+from only1mcp_tui.screens.guarded import CHANGES
+from only1mcp_tui.screens.kept import Kept, kept_of
 from only1mcp_tui.view.filters import Filter, parse_filter
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.overview import Pace, banner_lines, title_line
 from only1mcp_tui.view.text import Line, Span, cells, fit, spread
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.filter_bar import FilterBar
+from only1mcp_tui.widgets.keys import named
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import Notice, Snapshot
 
@@ -53,11 +56,16 @@ class CoreScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual declares it so)
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "filter", "Filter", key_display="/")]
+    BINDINGS: ClassVar[list[BindingType]] = named([Binding("slash", "filter", "Filter", key_display="/")])
 
     MODE: ClassVar[str]
     FILTER_KEYS: ClassVar[frozenset[str]]
     FILTER_HINT: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "BINDINGS" in cls.__dict__:
+            cls.BINDINGS = named(cls.BINDINGS)
+        super().__init_subclass__(**options)
 
     def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
         super().__init__()
@@ -160,15 +168,37 @@ class CoreScreen(Screen[None]):
         self._footer_key = self._nav_key = self._shown = None
         self.show(self._picture())
 
+    @property
+    def picture(self) -> Picture:
+        """What there is to draw now."""
+        return self._picture()
+
+    @property
+    def is_readonly(self) -> bool:
+        return bool(getattr(self.app, "is_readonly", False))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Who overrides this asks here first: what changes something is not there at all in read-only."""
+        return not (action in CHANGES and self.is_readonly)
+
+    @property
+    def kept(self) -> Kept:
+        """What outlives the run: small scalars."""
+        return kept_of(self.app)
+
     def footer_key(self) -> Hashable:
         """What the footer depends on; to ask every binding again at each frame would cost a millisecond."""
-        return self.width, self.focused
+        return self.width, self.focused, self.is_readonly
 
     def show_nav(self) -> None:
         status = self.status()
         if (key := (status, self.width)) != self._nav_key:
             self._nav_key = key
-            self.query_one("#nav", Board).put([spread(self._nav_line(), status, self.width)])
+            nav, right = self._nav_line(), status
+            # The last word of the right end is the most wanted one.
+            while right and cells(nav) + cells(right) >= self.width:
+                right = right[1:]
+            self.query_one("#nav", Board).put([spread(nav, right, self.width)])
 
     def _show_footer(self) -> None:
         self.query_one("#footer", Board).put([self._footer_line()])
@@ -203,6 +233,7 @@ class CoreScreen(Screen[None]):
         return (f" {key}", "key", action), (word, "muted", action)
 
     def on_screen_resume(self) -> None:
+        self.kept.put("screen", self.MODE)
         # A screen that was not on top has seen no picture since; waiting for the next one would show the past.
         self.call_after_refresh(self.redraw)
 

@@ -49,11 +49,12 @@ class PlanScreen(ModalScreen[Answer]):
     ]
     AUTO_FOCUS = "#cancel"
 
-    def __init__(self, plan: ReloadPlan | ConfigError, can_roll_back: bool) -> None:
+    def __init__(self, plan: ReloadPlan | ConfigError, can_roll_back: bool, may_change: bool = True) -> None:
+        """`may_change` False: it is shown and nothing is asked."""
         super().__init__()
         self._plan = plan
-        self._can_apply = isinstance(plan, ReloadPlan) and not plan.is_empty
-        self._can_roll_back = can_roll_back
+        self._can_apply = may_change and isinstance(plan, ReloadPlan) and not plan.is_empty
+        self._can_roll_back = may_change and can_roll_back
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide"):

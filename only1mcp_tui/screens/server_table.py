@@ -60,6 +60,11 @@ class ServerTableScreen(CoreScreen):
     _kept = 0
     """How many servers pass the filter."""
 
+    def on_mount(self) -> None:
+        column = self.kept.get(f"{self.MODE}.sort", "")
+        if column in {each.key for each in self.COLUMNS}:
+            self.order = Order(column, self.kept.get(f"{self.MODE}.sort-reversed", self.order.is_reversed))
+
     # --- drawing --------------------------------------------------------------------------------------------
 
     @property
@@ -124,6 +129,8 @@ class ServerTableScreen(CoreScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """None greys a verb out, False hides it."""
+        if not super().check_action(action, parameters):
+            return False
         if action == "drill":
             return self._may_drill
         if action not in VERBS or not self.is_mounted:
@@ -160,6 +167,8 @@ class ServerTableScreen(CoreScreen):
 
     def _use_order(self, order: Order) -> None:
         self.order = order
+        self.kept.put(f"{self.MODE}.sort", order.column or "")
+        self.kept.put(f"{self.MODE}.sort-reversed", order.is_reversed)
         self.redraw()
 
     # --- verbs ----------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Pace:
     """Over a gateway that runs elsewhere and stays when the screen goes."""
     stale_s: float | None = None
     """How long that gateway has not been heard; None: it is."""
+    is_readonly: bool = False
+    """Nothing may be changed from here."""
 
 
 def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
@@ -52,6 +54,7 @@ def title_line(snapshot: Snapshot, now: float, pace: Pace, width: int) -> Line:
     # In the order of the screen, each with its rank.
     parts: list[tuple[int, Span]] = [
         (-1, (badge(snapshot), "badge")),
+        (1, ("READONLY" if pace.is_readonly else "", "badge")),
         (0, health if on else ("no servers", "muted")),
         (4, (f"{rate(snapshot.totals.calls_per_s)} rps", "text")),
         (5, (f"up {duration(now - snapshot.started_at)}", "muted")),

@@ -1,5 +1,7 @@
 """Our two themes: quiet grounds, one blue, and colour kept for what needs an eye."""
 
+from collections.abc import Collection, Mapping, Sequence
+
 from textual.theme import Theme
 
 DARK = Theme(
@@ -30,3 +32,25 @@ LIGHT = Theme(
     panel="#e6ebf1",
     dark=False,
 )
+ANSI = "ansi-dark"
+"""Textual's theme of the terminal's own sixteen colours."""
+
+
+def first_theme(
+    wanted: Sequence[str | None], there: Collection[str], environ: Mapping[str, str], is_headless: bool = False
+) -> str:
+    """The first of the wanted that is there; else ours, or the sixteen colours where a terminal has no more."""
+    for name in wanted:
+        if name in there and name is not None:
+            return name
+    return DARK.name if is_headless or has_many_colours(environ) else ANSI
+
+
+def has_many_colours(environ: Mapping[str, str]) -> bool:
+    """Whether our grounds, close to one another, can be told apart. 256 colours are enough for that."""
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return True
+    term = environ.get("TERM", "").lower()
+    return any(
+        word in term for word in ("256color", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot")
+    )

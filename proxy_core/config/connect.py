@@ -1,10 +1,12 @@
 """How an AI client is pointed at this gateway: the snippet for its file, and that file with the snippet in it.
 
-Pure but for `write_connection`, which keeps a copy of the client's file before it changes anything.
+Pure but for `our_program`, which looks where we are, and `write_connection`, which keeps a copy of the client's
+file before it changes anything.
 """
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +61,12 @@ def connection(
             snippet = f"[mcp_servers.{ENTRY}]\nurl = {json.dumps(url)}\n"
             return Connection(home / ".codex" / "config.toml", snippet, None)
     return Connection(path, _json({key: {ENTRY: entry}}), entry, key, note)
+
+
+def our_program() -> tuple[str, ...]:
+    """How another program starts us: by a full path, since what desktops start has hardly a PATH."""
+    script = Path(sys.executable).with_name("only1mcp")
+    return (str(script),) if script.exists() else (sys.executable, "-m", "only1mcp_tui")
 
 
 def token_note(client: str) -> str:

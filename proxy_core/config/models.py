@@ -511,10 +511,14 @@ class ElicitationConfig(Model):
 
 
 class TuiConfig(Model):
-    theme: str | None = Field(None, description="Name of a Textual theme.")
+    theme: str | None = Field(None, description="Name of a Textual theme; null: the one that was chosen last.")
     fps: int = Field(4, ge=1, le=10, description="Most repaints a second.")
-    screen: Literal["overview", "servers", "metrics", "requests", "logs"] = Field(
-        "overview", description="The screen shown first."
+    screen: Literal["overview", "servers", "metrics", "requests", "logs"] | None = Field(
+        None, description="The screen shown first; null: the one that was shown last."
+    )
+    readonly: bool = Field(False, description="Look only: every verb that changes something is refused.")
+    keys: dict[str, str] = Field(
+        {}, description="Action to its keys, separated by commas: `drain: x` or `follow: 'f,ctrl+l'`."
     )
     fault_drills: bool = Field(
         False,

@@ -27,6 +27,8 @@ SLOW_S: Final = 20.0
 MAX_READERS: Final = 32
 MAX_AT_ONCE: Final = 500
 """Facts, and log lines, of one look; the rest come with the next."""
+MAX_BEHIND: Final = 5000
+"""Log lines that a reader is behind at most: all 50,000 would take half a minute to tell."""
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
@@ -144,7 +146,7 @@ class AdminEvents:
             reader.stream.put(encode_event(event, "fact", str(reader.after)))
         if reader.logs_after is not None:
             newest, lines = self._control.logs_after(reader.logs_after)
-            for reader.logs_after, line in _numbered(newest, lines):
+            for reader.logs_after, line in _numbered(newest, lines[-MAX_BEHIND:]):
                 reader.stream.put(encode_event(encoded(NumberedLine(reader.logs_after, line)), "log"))
         if reader.exchanges_after is not None:
             # The front door shows no more of them than fit into one look. Their number is that of the last one.

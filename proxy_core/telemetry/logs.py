@@ -18,7 +18,9 @@ from proxy_core.telemetry.snapshot import LogLine
 ROOT: Final = "proxy_core"
 SERVER_LOG: Final = "proxy_core.server"
 """Where what servers say is logged."""
-RING_LINES: Final = 5000
+RING_LINES: Final = 50_000
+RING_BYTES: Final = 16 * 1024 * 1024
+"""Of the lines' texts, as they lie in memory; the oldest lines make room."""
 MAX_TEXT: Final = 4096
 FILE_BYTES: Final = 10 * 1024 * 1024
 FILES_KEPT: Final = 3
@@ -162,5 +164,27 @@ class RingHandler(logging.Handler):
         self._ring.publish(LogLine(record.created, level_name(record), source_of(record), text))
 
 
-def new_ring() -> Feed[LogLine]:
-    return Feed(RING_LINES)
+class LogRing(Feed[LogLine]):
+    """The newest lines, bounded in number and in what their texts weigh."""
+
+    def __init__(self, lines: int = RING_LINES, most_bytes: int = RING_BYTES) -> None:
+        super().__init__(lines)
+        self._lines = lines
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    def publish(self, item: LogLine) -> None:
+        self._bytes += weight(item)
+        while self._ring and (len(self._ring) >= self._lines or self._bytes > self._most_bytes):
+            self._bytes -= weight(self._ring.popleft())
+        super().publish(item)
+
+
+def weight(line: LogLine) -> int:
+    """Bytes of what a line says; the rest of it is small and the same for all."""
+    said = sys.getsizeof(line.text)
+    return said if not line.fields else said + sum(sys.getsizeof(value) for _, value in line.fields)
+
+
+def new_ring() -> LogRing:
+    return LogRing()
