@@ -128,7 +128,13 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         """Compose the lines again if anything of them may be another."""
         grid, turn = self.grid, picture.history.turn
         ready = tuple(self._built.get(cell.kind) for cell in grid.cells)
-        key = (turn, self.scope, self.chosen, grid, tuple(map(id, ready)))
+        key = (
+            turn,
+            self.scope,
+            self.chosen,
+            grid,
+            tuple(built and (built.place, built.turn) for built in ready),
+        )
         if key == self._drawn:
             return
         self._drawn = key
@@ -188,7 +194,10 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         self._built[cell.kind] = Built(place, turn, chart, lines)
         self._built_at = turn
         if self.is_mounted and self.app.screen is self:
-            self.draw(self._picture())
+            now = self._picture()
+            self._put(now)
+            if self.is_behind:
+                self._build_one(now)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # There are no rows to filter here.

@@ -211,7 +211,7 @@ async def test_three_hundred_servers_have_five_curves_and_one_for_the_others() -
     rows = tuple(row_of(f"server-{number}", calls_per_s=number / 10, calls=1) for number in range(300))
     control = FakeControl(snapshot_of(rows, totals=Totals(calls=9)))
     async with opened(control, size=(200, 60), seconds=20) as (app, _, _):
-        assert "a server-… 29.9" in text_of(app)
+        assert "a server-… 29.5" in text_of(app)
         assert "f others 4336" in text_of(app)
 
 
