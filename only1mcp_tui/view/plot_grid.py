@@ -143,13 +143,12 @@ def spark_line(kind: int, history: History, scope: Scope, width: int) -> Line:
 
 
 def y_ticks(chart: Chart) -> list[tuple[float, str]]:
-    return [(at, _tick(chart.show(at))) for at in (0.0, chart.top / 2, chart.top)]
+    return [(at, _tick(chart, at).rjust(AXIS_WIDTH)) for at in (0.0, chart.top / 2, chart.top)]
 
 
-def _tick(words: str) -> str:
-    return (
-        words.removesuffix(".0").replace(".0k", "k").replace(".0M", "M").replace(".0s", "s").rjust(AXIS_WIDTH)
-    )
+def _tick(chart: Chart, at: float) -> str:
+    """Exactly where it stands: half of 5 is not 2."""
+    return f"{at:g}" if at < 1000 else chart.show(at).replace(".0", "")
 
 
 def x_ticks(window: Window, points: int) -> list[tuple[float, str]]:

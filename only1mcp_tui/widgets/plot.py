@@ -52,6 +52,8 @@ class PlotBoard(Painted, can_focus=True):
         & > .line--plot-4 { color: $accent; }
         & > .line--plot-5 { color: $error; }
         & > .line--plot-6 { color: $text-muted; }
+        /* Of an ansi theme, success and accent are one colour. */
+        &:ansi > .line--plot-4 { color: ansi_magenta; }
     }
     """
 
