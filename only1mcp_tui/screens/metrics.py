@@ -37,6 +37,7 @@ from proxy_core.control import Control
 log = logging.getLogger(__name__)
 
 WINDOWS = tuple(Window)
+YOUNG_S = 120.0
 FAILED = "This plot could not be drawn; the log says why."
 
 
@@ -91,6 +92,7 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         self._built_at = 0
         """The second of the history at which one was built last."""
         self._composed: Hashable = None
+        self._is_window_chosen = False
 
     def body(self) -> Iterator[Widget]:
         yield PlotBoard()
@@ -110,6 +112,11 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         if not 0 < self.board.size.height < self.size.height:
             # The lines around it have no heights yet: a plot of this size would be one for nothing.
             return
+        if not self._is_window_chosen:
+            # Of a history that has only begun, ten minutes would be an empty plot with a line at its edge.
+            self._is_window_chosen = True
+            is_young = picture.history.since_s(picture.now) < YOUNG_S
+            self.scope = replace(self.scope, window=Window.MINUTE if is_young else Window.TEN_MINUTES)
         if self.scope.server is not None and all(
             row.id != self.scope.server for row in picture.snapshot.servers
         ):
@@ -121,7 +128,13 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         """Compose the lines again if anything of them may be another."""
         grid, turn = self.grid, picture.history.turn
         ready = tuple(self._built.get(cell.kind) for cell in grid.cells)
-        key = (turn, self.scope, self.chosen, grid, tuple(map(id, ready)))
+        key = (
+            turn,
+            self.scope,
+            self.chosen,
+            grid,
+            tuple(built and (built.place, built.turn) for built in ready),
+        )
         if key == self._composed:
             return
         self._composed = key
@@ -181,7 +194,10 @@ samples, rates are their mean; latency, errors, calls in flight and delay are th
         self._built[cell.kind] = Built(place, turn, chart, lines)
         self._built_at = turn
         if self.is_mounted and self.app.screen is self:
-            self.draw(self._picture())
+            now = self._picture()
+            self._put(now)
+            if self.is_behind:
+                self._build_one(now)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # There are no rows to filter here.

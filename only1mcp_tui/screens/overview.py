@@ -47,7 +47,10 @@ class OverviewScreen(ServerTableScreen):
 How the gateway and every server behind it do, right now.
 
 **Enter** opens a server, **d** drains it: no new calls, those in flight finish.
-Where a server is not well, its last column says why.
+Where a server is not well, its last column says why. **!** marks the slowest one.
+
+CACHE: of what was looked up, the answers given again; calls that no server had to answer.
+CONTEXT: tokens of the list of tools, in the mode in force, as a model sees it.
 
 **ctrl+r** shows what the configuration file would change.
 """

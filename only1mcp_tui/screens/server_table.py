@@ -10,7 +10,7 @@ from textual.message import Message
 
 from only1mcp_tui import messages
 from only1mcp_tui.screens.base import CoreScreen, Picture
-from only1mcp_tui.view.cards import slowest
+from only1mcp_tui.view.cards import SLOW_MS, slowest
 from only1mcp_tui.view.servers import (
     FILTER_KEYS,
     Order,
@@ -87,7 +87,7 @@ class ServerTableScreen(CoreScreen):
         table = self.table
         shown = {column.key for column in table.shown}
         columns = [column for column in self.COLUMNS if column.key in shown]
-        slow = slowest(self._rows)
+        slow = slowest(self._rows, SLOW_MS)
         scene = Scene(picture.now, picture.history, table.flexible_width, slow.id if slow else None)
         targets = arranged(self._rows, self.COLUMNS, self.filter, self.order, self.opens)
         self._kept = sum(target.replica is None for target in targets)

@@ -14,6 +14,10 @@ WIDE = 100
 SHARES = (20, 25, 17, 16, 16)
 """How the width is shared among the cards."""
 NOT_COUNTED = "not counted yet"
+SLOW_MS = 50.0
+"""Nobody waits for less: it is no reason to mark a row."""
+WORTH_SAYING = 0.99
+"""A mode that saves less than the rest is no cheaper."""
 
 
 def card_lines(snapshot: Snapshot, history: History, width: int) -> list[Line]:
@@ -72,12 +76,13 @@ def _latency(snapshot: Snapshot, history: History, width: int) -> Sequence[Line]
     )
 
 
-def slowest(servers: Sequence[ServerRow]) -> ServerRow | None:
+def slowest(servers: Sequence[ServerRow], least_ms: float = 0.0) -> ServerRow | None:
     """The server with the highest p95 of the last minute, where there are several to compare."""
-    measured = [row for row in servers if row.latency.p95_ms is not None]
+    measured = [(row.latency.p95_ms, row) for row in servers if row.latency.p95_ms is not None]
     if len(measured) < 2:
         return None
-    return max(measured, key=lambda row: row.latency.p95_ms or 0.0)
+    p95_ms, row = max(measured, key=lambda each: each[0])
+    return row if p95_ms >= least_ms else None
 
 
 def _cache(savings: Savings, width: int) -> Sequence[Line]:
@@ -98,7 +103,7 @@ def _percent_of(share: float | None) -> str:
 def _clients(snapshot: Snapshot, width: int) -> Sequence[Line]:
     totals, seen = snapshot.totals, len(snapshot.clients)
     return (
-        (("  CLIENTS", "muted"), _if_fits(f"  {seen} seen", width - 9)),
+        (("  CLIENTS", "muted"), _if_fits(f" {seen} seen", width - 9)),
         (("  ", "text"), _strong(str(totals.in_flight)), (" in flight", "muted")),
         (("  ", "text"), (str(totals.sessions), "text"), (f" {_word(totals.sessions, 'session')}", "muted")),
         (("  ", "text"), (str(totals.streams), "text"), (f" {_word(totals.streams, 'stream')}", "muted")),
@@ -129,10 +134,10 @@ def saving_words(context: ContextTotals) -> tuple[str, ...]:
         costs["search"] = context.search.visible
     now, full = context.in_force.visible, context.full.visible
     best = min(costs, key=lambda mode: costs[mode])
-    if costs[best] < now and best != context.mode:
+    if costs[best] <= now * WORTH_SAYING and best != context.mode:
         share = percent(now - costs[best], now)
         return f"{best} would save {share} %", f"{best} saves {share} %", f"{best} -{_short(share)} %"
-    if now < full:
+    if now <= full * WORTH_SAYING:
         share = percent(full - now, full)
         return f"saves {share} % of full", f"saves {_short(share)} %"
     return ("the cheapest mode", "cheapest mode")

@@ -232,9 +232,13 @@ class History:
         return self._trends[server, width]
 
     def busiest(self, most: int) -> list[str]:
-        """The servers with most calls of late, the busiest first; those without any are not among them."""
+        """The servers with most calls of late; those without any are not among them.
+
+        In the order of the configuration: two that are about as busy must not change places all the time.
+        """
         busy = [(track.score, server) for server, track in self._servers.items() if track.score >= 0.01]
-        return [server for _, server in sorted(busy, key=lambda each: (-each[0], each[1]))[:most]]
+        chosen = {server for _, server in sorted(busy, key=lambda each: (-each[0], each[1]))[:most]}
+        return [server for server in self._servers if server in chosen]
 
     def _track(self, server: str) -> Track:
         return self._servers.get(server) or Track(SERVER_FIELDS, "e", self.turn)

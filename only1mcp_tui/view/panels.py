@@ -9,7 +9,7 @@ from proxy_core.telemetry.snapshot import ClientRow, ServerRow
 
 CLIENTS_FROM, CONTEXT_FROM = 150, 190
 """Cells of a screen that has room for these panels beside the events."""
-CLIENTS_WIDTH, CONTEXT_WIDTH = 56, 44
+CLIENTS_WIDTH, CONTEXT_WIDTH = 56, 46
 
 
 def beside(events: Sequence[Line], panels: Sequence[tuple[int, Sequence[Line]]], width: int) -> list[Line]:

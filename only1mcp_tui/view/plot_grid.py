@@ -13,6 +13,8 @@ WIDE = 100
 """Cells from which on two plots stand side by side."""
 LEAST_CELL = 9
 """Lines of a plot with its title, its legend and its axis."""
+ROOMY_CELL = 12
+"""With fewer lines to each, four plots tell more than all of them."""
 GAP = 2
 HEAD = 1
 """Lines above the plots."""
@@ -57,7 +59,7 @@ def grid_of(width: int, height: int, chosen: int, is_zoomed: bool) -> Grid:
         others = () if is_zoomed else tuple(number for number in range(len(KINDS)) if number != chosen)
         sparks = others[: max(0, room - LEAST_CELL)]
         return Grid((Cell(chosen, 0, 0, width, max(0, room - len(sparks))),), sparks)
-    shown = len(KINDS) if rows >= len(KINDS) // 2 else 4
+    shown = len(KINDS) if room // ROOMY_CELL >= len(KINDS) // 2 else 4
     first = chosen // shown * shown
     tall, extra = divmod(room, shown // 2)
     left = (width - GAP) // 2
@@ -141,13 +143,12 @@ def spark_line(kind: int, history: History, scope: Scope, width: int) -> Line:
 
 
 def y_ticks(chart: Chart) -> list[tuple[float, str]]:
-    return [(at, _tick(chart.show(at))) for at in (0.0, chart.top / 2, chart.top)]
+    return [(at, _tick(chart, at).rjust(AXIS_WIDTH)) for at in (0.0, chart.top / 2, chart.top)]
 
 
-def _tick(words: str) -> str:
-    return (
-        words.removesuffix(".0").replace(".0k", "k").replace(".0M", "M").replace(".0s", "s").rjust(AXIS_WIDTH)
-    )
+def _tick(chart: Chart, at: float) -> str:
+    """Exactly where it stands: half of 5 is not 2."""
+    return f"{at:g}" if at < 1000 else chart.show(at).replace(".0", "")
 
 
 def x_ticks(window: Window, points: int) -> list[tuple[float, str]]:
@@ -163,7 +164,7 @@ def x_ticks(window: Window, points: int) -> list[tuple[float, str]]:
 
 def points_of(cell: Cell) -> int:
     """What braille can tell apart: two to a cell of the canvas."""
-    return max(2, 2 * (cell.width - AXIS_WIDTH - 3))
+    return max(2, 2 * (cell.width - AXIS_WIDTH - 4))
 
 
 def composed(grid: Grid, drawn: Sequence[Sequence[Line]], sparks: Iterable[Line]) -> list[Line]:

@@ -25,7 +25,7 @@ Ticks: TypeAlias = Sequence[tuple[float, str]]
 
 LEAST_WIDTH, LEAST_HEIGHT = 24, 5
 """Of a plot that can be read."""
-GUTTER = 2
+GUTTER = 3
 """At the right, for the letters at the ends of the curves."""
 BELOW = 2
 """The axis and its labels."""
@@ -52,6 +52,8 @@ class PlotBoard(Painted, can_focus=True):
         & > .line--plot-4 { color: $accent; }
         & > .line--plot-5 { color: $error; }
         & > .line--plot-6 { color: $text-muted; }
+        /* Of an ansi theme, success and accent are one colour. */
+        &:ansi > .line--plot-4 { color: ansi_magenta; }
     }
     """
 
@@ -157,7 +159,7 @@ def _with_letters(lines: Iterator[Line], curves: Sequence[Drawn], top: float, he
     # From the lowest one up, so that the letters stand in the order of the curves.
     for letter, role, values in sorted(ending, key=lambda curve: curve[2][-1]):
         row = min(lowest, round((rows - 1) * (1 - min(1.0, max(0.0, values[-1] / top)))))
-        letters[row] = (f" {letter}", role)
+        letters[row] = (f" {letter} ", role)
         lowest = row - 1
     for number, line in enumerate(lines):
         yield (*line, letters.get(number, (" " * GUTTER, "text")))
@@ -174,7 +176,7 @@ def _blocks(curves: Sequence[Drawn], top: float, width: int, height: int) -> tup
         shown = list(values)[-(width - GUTTER) :]
         for row in reversed(range(each)):
             bar = "".join(_block(value / top * each - row) for value in shown).rjust(width - GUTTER)
-            mark = f" {letter}" if row == 0 else " " * GUTTER
+            mark = f" {letter} " if row == 0 else " " * GUTTER
             lines.append(((bar, role), (mark, role)))
     return (*lines, *((),) * (height - len(lines)))
 

@@ -1,14 +1,18 @@
 """The Overview: what it says, and that it acts through the app alone."""
 
 import pytest
+from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from only1mcp_tui.app import Only1App
 from only1mcp_tui.widgets.live_table import GAP, MARGIN, LiveTable
+from proxy_core.facts import CatalogChanged
 from proxy_core.telemetry.snapshot import Notice, ServerState, Totals
-from tests.support.fake_control import FakeControl, row_of, snapshot_of
+from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
+from tests.support.plots import moving_control
 from tests.support.screens import (
+    CLIENTS,
     FILES,
     GITHUB,
     TOTALS,
@@ -24,15 +28,62 @@ from tests.support.screens import (
 DEMO = Notice("info", "No configuration file yet: three demo servers are running. Press i to import yours.")
 
 
+LARGE = ((80, 24), (120, 36), (200, 60))
+every_size = pytest.mark.parametrize("size", LARGE, ids=lambda size: f"{size[0]}x{size[1]}")
+
+
+@every_size
 async def test_a_healthy_gateway(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    control = FakeControl(snapshot_of((GITHUB, FILES), totals=TOTALS))
+    control = moving_control(FakeControl(snapshot_of((GITHUB, FILES), totals=TOTALS, clients=CLIENTS)))
     async with shown(control, size) as (app, _):
         assert svg_of(app) == picture
 
 
+@every_size
 async def test_every_state(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(busy_control(), size) as (app, _):
+    async with shown(moving_control(), size) as (app, _):
         assert svg_of(app) == picture
+
+
+async def test_the_slowest_server_is_marked_by_more_than_a_colour() -> None:
+    async with shown(busy_control(), (120, 36)) as (app, _):
+        row = next(line for line in text_of(app).splitlines() if line.startswith(" search"))
+        assert "! 410" in row
+        assert text_of(app).count("! ") == 1
+
+
+async def test_a_picture_that_has_grown_old_says_how_old_it_is() -> None:
+    now = [0.0]
+    app = Only1App(busy_control(), clock=lambda: now[0], pulls_by_itself=False, is_remote=False)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pulled(app, pilot)
+        assert "STALE" not in text_of(app)
+        now[0] += 65
+        await pulled(app, pilot)
+        assert "STALE 1m05s" in text_of(app)
+
+
+async def test_a_tall_terminal_tells_more_events_and_a_wide_one_who_asks_and_what_lists_cost() -> None:
+    control = moving_control()
+    control.tell(*(CatalogChanged(NOW - 100 + number, "tools", 900 + number) for number in range(20)))
+    for size, events in (((80, 24), 3), ((120, 44), 8), ((200, 60), 14)):
+        async with shown(control, size) as (app, _):
+            text = text_of(app)
+            assert text.count("clients now see") == events
+            assert ("CLIENTS by requests" in text) is (size[0] == 200)
+            assert ("CONTEXT by server" in text) is (size[0] == 200)
+
+
+async def test_three_hundred_servers_with_long_and_wide_names() -> None:
+    rows = tuple(row_of(f"日本語のサーバー-{number}-" + "x" * 60, calls_per_s=1.0) for number in range(300))
+    app = Only1App(FakeControl(snapshot_of(rows, totals=TOTALS)), clock=lambda: 0.0, pulls_by_itself=False)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.press("G")
+        for width, height in ((200, 60), (60, 20)):
+            await pilot.resize_terminal(width, height)
+            await pulled(app, pilot)
+            assert {cell_len(line) for line in text_of(app).splitlines()} == {width}
+            assert app.screen.query_one(LiveTable).selected == rows[-1].id
 
 
 async def test_the_demo_says_how_to_go_on(size: tuple[int, int], picture: SnapshotAssertion) -> None:

@@ -1,5 +1,7 @@
 """Where the plots stand, at any size, and that every line is exactly as wide as it must be."""
 
+from dataclasses import replace
+
 import pytest
 
 from only1mcp_tui.view.history import History, Window, sparkline
@@ -26,6 +28,7 @@ from tests.support.fake_control import snapshot_of
     [
         ((120, 33), 4, 0),
         ((100, 20), 4, 0),
+        ((130, 39), 4, 0),
         ((200, 57), 8, 0),
         ((80, 21), 1, 7),
         ((60, 15), 1, 5),
@@ -106,6 +109,9 @@ def test_the_head_is_never_wider_than_the_screen(width: int) -> None:
 
 def test_ticks_are_as_wide_as_each_other_and_in_words() -> None:
     assert y_ticks(chart("a")) == [(0.0, "    0"), (10.0, "   10"), (20, "   20")]
+    ticks = [y_ticks(replace(chart("a"), top=top)) for top in (0.5, 5, 5000, 20_000)]
+    halves, tops = [words.strip() for _, (_, words), _ in ticks], [words.strip() for _, _, (_, words) in ticks]
+    assert (halves, tops) == (["0.25", "2.5", "2500", "10k"], ["0.5", "5", "5000", "20k"])
     assert x_ticks(Window.HOUR, 101) == [(0, "60 m ago"), (50.0, "30 m"), (100, "now")]
 
 

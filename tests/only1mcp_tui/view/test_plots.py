@@ -61,7 +61,7 @@ def test_the_busiest_servers_have_curves_and_all_others_one() -> None:
     rows = tuple(row_of(f"s{number}", calls_per_s=float(number), calls=1) for number in range(9))
     history, snapshot = seen(70, servers=rows, totals=Totals(calls=9))
     made = chart("calls", history, snapshot)
-    assert [curve.label for curve in made.curves] == ["s8", "s7", "s6", "s5", "s4", "others"]
+    assert [curve.label for curve in made.curves] == ["s4", "s5", "s6", "s7", "s8", "others"]
     assert [curve.letter for curve in made.curves] == list("abcdef")
     assert len(made.curves) == TOP_SERVERS + 1
     assert made.curves[-1].last == "6.0"

@@ -54,7 +54,7 @@ def test_it_has_its_axes_and_ticks_and_each_curve_ends_in_its_letter() -> None:
 
 def test_curves_that_end_together_keep_the_order_of_their_values() -> None:
     lines = text(drawn(("a", "plot-1", [1.0] * 9), ("b", "plot-2", [2.0] * 9), ("c", "plot-3", [0.5] * 9)))
-    assert [line[-1] for line in lines[9:12]] == ["b", "a", "c"]
+    assert [line[-2] for line in lines[9:12]] == ["b", "a", "c"]
 
 
 def test_each_curve_has_its_role_and_the_frame_another() -> None:
@@ -65,14 +65,14 @@ def test_each_curve_has_its_role_and_the_frame_another() -> None:
 
 def test_a_gap_stays_empty() -> None:
     line = text(drawn(("a", "plot-1", [50.0] * 30 + [math.nan] * 40 + [50.0] * 30)))[6]
-    canvas = line[6:-2]
+    canvas = line[6:-3]
     assert canvas[:12].strip() and canvas[-12:].strip()
     assert not canvas[20:32].strip()
 
 
 def test_a_curve_that_has_ended_has_no_letter() -> None:
     lines = text(drawn(("a", "plot-1", [*WAVE[:-1], math.nan])))
-    assert all(line.endswith("  ") for line in lines)
+    assert all(line.endswith("   ") for line in lines)
 
 
 def test_the_same_values_are_the_same_lines() -> None:
@@ -88,12 +88,12 @@ def test_too_little_room_is_left_empty() -> None:
 def test_blocks_stand_in_where_plotext_is_missing() -> None:
     lines = text(drawn(("a", "plot-1", [0.0, 50.0, 100.0]), ("b", "plot-2", [math.nan, 100.0]), height=6))
     assert [line.rstrip() for line in lines[:6]] == [
-        " " * 55 + "█",
-        " " * 54 + "▄█",
-        " " * 54 + "██ a",
-        " " * 55 + "█",
-        " " * 55 + "█",
-        " " * 55 + "█ b",
+        " " * 54 + "█",
+        " " * 53 + "▄█",
+        " " * 53 + "██ a",
+        " " * 54 + "█",
+        " " * 54 + "█",
+        " " * 54 + "█ b",
     ]
 
 
