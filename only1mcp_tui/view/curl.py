@@ -50,7 +50,7 @@ def curl_text(detail: ExchangeDetail, url: str) -> str:
         f"# Only1MCP exchange {detail.row.id}: {_one_line(detail.row.method)} {_one_line(detail.row.target)}"
     ]
     if detail.masked:
-        notes.append("# Secrets in it were masked when it was recorded: put them back where it says ***.")
+        notes.append("# Secrets in it were masked when it was recorded: put them back where it says •••.")
     notes.append(f"# {TOKEN} holds your token, if the gateway wants one.")
     is_modern = detail.row.era == "modern"
     try:

@@ -72,7 +72,7 @@ def python_text(detail: ExchangeDetail, url: str) -> str:
         raise CannotCopy(f"The Python SDK has no short way to ask {safe(row.method, 60)}; c copies it as curl.")
     _, params = request_of(detail)
     note = (
-        "# Secrets were masked when it was recorded: put them back where it says ***.\n"
+        "# Secrets were masked when it was recorded: put them back where it says •••.\n"
         if detail.masked
         else ""
     )

@@ -57,9 +57,8 @@ def value_of(body: str) -> Any:
 
 
 def params_of(message: Message) -> dict[str, Any]:
-    """The params of a request; a body may be the whole message or they alone. Raises: ValueError."""
-    value = value_of(message.body)
-    params = value.get("params", {}) if isinstance(value, dict) and "jsonrpc" in value else value
+    """The params of a request. Raises: ValueError."""
+    params = value_of(message.body)
     if not isinstance(params, dict):
         raise ValueError("Its params are no object.")
     return params
@@ -68,9 +67,7 @@ def params_of(message: Message) -> dict[str, Any]:
 def result_of(message: Message) -> Any:
     """The result of a response, or its error as `{"error": ...}`. Raises: ValueError."""
     value = value_of(message.body)
-    if not isinstance(value, dict) or "jsonrpc" not in value:
-        return value
-    return {"error": value["error"]} if "error" in value else value.get("result")
+    return {"error": value} if message.is_error else value
 
 
 def escaped(text: str) -> str:

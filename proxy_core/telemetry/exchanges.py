@@ -1,7 +1,7 @@
-"""What the traffic inspector shows: one client request, everything that was said for it, and how long each part took.
+"""What the traffic inspector shows: a client's request, what was said for it, and how long each part took.
 
-Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is held as
-it came otherwise; whoever draws it makes it safe first.
+Frozen. Secrets are masked and bodies cut before any of this is made. What came from clients and servers is held
+as it came otherwise; whoever draws it makes it safe first.
 """
 
 from dataclasses import dataclass
@@ -102,7 +102,8 @@ class Message:
     method: str
     """Of a request or notification; of a response, what it answers."""
     body: str
-    """JSON text, secrets masked; empty where bodies are not kept (`inspect.bodies: off`)."""
+    """JSON text, secrets masked: the params, or of a response the result or error. Empty where bodies are not
+    kept (`inspect.bodies: off`); cut to nothing where more was said at once than could be masked in time."""
     size: int
     """Bytes, before anything was cut."""
     is_cut: bool = False
@@ -116,6 +117,8 @@ class Message:
     """On the server's hop: `server/replica`."""
     attempt: int = 0
     """On the server's hop: which try it belongs to, from 1."""
+    is_error: bool = False
+    """Of a response: `body` is its error object, not its result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,13 @@ def test_items_are_named_in_list_order_with_their_arguments() -> None:
 
 @pytest.mark.parametrize(
     ("annotations", "reads"),
-    [({"readOnlyHint": True}, True), ({"readOnlyHint": "yes"}, False), ({}, False), (None, False), ([1], False)],
+    [
+        ({"readOnlyHint": True}, True),
+        ({"readOnlyHint": "yes"}, False),
+        ({}, False),
+        (None, False),
+        ([1], False),
+    ],
 )
 def test_a_tool_reads_only_if_its_server_says_so(annotations: Any, reads: bool) -> None:
     tool, *_ = named_items(catalog(tools=({"name": "add", "annotations": annotations},)))
