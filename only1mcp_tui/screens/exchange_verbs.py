@@ -19,8 +19,9 @@ from only1mcp_tui.view.curl import CannotCopy, curl_text
 from only1mcp_tui.view.exchange_json import exchange_json
 from only1mcp_tui.view.exchange_list import ExchangeList
 from only1mcp_tui.view.exchanges import label_of, status_words
-from only1mcp_tui.view.numbers import latency, plural
+from only1mcp_tui.view.numbers import latency
 from only1mcp_tui.view.python_snippet import python_text
+from only1mcp_tui.view.recorded import DOTS
 from only1mcp_tui.view.replay import reads_only, targets_for
 from only1mcp_tui.view.text import Line, Span, first_line, safe
 from only1mcp_tui.widgets.board import Board
@@ -149,9 +150,8 @@ class ExchangeVerbScreen(CoreScreen):
         if len(text) > COPIED_MOST:
             raise CannotCopy(f"It has {len(text)} characters, too many for a clipboard; x writes it to a file.")
         self.app.post_message(messages.CopyRequested(text))
-        if detail.masked:
-            secrets = plural(detail.masked, "secret")
-            self._say(f"{secrets} in it {'was' if detail.masked == 1 else 'were'} masked, and stay masked.")
+        if DOTS in text:
+            self._say(f"Secrets in it were masked when it was recorded; {DOTS} stands for them.")
 
     async def _export(self, ids: Sequence[int]) -> None:
         self._say(await export(self.control, ids, Path.cwd(), time.time()))

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, Message, MessageKind
 
+DOTS: Final = "•••"
+"""What stands where a secret was."""
+
 _HIDDEN: Final = re.compile(
     "[\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e01ff]"
