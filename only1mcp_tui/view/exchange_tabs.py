@@ -293,12 +293,12 @@ def head_lines(detail: ExchangeDetail, wall: float, is_marked: bool, width: int)
         (f" {safe(row.target, 200)}" if row.target else "", "strong"),
         (f"   {words}  ", role),
         (took, "text"),
-        (f"   {clock_time(row.wall)}", "muted"),
     )
+    when: Span = (f"   {clock_time(row.wall)}", "muted")
     more: Span = ("".join(f"   {each}" for each in told if each), "warn")
     if width >= ROOMY:
-        return (*first, more), _ends(detail)
-    return first, _ends(detail), ((" " + more[0].strip(), "warn"),)
+        return (*first, when, more), _ends(detail)
+    return first, _ends(detail), ((when[0][2:], "muted"), more)
 
 
 def _ends(detail: ExchangeDetail) -> Line:
