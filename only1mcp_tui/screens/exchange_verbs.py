@@ -43,8 +43,8 @@ class ExchangeVerbScreen(CoreScreen):
         Binding("y", "copy('json')", "Copy JSON"),
         Binding("c", "copy('curl')", "Copy curl"),
         Binding("Y", "copy('python')", "Copy as Python", show=False),
-        Binding("R", "replay(False)", "Replay"),
-        Binding("E", "replay(True)", "Replay elsewhere", show=False),
+        Binding("R", "replay('here')", "Replay"),
+        Binding("E", "replay('elsewhere')", "Replay elsewhere", show=False),
         Binding("x", "export", "Export"),
     ]
 
@@ -95,8 +95,8 @@ class ExchangeVerbScreen(CoreScreen):
             ),
         ):
             yield SystemCommand(word, what, act)
-        if self.check_action("replay", (False,)):
-            here, there = partial(self.action_replay, False), partial(self.action_replay, True)
+        if self.check_action("replay", ("here",)):
+            here, there = (partial(self.action_replay, where) for where in ("here", "elsewhere"))
             yield SystemCommand("Replay the request", "Make it again and compare the answers", here)
             yield SystemCommand("Replay the request elsewhere ...", "On another server or replica", there)
 
@@ -119,9 +119,9 @@ class ExchangeVerbScreen(CoreScreen):
         else:
             self.notify("There is nothing to export.", markup=False)
 
-    def action_replay(self, elsewhere: bool) -> None:
+    def action_replay(self, where: str) -> None:
         if (id := self.chosen) is not None:
-            self._do(self._replay(id, elsewhere), "replay")
+            self._do(self._replay(id, where == "elsewhere"), "replay")
 
     def _do(self, deed: Coroutine[Any, Any, None], group: str) -> None:
         self.app.run_worker(self._told(deed), group=f"exchange:{group}", exclusive=True, exit_on_error=False)
