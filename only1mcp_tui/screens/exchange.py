@@ -19,8 +19,8 @@ from only1mcp_tui.view.text import Line, Span, first_line, safe
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.control import Control
-from proxy_core.errors import Only1Error
-from proxy_core.telemetry.exchanges import ExchangeDetail
+from proxy_core.errors import Only1Error, UnknownExchange
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 
 ROOMY_HEIGHT = 30
 """Lines from which on the tabs stand apart from the head."""
@@ -89,6 +89,8 @@ class ExchangeScreen(ExchangeVerbScreen):
         """Why it could not be had."""
         self._tab = "Timeline"
         self._is_asking = False
+        self._row: ExchangeRow | None = exchanges.get(detail.row.id) if is_whole else None
+        """As the list had it when we asked: when it has another one, we ask again."""
         self._lines: list[Line] = []
         self._lines_key: Hashable = None
         self._places: list[int] = []
@@ -120,21 +122,20 @@ class ExchangeScreen(ExchangeVerbScreen):
     def on_mount(self) -> None:
         self._ask()
 
-    def _is_stale(self) -> bool:
-        row = self._list.get(self._detail.row.id)
-        return not self._is_whole or (row is not None and row != self._detail.row)
-
     def _ask(self) -> None:
-        if self._is_asking or self._why_not or not self._is_stale():
-            return
-        self._is_asking = True
-        self.app.run_worker(self._fetch(self._detail.row.id), group="exchange:open", exit_on_error=False)
+        """Unless what we have is as new as its row in the list."""
+        row = self._list.get(self._detail.row.id)
+        is_stale = not self._is_whole or (row is not None and row != self._row)
+        if is_stale and not self._is_asking and not self._why_not:
+            self._is_asking, self._row = True, row
+            fetching = self._fetch(self._detail.row.id)
+            self.app.run_worker(fetching, group="exchange:open", exit_on_error=False)
 
     async def _fetch(self, id: int) -> None:
         try:
             detail = await self.control.exchange(id)
             if detail.row.id == self._detail.row.id:
-                self._use(detail)
+                self._detail, self._is_whole = detail, True
                 await self._compare_with_original(detail)
         except (Only1Error, OSError) as error:
             self._why_not = first_line(str(error) or type(error).__name__, 300)
@@ -143,17 +144,15 @@ class ExchangeScreen(ExchangeVerbScreen):
         if self.is_mounted and self.app.screen is self:
             self.redraw()
 
-    def _use(self, detail: ExchangeDetail) -> None:
-        self._detail, self._is_whole, self._why_not = detail, True, ""
-        row = self._list.get(detail.row.id)
-        if row is not None and row != detail.row:
-            # What the list has may be older or newer; asking again at every frame would not make it the same.
-            self._list.take([detail.row])
-
     async def _compare_with_original(self, detail: ExchangeDetail) -> None:
-        if detail.replay_of is not None and detail.row.duration_ms is not None:
+        if detail.replay_of is None or detail.row.duration_ms is None:
+            return
+        try:
             old = await self.control.exchange(detail.replay_of)
-            await self._compare(old, detail)
+        except UnknownExchange:
+            # Too old to be kept: the replay can still be read, without a comparison.
+            return
+        await self._compare(old, detail)
 
     async def _compare(self, old: ExchangeDetail, new: ExchangeDetail) -> None:
         """In a thread: answers may be large."""
@@ -173,6 +172,7 @@ class ExchangeScreen(ExchangeVerbScreen):
 
     def _show_other(self, detail: ExchangeDetail, *, is_whole: bool) -> None:
         self._detail, self._is_whole = detail, is_whole
+        self._row = self._list.get(detail.row.id)
         self._compared, self._why_not = None, ""
         self.view.action_top()
 
@@ -198,7 +198,7 @@ class ExchangeScreen(ExchangeVerbScreen):
         tabs = tabs_line(self._tabs(), detail, tab.title, self.width)
         roomy: list[Line] = [()] if self.size.height >= ROOMY_HEIGHT else []
         self.query_one("#exchange-tabs", Board).put([*roomy, tabs])
-        key = (detail, tab.title, self.width, self._compared is None, self._why_not)
+        key = (detail, tab.title, self.width, self._compared, self._why_not)
         if key != self._lines_key:
             self._lines_key = key
             self._lines = self._made(tab)

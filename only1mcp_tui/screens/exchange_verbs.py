@@ -19,8 +19,9 @@ from only1mcp_tui.view.curl import CannotCopy, curl_text
 from only1mcp_tui.view.exchange_json import exchange_json
 from only1mcp_tui.view.exchange_list import ExchangeList
 from only1mcp_tui.view.exchanges import label_of, status_words
-from only1mcp_tui.view.numbers import latency, plural
+from only1mcp_tui.view.numbers import latency
 from only1mcp_tui.view.python_snippet import python_text
+from only1mcp_tui.view.recorded import DOTS
 from only1mcp_tui.view.replay import reads_only, targets_for
 from only1mcp_tui.view.text import Line, Span, first_line, safe
 from only1mcp_tui.widgets.board import Board
@@ -42,8 +43,8 @@ class ExchangeVerbScreen(CoreScreen):
         Binding("y", "copy('json')", "Copy JSON"),
         Binding("c", "copy('curl')", "Copy curl"),
         Binding("Y", "copy('python')", "Copy as Python", show=False),
-        Binding("R", "replay(False)", "Replay"),
-        Binding("E", "replay(True)", "Replay elsewhere", show=False),
+        Binding("R", "replay('here')", "Replay"),
+        Binding("E", "replay('elsewhere')", "Replay elsewhere", show=False),
         Binding("x", "export", "Export"),
     ]
 
@@ -94,8 +95,8 @@ class ExchangeVerbScreen(CoreScreen):
             ),
         ):
             yield SystemCommand(word, what, act)
-        if self.check_action("replay", (False,)):
-            here, there = partial(self.action_replay, False), partial(self.action_replay, True)
+        if self.check_action("replay", ("here",)):
+            here, there = (partial(self.action_replay, where) for where in ("here", "elsewhere"))
             yield SystemCommand("Replay the request", "Make it again and compare the answers", here)
             yield SystemCommand("Replay the request elsewhere ...", "On another server or replica", there)
 
@@ -118,9 +119,9 @@ class ExchangeVerbScreen(CoreScreen):
         else:
             self.notify("There is nothing to export.", markup=False)
 
-    def action_replay(self, elsewhere: bool) -> None:
+    def action_replay(self, where: str) -> None:
         if (id := self.chosen) is not None:
-            self._do(self._replay(id, elsewhere), "replay")
+            self._do(self._replay(id, where == "elsewhere"), "replay")
 
     def _do(self, deed: Coroutine[Any, Any, None], group: str) -> None:
         self.app.run_worker(self._told(deed), group=f"exchange:{group}", exclusive=True, exit_on_error=False)
@@ -149,9 +150,8 @@ class ExchangeVerbScreen(CoreScreen):
         if len(text) > COPIED_MOST:
             raise CannotCopy(f"It has {len(text)} characters, too many for a clipboard; x writes it to a file.")
         self.app.post_message(messages.CopyRequested(text))
-        if detail.masked:
-            secrets = plural(detail.masked, "secret")
-            self._say(f"{secrets} in it {'was' if detail.masked == 1 else 'were'} masked, and stay masked.")
+        if DOTS in text:
+            self._say(f"Secrets in it were masked when it was recorded; {DOTS} stands for them.")
 
     async def _export(self, ids: Sequence[int]) -> None:
         self._say(await export(self.control, ids, Path.cwd(), time.time()))

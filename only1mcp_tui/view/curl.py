@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from only1mcp_tui.view.recorded import asked, json_text, params_of
+from only1mcp_tui.view.recorded import DOTS, asked, json_text, params_of
 from only1mcp_tui.view.text import safe
 from proxy_core.telemetry.exchanges import ExchangeDetail, Message
 
@@ -46,17 +46,15 @@ def request_of(detail: ExchangeDetail) -> tuple[Message, dict[str, Any]]:
 def curl_text(detail: ExchangeDetail, url: str) -> str:
     """Commands for a shell. Raises: CannotCopy."""
     message, params = request_of(detail)
-    notes = [
-        f"# Only1MCP exchange {detail.row.id}: {_one_line(detail.row.method)} {_one_line(detail.row.target)}"
-    ]
-    if detail.masked:
-        notes.append("# Secrets in it were masked when it was recorded: put them back where it says ***.")
-    notes.append(f"# {TOKEN} holds your token, if the gateway wants one.")
-    is_modern = detail.row.era == "modern"
+    row = detail.row
     try:
-        commands = _modern(detail, message, params, url) if is_modern else _legacy(detail, params, url)
+        commands = [*(_modern if row.era == "modern" else _legacy)(detail, message, params, url)]
     except ValueError as error:
         raise CannotCopy("Its body is nested too deep.") from error
+    notes = [f"# Only1MCP exchange {row.id}: {_one_line(row.method)} {_one_line(row.target)}"]
+    if any(DOTS in command for command in commands):
+        notes.append(f"# Secrets in it were masked when it was recorded: put them back where it says {DOTS}.")
+    notes.append(f"# {TOKEN} holds your token, if the gateway wants one.")
     return "\n".join([*notes, *commands]) + "\n"
 
 
@@ -79,12 +77,15 @@ def _modern(detail: ExchangeDetail, message: Message, params: dict[str, Any], ur
     yield _command(url, headers | extra, body)
 
 
-def _legacy(detail: ExchangeDetail, params: dict[str, Any], url: str) -> Iterable[str]:
+def _legacy(detail: ExchangeDetail, message: Message, params: dict[str, Any], url: str) -> Iterable[str]:
     """The handshake, its confirmation, and the request in the session that they made."""
     row = detail.row
     revision = row.revision or LATEST_LEGACY
     hello = {"protocolVersion": revision, "capabilities": {}, "clientInfo": _INFO}
     opened = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
+    if row.method == "initialize":
+        yield _command(url, _JSON, {**opened, "params": {**hello, **params}})
+        return
     yield f"SESSION=$({_command(url, _JSON, opened, '-D - -o /dev/null')} |\n  {_SESSION})"
     session = {**_JSON, "Mcp-Session-Id": "$SESSION"}
     if revision >= "2025-06-18":

@@ -12,7 +12,7 @@ from only1mcp_tui.view.exchanges import age, byte_count, server_of, status_words
 from only1mcp_tui.view.json_lines import json_lines, text_lines
 from only1mcp_tui.view.numbers import clock_time, latency, plural
 from only1mcp_tui.view.states import era_badge
-from only1mcp_tui.view.text import Line, Span, clip, plain, safe, wrap
+from only1mcp_tui.view.text import Line, Span, cells, clip, plain, safe, wrap
 from only1mcp_tui.view.timeline import attempts_words, hop_words, timeline_lines
 from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, Message, MessageKind
 
@@ -25,7 +25,11 @@ ALIGNED: Final = 300
 MESSAGES_SHOWN: Final = 60
 TEXT_SHOWN: Final = 200_000
 """Characters of all bodies of a tab: about as many as a frame has time for."""
-LINES_SHOWN: Final = 10_000
+LINES_SHOWN: Final = 8000
+HEADERS_SHOWN: Final = 50
+"""Of one message."""
+HEADER_SHOWN: Final = 1000
+"""Characters of one header."""
 NO_BODY: Final = "No body was kept (inspect.bodies)."
 
 
@@ -127,8 +131,8 @@ def _headers(page: Page) -> Iterator[Line]:
         yield (("  No HTTP headers: it came over stdio, or they were not kept.", "muted"),)
     for message in found[:MESSAGES_SHOWN]:
         yield _message_head(message)
-        for name, value in message.headers[:100]:
-            whole = f"{safe(name, 100)}: {safe(value, 4000)}"
+        for name, value in message.headers[:HEADERS_SHOWN]:
+            whole = f"{safe(name, 100)}: {safe(value, HEADER_SHOWN)}"
             for number, line in enumerate(text_lines(whole, page.width - 6)):
                 yield (("      " if number else "  ", "text"), *line)
         yield ()
@@ -142,7 +146,7 @@ def _raw(page: Page) -> Iterator[Line]:
     shown = _as_many_as_fit(messages)
     for message in shown:
         yield _message_head(message)
-        for name, value in message.headers[:100]:
+        for name, value in message.headers[:HEADERS_SHOWN]:
             yield ((f"  {safe(name, 100)}: {safe(value)}", "muted"),)
         if message.body:
             yield from _indented(text_lines(message.body, page.width - 2))
@@ -186,11 +190,16 @@ def _beside(what: str, left: Message | None, right: Message | None, width: int) 
     half = (width - 5) // 2
     titles = (_side_title(what, left, "client"), _side_title(what, right, "server"))
     yield *clip(titles[0], half + 1), ("   ", "text"), *titles[1]
-    ours, theirs = _sides(left, right, half)
+    ours, theirs = _sides(left, right, half - 1)
     for one, other in _level(ours, theirs):
         is_equal = one is not None and other is not None and _text(one) == _text(other)
         mark: Span = (" │ ", "muted") if is_equal else (" ~ ", "warn")
-        yield ("  ", "text"), *clip(one or (), half - 1), mark, *clip(other or (), half)
+        yield ("  ", "text"), *_padded(one or (), half - 1), mark, *(other or ())
+
+
+def _padded(line: Line, width: int) -> Line:
+    """`line`, which is no wider, in exactly `width` cells."""
+    return *line, (" " * max(0, width - cells(line)), "text")
 
 
 def _text(line: Line) -> str:
@@ -284,12 +293,12 @@ def head_lines(detail: ExchangeDetail, wall: float, is_marked: bool, width: int)
         (f" {safe(row.target, 200)}" if row.target else "", "strong"),
         (f"   {words}  ", role),
         (took, "text"),
-        (f"   {clock_time(row.wall)}", "muted"),
     )
+    when: Span = (f"   {clock_time(row.wall)}", "muted")
     more: Span = ("".join(f"   {each}" for each in told if each), "warn")
     if width >= ROOMY:
-        return (*first, more), _ends(detail)
-    return first, _ends(detail), ((" " + more[0].strip(), "warn"),)
+        return (*first, when, more), _ends(detail)
+    return first, _ends(detail), ((when[0][2:], "muted"), more)
 
 
 def _ends(detail: ExchangeDetail) -> Line:

@@ -27,6 +27,8 @@ LOOKS: Final[dict[ExchangeStatus, Look]] = {
     ExchangeStatus.OK: Look("●", "ok", "good", 4),
 }
 NAME_LIMIT: Final = 200
+ONLY_REPLICA: Final = "main"
+"""What the replica of a server without `replicas` is called."""
 
 
 def parse_exchange_filter(expression: str) -> Filter:
@@ -96,9 +98,8 @@ def status_words(row: ExchangeRow) -> tuple[str, str]:
 
 
 def server_of(row: ExchangeRow) -> str:
-    """The server that was asked, with its replica where that says more."""
-    server, replica = row.server, row.replica.removeprefix(f"{row.server}/")
-    return f"{server}/{replica}" if replica and replica != server else server
+    """The server that was asked, with its replica where it has a name of its own."""
+    return f"{row.server}/{row.replica}" if row.replica not in ("", ONLY_REPLICA) else row.server
 
 
 def age(seconds: float) -> str:

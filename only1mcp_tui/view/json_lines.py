@@ -50,7 +50,11 @@ class _Pen:
                 self.end_line()
             if not self.line:
                 self._start_line()
-            self.line.append((piece, role))
+            if self.line[-1:] and self.line[-1][1] == role:
+                # Each span costs: a run of one role is one.
+                self.line[-1] = (self.line[-1][0] + piece, role)
+            else:
+                self.line.append((piece, role))
             self.used += _cells(piece)
 
     @property
@@ -94,7 +98,7 @@ def _write_token(pen: _Pen, match: "re.Match[str]", shown: str) -> None:
             if not _EMPTY.match(shown, match.end()):
                 pen.end_line()
         case "close":
-            if pen.line and pen.line[-1][0] not in ("{", "["):
+            if pen.line and not pen.line[-1][0].endswith(("{", "[")):
                 pen.end_line()
             pen.depth = max(0, pen.depth - 1)
             pen.write(token, "muted")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from only1mcp_tui.view.curl import TOKEN, CannotCopy, request_of
+from only1mcp_tui.view.recorded import DOTS
 from only1mcp_tui.view.text import safe
 from proxy_core.telemetry.exchanges import ExchangeDetail
 
@@ -71,15 +72,12 @@ def python_text(detail: ExchangeDetail, url: str) -> str:
     if row.method not in _CALLS:
         raise CannotCopy(f"The Python SDK has no short way to ask {safe(row.method, 60)}; c copies it as curl.")
     _, params = request_of(detail)
-    note = (
-        "# Secrets were masked when it was recorded: put them back where it says ***.\n"
-        if detail.masked
-        else ""
-    )
     try:
         call = _CALLS[row.method](params)
     except RecursionError as error:
         raise CannotCopy("Its body is nested too deep.") from error
+    hint = f"# Secrets were masked when it was recorded: put them back where it says {DOTS}.\n"
+    note = hint if DOTS in call else ""
     what = f"Only1MCP exchange {row.id}: {safe(row.method, 80)}."
     mode = ', mode="legacy"' if row.era == "legacy" else ""
     return _PROGRAM.format(

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, Message, MessageKind
 
+DOTS: Final = "•••"
+"""What stands where a secret was."""
+
 _HIDDEN: Final = re.compile(
     "[\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e01ff]"
@@ -57,9 +60,8 @@ def value_of(body: str) -> Any:
 
 
 def params_of(message: Message) -> dict[str, Any]:
-    """The params of a request; a body may be the whole message or they alone. Raises: ValueError."""
-    value = value_of(message.body)
-    params = value.get("params", {}) if isinstance(value, dict) and "jsonrpc" in value else value
+    """The params of a request. Raises: ValueError."""
+    params = value_of(message.body)
     if not isinstance(params, dict):
         raise ValueError("Its params are no object.")
     return params
@@ -68,9 +70,7 @@ def params_of(message: Message) -> dict[str, Any]:
 def result_of(message: Message) -> Any:
     """The result of a response, or its error as `{"error": ...}`. Raises: ValueError."""
     value = value_of(message.body)
-    if not isinstance(value, dict) or "jsonrpc" not in value:
-        return value
-    return {"error": value["error"]} if "error" in value else value.get("result")
+    return {"error": value} if message.is_error else value
 
 
 def escaped(text: str) -> str:

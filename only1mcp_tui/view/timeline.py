@@ -52,19 +52,22 @@ def events_of(detail: ExchangeDetail) -> tuple[Event, ...]:
         end = max(end, detail.row.duration_ms)
     nexts = [*(each.at_ms for each in both[1:]), end]
     holder, events = Holder.GATEWAY, []
-    for each, then in zip(both, nexts, strict=False):
+    for at, (each, then) in enumerate(zip(both, nexts, strict=False)):
         holder = _holder_after(each, holder)
-        events.append(Event(each.at_ms, max(0.0, then - each.at_ms), holder, each))
+        waits = at + 1 < len(both) and _ends_a_wait(both[at + 1])
+        gap = max(0.0, then - each.at_ms)
+        events.append(Event(each.at_ms, gap, Holder.QUEUE if waits else holder, each))
     return tuple(events[:EVENTS_SHOWN])
 
 
+def _ends_a_wait(what: Step | Message) -> bool:
+    """A call that had to wait its turn is told of when the wait is over."""
+    return isinstance(what, Step) and what.name == "queued"
+
+
 def _holder_after(what: Step | Message, before: Holder) -> Holder:
-    if isinstance(what, Step):
-        if what.name == "queued":
-            return Holder.QUEUE
-        # A step of ours tells of what happens inside; whoever was waited for is still waited for.
-        return Holder.GATEWAY if before is Holder.QUEUE else before
-    if what.kind is MessageKind.NOTIFICATION:
+    if isinstance(what, Step) or what.kind is MessageKind.NOTIFICATION:
+        # That tells of what happens meanwhile; whoever was waited for is still waited for.
         return before
     if what.hop is Hop.SERVER:
         return Holder.SERVER if what.is_outgoing else Holder.GATEWAY

@@ -95,7 +95,11 @@ class SourceTable(LiveTable):
         """Scroll with the row under the cursor, so that the eye need not look for it."""
         if self._cursor != before:
             self._scroll_now(self.scroll_offset.y + self._cursor - before)
-        self._scroll_to_cursor()
+
+    def on_mouse_scroll_up(self) -> None:
+        """Who looks back is not to be carried away; the cursor stays where it is."""
+        if self._follows_top is False:
+            self._say_follows(False)
 
     def _repaint(self) -> None:
         """Of what is in sight, the lines that differ."""

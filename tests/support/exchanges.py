@@ -22,7 +22,7 @@ EVIL = (
     '\x1b]52;c;ZXZpbA==\x07\x9b31m\x00\r\n\u202etxt\u2066\u200b[/etc] [bold]{"path":"[/etc]"} '
     "\ud800 \U000e0041 日本語 \x7f"
 )
-MASK = "***"
+MASK = "•••"
 
 
 def exchange_row(
@@ -36,7 +36,7 @@ def exchange_row(
         "era": "modern",
         "revision": MODERN,
         "server": "github",
-        "replica": fields.get("server", "github"),
+        "replica": "main",
         "status": ExchangeStatus.OK,
         "code": None,
         "duration_ms": 18.4,
@@ -84,18 +84,6 @@ MODERN_HEADERS = (
 )
 
 
-def rpc(method: str, params: dict[str, Any], id: int = 41) -> str:
-    return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
-
-
-def answer(result: Any, id: int = 41) -> str:
-    return json.dumps({"jsonrpc": "2.0", "id": id, "result": result})
-
-
-def failure(code: int, message: str, id: int = 41) -> str:
-    return json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
-
-
 def message(at_ms: float, hop: Hop, is_outgoing: bool, kind: MessageKind, body: str, **fields: Any) -> Message:
     known: dict[str, Any] = {"method": "tools/call", "size": len(body), "era": "modern", "revision": MODERN}
     return Message(at_ms, hop, is_outgoing, kind, body=body, **(known | fields))
@@ -112,31 +100,32 @@ FOUND = {
 def translated_detail(id: int = 8812) -> ExchangeDetail:
     """A modern client, a legacy server that failed once and then asked for input."""
     row = exchange_row(
-        id, is_translated=True, replica="github/a", attempts=2, rounds=1, duration_ms=412.6, server_ms=180.2
+        id, is_translated=True, replica="a", attempts=2, rounds=1, duration_ms=412.6, server_ms=180.2
     )
-    client = rpc("tools/call", {"name": "github__search_issues", "arguments": SEARCH, "_meta": CALL_META})
+    client = json.dumps({"name": "github__search_issues", "arguments": SEARCH, "_meta": CALL_META})
     inner = {"name": "search_issues", "arguments": SEARCH, "_meta": {"progressToken": 7}}
     legacy: dict[str, Any] = {"hop": Hop.SERVER, "era": "legacy", "revision": LEGACY, "replica": "github/a"}
     ask = {"message": "Which repository?", "requestedSchema": {"type": "object", "properties": {"repo": {}}}}
     request, response, notification = MessageKind.REQUEST, MessageKind.RESPONSE, MessageKind.NOTIFICATION
     messages = (
         message(0.0, Hop.CLIENT, False, request, client, headers=MODERN_HEADERS),
-        message(2.1, is_outgoing=True, kind=request, body=rpc("tools/call", inner, 7), attempt=1, **legacy),
+        message(2.1, is_outgoing=True, kind=request, body=json.dumps(inner), attempt=1, **legacy),
         message(
             40.0,
             is_outgoing=False,
             kind=response,
-            body=failure(-32603, "upstream 502", 7),
+            body=json.dumps({"code": -32603, "message": "upstream 502"}),
+            is_error=True,
             attempt=1,
             **legacy,
         ),
-        message(60.2, is_outgoing=True, kind=request, body=rpc("tools/call", inner, 8), attempt=2, **legacy),
+        message(60.2, is_outgoing=True, kind=request, body=json.dumps(inner), attempt=2, **legacy),
         message(
             70.5,
             is_outgoing=False,
             kind=notification,
             method="notifications/progress",
-            body='{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":7,"progress":1}}',
+            body='{"progressToken":7,"progress":1}',
             attempt=2,
             **legacy,
         ),
@@ -145,7 +134,7 @@ def translated_detail(id: int = 8812) -> ExchangeDetail:
             is_outgoing=False,
             kind=request,
             method="elicitation/create",
-            body=rpc("elicitation/create", ask, 3),
+            body=json.dumps(ask),
             attempt=2,
             **legacy,
         ),
@@ -154,7 +143,7 @@ def translated_detail(id: int = 8812) -> ExchangeDetail:
             Hop.CLIENT,
             True,
             response,
-            answer({"resultType": "input_required", "inputRequests": {"1": ask}}),
+            json.dumps({"resultType": "input_required", "inputRequests": {"1": ask}}),
             headers=(("content-type", "application/json"),),
         ),
         message(300.0, Hop.CLIENT, False, request, client, headers=MODERN_HEADERS),
@@ -163,28 +152,30 @@ def translated_detail(id: int = 8812) -> ExchangeDetail:
             is_outgoing=True,
             kind=response,
             method="elicitation/create",
-            body=answer({"action": "accept", "content": {"repo": "core"}}, 3),
+            body=json.dumps({"action": "accept", "content": {"repo": "core"}}),
             attempt=2,
             **legacy,
         ),
-        message(411.0, is_outgoing=False, kind=response, body=answer(FOUND, 8), attempt=2, **legacy),
+        message(411.0, is_outgoing=False, kind=response, body=json.dumps(FOUND), attempt=2, **legacy),
         message(
             412.6,
             Hop.CLIENT,
             True,
             response,
-            answer({"resultType": "complete", **FOUND}),
+            json.dumps({"resultType": "complete", **FOUND}),
             headers=(("content-type", "application/json"),),
         ),
     )
     steps = (
         Step(0.0, "arrived", "POST /mcp"),
-        Step(0.3, "routed", "github__search_issues is search_issues of github"),
-        Step(0.5, "queued", "4 of 4 calls in flight"),
-        Step(2.1, "sent", "to github/a"),
-        Step(40.2, "retried", "the server answered -32603; again after 20 ms"),
-        Step(90.1, "asked", "for input, round 1"),
-        Step(300.0, "answered", "the client gave what was asked"),
+        Step(0.3, "routed", "search_issues"),
+        Step(1.9, "queued", "2 ms for a free place"),
+        Step(2.1, "sent", "github/a"),
+        Step(40.0, "answered", "with an error"),
+        Step(40.2, "retried", "github/a: server error"),
+        Step(60.2, "sent", "github/a"),
+        Step(90.1, "asked", "elicitation/create"),
+        Step(411.0, "answered"),
         Step(412.6, "ended", "ok"),
     )
     return ExchangeDetail(row, steps, messages, profile="work", masked=3)
@@ -198,13 +189,15 @@ def plain_detail(row: ExchangeRow, result: Any = None, arguments: Any = None, **
     if row.era == "modern":
         params["_meta"] = CALL_META
     how: dict[str, Any] = {"method": row.method, "era": row.era, "revision": row.revision}
-    body = rpc(row.method, params)
+    body = json.dumps(params)
     request, response = MessageKind.REQUEST, MessageKind.RESPONSE
     messages = [message(0.0, Hop.CLIENT, False, request, body, **how)]
     if row.server:
         messages.append(message(0.4, Hop.SERVER, True, request, body, replica="github/a", attempt=1, **how))
     if row.duration_ms is not None:
-        said = failure(row.code, "it broke") if row.code is not None else answer(result or FOUND)
+        error = {"code": row.code, "message": "it broke"}
+        said = json.dumps(error if row.code is not None else result or FOUND)
+        how["is_error"] = row.code is not None
         if row.server:
             messages.append(
                 message(row.duration_ms - 0.5, Hop.SERVER, False, response, said, replica="github/a", **how)

@@ -161,6 +161,16 @@ async def test_an_enemys_exchange_steers_nothing(size: tuple[int, int]) -> None:
         assert "could not be drawn" not in str(app._alarms)
 
 
+async def test_a_replay_whose_original_is_gone_can_still_be_read() -> None:
+    control = exchanges_control()
+    del control.exchanges[8802]
+    async with shown(control) as (app, pilot):
+        await pressed(app, pilot, "4", "k", "k", "enter")
+        await seen(app, pilot, "replay of 8802")
+        await seen(app, pilot, "WHAT")
+        assert "Diff" not in text_of(app)
+
+
 async def test_help_names_the_keys_of_both_screens() -> None:
     async with shown(exchanges_control()) as (app, pilot):
         await pressed(app, pilot, "4", "question_mark")

@@ -214,7 +214,7 @@ async def test_copies_go_to_the_clipboard(key: str, words: str) -> None:
     async with shown(exchanges_control()) as (app, pilot):
         await pressed(app, pilot, "4", "k", key)
         await settled(app, pilot, lambda: words in app.clipboard)
-        assert "3 secrets in it were masked, and stay masked." in toasts(app)
+        assert "Secrets in it were masked when it was recorded; ••• stands for them." in toasts(app)
 
 
 async def test_what_cannot_be_copied_is_said() -> None:

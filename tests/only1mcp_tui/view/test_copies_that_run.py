@@ -59,6 +59,11 @@ def test_the_curl_commands_of_a_list_give_the_list(era: str, url: str) -> None:
     assert "notes__add" in [tool["name"] for tool in answer["result"]["tools"]]
 
 
+def test_the_curl_command_of_a_handshake_makes_one(url: str) -> None:
+    text = curl_text(detail_of("legacy", "initialize", ""), url)
+    assert last_message(run(["sh"], text))["result"]["protocolVersion"] == LEGACY
+
+
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_the_python_program_of_a_call_makes_it_again(era: str, url: str) -> None:
     text = python_text(detail_of(era, text=QUOTES), url)

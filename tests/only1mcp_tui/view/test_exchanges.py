@@ -58,8 +58,7 @@ def test_a_list_is_named_by_its_method_where_no_column_says_it() -> None:
     ("server", "replica", "words"),
     [
         ("github", "a", "github/a"),
-        ("github", "github/a", "github/a"),
-        ("github", "github", "github"),
+        ("github", "main", "github"),
         ("github", "", "github"),
         ("", "", ""),
     ],

@@ -9,19 +9,13 @@ from hypothesis import strategies as st
 from only1mcp_tui.view import recorded
 from only1mcp_tui.view.exchange_json import exchange_json
 from proxy_core.telemetry.exchanges import Hop, MessageKind
-from tests.support.exchanges import SEARCH, hostile_detail, message, rpc, translated_detail
+from tests.support.exchanges import SEARCH, hostile_detail, message, translated_detail
 
 
 def test_the_first_request_and_the_last_answer_of_each_hop() -> None:
     detail = translated_detail()
     found = [f(detail) for f in (recorded.asked, recorded.answered, recorded.forwarded, recorded.returned)]
     assert [m.at_ms for m in found if m is not None] == [0.0, 412.6, 60.2, 411.0]
-
-
-@pytest.mark.parametrize("body", [rpc("tools/call", SEARCH), json.dumps(SEARCH)])
-def test_params_are_found_in_a_whole_message_and_alone(body: str) -> None:
-    request = message(0, Hop.CLIENT, False, MessageKind.REQUEST, body)
-    assert recorded.params_of(request) == SEARCH
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "{", "[" * 100_000])
@@ -40,7 +34,7 @@ def test_escaped_json_is_the_same_value_and_steers_nothing(text: str) -> None:
 def test_an_exchange_as_json_has_its_bodies_as_json() -> None:
     whole = json.loads(exchange_json(translated_detail(), 2))
     assert whole["row"]["id"] == 8812
-    assert whole["messages"][0]["body"]["params"]["arguments"] == SEARCH
+    assert whole["messages"][0]["body"]["arguments"] == SEARCH
     assert whole["masked"] == 3
 
 

@@ -33,7 +33,7 @@ def test_what_only_reads(method: str, target: str, reads: bool) -> None:
 
 
 def test_the_same_server_and_its_replicas_come_first() -> None:
-    targets = targets_for(exchange_row(1, server="files", replica="files/x"), replicated_rows())
+    targets = targets_for(exchange_row(1, server="files", replica="x"), replicated_rows())
     assert [target.id for target in targets] == [
         None,
         "files/x",

@@ -1,5 +1,6 @@
 """The table over a source: follows its end, keeps what is read in its place, looks only at what is in sight."""
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
@@ -127,3 +128,21 @@ async def test_a_click_and_the_pages_move_the_cursor() -> None:
         await pilot.click(SourceTable, offset=(3, 1))
         await pilot.pause()
         assert app.table.selected == app.lines[0].removeprefix("row")
+
+
+async def test_the_wheel_looks_back_and_new_rows_do_not_carry_one_away() -> None:
+    app = TableApp()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.show(1, 50)
+        await pilot.pause()
+        wheel = events.MouseScrollUp(app.table, 3, 3, 0, -1, 0, False, False, False)
+        for _ in range(3):
+            app.table.post_message(wheel)
+            await pilot.pause()
+        assert not app.table.is_following
+        await pilot.pause(0.3)
+        before = app.lines
+        assert "row50" not in before
+        app.show(1, 90)
+        await pilot.pause()
+        assert app.lines == before
