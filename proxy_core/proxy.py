@@ -308,6 +308,7 @@ class Proxy(Control):
         await self._guard.aclose()
         await self._verdicts.aclose()
         await self._remembered.aclose()
+        self._recorder.settle()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
         # Not at the start: a stop that was asked for before it must not be forgotten.

@@ -235,6 +235,9 @@ class Asking:
         if needed is None:
             return self.tasks.created(exchange, turn.backend, answer) or answer
         if exchange.caller.era is Era.MODERN:
+            if exchange.trace is not None:
+                exchange.trace.step("asked", "in the answer: its client is to come back with input")
+                exchange.trace.begin_round()
             return self._input.passed_on(server, answer.replica, exchange, needed)
         turn.call.replica = answer.replica
         return await self._rounds.play(turn.backend, turn.call, exchange, needed)

@@ -21,8 +21,8 @@ MAX_NAME: Final = 256
 """Characters of a name that are looked at."""
 
 SECRET_NAME: Final = (
-    r"authorization|(?<!progress)(?<!progress_)(?<!page)(?<!page_)(?<!continuation)token(?!s(?![a-z]))"
-    r"|(?:access|refresh|auth|api|bearer|id)[_-]?tokens|secret|passw|passphrase|pwd|credential|bearer|cookie|session"
+    r"authorization|(?<!progress)(?<!progress_)(?<!page)(?<!page_)(?<!continuation)token(?!s(?![a-z])|i[sz])"
+    r"|(?:access|refresh|auth|api|bearer|id)[_-]?tokens|secret|passw|passphrase|pwd|credential|bearer|cookie|session(?!s(?![a-z]))"
     r"|(?:api|access|private|client|license|signing|encryption|account)[_.-]?key|conn(?:ection)?[_.-]?str"
     r"|(?<![a-z])(?:auth|pass|jwt|dsn)(?![a-z])"
 )

@@ -97,6 +97,11 @@ class Recorder:
         self._pending.clear()
         self._held = self._kept = 0
 
+    def settle(self) -> None:
+        """No more is masked: drop what still waits for it, but for its size."""
+        while self._pending:
+            self._drop(self._next_pending())
+
     # --- on the way of a call ---------------------------------------------------------------------------------
 
     def begin(

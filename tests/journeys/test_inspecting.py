@@ -1,4 +1,4 @@
-"""The traffic inspector on a whole gateway with real children: what is recorded of each call, and made again."""
+"""The traffic inspector on a whole gateway with real children: what is told of each call, and made again."""
 
 import asyncio
 import sys
@@ -134,7 +134,8 @@ async def _told_with_question(proxy: Proxy, era: str, server_era: str) -> None:
             assert [detail.row.attempts for detail in told] == [1, 0]
             assert at(told[1], Hop.SERVER)[-1].replica == "every/main"
         case _:
-            assert [detail.row.attempts for detail in told] == [1, 1]
+            assert [(detail.row.attempts, detail.row.rounds) for detail in told] == [(1, 1), (1, 0)]
+            assert "asked" in steps(told[0])
 
 
 # --- what can happen to a call ------------------------------------------------------------------------------
@@ -143,6 +144,7 @@ async def _told_with_question(proxy: Proxy, era: str, server_era: str) -> None:
 async def test_a_call_that_fails_at_one_replica_is_told_with_both_tries() -> None:
     server = flaky(replicas=REPLICAS, tools={"retry": ["crash"]})
     async with gateway(server, retry={"budget_ratio": 1}) as proxy:
+        await until(lambda: all(row.state == "healthy" for row in proxy.detail("flaky").replicas))
         with pytest.raises(Only1Error):
             await proxy.call("flaky__crash", {})
         detail = await last(proxy)
