@@ -6,6 +6,8 @@ On the way of a call only references are kept (`trace`). What is promised of the
   does that, in slices, and for no more than a small share of the time: where more is said than it can mask, the
   bodies of the rest are dropped and the exchange stays. An exchange that goes on holds what was said so far,
   within bounds;
+- where more requests come than could be masked, the rest are recorded in brief: who asked what and how it
+  ended. That costs their way next to nothing, and memory little;
 - with bodies off nothing of them is kept, nor with `exchanges: 0` anything at all.
 Not recorded: pings, subscriptions/listen (it is a stream of its own that may be open for days), what the
 gateway asks servers by itself, and the polls of a task that it sees through for a client.
@@ -19,20 +21,25 @@ from msgspec import Raw
 
 from proxy_core.clock import Clock
 from proxy_core.errors import UnknownExchange
+from proxy_core.facts import RequestFinished
 from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
-from proxy_core.telemetry.records import FULL, OFF, Kept, Making
+from proxy_core.telemetry.records import FULL, OFF, Brief, Kept, Making
 from proxy_core.telemetry.trace import KEPT_BYTES, Asker, Failure, Headers, Trace, beginning
 
 MAX_ROWS: Final = 500
 """Of one look; the rest come with the next."""
 PASS_S: Final = 0.2
 """From the end of a call to the look that masks what it said."""
-SHARE_S: Final = 0.006
+SHARE_S: Final = 0.015
 """How long one look may work."""
+FULL_PER_S: Final = 250.0
+"""Requests that are recorded in full, where more keep coming; masking one takes about 50 microseconds."""
+FULL_AT_ONCE: Final = 1000.0
+"""Likewise, after a time with fewer."""
 SLICE_S: Final = 0.001
 """After how much work others are let go on."""
-HELD_S: Final = 0.5
+HELD_S: Final = 0.8
 """How long what was said may wait to be masked, before it is dropped."""
 _STRICTNESS: Final = {FULL: 0, "redacted": 1, OFF: 2}
 
@@ -55,7 +62,10 @@ class Recorder:
         self._most = rules.exchanges
         self.is_on = rules.exchanges > 0
         self._wall_offset = clock.wall() - clock.monotonic()
-        self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
+        self._full = FULL_AT_ONCE
+        """How many more may be recorded in full, since `_full_at`."""
+        self._full_at = clock.monotonic()
+        self._ring: OrderedDict[int, Trace | Kept | Brief] = OrderedDict()
         """By id, in the order of `seq`."""
         self._pending: deque[Trace] = deque()
         """Those that have ended and still hold what was said as it came."""
@@ -103,6 +113,26 @@ class Recorder:
             self._drop(self._next_pending())
 
     # --- on the way of a call ---------------------------------------------------------------------------------
+
+    def takes(self, at: float) -> bool:
+        """Whether one that begins now can be recorded in full."""
+        if self._full < 1:
+            grown = (at - self._full_at) * FULL_PER_S
+            if grown < 1:
+                return False
+            self._full = min(FULL_AT_ONCE, grown)
+            self._full_at = at
+        self._full -= 1
+        return True
+
+    def brief(self, finished: RequestFinished, bytes_in: int) -> None:
+        """One that was not recorded while it went on."""
+        self._last_id = number = self._last_id + 1
+        self._seq = seq = self._seq + 1
+        ring = self._ring
+        ring[number] = Brief(number, seq, records.without_secrets(finished), bytes_in)
+        if len(ring) > self._most:
+            self._forget_oldest()
 
     def begin(
         self,
@@ -215,7 +245,7 @@ class Recorder:
 
     def rows_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
         """As `Control.exchanges_after`."""
-        newer: list[Trace | Kept] = []
+        newer: list[Trace | Kept | Brief] = []
         for record in reversed(self._ring.values()):
             if record.seq <= seq:
                 break
@@ -226,9 +256,13 @@ class Recorder:
         shown = newer[:MAX_ROWS]
         return shown[-1].seq, tuple(map(self._row, shown))
 
-    def _row(self, record: Trace | Kept) -> ExchangeRow:
+    def _row(self, record: Trace | Kept | Brief) -> ExchangeRow:
+        if isinstance(record, Kept):
+            return record.row
+        if isinstance(record, Brief):
+            return records.row_in_brief(record, self._wall_offset)
         record.is_seen = True
-        return record.row if isinstance(record, Kept) else records.row_of(record, self._wall_offset)
+        return records.row_of(record, self._wall_offset)
 
     async def detail(self, id: int) -> ExchangeDetail:
         """Raises: UnknownExchange."""
@@ -237,6 +271,8 @@ class Recorder:
             raise UnknownExchange(id)
         if isinstance(record, Kept):
             return records.unpacked(record)
+        if isinstance(record, Brief):
+            return records.detail_in_brief(record, self._wall_offset)
         making = Making(record, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
             await asyncio.sleep(0)

@@ -144,7 +144,7 @@ async def _told_with_question(proxy: Proxy, era: str, server_era: str) -> None:
 async def test_a_call_that_fails_at_one_replica_is_told_with_both_tries() -> None:
     server = flaky(replicas=REPLICAS, tools={"retry": ["crash"]})
     async with gateway(server, retry={"budget_ratio": 1}) as proxy:
-        await until(lambda: all(row.state == "healthy" for row in proxy.detail("flaky").replicas))
+        await until(lambda: all(row.state == "healthy" for row in proxy.detail("flaky").row.replicas))
         with pytest.raises(Only1Error):
             await proxy.call("flaky__crash", {})
         detail = await last(proxy)

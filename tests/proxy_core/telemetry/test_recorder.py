@@ -9,16 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core.errors import UnknownExchange
+from proxy_core.facts import RequestFinished
 from proxy_core.telemetry import recorder as recorder_module
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus, Hop, Message
 from proxy_core.telemetry.masking import DOTS
-from proxy_core.telemetry.recorder import HELD_S, MAX_ROWS, Recorder, Rules
+from proxy_core.telemetry.recorder import FULL_AT_ONCE, FULL_PER_S, HELD_S, MAX_ROWS, Recorder, Rules
+from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.trace import HELD_BYTES, KEPT_BYTES, MAX_NOTES, Failure, Trace
 from tests.support.clock import FakeClock
 
 PLANTED = "Zq7Planted9xW"
+FINISHED = RequestFinished(
+    1000.0, "test", "anon", "legacy", "2025-11-25", "tools/call", "search", "search__t", 5.0, None, True, 8
+)
 SECRET = json.dumps({"name": "t", "arguments": {"password": PLANTED}}).encode()
 OPEN = b'{"name":"t","arguments":{"a":1}}'
 
@@ -299,6 +305,40 @@ async def test_notifications_of_one_exchange_are_bounded(house: House) -> None:
 async def test_one_that_is_gone_is_unknown(house: House) -> None:
     with pytest.raises(UnknownExchange):
         await house.recorder.detail(7)
+
+
+async def test_where_too_many_come_the_rest_are_told_in_brief(house: House) -> None:
+    at = house.clock.monotonic()
+    assert [house.recorder.takes(at) for _ in range(int(FULL_AT_ONCE) + 1)][-2:] == [True, False]
+    house.recorder.brief(replace(FINISHED, target=f"https://u:{PLANTED}@h/", method=f"token={PLANTED}"), 9)
+    house.recorder.brief(replace(FINISHED, error_code=-32602, is_tool_error=False), 9)
+    house.recorder.brief(replace(FINISHED, error_code=CANCELLED, is_tool_error=False), 9)
+    _, rows = house.recorder.rows_after(0)
+    assert [row.status for row in rows] == [
+        ExchangeStatus.TOOL_ERROR,
+        ExchangeStatus.ERROR,
+        ExchangeStatus.CANCELLED,
+    ]
+    assert [row.code for row in rows] == [None, -32602, None]
+    assert (rows[1].target, rows[1].server, rows[1].bytes_in, rows[1].bytes_out) == (
+        "search__t",
+        "search",
+        9,
+        8,
+    )
+    detail = await house.recorder.detail(rows[0].id)
+    assert PLANTED not in repr((rows, detail, house.recorder._ring))
+    assert (detail.row, detail.messages) == (rows[0], ())
+    assert "more requests came at the same time" in detail.why_not_replayable
+
+
+def test_there_is_room_for_full_records_again_with_time(house: House) -> None:
+    at = house.clock.monotonic()
+    while house.recorder.takes(at):
+        pass
+    later = [house.recorder.takes(at + 10.5 / FULL_PER_S) for _ in range(12)]
+    assert later == [True] * 10 + [False] * 2
+    assert house.recorder.takes(at + 3600)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
