@@ -15,6 +15,7 @@ gateway asks servers by itself, and the polls of a task that it sees through for
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from msgspec import Raw
@@ -50,6 +51,28 @@ class Rules(NamedTuple):
     bodies: str = "redacted"
     exchanges: int = 5000
     max_bytes: int = 33_554_432
+
+
+class _Work:
+    """Work on the loop, cut into slices: between two of them others have their turn."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._since = now()
+        self._slice_s = 0.0
+        self.spent_s = 0.0
+
+    async def done(self) -> None:
+        """One more piece of it."""
+        now = self._now()
+        took_s = now - self._since
+        self.spent_s += took_s
+        self._slice_s += took_s
+        if self._slice_s >= SLICE_S:
+            self._slice_s = 0.0
+            await asyncio.sleep(0)
+            now = self._now()
+        self._since = now
 
 
 class Recorder:
@@ -217,29 +240,25 @@ class Recorder:
 
     async def look(self) -> None:
         """Mask what waits, for a short while; drop what has waited too long."""
-        spent_s, slice_s = 0.0, 0.0
-        begun_at = self._clock.monotonic()
-        while self._pending and spent_s < SHARE_S:
-            started_at = self._clock.monotonic()
+        begun_at = self._now()
+        work = _Work(self._now)
+        while self._pending and work.spent_s < SHARE_S:
             trace = self._next_pending()
             if self._ring.get(trace.id) is trace:
-                self._seal(trace)
-            took_s = self._clock.monotonic() - started_at
-            spent_s, slice_s = spent_s + took_s, slice_s + took_s
-            if slice_s >= SLICE_S:
-                slice_s = 0.0
-                await asyncio.sleep(0)
+                await self._seal(trace, work)
         while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
             self._drop(self._next_pending())
 
-    def _seal(self, trace: Trace) -> None:
+    async def _seal(self, trace: Trace, work: "_Work") -> None:
         making = Making(trace, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
-            pass
+            await work.done()
         kept = records.packed(trace, making.detail())
-        self._ring[trace.id] = kept
-        self._kept += len(kept.rest)
-        self._shrink()
+        if self._ring.get(trace.id) is trace:
+            self._ring[trace.id] = kept
+            self._kept += len(kept.rest)
+            self._shrink()
+        await work.done()
 
     # --- what is seen -----------------------------------------------------------------------------------------
 
