@@ -195,8 +195,13 @@ class Gateway:
                 "instructions": self._instructions(profile),
             }
         )
-        if handshake is not None and self._recorder is not None and self._recorder.is_on:
-            now = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if (
+            handshake is not None
+            and self._recorder is not None
+            and self._recorder.is_on
+            and self._recorder.takes(now)
+        ):
             trace = recording.begun(self._recorder, handshake, now)
             finished = _finished(handshake, now, self._clock.monotonic(), None, result)
             recording.ended(self._recorder, handshake, trace, finished, result, None)
