@@ -126,7 +126,7 @@ class Recorder:
     def clear(self) -> None:
         self._ring.clear()
         for trace in self._pending:
-            trace.let_go()
+            trace.forget()
         self._pending.clear()
         self._held = self._kept = 0
 
@@ -225,6 +225,8 @@ class Recorder:
     def _drop(self, trace: Trace) -> None:
         if self._ring.get(trace.id) is trace:
             trace.let_go()
+        else:
+            trace.forget()
 
     # --- masking, off the way ---------------------------------------------------------------------------------
 
@@ -246,6 +248,8 @@ class Recorder:
             trace = self._next_pending()
             if self._ring.get(trace.id) is trace:
                 await self._seal(trace, work)
+            # A call that is parked, or that others wait for too, holds it still.
+            trace.forget()
         while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
             self._drop(self._next_pending())
 
@@ -295,4 +299,6 @@ class Recorder:
         making = Making(record, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
             await asyncio.sleep(0)
-        return making.detail()
+        # In the meantime it may have been masked for good.
+        known = self._ring.get(id)
+        return records.unpacked(known) if isinstance(known, Kept) else making.detail()

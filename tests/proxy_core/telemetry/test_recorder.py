@@ -146,6 +146,17 @@ async def test_what_happens_after_the_end_is_not_its_own(house: House) -> None:
     assert detail.steps[-1].name == "ended"
 
 
+async def test_a_question_after_the_end_brings_nothing_back(house: House) -> None:
+    """Of a call that is parked: its client was answered, and its server goes on."""
+    trace = house.call(SECRET)
+    seq, _ = house.recorder.rows_after(0)
+    await house.recorder.look()
+    trace.asked("elicitation/create", SECRET)
+    trace.begin_round()
+    assert house.recorder.rows_after(seq) == (seq, ())
+    assert PLANTED not in repr(await house.detail(trace))
+
+
 async def test_input_for_the_server_is_a_round_and_no_other_try(house: House) -> None:
     trace = house.begin()
     trace.sent("search", Server(), "tools/call", OPEN, ())
@@ -215,6 +226,9 @@ async def test_nothing_unmasked_stays(house: House) -> None:
     await house.recorder.look()
     assert PLANTED.encode() not in b"".join(record.rest for record in house.recorder._ring.values())  # type: ignore[union-attr]
     assert trace not in house.recorder._ring.values()
+    # Whoever still holds it, as a parked call does, holds no more of it than anybody may see.
+    held = (trace.params, trace.result, trace.said, trace.steps, trace.headers, trace.target)
+    assert PLANTED not in repr(held)
     assert not house.recorder._pending
 
 
