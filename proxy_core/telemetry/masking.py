@@ -196,7 +196,8 @@ def masked_body(body: bytes) -> Masked:
 
 
 def masked_text(text: str) -> Masked:
-    """Words for people, a URL, or what else is no JSON."""
+    """Words for people, a URL, or what else is no JSON. What is no Unicode of it is shown as question marks."""
+    text = _unicode(text)
     lower = text.lower()
     if not _hints_in(lower):
         return Masked(text, 0)
@@ -211,8 +212,8 @@ def masked_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[tuple[str,
     """Credentials never, a session's id only its beginning; and how many were masked."""
     shown, count = [], 0
     for name, value in headers:
-        text, found = _masked_header(name, value)
-        shown.append((name, text))
+        text, found = _masked_header(name, _unicode(value))
+        shown.append((_unicode(name), text))
         count += found
     return tuple(shown), count
 
@@ -423,6 +424,11 @@ def _end_of_brackets(text: str, start: int) -> int:
 def _unescaped(found: re.Match[str]) -> str:
     char = chr(int(found[1], 16))
     return found[0] if char in '"\\' else char
+
+
+def _unicode(text: str) -> str:
+    """Of headers and paths, bytes that are no UTF-8 come as halves of characters, which nobody can write."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _text(body: bytes) -> str:

@@ -14,6 +14,7 @@ gateway asks servers by itself, and the polls of a task that it sees through for
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -42,6 +43,7 @@ SLICE_S: Final = 0.001
 """After how much work others are let go on."""
 HELD_S: Final = 0.8
 """How long what was said may wait to be masked, before it is dropped."""
+log = logging.getLogger(__name__)
 _STRICTNESS: Final = {FULL: 0, "redacted": 1, OFF: 2}
 
 
@@ -103,10 +105,6 @@ class Recorder:
 
     def __len__(self) -> int:
         return len(self._ring)
-
-    @property
-    def bodies(self) -> str:
-        return self._rules.bodies
 
     @property
     def kept_bytes(self) -> int:
@@ -247,11 +245,19 @@ class Recorder:
         while self._pending and work.spent_s < SHARE_S:
             trace = self._next_pending()
             if self._ring.get(trace.id) is trace:
-                await self._seal(trace, work)
+                await self._sealed(trace, work)
             # A call that is parked, or that others wait for too, holds it still.
             trace.forget()
         while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
             self._drop(self._next_pending())
+
+    async def _sealed(self, trace: Trace, work: "_Work") -> None:
+        try:
+            await self._seal(trace, work)
+        except Exception:
+            # Whatever somebody sent to bring this about: what comes after it is still to be masked.
+            log.exception("the exchange %d could not be masked, and was dropped", trace.id)
+            self._ring.pop(trace.id, None)
 
     async def _seal(self, trace: Trace, work: "_Work") -> None:
         making = Making(trace, self._rules.bodies, self._wall_offset)

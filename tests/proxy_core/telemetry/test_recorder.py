@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from proxy_core.errors import UnknownExchange
 from proxy_core.facts import RequestFinished
 from proxy_core.telemetry import recorder as recorder_module
+from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus, Hop, Message
 from proxy_core.telemetry.masking import DOTS
 from proxy_core.telemetry.recorder import FULL_AT_ONCE, FULL_PER_S, HELD_S, MAX_ROWS, Recorder, Rules
@@ -244,6 +245,32 @@ async def test_where_more_is_said_than_can_be_masked_the_bodies_go_and_the_excha
     assert [each.body for each in detail.messages] == [""] * 4
     assert (detail.messages[0].size, detail.messages[0].is_cut) == (len(SECRET), True)
     assert detail.row.bytes_in == len(SECRET)
+
+
+async def test_headers_that_are_no_unicode_are_shown_as_far_as_they_are(house: House) -> None:
+    trace = house.begin(headers=[("x-name", "caf\udce9"), ("mcp-session-id", "\udce9" * 20)])
+    trace.step("failed", "no such file: \udcff")
+    house.end(trace)
+    await house.recorder.look()
+    detail = await house.detail(trace)
+    assert detail.messages[0].headers == (("x-name", "caf?"), ("mcp-session-id", "????????…"))
+    assert "no such file: ?" in [step.text for step in detail.steps]
+
+
+async def test_one_that_cannot_be_masked_is_dropped_and_the_next_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(trace: Trace, detail: ExchangeDetail) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(records, "packed", fail)
+    first, second = house.call(SECRET), house.call()
+    await house.recorder.look()
+    assert house.ids() == [second.id]
+    assert (first.params, first.said) == (b"", [])
+    assert f"the exchange {first.id} could not be masked" in caplog.text
+    assert PLANTED not in caplog.text
 
 
 async def test_bodies_may_be_off_or_full(house: House) -> None:
