@@ -147,7 +147,7 @@ class Proxy(Control):
         self._ledger = TokenLedger(
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
         )
-        self._recorder = Recorder(self._clock, _recorded(self.config))
+        self._recorder = Recorder(self._clock, self._recorded())
         self._served = ServedLists(self._ledger.list_cost)
         self._build()
         self._picture = self._fresh_picture(0)
@@ -189,6 +189,12 @@ class Proxy(Control):
     def _wire_batch(self) -> int:
         batching = self.config.batching
         return batching.max_batch_size if batching.enabled else 0
+
+    def _recorded(self) -> Rules:
+        inspect = self.config.inspect
+        # At a pipe nobody could look.
+        exchanges = inspect.exchanges if self._pipe is None else 0
+        return Rules(inspect.bodies, exchanges, inspect.max_bytes)
 
     def _new_frontend(self) -> Frontend | StdioFront:
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
@@ -282,7 +288,7 @@ class Proxy(Control):
             # Else a level that was set by hand stays.
             _use_log_level(self.config.logging.level)
         self._on_config(self._loaded)
-        self._recorder.use(_recorded(self.config))
+        self._recorder.use(self._recorded())
         self._frontend.use(self.config)
         self._gateway.reloaded(before.config)
         self._apply()
@@ -324,6 +330,7 @@ class Proxy(Control):
         await self._guard.aclose()
         await self._verdicts.aclose()
         await self._remembered.aclose()
+        self._recorder.settle()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
         # Not at the start: a stop that was asked for before it must not be forgotten.
@@ -577,11 +584,6 @@ class Proxy(Control):
         if level not in LEVELS:
             raise InvalidParams(f"Unknown log level; the levels are {', '.join(LEVELS)}.")
         _use_log_level(level)
-
-
-def _recorded(config: Config) -> Rules:
-    inspect = config.inspect
-    return Rules(inspect.bodies, inspect.exchanges, inspect.max_bytes)
 
 
 def _use_log_level(level: str) -> None:

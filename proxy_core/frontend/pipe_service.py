@@ -137,7 +137,7 @@ class PipeService:
 
     # --- legacy ---------------------------------------------------------------------------------------------
 
-    def _take_legacy(self, message: jsonrpc.Message, deliver: Deliver) -> None:
+    def _take_legacy(self, message: jsonrpc.Message, deliver: Deliver, arrival: str = "") -> None:
         session = self._session
         if isinstance(message, jsonrpc.Notification):
             self._notified(message)
@@ -147,7 +147,7 @@ class PipeService:
         elif message.method == "initialize":
             deliver(self._initialize(message))
         elif session is not None:
-            self._begin_legacy(session, message, deliver)
+            self._begin_legacy(session, message, deliver, arrival)
         elif message.method == "ping":
             deliver(jsonrpc.result(message.raw_id, b"{}"))
         else:
@@ -175,12 +175,14 @@ class PipeService:
         result = self._handler.initialize(caller.revision, self._profile, shaking)
         return jsonrpc.result(request.raw_id, result)
 
-    def _begin_legacy(self, session: PipeSession, request: jsonrpc.Request, deliver: Deliver) -> None:
+    def _begin_legacy(
+        self, session: PipeSession, request: jsonrpc.Request, deliver: Deliver, arrival: str
+    ) -> None:
         def ended(line: bytes | None) -> None:
             session.calls.discard(request.id)
             deliver(line)
 
-        if self._begin(request, session.caller, session.outlet(), ended):
+        if self._begin(request, session.caller, session.outlet(), ended, arrival):
             session.calls.add(request.id)
 
     def _notified(self, message: jsonrpc.Notification) -> None:
@@ -203,7 +205,7 @@ class PipeService:
                 error: Only1Error = InvalidRequest("initialize must not be part of a batch.")
                 answer.deliver(self._refusal(error, raw_id, Era.LEGACY))
             case LegacyPost(message=jsonrpc.Request() as request):
-                self._take_legacy(request, answer.deliver)
+                self._take_legacy(request, answer.deliver, "in a batch")
             case LegacyPost(message=message):
                 self._take_legacy(message, answer.deliver)
                 answer.deliver(None)
@@ -217,9 +219,16 @@ class PipeService:
 
     # --- calls and answers ----------------------------------------------------------------------------------
 
-    def _begin(self, request: jsonrpc.Request, caller: Caller, outlet: PipeOutlet, deliver: Deliver) -> bool:
+    def _begin(
+        self,
+        request: jsonrpc.Request,
+        caller: Caller,
+        outlet: PipeOutlet,
+        deliver: Deliver,
+        arrival: str = "",
+    ) -> bool:
         async def answer() -> bytes:
-            exchange = Exchange(request.method, request.params, caller, outlet)
+            exchange = Exchange(request.method, request.params, caller, outlet, arrival=arrival)
             return _as_line(await outcome_of(self._handler, exchange, request.raw_id), request.raw_id)
 
         return self._start(request, answer, outlet, deliver, caller.era)

@@ -26,7 +26,7 @@ from proxy_core.frontend.responses import (
     refused,
 )
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireRequest
+from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireRequest
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
@@ -88,7 +88,7 @@ class SseFront:
         try:
             if wire.head.method == "GET":
                 return await self._stream(wire)
-            self._post(self._line(wire.head), wire.body)
+            self._post(self._line(wire.head), wire)
         except HttpRefusal as refusal:
             return http_refusal(refusal)
         except (ParseError, InvalidRequest) as error:
@@ -148,20 +148,22 @@ class SseFront:
             raise HttpRefusal(404, "Session not found; open a new event stream.")
         return line
 
-    def _post(self, line: SseLine, body: bytes) -> None:
+    def _post(self, line: SseLine, wire: WireRequest) -> None:
         """Raises: ParseError, InvalidRequest for what is no message at all."""
         try:
-            self._take(line, jsonrpc.parse(body))
+            self._take(line, jsonrpc.parse(wire.body), wire.head.headers)
         except jsonrpc.NotOneMessage as error:
             if not error.is_array or line.session.caller.revision not in batch.REVISIONS:
                 raise
-            for item in batch.read(body):
+            for item in batch.read(wire.body):
                 if isinstance(item, Only1Error):
                     line.answer(failure(item, _echo(item), Era.LEGACY))
                 else:
-                    self._take(line, item, in_batch=True)
+                    self._take(line, item, wire.head.headers, in_batch=True)
 
-    def _take(self, line: SseLine, message: jsonrpc.Message, *, in_batch: bool = False) -> None:
+    def _take(
+        self, line: SseLine, message: jsonrpc.Message, headers: HeaderList, *, in_batch: bool = False
+    ) -> None:
         if not isinstance(message, jsonrpc.Request):
             self._calls.take(line.session, message)
             return
@@ -171,7 +173,8 @@ class SseFront:
                 return
             if not line.is_open and message.method != "ping":
                 raise InvalidRequest("The first request must be initialize.")
-            self._calls.begin(line.session, message, line, line.answer)
+            arrival = "in a batch" if in_batch else ""
+            self._calls.begin(line.session, message, line, line.answer, headers, arrival)
         except Only1Error as error:
             line.answer(failure(error, message.raw_id, Era.LEGACY))
 

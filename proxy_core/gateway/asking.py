@@ -279,6 +279,9 @@ class Asking:
                 if isinstance(outcome, Answer):
                     return self.tasks.created(exchange, turn.backend, outcome) or outcome
                 needed = outcome
+            if exchange.trace is not None:
+                exchange.trace.step("asked", "in the answer: its client is to come back with input")
+                exchange.trace.begin_round()
             return self._input.passed_on(server, answer.replica, exchange, needed)
         return await self._rounds.play(turn.backend, turn.call, exchange, needed)
 

@@ -56,6 +56,7 @@ from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
 from proxy_core.protocol.tasks import Task
 from proxy_core.telemetry.recorder import Recorder
+from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.savings import Savings
 from proxy_core.telemetry.snapshot import ServerState
 
@@ -157,8 +158,11 @@ class Gateway:
         result = b""
         failure: Only1Error | None = None
         recorder, trace = self._recorder, None
-        if recorder is not None and recorder.is_on and exchange.method not in recording.UNRECORDED:
-            trace = recording.begun(recorder, exchange, started_at)
+        if recorder is not None:
+            if not recorder.is_on or exchange.method in recording.UNRECORDED:
+                recorder = None
+            elif exchange.replay_of is not None or recorder.takes(started_at):
+                trace = recording.begun(recorder, exchange, started_at)
         try:
             step = self._steps.get(exchange.method)
             if step is None:
@@ -167,7 +171,7 @@ class Gateway:
             code = None
             return result
         except asyncio.CancelledError:
-            code = recording.CANCELLED
+            code = CANCELLED
             raise
         except ParseError as error:
             failure = InvalidParams("The params are not valid.")
@@ -179,8 +183,11 @@ class Gateway:
         finally:
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
-            if trace is not None and recorder is not None:
-                recording.ended(recorder, exchange, trace, finished, result, failure)
+            if recorder is not None:
+                if trace is not None:
+                    recording.ended(recorder, exchange, trace, finished, result, failure)
+                else:
+                    recorder.brief(finished, memoryview(exchange.params).nbytes)
 
     # --- from our own state ---------------------------------------------------------------------------------
 
@@ -194,8 +201,13 @@ class Gateway:
                 "instructions": self._instructions(profile),
             }
         )
-        if handshake is not None and self._recorder is not None and self._recorder.is_on:
-            now = self._clock.monotonic()
+        now = self._clock.monotonic()
+        if (
+            handshake is not None
+            and self._recorder is not None
+            and self._recorder.is_on
+            and self._recorder.takes(now)
+        ):
             trace = recording.begun(self._recorder, handshake, now)
             finished = _finished(handshake, now, self._clock.monotonic(), None, result)
             recording.ended(self._recorder, handshake, trace, finished, result, None)

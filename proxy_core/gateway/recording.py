@@ -16,11 +16,10 @@ from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
 from proxy_core.telemetry.exchanges import ExchangeStatus
 from proxy_core.telemetry.recorder import Recorder
+from proxy_core.telemetry.records import status_of
 from proxy_core.telemetry.trace import Failure, Trace
 
 UNRECORDED: Final = frozenset({"ping"})
-CANCELLED: Final = -1
-"""How a request that its client gave up is counted."""
 
 
 class RecordedOutlet(Struct, eq=False):
@@ -77,13 +76,8 @@ def ended(
     error: Only1Error | None,
 ) -> None:
     trace.target = exchange.target or ""
-    failure = None
-    if finished.error_code is None:
-        status = ExchangeStatus.TOOL_ERROR if finished.is_tool_error else ExchangeStatus.OK
-    elif finished.error_code == CANCELLED:
-        status = ExchangeStatus.CANCELLED
-    else:
-        status, failure = ExchangeStatus.ERROR, _failure(error, exchange.caller.era)
+    status = status_of(finished)
+    failure = _failure(error, exchange.caller.era) if status is ExchangeStatus.ERROR else None
     recorder.end(trace, finished.at, status, result if failure is None else failure.body, failure)
 
 

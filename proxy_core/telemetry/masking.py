@@ -21,8 +21,8 @@ MAX_NAME: Final = 256
 """Characters of a name that are looked at."""
 
 SECRET_NAME: Final = (
-    r"authorization|(?<!progress)(?<!progress_)(?<!page)(?<!page_)(?<!continuation)token(?!s(?![a-z]))"
-    r"|(?:access|refresh|auth|api|bearer|id)[_-]?tokens|secret|passw|passphrase|pwd|credential|bearer|cookie|session"
+    r"authorization|(?<!progress)(?<!progress_)(?<!page)(?<!page_)(?<!continuation)token(?!s(?![a-z])|i[sz])"
+    r"|(?:access|refresh|auth|api|bearer)[_-]?tokens|secret|passw|passphrase|pwd|credential|bearer|cookie|session(?!s(?![a-z]))"
     r"|(?:api|access|private|client|license|signing|encryption|account)[_.-]?key|conn(?:ection)?[_.-]?str"
     r"|(?<![a-z])(?:auth|pass|jwt|dsn)(?![a-z])"
 )
@@ -40,11 +40,51 @@ _SHAPE: Final = re.compile(
     r"|(?i:(?<![a-z0-9])(?:bearer|basic)(?:\s|%20|\\u0020){1,4}(?=[^\s\"'<>\\]*[\d=_.~+/-])[\w.~+/=-]{6,})"
     r"|-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?s:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|.*)"
-    r"|(?:(?<=://)|(?<=:\\/\\/))[^\s/@\"'<>\\]{1,512}@"
 )
+_SHAPE_STARTS: Final = (
+    *(
+        "gho_",
+        "ghp_",
+        "ghr_",
+        "ghs_",
+        "ghu_",
+        "github_pat_",
+        "glpat-",
+        "sk-",
+        "sk_",
+        "pk_",
+        "rk_",
+        "xox",
+        "npm_",
+    ),
+    *(
+        "pypi-",
+        "hf_",
+        "lin_",
+        "ntn_",
+        "o1_",
+        "ya29.",
+        "akia",
+        "asia",
+        "aiza",
+        "eyj",
+        "bearer",
+        "basic",
+        "-----begin",
+    ),
+)
+"""In lower case, how a match of `_SHAPE` may begin: to look for these first costs a fraction."""
+_USER: Final = re.compile(r"[^\s/@\"'<>\\]{1,512}(?=@)")
+_USER_FOLLOWS: Final = ("://", ":\\/\\/")
 _KEYED: Final = re.compile(
     rf"(?i)(?:{SECRET_NAME}|(?<=[?&])(?:key|sig|signature|code)(?==))[\w.-]{{0,40}}\\{{0,8}}[\"']?\s{{0,8}}[:=]\s{{0,8}}"
 )
+_NAME_STARTS: Final = (
+    *("auth", "token", "access", "refresh", "api", "bearer", "secret", "pass", "pwd", "credential", "cookie"),
+    *("session", "private", "client", "license", "signing", "encryption", "account", "conn", "jwt", "dsn"),
+    *("key=", "sig=", "signature=", "code="),
+)
+"""Likewise of `_KEYED`."""
 _QUOTE: Final = re.compile(r"(\\{0,8})([\"'])")
 _INSIDE: Final = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*", re.DOTALL) for quote in "\"'"}
 _BARE: Final = re.compile(r"(?:(?i:bearer|basic|token|digest)\s{1,4})?[^\s,;&\"'<>(){}\[\]\\]+")
@@ -156,20 +196,24 @@ def masked_body(body: bytes) -> Masked:
 
 
 def masked_text(text: str) -> Masked:
-    """Words for people, a URL, or what else is no JSON."""
-    if not _hints_in(text.lower()):
+    """Words for people, a URL, or what else is no JSON. What is no Unicode of it is shown as question marks."""
+    text = _unicode(text)
+    lower = text.lower()
+    if not _hints_in(lower):
         return Masked(text, 0)
-    keyed, under_names = _masked_spans(text)
-    shaped, by_looks = _SHAPE.subn(_dots_for, keyed)
-    return Masked(shaped, under_names + by_looks)
+    if len(lower) != len(text):
+        # A few letters become two; places in one must be those in the other.
+        lower = "".join(small if len(small := char.lower()) == 1 else char for char in text)
+    spans = sorted((*_named_spans(text, lower), *_shaped_spans(text, lower)))
+    return _without(text, spans) if spans else Masked(text, 0)
 
 
 def masked_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[tuple[str, str], ...], int]:
     """Credentials never, a session's id only its beginning; and how many were masked."""
     shown, count = [], 0
     for name, value in headers:
-        text, found = _masked_header(name, value)
-        shown.append((name, text))
+        text, found = _masked_header(name, _unicode(value))
+        shown.append((_unicode(name), text))
         count += found
     return tuple(shown), count
 
@@ -292,23 +336,57 @@ def _is_schema(item: object) -> bool:
 # --- text ---------------------------------------------------------------------------------------------------
 
 
-def _masked_spans(text: str) -> Masked:
-    """What stands behind a secret's name."""
+Span = tuple[int, int]
+
+
+def _without(text: str, spans: list[Span]) -> Masked:
+    """`spans`: by their beginnings; those that touch are one."""
     parts, done, count = [], 0, 0
-    for start, end in _secret_spans(text):
-        parts += [text[done:start], DOTS]
-        done = end
-        count += 1
-    return Masked("".join((*parts, text[done:])), count) if count else Masked(text, 0)
+    for start, end in spans:
+        if start >= done or not count:
+            parts += [text[done:start], DOTS]
+            count += 1
+        done = max(done, end)
+    return Masked("".join((*parts, text[done:])), count)
 
 
-def _secret_spans(text: str) -> Iterator[tuple[int, int]]:
-    position = 0
-    while (found := _KEYED.search(text, position)) is not None:
-        start, end = _value_at(text, found.end(), found[0])
-        if start < end and not _HARMLESS.match(text[start:end]) and text[start:end] != DOTS:
-            yield start, end
-        position = max(end, found.end())
+def _places(lower: str, starts: Iterable[str]) -> list[int]:
+    """Where one of these begins, in order."""
+    places = []
+    for word in starts:
+        place = lower.find(word)
+        while place >= 0:
+            places.append(place)
+            place = lower.find(word, place + 1)
+    places.sort()
+    return places
+
+
+def _named_spans(text: str, lower: str) -> Iterator[Span]:
+    """What stands behind a secret's name."""
+    done = 0
+    for place in _places(lower, _NAME_STARTS):
+        found = _KEYED.match(text, place) if place >= done else None
+        if found is not None:
+            start, end = _value_at(text, found.end(), found[0])
+            if start < end and not _HARMLESS.match(text[start:end]) and text[start:end] != DOTS:
+                yield start, end
+            done = max(end, found.end())
+
+
+def _shaped_spans(text: str, lower: str) -> Iterator[Span]:
+    """What looks like a secret."""
+    done = 0
+    for place in _places(lower, _SHAPE_STARTS):
+        found = _SHAPE.match(text, place) if place >= done else None
+        if found is not None:
+            yield found.span()
+            done = found.end()
+    if "@" in text:
+        for mark in _USER_FOLLOWS:
+            for place in _places(lower, (mark,)):
+                if (user := _USER.match(text, place + len(mark))) is not None:
+                    yield user.span()
 
 
 def _value_at(text: str, start: int, name: str) -> tuple[int, int]:
@@ -343,13 +421,14 @@ def _end_of_brackets(text: str, start: int) -> int:
     return len(text)
 
 
-def _dots_for(found: re.Match[str]) -> str:
-    return DOTS + "@" if found[0].endswith("@") else DOTS
-
-
 def _unescaped(found: re.Match[str]) -> str:
     char = chr(int(found[1], 16))
     return found[0] if char in '"\\' else char
+
+
+def _unicode(text: str) -> str:
+    """Of headers and paths, bytes that are no UTF-8 come as halves of characters, which nobody can write."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _text(body: bytes) -> str:

@@ -6,34 +6,44 @@ On the way of a call only references are kept (`trace`). What is promised of the
   does that, in slices, and for no more than a small share of the time: where more is said than it can mask, the
   bodies of the rest are dropped and the exchange stays. An exchange that goes on holds what was said so far,
   within bounds;
+- where more requests come than could be masked, the rest are recorded in brief: who asked what and how it
+  ended. That costs their way next to nothing, and memory little;
 - with bodies off nothing of them is kept, nor with `exchanges: 0` anything at all.
 Not recorded: pings, subscriptions/listen (it is a stream of its own that may be open for days), what the
 gateway asks servers by itself, and the polls of a task that it sees through for a client.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from msgspec import Raw
 
 from proxy_core.clock import Clock
 from proxy_core.errors import UnknownExchange
+from proxy_core.facts import RequestFinished
 from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
-from proxy_core.telemetry.records import FULL, OFF, Kept, Making
+from proxy_core.telemetry.records import FULL, OFF, Brief, Kept, Making
 from proxy_core.telemetry.trace import KEPT_BYTES, Asker, Failure, Headers, Trace, beginning
 
 MAX_ROWS: Final = 500
 """Of one look; the rest come with the next."""
 PASS_S: Final = 0.2
 """From the end of a call to the look that masks what it said."""
-SHARE_S: Final = 0.006
+SHARE_S: Final = 0.015
 """How long one look may work."""
+FULL_PER_S: Final = 250.0
+"""Requests that are recorded in full, where more keep coming; masking one takes about 50 microseconds."""
+FULL_AT_ONCE: Final = 1000.0
+"""Likewise, after a time with fewer."""
 SLICE_S: Final = 0.001
 """After how much work others are let go on."""
-HELD_S: Final = 0.5
+HELD_S: Final = 0.8
 """How long what was said may wait to be masked, before it is dropped."""
+log = logging.getLogger(__name__)
 _STRICTNESS: Final = {FULL: 0, "redacted": 1, OFF: 2}
 
 
@@ -43,6 +53,28 @@ class Rules(NamedTuple):
     bodies: str = "redacted"
     exchanges: int = 5000
     max_bytes: int = 33_554_432
+
+
+class _Work:
+    """Work on the loop, cut into slices: between two of them others have their turn."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._since = now()
+        self._slice_s = 0.0
+        self.spent_s = 0.0
+
+    async def done(self) -> None:
+        """One more piece of it."""
+        now = self._now()
+        took_s = now - self._since
+        self.spent_s += took_s
+        self._slice_s += took_s
+        if self._slice_s >= SLICE_S:
+            self._slice_s = 0.0
+            await asyncio.sleep(0)
+            now = self._now()
+        self._since = now
 
 
 class Recorder:
@@ -55,7 +87,10 @@ class Recorder:
         self._most = rules.exchanges
         self.is_on = rules.exchanges > 0
         self._wall_offset = clock.wall() - clock.monotonic()
-        self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
+        self._full = FULL_AT_ONCE
+        """How many more may be recorded in full, since `_full_at`."""
+        self._full_at = clock.monotonic()
+        self._ring: OrderedDict[int, Trace | Kept | Brief] = OrderedDict()
         """By id, in the order of `seq`."""
         self._pending: deque[Trace] = deque()
         """Those that have ended and still hold what was said as it came."""
@@ -70,10 +105,6 @@ class Recorder:
 
     def __len__(self) -> int:
         return len(self._ring)
-
-    @property
-    def bodies(self) -> str:
-        return self._rules.bodies
 
     @property
     def kept_bytes(self) -> int:
@@ -93,11 +124,36 @@ class Recorder:
     def clear(self) -> None:
         self._ring.clear()
         for trace in self._pending:
-            trace.let_go()
+            trace.forget()
         self._pending.clear()
         self._held = self._kept = 0
 
+    def settle(self) -> None:
+        """No more is masked: drop what still waits for it, but for its size."""
+        while self._pending:
+            self._drop(self._next_pending())
+
     # --- on the way of a call ---------------------------------------------------------------------------------
+
+    def takes(self, at: float) -> bool:
+        """Whether one that begins now can be recorded in full."""
+        if self._full < 1:
+            grown = (at - self._full_at) * FULL_PER_S
+            if grown < 1:
+                return False
+            self._full = min(FULL_AT_ONCE, grown)
+            self._full_at = at
+        self._full -= 1
+        return True
+
+    def brief(self, finished: RequestFinished, bytes_in: int) -> None:
+        """One that was not recorded while it went on."""
+        self._last_id = number = self._last_id + 1
+        self._seq = seq = self._seq + 1
+        ring = self._ring
+        ring[number] = Brief(number, seq, records.without_secrets(finished), bytes_in)
+        if len(ring) > self._most:
+            self._forget_oldest()
 
     def begin(
         self,
@@ -167,6 +223,8 @@ class Recorder:
     def _drop(self, trace: Trace) -> None:
         if self._ring.get(trace.id) is trace:
             trace.let_go()
+        else:
+            trace.forget()
 
     # --- masking, off the way ---------------------------------------------------------------------------------
 
@@ -182,35 +240,41 @@ class Recorder:
 
     async def look(self) -> None:
         """Mask what waits, for a short while; drop what has waited too long."""
-        spent_s, slice_s = 0.0, 0.0
-        begun_at = self._clock.monotonic()
-        while self._pending and spent_s < SHARE_S:
-            started_at = self._clock.monotonic()
+        begun_at = self._now()
+        work = _Work(self._now)
+        while self._pending and work.spent_s < SHARE_S:
             trace = self._next_pending()
             if self._ring.get(trace.id) is trace:
-                self._seal(trace)
-            took_s = self._clock.monotonic() - started_at
-            spent_s, slice_s = spent_s + took_s, slice_s + took_s
-            if slice_s >= SLICE_S:
-                slice_s = 0.0
-                await asyncio.sleep(0)
+                await self._sealed(trace, work)
+            # A call that is parked, or that others wait for too, holds it still.
+            trace.forget()
         while self._pending and begun_at - (self._pending[0].ended_at or 0.0) > HELD_S:
             self._drop(self._next_pending())
 
-    def _seal(self, trace: Trace) -> None:
+    async def _sealed(self, trace: Trace, work: "_Work") -> None:
+        try:
+            await self._seal(trace, work)
+        except Exception:
+            # Whatever somebody sent to bring this about: what comes after it is still to be masked.
+            log.exception("the exchange %d could not be masked, and was dropped", trace.id)
+            self._ring.pop(trace.id, None)
+
+    async def _seal(self, trace: Trace, work: "_Work") -> None:
         making = Making(trace, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
-            pass
+            await work.done()
         kept = records.packed(trace, making.detail())
-        self._ring[trace.id] = kept
-        self._kept += len(kept.rest)
-        self._shrink()
+        if self._ring.get(trace.id) is trace:
+            self._ring[trace.id] = kept
+            self._kept += len(kept.rest)
+            self._shrink()
+        await work.done()
 
     # --- what is seen -----------------------------------------------------------------------------------------
 
     def rows_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
         """As `Control.exchanges_after`."""
-        newer: list[Trace | Kept] = []
+        newer: list[Trace | Kept | Brief] = []
         for record in reversed(self._ring.values()):
             if record.seq <= seq:
                 break
@@ -221,9 +285,13 @@ class Recorder:
         shown = newer[:MAX_ROWS]
         return shown[-1].seq, tuple(map(self._row, shown))
 
-    def _row(self, record: Trace | Kept) -> ExchangeRow:
+    def _row(self, record: Trace | Kept | Brief) -> ExchangeRow:
+        if isinstance(record, Kept):
+            return record.row
+        if isinstance(record, Brief):
+            return records.row_in_brief(record, self._wall_offset)
         record.is_seen = True
-        return record.row if isinstance(record, Kept) else records.row_of(record, self._wall_offset)
+        return records.row_of(record, self._wall_offset)
 
     async def detail(self, id: int) -> ExchangeDetail:
         """Raises: UnknownExchange."""
@@ -232,7 +300,11 @@ class Recorder:
             raise UnknownExchange(id)
         if isinstance(record, Kept):
             return records.unpacked(record)
+        if isinstance(record, Brief):
+            return records.detail_in_brief(record, self._wall_offset)
         making = Making(record, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
             await asyncio.sleep(0)
-        return making.detail()
+        # In the meantime it may have been masked for good.
+        known = self._ring.get(id)
+        return records.unpacked(known) if isinstance(known, Kept) else making.detail()

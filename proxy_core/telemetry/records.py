@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy_core.facts import RequestFinished
 from proxy_core.telemetry.exchanges import (
     ExchangeDetail,
     ExchangeRow,
@@ -46,6 +47,9 @@ REPLAYABLE: Final = frozenset(
     }
 )
 MAX_METHOD: Final = 128
+CANCELLED: Final = -1
+"""How a request that its client gave up is counted."""
+BRIEF: Final = "more requests came at the same time than could be recorded in full"
 _SESSION_CHARS: Final = 8
 _MEMBERS: Final = tuple(field.name for field in fields(Message))
 _values: Final = attrgetter(*_MEMBERS)
@@ -59,7 +63,15 @@ class Kept(Struct, gc=False):
     row: ExchangeRow
     rest: bytes
     """Of its detail, packed."""
-    is_seen: bool = False
+
+
+class Brief(Struct, gc=False):
+    """An exchange of which only the end was recorded."""
+
+    id: int
+    seq: int
+    finished: RequestFinished
+    bytes_in: int
 
 
 class _Whole(Struct):
@@ -98,13 +110,56 @@ def row_of(trace: Trace, wall_offset: float) -> ExchangeRow:
     )
 
 
+def row_in_brief(brief: Brief, wall_offset: float) -> ExchangeRow:
+    end = brief.finished
+    return ExchangeRow(
+        id=brief.id,
+        wall=end.at - end.duration_ms / 1000 + wall_offset,
+        client=masked_text(end.client).text,
+        principal=end.principal,
+        era=str(end.era),
+        revision=end.revision,
+        method=end.method[:MAX_METHOD],
+        target=end.target or "",
+        server=end.server or "",
+        replica="",
+        status=status_of(end),
+        code=end.error_code if status_of(end) is ExchangeStatus.ERROR else None,
+        duration_ms=end.duration_ms,
+        server_ms=None,
+        bytes_in=brief.bytes_in,
+        bytes_out=end.bytes_out,
+    )
+
+
+def detail_in_brief(brief: Brief, wall_offset: float) -> ExchangeDetail:
+    row = row_in_brief(brief, wall_offset)
+    steps = (Step(0.0, "arrived", BRIEF), Step(row.duration_ms or 0.0, "ended", str(row.status)))
+    return ExchangeDetail(row, steps, why_not_replayable="Not all of the request was kept: " + BRIEF + ".")
+
+
+def status_of(end: RequestFinished) -> ExchangeStatus:
+    if end.error_code is None:
+        return ExchangeStatus.TOOL_ERROR if end.is_tool_error else ExchangeStatus.OK
+    return ExchangeStatus.CANCELLED if end.error_code == CANCELLED else ExchangeStatus.ERROR
+
+
+def without_secrets(end: RequestFinished) -> RequestFinished:
+    """Nearly always itself: what names a tool names no secret."""
+    if end.error_code is None and (end.target is None or end.target.isidentifier()):
+        return end
+    target = None if end.target is None else masked_text(end.target).text
+    method = masked_text(end.method[:MAX_METHOD]).text
+    return msgspec.structs.replace(end, method=method, target=target)
+
+
 def packed(trace: Trace, detail: ExchangeDetail) -> Kept:
     # Without the names of members, which would be most of it.
     steps = [(step.at_ms, step.name, step.text) for step in detail.steps]
     messages = [_values(message) for message in detail.messages]
     others = detail.profile, detail.session, detail.masked, detail.why_not_replayable, detail.replay_of
     rest = msgspec.msgpack.encode((steps, messages, others))
-    return Kept(trace.seq, detail.row, rest, trace.is_seen)
+    return Kept(trace.seq, detail.row, rest)
 
 
 def unpacked(kept: Kept) -> ExchangeDetail:

@@ -199,6 +199,8 @@ class Trace(Struct, eq=False):
 
     def begin_round(self) -> None:
         """The server needs input before it answers."""
+        if self.ended_at is not None:
+            return
         self.rounds += 1
         if self.is_seen:
             self.touch(self)
@@ -252,6 +254,13 @@ class Trace(Struct, eq=False):
     @property
     def bytes_in(self) -> int:
         return self.size_in if self.size_in >= 0 else memoryview(self.params).nbytes
+
+    def forget(self) -> None:
+        """Keep nothing, for whoever still holds it: what may be seen of it is kept elsewhere, or gone."""
+        self.params, self.result, self.headers, self.failure = b"", b"", (), None
+        self.said, self.steps, self.target = [], [], ""
+        if self.line is not None:
+            self.line.headers = ()
 
     def let_go(self) -> None:
         """Keep nothing of what was said but its size, and nothing of what else may hold a secret."""

@@ -1,4 +1,4 @@
-"""The traffic inspector on a whole gateway with real children: what is recorded of each call, and made again."""
+"""The traffic inspector on a whole gateway with real children: what is told of each call, and made again."""
 
 import asyncio
 import sys
@@ -134,7 +134,8 @@ async def _told_with_question(proxy: Proxy, era: str, server_era: str) -> None:
             assert [detail.row.attempts for detail in told] == [1, 0]
             assert at(told[1], Hop.SERVER)[-1].replica == "every/main"
         case _:
-            assert [detail.row.attempts for detail in told] == [1, 1]
+            assert [(detail.row.attempts, detail.row.rounds) for detail in told] == [(1, 1), (1, 0)]
+            assert "asked" in steps(told[0])
 
 
 # --- what can happen to a call ------------------------------------------------------------------------------
@@ -143,6 +144,7 @@ async def _told_with_question(proxy: Proxy, era: str, server_era: str) -> None:
 async def test_a_call_that_fails_at_one_replica_is_told_with_both_tries() -> None:
     server = flaky(replicas=REPLICAS, tools={"retry": ["crash"]})
     async with gateway(server, retry={"budget_ratio": 1}) as proxy:
+        await until(lambda: all(row.state == "healthy" for row in proxy.detail("flaky").row.replicas))
         with pytest.raises(Only1Error):
             await proxy.call("flaky__crash", {})
         detail = await last(proxy)
@@ -312,6 +314,37 @@ async def test_a_ping_is_not_recorded_nor_anything_where_it_is_off() -> None:
         await client.initialize()
         await client.post({"jsonrpc": "2.0", "id": 1, "method": "ping"})
         assert [row.method for row in proxy.exchanges_after(0)[1]] == ["initialize"]
+
+
+async def test_a_reload_changes_what_is_kept_at_once() -> None:
+    def configured(**inspect: Any) -> LoadedConfig:
+        sections = {"servers": [flaky()], "proxy": {"port": 0}, "inspect": inspect}
+        return LoadedConfig(Config.model_validate(sections), Path("/etc/only1mcp.yaml"), {})
+
+    files = [configured()]
+    proxy = Proxy(files[0], lambda: files[-1])
+    async with proxy.started():
+        assert await proxy.wait_ready(SOON_S)
+        await proxy.call("flaky__echo", {"text": "tea"})
+        files.append(configured(bodies="off"))
+        assert (await proxy.apply_reload()).settings == ("inspect.bodies",)
+        assert rows(proxy) == []
+        await proxy.call("flaky__echo", {"text": "tea"})
+        detail = await last(proxy)
+        assert {message.body for message in detail.messages} == {""}
+        with pytest.raises(NotReplayable, match="bodies are not recorded"):
+            await proxy.replay(detail.row.id)
+
+
+async def test_a_call_by_way_of_our_own_tools_is_told_as_the_call_that_is_meant() -> None:
+    async with gateway(flaky(), flaky("two"), context={"mode": "search"}) as proxy, client_of(proxy) as client:
+        params = {"name": "call_tool", "arguments": {"name": "flaky__echo", "arguments": {"text": "tea"}}}
+        await client.ask("tools/call", params)
+        detail = await last(proxy)
+        assert (detail.row.target, detail.row.server) == ("flaky__echo", "flaky")
+        assert '"call_tool"' in detail.messages[0].body
+        again = await proxy.replay(detail.row.id, "two")
+        assert (again.row.server, again.row.status) == ("two", ExchangeStatus.OK)
 
 
 # --- from afar ----------------------------------------------------------------------------------------------

@@ -26,8 +26,10 @@ from proxy_core.errors import (
     InvalidParams,
     NotAllowed,
     NothingToRollBack,
+    NotReplayable,
     Only1Error,
     Overloaded,
+    UnknownExchange,
     UnknownQuestion,
     UnknownReplica,
     UnknownServer,
@@ -44,6 +46,7 @@ from proxy_core.telemetry.context_bill import (
     ServerCost,
     ToolCost,
 )
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
 from proxy_core.telemetry.snapshot import ConfigStatus, LogLine, NamedItem, Probe, ServerDetail, ServerState
 from tests.support.admin_house import API, House, config_of, house
 from tests.support.clock import FakeClock
@@ -61,6 +64,24 @@ BILL = ContextBill(
     (ToolCost("search", "search__find", Cost(9, 8), Cost(7, 6)),),
     (DescriptionCost("search", "search__find", 3, 1 / 3),),
     (ProfileCost("", "compact", 1, COSTS), ProfileCost("lean", "full", 0, ModeCosts())),
+)
+EXCHANGE = ExchangeRow(
+    id=1,
+    wall=1.5,
+    client="test",
+    principal="anon",
+    era="legacy",
+    revision="2025-11-25",
+    method="tools/call",
+    target="search__find",
+    server="search",
+    replica="main",
+    status=ExchangeStatus.OPEN,
+    code=None,
+    duration_ms=None,
+    server_ms=None,
+    bytes_in=9,
+    bytes_out=0,
 )
 PLAN = ReloadPlan((PlannedServer("search", Action.REPLACE, ("transport.url",)),))
 
@@ -133,6 +154,46 @@ async def test_followed_it_holds_what_happens_with_numbers_of_its_own(
     await until(lambda: remote.logs_after(1) == (2, (line(2),)))
     await until(lambda: [row.id for row in remote.snapshot().servers] == ["other"])
     assert remote.is_connected
+
+
+async def test_followed_it_holds_exchanges_each_as_it_is_now(
+    soon: None, control: FakeControl, own_runtime_folder: Path
+):
+    config = config_of(admin=AdminConfig(socket=str(own_runtime_folder / "mine.sock")))
+    control.see(EXCHANGE, replace(EXCHANGE, id=2))
+    async with house(control, config) as served:
+        remote = RemoteControl(served.socket)
+        await remote.__aenter__()
+        remote.follow()
+        await until(lambda: len(remote.exchanges_after(0)[1]) == 2)
+        seq, rows = remote.exchanges_after(0)
+        assert rows == (EXCHANGE, replace(EXCHANGE, id=2))
+        control.see(replace(EXCHANGE, status=ExchangeStatus.OK))
+        await until(lambda: remote.exchanges_after(seq)[1])
+        assert remote.exchanges_after(seq)[1] == (replace(EXCHANGE, status=ExchangeStatus.OK),)
+        assert [row.id for row in remote.exchanges_after(0)[1]] == [2, 1]
+        seq, _ = remote.exchanges_after(0)
+    try:
+        # Another run: its ids begin anew, and those of the old one say nothing any more.
+        again = FakeControl(snapshot_of([row_of("new")], started_at=5.0, at=6.0, seq=1))
+        again.see(EXCHANGE)
+        async with house(again, config):
+            await until(lambda: remote.exchanges_after(seq)[1])
+            assert remote.exchanges_after(0)[1] == (EXCHANGE,)
+    finally:
+        await remote.__aexit__(None, None, None)
+
+
+async def test_an_exchange_is_fetched_and_made_again_there(remote: RemoteControl, control: FakeControl):
+    control.exchanges = {1: ExchangeDetail(EXCHANGE, why_not_replayable="It held secrets.")}
+    assert await remote.exchange(1) == control.exchanges[1]
+    assert await remote.replay(1, "search/a") == control.exchanges[1]
+    assert control.replayed == [(1, "search/a")]
+    with pytest.raises(UnknownExchange, match="exchange 2 is not kept"):
+        await remote.exchange(2)
+    control.refusal = NotReplayable("It held secrets.")
+    with pytest.raises(NotReplayable, match="It held secrets"):
+        await remote.replay(1)
 
 
 async def test_it_keeps_no_more_than_a_near_one_would(

@@ -329,6 +329,12 @@ async def test_every_verb_leaves_a_line_and_no_secret(served: House, caplog: pyt
         "servers/search/replicas//drain",
         "servers/search/replicas/a/b/drain",
         "servers/search/explode",
+        "exchanges/",
+        "exchanges/x",
+        "exchanges/-1",
+        "exchanges/1e3",
+        "exchanges/" + "1" * 19,
+        "exchanges/1/replay/2",
         "../v1/snapshot",
     ],
 )

@@ -16,8 +16,8 @@ from proxy_core.errors import (
     MethodNotFound,
     UnknownResource,
 )
-from proxy_core.gateway.recording import CANCELLED
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
+from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.clock import FakeClock
 from tests.support.scripted_channel import CRASHED, result, until

@@ -64,6 +64,23 @@ def test_a_text_says_as_much_as_it_may() -> None:
     assert masked_text("the bearer of good news").found == 0
 
 
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize(
+    "form", ["{}={}", "{}: {}", '"{}": "{}"', "{} = '{}'", '{{\\"{}\\":\\"{}\\"}}', "--{}={}"]
+)
+def test_a_text_hides_what_stands_behind_a_secrets_name(name: str, form: str) -> None:
+    # A letter that becomes two in lower case moves no border.
+    text = "İ before " + form.format(name, PLANTED) + "\nafter"
+    masked = masked_text(text)
+    assert masked.text == text.replace(PLANTED, DOTS)
+    assert masked.found == 1
+
+
+def test_what_is_hidden_twice_over_is_hidden_once() -> None:
+    assert masked_text("Authorization: Bearer abc123.def-456, token=sk-Abcdefghijklmnop1234").found == 1
+    assert masked_text(f"{DOTS} token={DOTS}").found == 0
+
+
 def test_everything_under_a_secrets_name_is_hidden_however_deep() -> None:
     value = {"credentials": {"user": PLANTED, "more": [PLANTED, 12, True, None]}}
     assert shown(value) == {"credentials": {"user": DOTS, "more": [DOTS, DOTS, True, None]}}

@@ -9,16 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core.errors import UnknownExchange
+from proxy_core.facts import RequestFinished
 from proxy_core.telemetry import recorder as recorder_module
+from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus, Hop, Message
 from proxy_core.telemetry.masking import DOTS
-from proxy_core.telemetry.recorder import HELD_S, MAX_ROWS, Recorder, Rules
+from proxy_core.telemetry.recorder import FULL_AT_ONCE, FULL_PER_S, HELD_S, MAX_ROWS, Recorder, Rules
+from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.trace import HELD_BYTES, KEPT_BYTES, MAX_NOTES, Failure, Trace
 from tests.support.clock import FakeClock
 
 PLANTED = "Zq7Planted9xW"
+FINISHED = RequestFinished(
+    1000.0, "test", "anon", "legacy", "2025-11-25", "tools/call", "search", "search__t", 5.0, None, True, 8
+)
 SECRET = json.dumps({"name": "t", "arguments": {"password": PLANTED}}).encode()
 OPEN = b'{"name":"t","arguments":{"a":1}}'
 
@@ -140,6 +147,17 @@ async def test_what_happens_after_the_end_is_not_its_own(house: House) -> None:
     assert detail.steps[-1].name == "ended"
 
 
+async def test_a_question_after_the_end_brings_nothing_back(house: House) -> None:
+    """Of a call that is parked: its client was answered, and its server goes on."""
+    trace = house.call(SECRET)
+    seq, _ = house.recorder.rows_after(0)
+    await house.recorder.look()
+    trace.asked("elicitation/create", SECRET)
+    trace.begin_round()
+    assert house.recorder.rows_after(seq) == (seq, ())
+    assert PLANTED not in repr(await house.detail(trace))
+
+
 async def test_input_for_the_server_is_a_round_and_no_other_try(house: House) -> None:
     trace = house.begin()
     trace.sent("search", Server(), "tools/call", OPEN, ())
@@ -209,6 +227,9 @@ async def test_nothing_unmasked_stays(house: House) -> None:
     await house.recorder.look()
     assert PLANTED.encode() not in b"".join(record.rest for record in house.recorder._ring.values())  # type: ignore[union-attr]
     assert trace not in house.recorder._ring.values()
+    # Whoever still holds it, as a parked call does, holds no more of it than anybody may see.
+    held = (trace.params, trace.result, trace.said, trace.steps, trace.headers, trace.target)
+    assert PLANTED not in repr(held)
     assert not house.recorder._pending
 
 
@@ -224,6 +245,32 @@ async def test_where_more_is_said_than_can_be_masked_the_bodies_go_and_the_excha
     assert [each.body for each in detail.messages] == [""] * 4
     assert (detail.messages[0].size, detail.messages[0].is_cut) == (len(SECRET), True)
     assert detail.row.bytes_in == len(SECRET)
+
+
+async def test_headers_that_are_no_unicode_are_shown_as_far_as_they_are(house: House) -> None:
+    trace = house.begin(headers=[("x-name", "caf\udce9"), ("mcp-session-id", "\udce9" * 20)])
+    trace.step("failed", "no such file: \udcff")
+    house.end(trace)
+    await house.recorder.look()
+    detail = await house.detail(trace)
+    assert detail.messages[0].headers == (("x-name", "caf?"), ("mcp-session-id", "????????…"))
+    assert "no such file: ?" in [step.text for step in detail.steps]
+
+
+async def test_one_that_cannot_be_masked_is_dropped_and_the_next_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(trace: Trace, detail: ExchangeDetail) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(records, "packed", fail)
+    first, second = house.call(SECRET), house.call()
+    await house.recorder.look()
+    assert house.ids() == [second.id]
+    assert (first.params, first.said) == (b"", [])
+    assert f"the exchange {first.id} could not be masked" in caplog.text
+    assert PLANTED not in caplog.text
 
 
 async def test_bodies_may_be_off_or_full(house: House) -> None:
@@ -299,6 +346,40 @@ async def test_notifications_of_one_exchange_are_bounded(house: House) -> None:
 async def test_one_that_is_gone_is_unknown(house: House) -> None:
     with pytest.raises(UnknownExchange):
         await house.recorder.detail(7)
+
+
+async def test_where_too_many_come_the_rest_are_told_in_brief(house: House) -> None:
+    at = house.clock.monotonic()
+    assert [house.recorder.takes(at) for _ in range(int(FULL_AT_ONCE) + 1)][-2:] == [True, False]
+    house.recorder.brief(replace(FINISHED, target=f"https://u:{PLANTED}@h/", method=f"token={PLANTED}"), 9)
+    house.recorder.brief(replace(FINISHED, error_code=-32602, is_tool_error=False), 9)
+    house.recorder.brief(replace(FINISHED, error_code=CANCELLED, is_tool_error=False), 9)
+    _, rows = house.recorder.rows_after(0)
+    assert [row.status for row in rows] == [
+        ExchangeStatus.TOOL_ERROR,
+        ExchangeStatus.ERROR,
+        ExchangeStatus.CANCELLED,
+    ]
+    assert [row.code for row in rows] == [None, -32602, None]
+    assert (rows[1].target, rows[1].server, rows[1].bytes_in, rows[1].bytes_out) == (
+        "search__t",
+        "search",
+        9,
+        8,
+    )
+    detail = await house.recorder.detail(rows[0].id)
+    assert PLANTED not in repr((rows, detail, house.recorder._ring))
+    assert (detail.row, detail.messages) == (rows[0], ())
+    assert "more requests came at the same time" in detail.why_not_replayable
+
+
+def test_there_is_room_for_full_records_again_with_time(house: House) -> None:
+    at = house.clock.monotonic()
+    while house.recorder.takes(at):
+        pass
+    later = [house.recorder.takes(at + 10.5 / FULL_PER_S) for _ in range(12)]
+    assert later == [True] * 10 + [False] * 2
+    assert house.recorder.takes(at + 3600)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
