@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy_core.backends.tool_details import MAX_SCHEMA_CHARS, tool_detail
-from proxy_core.catalog.merge import Catalog, ServerLists, merge
+from proxy_core.catalog.merge import Catalog, Entry, ServerLists, merge
 from proxy_core.config.models import RoutingConfig, ToolRules
 from proxy_core.errors import InvalidParams
 from proxy_core.telemetry.context_bill import ContextBill, Cost, ToolCost
@@ -46,7 +46,8 @@ def test_a_schema_that_is_too_long_is_cut():
 
 
 def test_a_schema_that_cannot_be_written_is_absent():
-    assert tool_detail(catalog(inputSchema={"x": "\ud800"}), "box__add", BILL).input_schema == ""
+    entry = Entry("box", "add", "box__add", {"name": "add", "inputSchema": {"x": "\ud800"}})
+    assert tool_detail(Catalog(tools=(entry,)), "box__add", BILL).input_schema == ""
 
 
 def test_a_name_that_nobody_has_is_refused():
