@@ -260,7 +260,8 @@ class CallScreen(ModalScreen[None]):
 
     def _draw_answer(self) -> None:
         view = self.query_one("#call-result", LogView)
-        width = view.container_size.width - 1
+        # Not its own: it may have had no place on the screen until now. One cell is for the scrollbar.
+        width = self.query_one(".dialog").content_size.width - 1
         if self._answer is None or width < 1:
             return
         lines = (

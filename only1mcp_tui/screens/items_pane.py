@@ -138,8 +138,18 @@ class ItemsPane(Vertical):
     def _show_about(self) -> None:
         item = self.selected
         lines = about_lines(item, self.size.width, ABOUT_LINES) if item is not None else []
-        found = f" {len(self._items)} of {self._all} match {safe(self._words, 40)}" if self._words else ""
-        self.query_one(".about", Board).put([((found, "warn"),), *(lines + [()] * ABOUT_LINES)[:ABOUT_LINES]])
+        self.query_one(".about", Board).put([self._keys_line(), *(lines + [()] * ABOUT_LINES)[:ABOUT_LINES]])
+
+    def _keys_line(self) -> Line:
+        """What was found, or what may be done; the footer of a narrow terminal has no room for it."""
+        if self._words:
+            found = f" {len(self._items)} of {self._all} match {safe(self._words, 40)}"
+            return ((found, "warn"),)
+        if not self._items:
+            return ()
+        can_call = self._kinds[0] == "tool" and self.screen.check_action("call_tool", ())
+        calls: Line = (("  c", "key"), (" calls it", "muted")) if can_call else ()
+        return (" Enter", "key"), (" opens it", "muted"), *calls, ("  /", "key"), (" searches", "muted")
 
     # --- one of them ----------------------------------------------------------------------------------------
 

@@ -206,6 +206,13 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
             return ()
         return TABS[self._tab].title, opened.origin
 
+    def status(self) -> Line:
+        how: Line = ()
+        if TABS[self._tab].id == "stderr":
+            is_following = self._lines_of("stderr").is_following
+            how = (("● following ", "good"),) if is_following else (("◌ held, f follows ", "warn"),)
+        return *super().status(), *how
+
     def footer_key(self) -> Hashable:
         item = self._item
         return super().footer_key(), self._tab, item and item.name, self._lines_of("stderr").is_following

@@ -1,5 +1,6 @@
 """The Servers screen over real servers: every verb by its key, and tools called from the form."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from tests.support.gateway_process import COMMAND, serving, stdio, write_config
 from tests.support.processes import demo_command, quiet_env
 from tests.support.terminal import Terminal
 
-ENTER, ESCAPE, F5 = "\r", "\x1b", "\x1b[15~"
+ENTER, ESCAPE, F5, RAW = "\r", "\x1b", "\x1b[15~", "\x14"
+CUT = "\x0b\x15"
+"""The line under the cursor, whichever end of it that is at."""
 SERVERS = [stdio("clock", demo_command("clock")), stdio("flaky", demo_command("flaky"))]
 
 
@@ -45,12 +48,17 @@ def test_a_tool_is_found_opened_and_called_from_its_form(terminal: Terminal) -> 
     terminal.shows("clock › Tools › convert", "ARGUMENTS", "An IANA name")
     terminal.press("c")
     terminal.shows("Call clock__convert", "required")
-    terminal.press("25:00\tUTC\tEurope/Berlin")
-    terminal.press(F5)
+    terminal.press(RAW)
+    terminal.shows("^t  Form")
+    terminal.press(CUT)
+    terminal.shows("^t  Form", without="{}")
+    terminal.press(_arguments("25:00") + F5)
     terminal.shows("The tool failed")
     terminal.press(ESCAPE)
-    terminal.shows("F5  Call")
-    terminal.press("\x0112:00\x0b" + F5)
+    terminal.shows("F5  Call", "25:00")
+    terminal.press(CUT)
+    terminal.shows("^t  Form", without="25:00")
+    terminal.press(_arguments("12:00") + F5)
     terminal.shows("It answered", "STRUCTURED", "difference_hours")
     terminal.press(ESCAPE)
     terminal.shows("F5  Call")
@@ -112,6 +120,10 @@ def test_the_row_turns_with_drain_probe_and_restart(terminal: Terminal) -> None:
     terminal.shows("open files", "for everybody")
     terminal.press("o")
     terminal.shows("an earlier gateway")
+
+
+def _arguments(time: str) -> str:
+    return json.dumps({"time": time, "from": "UTC", "to": "Europe/Berlin"})
 
 
 def _pid(terminal: Terminal) -> str:

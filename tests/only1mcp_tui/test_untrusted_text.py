@@ -1,12 +1,26 @@
 """Whatever servers and clients send, no control character reaches a rendered line of any screen."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
 from proxy_core.facts import BreakerTurned, ConfigRejected, NameHidden, ReplicaChanged, StateChanged
-from proxy_core.telemetry.snapshot import ChildRow, LogLine, NamedItem, Notice, Probe, ServerDetail, ServerState
+from proxy_core.telemetry.snapshot import (
+    Change,
+    ChildRow,
+    DescendantRow,
+    LogLine,
+    NamedItem,
+    Notice,
+    OrphanRow,
+    Probe,
+    ProbedReplica,
+    ServerDetail,
+    ServerState,
+)
+from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 from tests.support.screens import pulled, shown
 
@@ -37,7 +51,9 @@ def hostile_control() -> FakeControl:
         ),
         balance=EVIL,
         differences=(EVIL,),
-        processes=(ChildRow(1, EVIL, EVIL, NOW, descendants=((2, EVIL),)),),
+        processes=(
+            ChildRow(1, EVIL, EVIL, NOW, descendants=((2, EVIL),), family=(DescendantRow(2, 1, EVIL),)),
+        ),
     )
     control = FakeControl(snapshot_of((row,), notices=(Notice("error", EVIL),), url=EVIL, version=EVIL))
     control.plan = ReloadPlan(
@@ -61,7 +77,14 @@ def hostile_control() -> FakeControl:
         settings=((EVIL, EVIL),),
         instructions=EVIL,
         hidden=((EVIL, EVIL),),
+        changes=(Change(NOW, EVIL, "state", EVIL, EVIL, EVIL), Change(NOW, EVIL, "breaker", EVIL, reason=EVIL)),
+        probes=(ProbedReplica(EVIL, (Probe(NOW, 1.0, EVIL), Probe(NOW, 2.0, None))), ProbedReplica("b")),
+        defaults=((EVIL, EVIL),),
     )
+    control.tools[EVIL] = ToolDetail(
+        EVIL, EVIL, EVIL, EVIL, EVIL, json.dumps({"properties": {EVIL: {}}}), EVIL, EVIL
+    )
+    control.left = (OrphanRow(1, EVIL, 1.0),)
     return control
 
 
@@ -78,7 +101,9 @@ def hostile_control() -> FakeControl:
         ("ctrl+r", "y"),
         ("j", "d"),
         ("2", "j", "enter"),
-        *[("2", "enter", *["right_square_bracket"] * number) for number in range(6)],
+        *[("2", "enter", *["right_square_bracket"] * number) for number in range(9)],
+        ("2", "right_square_bracket", "l", "enter"),
+        ("2", *["right_square_bracket"] * 7, "o"),
     ],
 )
 async def test_no_control_character_is_rendered(size: tuple[int, int], keys: tuple[str, ...]) -> None:

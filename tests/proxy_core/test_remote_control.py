@@ -47,7 +47,16 @@ from proxy_core.telemetry.context_bill import (
     ToolCost,
 )
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
-from proxy_core.telemetry.snapshot import ConfigStatus, LogLine, NamedItem, Probe, ServerDetail, ServerState
+from proxy_core.telemetry.snapshot import (
+    ConfigStatus,
+    LogLine,
+    NamedItem,
+    OrphanRow,
+    Probe,
+    ServerDetail,
+    ServerState,
+)
+from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.admin_house import API, House, config_of, house
 from tests.support.clock import FakeClock
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
@@ -235,6 +244,33 @@ async def test_a_detail_is_fetched_once_at_a_time_and_not_more_often_than_it_is_
         clock.advance(remote_control.DETAIL_S)
         await until(lambda: remote.detail("search").stderr == ("2",))
         assert (await remote.fetch_detail("notes")).stderr == ("3",)
+
+
+async def test_of_a_detail_only_what_is_newer_is_fetched(remote: RemoteControl, control: FakeControl):
+    """A thousand tools and the lines that are known do not travel every second."""
+    first = ServerDetail(row_of("search"), (ITEM,), stderr=("one",), stderr_seq=1, version=7)
+    control.details["search"] = first
+    known = await remote.fetch_detail("search")
+    control.details["search"] = replace(first, stderr=("one", "two"), stderr_seq=2)
+    asked = await remote._client.get("servers/search", ServerDetail, {"version": "7", "stderr_after": "1"})
+    assert (asked.items, asked.stderr) == ((), ("two",))
+    again = await remote.fetch_detail("search")
+    assert again.items is known.items
+    assert again.stderr == ("one", "two")
+    control.details["search"] = replace(first, items=(), stderr=("other life",), stderr_seq=1, version=8)
+    assert (await remote.fetch_detail("search")).stderr == ("other life",)
+    assert (await remote.fetch_detail("search")).items == ()
+
+
+async def test_a_tool_and_orphans_are_asked_for(remote: RemoteControl, control: FakeControl):
+    name = "s__a/b?c=d&e #ü"
+    control.tools[name] = ToolDetail(name, "a/b", "search", input_schema="{}", read_only=True)
+    control.left = (OrphanRow(7, "node", 60.0, 1000),)
+    assert await remote.tool(name) == control.tools[name]
+    assert await remote.orphans() == control.left
+    for nothing in ("nope", "", "x" * 1025):
+        with pytest.raises(InvalidParams):
+            await remote.tool(nothing)
 
 
 async def test_names_are_fetched_and_again_when_a_list_has_changed(remote: RemoteControl, control: FakeControl):

@@ -5,15 +5,18 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.geometry import Region
+from textual.pilot import Pilot
 from textual.widgets import Static
 
+from only1mcp_tui.app import Only1App
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.view import details
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
-from proxy_core.telemetry.snapshot import ServerDetail, ServerState
+from proxy_core.telemetry.snapshot import ServerState
 from tests.support.fake_control import row_of
 from tests.support.screens import busy_control, pulled, replicated_control, seen, shown, svg_of, text_of
+from tests.support.server_scene import server_control
 
 TABS = tuple(tab.id for tab in details.TABS)
 
@@ -26,11 +29,123 @@ async def test_the_table(size: tuple[int, int], picture: SnapshotAssertion) -> N
 
 
 @pytest.mark.parametrize("tab", TABS)
-async def test_the_tabs(tab: str, size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(busy_control(), size) as (app, pilot):
-        await pilot.press("2", "enter", *["right_square_bracket"] * TABS.index(tab))
-        await pulled(app, pilot)
+async def test_the_tabs(tab: str, picture: SnapshotAssertion) -> None:
+    async with shown(server_control()) as (app, pilot):
+        server = ("j",) if tab in ("stderr", "process") else ()
+        await pilot.press("2", *server, *["right_square_bracket"] * TABS.index(tab), "l")
+        await settled(app, pilot)
+        if tab == "process":
+            await pilot.press("o")
+            await settled(app, pilot)
         assert svg_of(app) == picture
+
+
+async def test_a_tool_in_full(size: tuple[int, int], picture: SnapshotAssertion) -> None:
+    async with shown(server_control(), size) as (app, pilot):
+        await pilot.press("2", "right_square_bracket", "l")
+        await settled(app, pilot)
+        await pilot.press("enter")
+        await settled(app, pilot)
+        assert svg_of(app) == picture
+
+
+async def settled(app: Only1App, pilot: Pilot[None]) -> None:
+    """What was asked for is there and drawn."""
+    await pulled(app, pilot)
+    await app.workers.wait_for_complete()
+    await pulled(app, pilot)
+
+
+async def test_a_search_narrows_the_list_and_escape_goes_back_one_level_each() -> None:
+    async with shown(server_control(), (80, 24)) as (app, pilot):
+        await pilot.press("2", "right_square_bracket", "l")
+        await settled(app, pilot)
+        await pilot.press("slash")
+        await pilot.pause()
+        await pilot.press(*"good", "enter")
+        await settled(app, pilot)
+        assert "1 of 4 match good" in text_of(app)
+        assert "github__search" not in text_of(app)
+        await pilot.press("enter")
+        await settled(app, pilot)
+        assert "Servers › github › Tools › delete_repo" in text_of(app)
+        await pilot.press("escape")
+        await settled(app, pilot)
+        assert "1 of 4 match good" in text_of(app)
+        await pilot.press("escape")
+        await settled(app, pilot)
+        assert "github__search" in text_of(app)
+        await pilot.press("escape")
+        await settled(app, pilot)
+        assert app.screen.query_one(LiveTable).has_focus
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.current_mode == "overview"
+
+
+async def test_what_a_tab_shows_costs_nothing_while_it_stays_the_same() -> None:
+    control = server_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("2", "right_square_bracket")
+        await settled(app, pilot)
+        table, put = app.screen.query_one("#tab-tools LiveTable", LiveTable), list[object]()
+        table.put = lambda *rows, **_: put.append(rows)  # type: ignore[method-assign]
+        control.use(replace(control.current.servers[0], calls=9000), control.current.servers[1])
+        app.pull()
+        assert put == []
+        control.details["github"] = replace(control.details["github"], items=(), version=2)
+        app.pull()
+        assert len(put) == 1
+
+
+async def test_each_tab_keeps_its_place() -> None:
+    control = server_control()
+    async with shown(control, (80, 24)) as (app, pilot):
+        await pilot.press("2", "left_square_bracket", "l")
+        await settled(app, pilot)
+        await pilot.press("j", "j", "j", "right_square_bracket", "left_square_bracket")
+        await settled(app, pilot)
+        assert app.screen.query_one("#tab-probes", LogView).scroll_offset.y == 3
+        assert app.screen.query_one("#tab-probes").has_focus
+
+
+async def test_stderr_is_followed_held_and_followed_again() -> None:
+    control = server_control()
+    async with shown(control, (80, 24)) as (app, pilot):
+        await pilot.press("2", "j", *["right_square_bracket"] * TABS.index("stderr"), "l")
+        await settled(app, pilot)
+        assert "line 39." in text_of(app) and "● following" in text_of(app)
+        await pilot.press("k")
+        await settled(app, pilot)
+        lines = (*control.details["files"].stderr, "news")
+        control.details["files"] = replace(control.details["files"], stderr=lines, stderr_seq=41)
+        await settled(app, pilot)
+        assert "news" not in text_of(app) and "◌ held, f follows" in text_of(app)
+        await pilot.press("f")
+        await settled(app, pilot)
+        assert "news" in text_of(app)
+
+
+async def test_h_and_l_move_between_list_and_detail() -> None:
+    async with shown(server_control(), (80, 24)) as (app, pilot):
+        await pilot.press("2", "l")
+        await settled(app, pilot)
+        assert "Servers › github" in text_of(app)
+        await pilot.press("h")
+        await settled(app, pilot)
+        assert "files" in text_of(app)
+
+
+async def test_the_keys_of_one_tab_are_not_those_of_another() -> None:
+    async with shown(server_control()) as (app, pilot):
+        await pilot.press("2")
+        await settled(app, pilot)
+        actions = {active.binding.action for active in app.screen.active_bindings.values()}
+        assert not actions & {"call_tool", "follow", "find_orphans"}
+        await pilot.press("right_square_bracket")
+        await settled(app, pilot)
+        actions = {active.binding.action for active in app.screen.active_bindings.values()}
+        assert "call_tool" in actions
 
 
 async def test_enter_on_the_overview_opens_that_server() -> None:
@@ -54,7 +169,7 @@ async def test_the_tabs_wrap_around() -> None:
     async with shown(busy_control()) as (app, pilot):
         await pilot.press("2", "left_square_bracket")
         await pulled(app, pilot)
-        assert "It is not a child process" in text_of(app)
+        assert "Not probed yet." in text_of(app)
 
 
 async def test_a_click_on_a_tab_shows_it() -> None:
@@ -68,8 +183,8 @@ async def test_a_click_on_a_tab_shows_it() -> None:
 
 async def test_the_stderr_of_a_child_is_shown_without_its_escapes_or_markup() -> None:
     async with shown(busy_control()) as (app, pilot):
-        await pilot.press("2", "j", "left_square_bracket")
-        await pulled(app, pilot)
+        await pilot.press("2", "j", *["right_square_bracket"] * TABS.index("stderr"))
+        await settled(app, pilot)
         assert "␛[31mred␛[0m [bold]" in text_of(app)
 
 
@@ -190,17 +305,3 @@ async def test_a_replica_that_goes_leaves_the_cursor_on_a_row() -> None:
         await pulled(app, pilot)
         assert app.screen.query_one(LiveTable).selected is not None
         assert "└ b" in text_of(app)
-
-
-async def test_the_lines_of_a_long_detail_scroll() -> None:
-    control = busy_control()
-    lines = tuple(f"line {number}." for number in range(90))
-    control.details["github"] = ServerDetail(control.current.servers[0], stderr=lines)
-    async with shown(control, (80, 24)) as (app, pilot):
-        await pilot.press("2", "enter", "left_square_bracket")
-        await pulled(app, pilot)
-        assert "line 0." in text_of(app)
-        await pilot.press("j")
-        await pulled(app, pilot)
-        assert "line 0." not in text_of(app)
-        assert "line 1." in text_of(app)

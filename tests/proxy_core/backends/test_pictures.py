@@ -8,7 +8,7 @@ import pytest
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.lists import Listing, Lists
-from proxy_core.backends.pictures import detail_of, named_items, row_of
+from proxy_core.backends.pictures import Offers, detail_of, named_items, row_of
 from proxy_core.catalog.merge import Catalog, ServerLists, merge
 from proxy_core.config.models import HttpTransport, RoutingConfig, ServerConfig, ToolRules
 from proxy_core.errors import BackendUnavailable
@@ -170,3 +170,33 @@ def test_odd_members_of_an_item_do_no_harm(odd: Any) -> None:
     prompt = {"name": "ask", "title": odd, "arguments": odd}
     names = named_items(catalog(tools=(tool,), prompts=(prompt,)))
     assert [item.origin for item in names] == ["add", "mul", "ask"]
+
+
+async def test_what_is_made_of_a_catalog_is_kept_until_there_is_another(seen: Seen) -> None:
+    before = catalog(tools=({"name": "add", "annotations": {"destructiveHint": True}},))
+    offers = Offers().use(before)
+    first, second = (detail_of(seen.backend, seen.row, offers.use(before)) for _ in range(2))
+    assert first.items is second.items and first.settings is second.settings
+    assert first.destructive == ("box__add",)
+    after = detail_of(seen.backend, seen.row, offers.use(catalog(tools=({"name": "mul"},))))
+    assert [item.origin for item in after.items] == ["mul"]
+    assert after.version == first.version + 1
+
+
+async def test_a_detail_counts_the_lines_on_stderr_and_tells_probes_and_defaults(seen: Seen) -> None:
+    for number in range(3):
+        seen.backend.members[0].heard_stderr(f"line {number}")
+    seen.server.start_fault = BackendUnavailable("box", "no", "could not connect")
+    await seen.backend.probe()
+    detail = detail_of(seen.backend, seen.row, Catalog())
+    assert (detail.stderr[-1], detail.stderr_seq) == ("line 2", 3)
+    assert [(each.replica, len(each.probes)) for each in detail.probes] == [("main", 1)]
+    assert ("concurrency", "64") in detail.defaults and ("era", "auto") not in detail.defaults
+
+
+def test_a_tool_that_says_it_only_reads_is_marked() -> None:
+    tools = ({"name": "add", "annotations": {"readOnlyHint": True}}, {"name": "mul", "annotations": 7})
+    marks = [
+        (item.origin, item.read_only) for item in named_items(catalog(tools=tools)) if item.server == "box"
+    ]
+    assert marks == [("add", True), ("mul", False)]

@@ -87,6 +87,11 @@ async def test_a_row_holds_the_child_and_all_below_it(sampler: ProcessSampler, m
     (row,) = sampler.rows("files")
     assert (row.pid, row.replica, row.started_at, row.rss_bytes) == (10, "main", 990.0, 7 * MIB)
     assert row.descendants == ((11, "name-11"), (12, "name-12"))
+    assert row.own_rss_bytes == 1 * MIB
+    assert [(each.pid, each.parent, each.rss_bytes) for each in row.family] == [
+        (11, 10, 2 * MIB),
+        (12, 11, 4 * MIB),
+    ]
     assert sampler.rows("other") == ()
 
 
