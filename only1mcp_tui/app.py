@@ -31,12 +31,15 @@ from only1mcp_tui.screens.guarded import CHANGES, REFUSAL, guarded
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.kept import SAVE_S, Kept
 from only1mcp_tui.screens.keymap import checked, notice
+from only1mcp_tui.screens.ledger import LedgerScreen
 from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
+from only1mcp_tui.screens.names import NamesScreen
 from only1mcp_tui.screens.overview import OverviewScreen
 from only1mcp_tui.screens.palette import Commands, commands_of
 from only1mcp_tui.screens.plan import Answer, PlanScreen
+from only1mcp_tui.screens.pushed import PushedScreen
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.verbs import (
@@ -48,8 +51,10 @@ from only1mcp_tui.screens.verbs import (
     switched_on,
     turn_all,
 )
+from only1mcp_tui.screens.welcome import WelcomeScreen
 from only1mcp_tui.view.closing import left_line, outcome_line
 from only1mcp_tui.view.history import History
+from only1mcp_tui.view.news import News
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
 from only1mcp_tui.view.plan import done_words
@@ -74,6 +79,7 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace: the calls come first."""
+PUSHED: dict[str, type[PushedScreen]] = {"names": NamesScreen, "ledger": LedgerScreen}
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -93,6 +99,8 @@ class Only1App(App[None]):
             Binding("3", "switch_mode('metrics')", "Metrics", show=False),
             Binding("4", "switch_mode('requests')", "Requests", show=False),
             Binding("5", "switch_mode('logs')", "Logs", show=False),
+            Binding("N", "show('names')", "Names", show=False),
+            Binding("T", "show('ledger')", "Context ledger", show=False),
             Binding("space", "pause", "Pause"),
             Binding("ctrl+r", "reload", "Reload the configuration", show=False),
             Binding("t", "change_theme", "Theme", show=False),
@@ -144,6 +152,8 @@ class Only1App(App[None]):
         self._write = write
         self._clock = clock
         self.kept = kept or Kept()
+        # Asked now: the first screen that is seen will be the one that was seen last.
+        self._first_screen = self._tui.screen or self.kept.get("screen", self.DEFAULT_MODE)
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
         self._timer: Timer | None = None
@@ -153,6 +163,8 @@ class Only1App(App[None]):
         self.history = History()
         self._is_paused = False
         self._is_blurred = False
+        self._news = News()
+        self._seen_facts = 0
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
         self._terminal = _terminal()
@@ -183,9 +195,11 @@ class Only1App(App[None]):
         if self.kept.path is not None:
             self.set_interval(SAVE_S, self.kept.save)
         self._use_keys(self._tui)
-        first = self._tui.screen or self.kept.get("screen", self.DEFAULT_MODE)
-        if first != self.DEFAULT_MODE and first in self._modes:
-            self.switch_mode(first)
+        # Where nothing outlives the run it would come each time.
+        if self._snapshot.demo and self.kept.path is not None and not self.kept.get("welcomed", False):
+            self._welcome()
+        if self._first_screen != self.DEFAULT_MODE and self._first_screen in self._modes:
+            self.switch_mode(self._first_screen)
 
     def use_tui(self, tui: TuiConfig) -> None:
         """Apply changed settings of the screen; what a person chose stays where the file says what it said."""
@@ -196,6 +210,9 @@ class Only1App(App[None]):
             self.theme = self._theme_of(tui)
         if tui.keys != before.keys:
             self._use_keys(tui)
+            for screen in self.screen_stack:
+                if isinstance(screen, CoreScreen):
+                    screen.redraw()
         if tui.fps != before.fps and self._timer is not None:
             self._timer.stop()
             self._timer = self.set_interval(1 / tui.fps, self._tick)
@@ -316,6 +333,7 @@ class Only1App(App[None]):
         try:
             self._take(self._control.snapshot())
             self._show()
+            self._tell_news()
         except Exception as error:
             # A screen's bug must not stop the proxy that lives in this process.
             log.exception("the screen could not be drawn")
@@ -336,6 +354,11 @@ class Only1App(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
                 screen.show(picture)
+
+    def _tell_news(self) -> None:
+        self._seen_facts, facts = self._control.events_after(self._seen_facts)
+        if (toast := self._news.take(facts, self._now())) is not None:
+            self.notify(toast.words, severity="error" if toast.is_bad else "information", markup=False)
 
     def _alarm(self, key: str, level: str, words: str) -> None:
         self._alarms[key] = Notice(level, words)
@@ -360,6 +383,7 @@ class Only1App(App[None]):
     def _wished(self, intent: messages.ServerIntent) -> None:
         if not isinstance(intent, messages.ProbeRequested) and self._refuses_changes():
             return
+        self._news.wished(intent.target.partition("/")[0], self._now())
         act = self._act(VERBS[type(intent)], intent.target)
         self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
 
@@ -376,6 +400,8 @@ class Only1App(App[None]):
         if self._refuses_changes():
             return
         if switched_on(servers) and await self._agrees(ask_all(servers)):
+            for row in servers:
+                self._news.wished(row.id, self._now())
             await self._tell(turn_all(self._control, servers))
 
     async def _agrees(self, question: Question) -> bool:
@@ -401,6 +427,16 @@ class Only1App(App[None]):
     def _copy(self, request: messages.CopyRequested) -> None:
         self.copy_to_clipboard(request.text)
         self.notify("Copied.", markup=False, timeout=2)
+
+    @work(group="welcome", exclusive=True)
+    async def _welcome(self) -> None:
+        found = await asyncio.to_thread(self._discover) if self._discover is not None else ()
+        answer = await self.push_screen_wait(WelcomeScreen(found, self._snapshot.demo, self._snapshot.url))
+        self.kept.put("welcomed", True)
+        if answer == "import":
+            self.post_message(messages.ImportRequested())
+        elif answer == "quit":
+            self._begin_stop()
 
     @on(messages.ImportRequested)
     @work(group="import", exclusive=True)
@@ -467,6 +503,20 @@ class Only1App(App[None]):
         self._is_paused = not self._is_paused
         if isinstance(screen := self.screen, CoreScreen):
             screen.redraw()
+
+    def action_show(self, what: str) -> None:
+        """Open it over the main screen, once."""
+        if what == "welcome":
+            self._welcome()
+        elif not isinstance(self.screen, PUSHED[what] | ModalScreen):
+            self.push_screen(PUSHED[what](self._control, self._picture))
+
+    async def action_switch_mode(self, mode: str) -> None:
+        if mode == self.current_mode:
+            while isinstance(self.screen, PushedScreen):
+                await self.pop_screen()
+        else:
+            await super().action_switch_mode(mode)
 
     def action_set_fps(self, fps: int) -> None:
         self.use_tui(self._tui.model_copy(update={"fps": fps}))

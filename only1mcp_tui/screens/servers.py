@@ -12,7 +12,7 @@ from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.server_table import ServerTableScreen
 from only1mcp_tui.view.details import TABS, Scene, head_line, tabs_line
 from only1mcp_tui.view.servers import LIST_COLUMNS
-from only1mcp_tui.view.text import Line, safe
+from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
@@ -77,10 +77,9 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         self.query_one("#tabs", Board).put([tabs, ()])
         self.query_one("#lines", LogView).put(lines)
 
-    def status(self) -> Line:
+    def crumbs(self) -> tuple[str, ...]:
         target = self.table.selected
-        crumb: Line = ((f"Servers › {safe(target, 80)} ", "muted"),) if target and self._is_detail_alone else ()
-        return *super().status(), *crumb
+        return ("Servers", target) if target and self._is_detail_alone else ()
 
     # --- between list and detail ----------------------------------------------------------------------------
 
