@@ -8,12 +8,10 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from types import FrameType
 from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
@@ -42,6 +40,7 @@ from only1mcp_tui.screens.plan import Answer, PlanScreen
 from only1mcp_tui.screens.pushed import PushedScreen
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
+from only1mcp_tui.screens.terminal import continue_only_on, let_go_of, terminal
 from only1mcp_tui.screens.verbs import (
     VERBS,
     Verb,
@@ -167,7 +166,7 @@ class Only1App(App[None]):
         self._seen_facts = 0
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
-        self._terminal = _terminal()
+        self._terminal = terminal()
         screens: dict[str, type[CoreScreen]] = {
             "overview": OverviewScreen,
             "servers": ServersScreen,
@@ -187,7 +186,7 @@ class Only1App(App[None]):
             self.theme = self._theme_of(self._tui)
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
-        _continue_only_on(self._terminal)
+        continue_only_on(self._terminal)
         if self._run_core is not None:
             self._host(self._run_core)
         if self._pulls_by_itself:
@@ -281,7 +280,7 @@ class Only1App(App[None]):
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            _let_go_of(self._terminal)
+            let_go_of(self._terminal)
         self._begin_stop()
 
     def _fatal_error(self) -> None:
@@ -571,34 +570,3 @@ def _trace() -> Text:
 
 def _words(error: Exception) -> str:
     return first_line(str(error) or type(error).__name__, 200)
-
-
-def _terminal() -> tuple[int, ...]:
-    """The file descriptors that are the terminal; asked early, for one that is gone says it never was."""
-    streams = (sys.__stdout__, sys.__stderr__)
-    return tuple(stream.fileno() for stream in streams if stream is not None and stream.isatty())
-
-
-def _continue_only_on(terminal: tuple[int, ...]) -> None:
-    """Keep Textual from entering a terminal that is gone: a hang-up sends SIGHUP and then SIGCONT."""
-    enter_again = signal.getsignal(signal.SIGCONT)
-    if not terminal or not callable(enter_again):
-        return
-
-    def on_continue(number: int, frame: FrameType | None) -> None:
-        if os.isatty(terminal[0]):
-            enter_again(number, frame)
-
-    signal.signal(signal.SIGCONT, on_continue)
-
-
-def _let_go_of(terminal: tuple[int, ...]) -> None:
-    """The terminal is gone: send what is still painted nowhere.
-
-    Textual's writer thread would die of the first failed write, its queue would fill, and the next paint would
-    block the loop for good, with the core's drain on it.
-    """
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in terminal:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)

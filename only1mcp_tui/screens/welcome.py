@@ -35,7 +35,6 @@ class WelcomeScreen(ModalScreen[str]):
         self._found = [each for each in found if each.is_preselected]
         self._is_demo = is_demo
         self._url = url
-        self.AUTO_FOCUS = "#import" if self._found else "#stay"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -46,6 +45,9 @@ class WelcomeScreen(ModalScreen[str]):
                     yield Button("i  Import", id="import", compact=True)
                 yield Button("d  Use the demo" if self._is_demo else "d  Go on", id="stay", compact=True)
                 yield Button("q  Quit", id="quit", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#import" if self._found else "#stay").focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "answer" or parameters[0] != "import" or bool(self._found)

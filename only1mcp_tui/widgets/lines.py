@@ -51,6 +51,11 @@ class Painted(Widget):
         & > .line--head { color: $text-muted; text-style: bold; }
         & > .line--cursor { background: $primary 30%; }
         & > .line--cursor-blurred { background: $primary 12%; }
+        &:ansi > .line--cursor { background: ansi_bright_black; }
+        &:ansi > .line--cursor-blurred { background: ansi_black; }
+        &:nocolor > .line--cursor { text-style: reverse; }
+        &:nocolor > .line--cursor-blurred { text-style: underline; }
+        &:nocolor > .line--badge { text-style: reverse bold; }
     }
     """
 
@@ -73,6 +78,12 @@ class Painted(Widget):
         style = self.get_component_rich_style(f"line--{role}")
         self._style_of_role[role] = style
         return style
+
+    @property
+    def lift(self) -> Style:
+        """What is laid over the line under the cursor: its ground, and more where there are no colours."""
+        whole = self.style_of("cursor" if self.has_focus else "cursor-blurred")
+        return whole.background_style + Style(reverse=whole.reverse, underline=whole.underline)
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""

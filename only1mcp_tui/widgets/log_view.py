@@ -197,6 +197,6 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         index = y + self.scroll_offset.y
         line = self._draw(self._items[index]) if index < len(self._items) else ()
         if self._has_cursor and index == self._cursor and line:
-            lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
+            lift = self.lift
             return self.strip_of(line, self.size.width, lift)
         return self.strip_of(line, self.size.width)
