@@ -162,6 +162,7 @@ class Only1App(App[None]):
         self.history = History()
         self._is_paused = False
         self._is_blurred = False
+        self._given_theme = ""
         self._news = News()
         self._seen_facts = 0
         self._alarms: dict[str, Notice] = {}
@@ -217,12 +218,17 @@ class Only1App(App[None]):
             self._timer = self.set_interval(1 / tui.fps, self._tick)
 
     def _theme_of(self, tui: TuiConfig) -> str:
-        kept = self.kept.get("theme", "")
-        return first_theme((tui.theme, kept), self.available_themes, os.environ, self.is_headless)
+        wanted = tui.theme, self.kept.get("theme", "")
+        self._given_theme = first_theme(wanted, self.available_themes, os.environ, self.is_headless)
+        return self._given_theme
 
     def watch_theme(self, theme: str) -> None:
-        """Keep what was chosen; what the configuration names is there already."""
-        if self.is_running and self._tui.theme is None:
+        """Keep what was chosen; what we or the configuration gave is no choice."""
+        if (
+            self._tui.theme is None
+            and self._given_theme
+            and (theme != self._given_theme or self.kept.get("theme", ""))
+        ):
             self.kept.put("theme", theme)
 
     def _use_keys(self, tui: TuiConfig) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from only1mcp_tui.view.numbers import plural
-from only1mcp_tui.view.text import Line, fit, safe, wrap
+from only1mcp_tui.view.text import Line, Span, fit, safe, wrap
 from proxy_core.telemetry.context_bill import (
     APPROXIMATE,
     ContextBill,
@@ -69,9 +69,9 @@ def _modes(bill: ContextBill, width: int, by_visible: bool) -> Iterator[Line]:
         yield (
             *name,
             wire,
-            (f"{_saved(cost.wire, full.wire):>9}", "good"),
+            _saved(cost.wire, full.wire),
             visible,
-            (f"{_saved(cost.visible, full.visible):>9}", "good"),
+            _saved(cost.visible, full.visible),
             ("   " + bar(_part(cost, by_visible), _part(full, by_visible), room), "trend"),
         )
     if bill.modes.search is not None:
@@ -99,7 +99,7 @@ def _tools(bill: ContextBill, width: int, by_visible: bool) -> Iterator[Line]:
     yield (
         (
             fit("  TOOLS, the dearest first", wide)
-            + f"{'WIRE':>{NUMBER}}{'VISIBLE':>{NUMBER}}{'COMPACT':>{NUMBER}}",
+            + f"{'WIRE':>{NUMBER}}{'VISIBLE':>{NUMBER}}{'COMPACT':>{NUMBER}}{'SHARE':>10}",
             "head",
         ),
     )
@@ -147,8 +147,10 @@ def _part(cost: Cost, by_visible: bool) -> int:
     return cost.visible if by_visible else cost.wire
 
 
-def _saved(part: int, whole: int) -> str:
-    return f"{1 - part / whole:.1%}" if whole and part != whole else "-"
+def _saved(part: int, whole: int) -> Span:
+    """Below nothing it costs more than it saves, as searching in a small catalog does."""
+    words = f"{1 - part / whole:.1%}" if whole and part != whole else "-"
+    return f"{words:>9}", "good" if part <= whole else "warn"
 
 
 def bar(part: int, whole: int, width: int) -> str:

@@ -10,7 +10,14 @@ from only1mcp_tui.view.text import first_line, safe
 from proxy_core.facts import BreakerTurned, ConfigRejected, Fact, StateChanged
 from proxy_core.telemetry.snapshot import ServerState
 
-DOWN = frozenset({ServerState.UNHEALTHY, ServerState.FAILED, ServerState.AUTH_REQUIRED})
+DOWN = {
+    ServerState.UNHEALTHY: "is unhealthy",
+    ServerState.RESTARTING: "is starting again",
+    ServerState.FAILED: "has failed",
+    ServerState.AUTH_REQUIRED: "wants a login",
+}
+"""States that a server falls into, as a sentence about one."""
+BREAKER = "is not asked, its breaker is open"
 SETTLE_S = 0.5
 """What fails with a server often fails a moment later than it: both are one piece of news."""
 PAUSE_S = 2.0
@@ -34,9 +41,10 @@ class News:
         self._down: set[str] = set()
         """Those that a toast called down, and so may be told to be well again."""
         self._own: dict[str, float] = {}
-        self._fell: dict[str, str] = {}
+        self._fell: dict[str, tuple[str, str]] = {}
+        """Each with its sentence and the reason."""
         self._rose: dict[str, None] = {}
-        self._opened: dict[str, str] = {}
+        self._opened: dict[str, tuple[str, str]] = {}
         self._rejected = ""
         self._since: float | None = None
         self._told_at = float("-inf")
@@ -66,10 +74,10 @@ class News:
             return
         elif isinstance(fact, BreakerTurned):
             if fact.state == "open":
-                self._opened[fact.server] = fact.reason
-        elif fact.after in DOWN:
+                self._opened[fact.server] = BREAKER, fact.reason
+        elif (word := next((word for state, word in DOWN.items() if state == fact.after), "")) != "":
             self._rose.pop(fact.server, None)
-            self._fell[fact.server] = fact.reason or fact.after
+            self._fell[fact.server] = word, fact.reason
         elif fact.after == ServerState.HEALTHY:
             self._recovered(fact.server)
         if self._since is None and (self._fell or self._rose or self._opened or self._rejected):
@@ -90,9 +98,9 @@ class News:
         # A server that is down has said why; that its breaker opened says no more.
         opened = {server: why for server, why in self._opened.items() if server not in self._fell}
         parts = [
-            _sentence(self._fell, "is unhealthy", "are unhealthy"),
-            _sentence(opened, "is not asked, its breaker is open", "are not asked, their breakers are open"),
-            _sentence(dict.fromkeys(self._rose, ""), "is healthy again", "are healthy again"),
+            _sentence(self._fell, "are not well"),
+            _sentence(opened, "are not asked, their breakers are open"),
+            _sentence(dict.fromkeys(self._rose, ("is healthy again", "")), "are healthy again"),
             f"The changed configuration is not in force: {self._rejected}" if self._rejected else "",
         ]
         is_bad = bool(self._fell or opened or self._rejected)
@@ -105,12 +113,12 @@ class News:
         return Toast(words, is_bad)
 
 
-def _sentence(servers: dict[str, str], one: str, many: str) -> str:
-    """`github is unhealthy: no answer.` or `3 servers are unhealthy: a, b, c.`"""
+def _sentence(servers: dict[str, tuple[str, str]], many: str) -> str:
+    """`github is unhealthy: no answer.` or `3 servers are not well: a, b, c.`"""
     if not servers:
         return ""
     if len(servers) == 1:
-        ((server, why),) = servers.items()
+        ((server, (one, why)),) = servers.items()
         return f"{safe(server, 60)} {one}{f': {first_line(why, 120)}' if why else ''}."
     named = [safe(server, 40) for server in list(servers)[:NAMED]]
     more = f" and {len(servers) - NAMED} more" if len(servers) > NAMED else ""

@@ -95,4 +95,4 @@ async def test_news_of_servers_reach_every_screen(key: str) -> None:
             )
             control.use(at=NOW + after)
             await pulled(app, pilot)
-        await seen(app, pilot, "2 servers are unhealthy: github, time.")
+        await seen(app, pilot, "2 servers are not well: github, time.")

@@ -16,7 +16,7 @@ def test_what_comes_within_a_moment_is_one_sentence() -> None:
     news = News()
     assert news.take([fell("a")], 0.0) is None
     assert news.take([fell("b", 0.2), fell("c", 0.2)], 0.2) is None
-    assert news.take([], 0.5) == Toast("3 servers are unhealthy: a, b, c.", is_bad=True)
+    assert news.take([], 0.5) == Toast("3 servers are not well: a, b, c.", is_bad=True)
     assert news.take([], 9.0) is None
 
 
@@ -27,7 +27,7 @@ def test_one_server_is_told_with_its_reason_and_many_by_number() -> None:
     news.take([fell(f"s{number}", 3.0) for number in range(300)], 3.0)
     toast = news.take([], 4.0)
     assert toast is not None
-    assert toast.words == f"300 servers are unhealthy: s0, s1, s2 and {300 - NAMED} more."
+    assert toast.words == f"300 servers are not well: s0, s1, s2 and {300 - NAMED} more."
 
 
 def test_toasts_keep_their_distance() -> None:
@@ -76,3 +76,13 @@ def test_a_breaker_and_a_rejected_file_are_told_safely() -> None:
     assert toast is not None
     assert "a is not asked, its breaker is open: 5 \N{SYMBOL FOR ESCAPE}[31mfailures." in toast.words
     assert "The changed configuration is not in force: line 3" in toast.words
+
+
+def test_each_state_has_its_words() -> None:
+    for state, words in (
+        ("restarting", "a is starting again: it was killed."),
+        ("auth_required", "a wants a login: it was killed."),
+    ):
+        news = News()
+        news.take([StateChanged(0.0, "a", "healthy", state, "it was killed")], 0.0)
+        assert news.take([], 1.0) == Toast(words, is_bad=True)
