@@ -8,12 +8,10 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from types import FrameType
 from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
@@ -32,15 +30,19 @@ from only1mcp_tui.screens.guarded import CHANGES, REFUSAL, guarded
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.kept import SAVE_S, Kept
 from only1mcp_tui.screens.keymap import checked, notice
+from only1mcp_tui.screens.ledger import LedgerScreen
 from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
+from only1mcp_tui.screens.names import NamesScreen
 from only1mcp_tui.screens.overview import OverviewScreen
 from only1mcp_tui.screens.palette import Commands, commands_of
 from only1mcp_tui.screens.plan import Answer, PlanScreen
+from only1mcp_tui.screens.pushed import PushedScreen
 from only1mcp_tui.screens.question import QuestionScreen, give
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
+from only1mcp_tui.screens.terminal import continue_only_on, let_go_of, terminal
 from only1mcp_tui.screens.verbs import (
     VERBS,
     Verb,
@@ -50,9 +52,11 @@ from only1mcp_tui.screens.verbs import (
     switched_on,
     turn_all,
 )
+from only1mcp_tui.screens.welcome import WelcomeScreen
 from only1mcp_tui.view.closing import left_line, outcome_line
 from only1mcp_tui.view.elicitation_form import news
 from only1mcp_tui.view.history import History
+from only1mcp_tui.view.news import News
 from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
 from only1mcp_tui.view.plan import done_words
@@ -78,6 +82,7 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace: the calls come first."""
+PUSHED: dict[str, type[PushedScreen]] = {"names": NamesScreen, "ledger": LedgerScreen}
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -98,6 +103,8 @@ class Only1App(App[None]):
             Binding("4", "switch_mode('requests')", "Requests", show=False),
             Binding("5", "switch_mode('logs')", "Logs", show=False),
             Binding("a", "answer", "Answer a server's question", show=False),
+            Binding("N", "show('names')", "Names", show=False),
+            Binding("T", "show('ledger')", "Context ledger", show=False),
             Binding("space", "pause", "Pause"),
             Binding("ctrl+r", "reload", "Reload the configuration", show=False),
             Binding("t", "change_theme", "Theme", show=False),
@@ -151,6 +158,8 @@ class Only1App(App[None]):
         self._write = write
         self._clock = clock
         self.kept = kept or Kept()
+        # Asked now: the first screen that is seen will be the one that was seen last.
+        self._first_screen = self._tui.screen or self.kept.get("screen", self.DEFAULT_MODE)
         self._restart_delays_s = restart_delays_s
         self._pulls_by_itself = pulls_by_itself
         self._on_shown = on_shown
@@ -163,9 +172,12 @@ class Only1App(App[None]):
         self._is_blurred = False
         self._asked: set[str] = set()
         """Questions that a toast has told of."""
+        self._given_theme = ""
+        self._news = News()
+        self._seen_facts = 0
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
-        self._terminal = _terminal()
+        self._terminal = terminal()
         screens: dict[str, type[CoreScreen]] = {
             "overview": OverviewScreen,
             "servers": ServersScreen,
@@ -185,7 +197,7 @@ class Only1App(App[None]):
             self.theme = self._theme_of(self._tui)
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
-        _continue_only_on(self._terminal)
+        continue_only_on(self._terminal)
         if self._run_core is not None:
             self._host(self._run_core)
         if self._pulls_by_itself:
@@ -193,9 +205,11 @@ class Only1App(App[None]):
         if self.kept.path is not None:
             self.set_interval(SAVE_S, self.kept.save)
         self._use_keys(self._tui)
-        first = self._tui.screen or self.kept.get("screen", self.DEFAULT_MODE)
-        if first != self.DEFAULT_MODE and first in self._modes:
-            self.switch_mode(first)
+        # Where nothing outlives the run it would come each time.
+        if self._snapshot.demo and self.kept.path is not None and not self.kept.get("welcomed", False):
+            self._welcome()
+        if self._first_screen != self.DEFAULT_MODE and self._first_screen in self._modes:
+            self.switch_mode(self._first_screen)
         self.call_after_refresh(self._on_shown)
 
     def use_tui(self, tui: TuiConfig) -> None:
@@ -207,17 +221,25 @@ class Only1App(App[None]):
             self.theme = self._theme_of(tui)
         if tui.keys != before.keys:
             self._use_keys(tui)
+            for screen in self.screen_stack:
+                if isinstance(screen, CoreScreen):
+                    screen.redraw()
         if tui.fps != before.fps and self._timer is not None:
             self._timer.stop()
             self._timer = self.set_interval(1 / tui.fps, self._tick)
 
     def _theme_of(self, tui: TuiConfig) -> str:
-        kept = self.kept.get("theme", "")
-        return first_theme((tui.theme, kept), self.available_themes, os.environ, self.is_headless)
+        wanted = tui.theme, self.kept.get("theme", "")
+        self._given_theme = first_theme(wanted, self.available_themes, os.environ, self.is_headless)
+        return self._given_theme
 
     def watch_theme(self, theme: str) -> None:
-        """Keep what was chosen; what the configuration names is there already."""
-        if self.is_running and self._tui.theme is None:
+        """Keep what was chosen; what we or the configuration gave is no choice."""
+        if (
+            self._tui.theme is None
+            and self._given_theme
+            and (theme != self._given_theme or self.kept.get("theme", ""))
+        ):
             self.kept.put("theme", theme)
 
     def _use_keys(self, tui: TuiConfig) -> None:
@@ -275,7 +297,7 @@ class Only1App(App[None]):
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            _let_go_of(self._terminal)
+            let_go_of(self._terminal)
         self._begin_stop()
 
     def _fatal_error(self) -> None:
@@ -351,6 +373,7 @@ class Only1App(App[None]):
         if words := news(snapshot.questions, self._asked):
             self.notify(words, severity="warning", markup=False, timeout=10)
         self._asked = {question.id for question in snapshot.questions}
+        self._tell_news()
 
     def _show(self) -> None:
         picture = self._picture()
@@ -361,6 +384,11 @@ class Only1App(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, CoreScreen | ClosingScreen | QuestionScreen) and screen.is_mounted:
                 screen.show(picture)
+
+    def _tell_news(self) -> None:
+        self._seen_facts, facts = self._control.events_after(self._seen_facts)
+        if (toast := self._news.take(facts, self._now())) is not None:
+            self.notify(toast.words, severity="error" if toast.is_bad else "information", markup=False)
 
     def _alarm(self, key: str, level: str, words: str) -> None:
         self._alarms[key] = Notice(level, words)
@@ -385,6 +413,7 @@ class Only1App(App[None]):
     def _wished(self, intent: messages.ServerIntent) -> None:
         if not isinstance(intent, messages.ProbeRequested) and self._refuses_changes():
             return
+        self._news.wished(intent.target.partition("/")[0], self._now())
         act = self._act(VERBS[type(intent)], intent.target)
         self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
 
@@ -401,6 +430,8 @@ class Only1App(App[None]):
         if self._refuses_changes():
             return
         if switched_on(servers) and await self._agrees(ask_all(servers)):
+            for row in servers:
+                self._news.wished(row.id, self._now())
             await self._tell(turn_all(self._control, servers))
 
     @on(messages.DrillRequested)
@@ -449,6 +480,16 @@ class Only1App(App[None]):
     def _copy(self, request: messages.CopyRequested) -> None:
         self.copy_to_clipboard(request.text)
         self.notify("Copied.", markup=False, timeout=2)
+
+    @work(group="welcome", exclusive=True)
+    async def _welcome(self) -> None:
+        found = await asyncio.to_thread(self._discover) if self._discover is not None else ()
+        answer = await self.push_screen_wait(WelcomeScreen(found, self._snapshot.demo, self._snapshot.url))
+        self.kept.put("welcomed", True)
+        if answer == "import":
+            self.post_message(messages.ImportRequested())
+        elif answer == "quit":
+            self._begin_stop()
 
     @on(messages.ImportRequested)
     @work(group="import", exclusive=True)
@@ -516,6 +557,20 @@ class Only1App(App[None]):
         if isinstance(screen := self.screen, CoreScreen):
             screen.redraw()
 
+    def action_show(self, what: str) -> None:
+        """Open it over the main screen, once."""
+        if what == "welcome":
+            self._welcome()
+        elif not isinstance(self.screen, PUSHED[what] | ModalScreen):
+            self.push_screen(PUSHED[what](self._control, self._picture))
+
+    async def action_switch_mode(self, mode: str) -> None:
+        if mode == self.current_mode:
+            while isinstance(self.screen, PushedScreen):
+                await self.pop_screen()
+        else:
+            await super().action_switch_mode(mode)
+
     def action_set_fps(self, fps: int) -> None:
         self.use_tui(self._tui.model_copy(update={"fps": fps}))
 
@@ -569,34 +624,3 @@ def _trace() -> Text:
 
 def _words(error: Exception) -> str:
     return first_line(str(error) or type(error).__name__, 200)
-
-
-def _terminal() -> tuple[int, ...]:
-    """The file descriptors that are the terminal; asked early, for one that is gone says it never was."""
-    streams = (sys.__stdout__, sys.__stderr__)
-    return tuple(stream.fileno() for stream in streams if stream is not None and stream.isatty())
-
-
-def _continue_only_on(terminal: tuple[int, ...]) -> None:
-    """Keep Textual from entering a terminal that is gone: a hang-up sends SIGHUP and then SIGCONT."""
-    enter_again = signal.getsignal(signal.SIGCONT)
-    if not terminal or not callable(enter_again):
-        return
-
-    def on_continue(number: int, frame: FrameType | None) -> None:
-        if os.isatty(terminal[0]):
-            enter_again(number, frame)
-
-    signal.signal(signal.SIGCONT, on_continue)
-
-
-def _let_go_of(terminal: tuple[int, ...]) -> None:
-    """The terminal is gone: send what is still painted nowhere.
-
-    Textual's writer thread would die of the first failed write, its queue would fill, and the next paint would
-    block the loop for good, with the core's drain on it.
-    """
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in terminal:
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -18,13 +18,20 @@ from only1mcp_tui.cli.source import enabled, own_proxy
 from proxy_core.config.demo import demo_config
 from proxy_core.control import Control
 from proxy_core.control_client import GatewayUnreachable
-from proxy_core.telemetry.context_bill import ContextBill, Cost, ModeCosts, ServerCost, ToolCost
+from proxy_core.telemetry.context_bill import (
+    APPROXIMATE,
+    ContextBill,
+    Cost,
+    ModeCosts,
+    ServerCost,
+    ToolCost,
+    search_words,
+)
 
 COUNT_S: Final = 30.0
 """How long to wait for a count: it starts a moment after the lists have changed."""
 PAUSE_S: Final = 0.1
 TOP: Final = 10
-APPROXIMATE: Final = "approximate for models of other encodings, and for what a host adds"
 _UNKNOWN: Final = "-"
 
 
@@ -147,12 +154,8 @@ def lines(bill: ContextBill, top: int) -> Iterator[str]:
     yield f"encoding {bill.encoding}; {APPROXIMATE}"
     yield ""
     yield table(("MODE", "TOKENS", "OF FULL", "VISIBLE", "OF FULL"), _mode_rows(bill.modes))
-    searches = bill.searches
     if bill.modes.search is not None:
-        yield (
-            f"search: approximate; {_number(searches.tokens)} of it are reckoned for {searches.searches} "
-            f"searches that find {counted(searches.results, 'tool')} each"
-        )
+        yield search_words(bill.searches)
     yield ""
     servers = sorted(bill.servers, key=lambda row: row.full.wire, reverse=True)
     yield table(

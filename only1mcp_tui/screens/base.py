@@ -18,7 +18,7 @@ from only1mcp_tui.screens.kept import Kept, kept_of
 from only1mcp_tui.view.filters import Filter, parse_filter
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.overview import Pace, banner_lines, title_line
-from only1mcp_tui.view.text import Line, Span, cells, fit, spread
+from only1mcp_tui.view.text import Line, Span, cells, fit, safe, spread
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.keys import named
@@ -113,8 +113,16 @@ class CoreScreen(Screen[None]):
         """A picture that came while the screen is paused: count what is new, and paint nothing else."""
 
     def status(self) -> Line:
-        """The right end of the navigation line."""
-        return ((f"filter: {fit(self.filter_text, 30).rstrip()} ", "warn"),) if self.filter_text else ()
+        """The right end of the navigation line: where one is, and what is filtered."""
+        crumbs = " › ".join(safe(each, 80) for each in self.crumbs())
+        where: Line = ((f"{crumbs}  ", "text"),) if crumbs else ()
+        if not self.filter_text:
+            return where
+        return *where, (f"filter: {fit(self.filter_text, 30).rstrip()} ", "warn")
+
+    def crumbs(self) -> tuple[str, ...]:
+        """The way to what is open, from the main screen on; empty at its top. Escape goes one back."""
+        return ()
 
     def label_of(self, binding: Binding) -> str:
         # Only the first screen is left for good; from the others the same key leads back to it.
@@ -233,7 +241,8 @@ class CoreScreen(Screen[None]):
         return (f" {key}", "key", action), (word, "muted", action)
 
     def on_screen_resume(self) -> None:
-        self.kept.put("screen", self.MODE)
+        if self.MODE:
+            self.kept.put("screen", self.MODE)
         # A screen that was not on top has seen no picture since; waiting for the next one would show the past.
         self.call_after_refresh(self.redraw)
 

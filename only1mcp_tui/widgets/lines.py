@@ -75,6 +75,11 @@ class Painted(Widget):
         & > .line--head { color: $text-muted; text-style: bold; }
         & > .line--cursor { background: $primary 30%; }
         & > .line--cursor-blurred { background: $primary 12%; }
+        &:ansi > .line--cursor { color: ansi_bright_white; background: ansi_blue; }
+        &:ansi > .line--cursor-blurred { color: ansi_bright_blue; background: ansi_default; }
+        &:nocolor > .line--cursor { color: $foreground; background: $background; text-style: reverse; }
+        &:nocolor > .line--cursor-blurred { text-style: underline; }
+        &:nocolor > .line--badge { text-style: reverse bold; }
     }
     """
 
@@ -170,6 +175,16 @@ class Painted(Widget):
         for line_filter in self.get_line_filters():
             segments = line_filter.apply(segments, self.background_colors[1])
         return segments[0].style or style
+
+    @property
+    def lift(self) -> Style:
+        """What is laid over the line under the cursor: its ground.
+
+        Where colours are few or none its words get one colour too: no ground suits all of theirs.
+        """
+        whole = self.style_of("cursor" if self.has_focus else "cursor-blurred")
+        has_few = self.app.native_ansi_color or self.app.no_color
+        return whole if has_few else whole.background_style
 
     def strip_of(self, line: Sequence[Span], width: int, lift: Style | None = None) -> Strip:
         """`line` as a strip of exactly `width` cells; `lift`, a cursor's ground, is laid over its styles."""

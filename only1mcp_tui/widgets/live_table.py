@@ -256,7 +256,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
         lift = None
         if index == self._cursor:
-            lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
+            lift = self.lift
         return self._strip(columns, self._rows[index].cells, width, lift)
 
     def _strip(

@@ -202,6 +202,5 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
             return self.strip_of(self.empty, self.paper.width)
         line = self._draw(self._items[index]) if index < len(self._items) else ()
         if self._has_cursor and index == self._cursor and line:
-            lift = self.style_of("cursor" if self.has_focus else "cursor-blurred").background_style
-            return self.strip_of(line, self.paper.width, lift)
+            return self.strip_of(line, self.paper.width, self.lift)
         return self.strip_of(line, self.paper.width)

@@ -5,6 +5,10 @@ inputSchema alone, which is what hosts put before the model as a rule; the hones
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+APPROXIMATE: Final = "approximate for models of other encodings, and for what a host adds"
+"""What has to be said beside every figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +127,12 @@ class ContextTotals:
     full: Cost
     compact: Cost
     search: Cost | None
+
+
+def search_words(searches: SearchEstimate) -> str:
+    """What the figure of the search mode rests on."""
+    found = f"{searches.results} tool{'' if searches.results == 1 else 's'}"
+    return (
+        f"search: approximate; {searches.tokens:,} of it are reckoned for {searches.searches} searches "
+        f"that find {found} each"
+    )

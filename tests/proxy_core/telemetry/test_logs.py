@@ -157,6 +157,16 @@ def test_the_ring_is_bounded_in_lines_and_in_their_length():
     assert (len(lines), lines[0].text, len(lines[-1].text)) == (logs.RING_LINES, "6", MAX_TEXT)
 
 
+def test_the_ring_is_bounded_in_what_its_texts_weigh():
+    ring = logs.LogRing(lines=1000, most_bytes=50_000)
+    for number in range(100):
+        ring.publish(logs.LogLine(0.0, "info", "box", f"{number} " + "\N{SNOWMAN}" * 2000))
+    kept = [line for _, line in ring.after(0)]
+    assert sum(map(logs.weight, kept)) <= 50_000
+    assert kept[-1].text.startswith("99 ")
+    assert len(kept) == 50_000 // logs.weight(kept[-1])
+
+
 # --- setting up ---------------------------------------------------------------------------------------------
 
 
