@@ -121,8 +121,8 @@ class TokenConfig(Model):
     )
     admin: Literal["none", "read", "steer"] = Field(
         "read",
-        description="What it may do with the gateway as a whole: nothing, look at the admin API and numbers, or "
-        "steer too. One with a `profile` may do nothing.",
+        description="What it may do with the gateway as a whole: nothing, look at the admin API and numbers, "
+        "or steer too. One with a `profile` may do nothing.",
     )
 
     @model_validator(mode="after")

@@ -69,7 +69,7 @@ class AdminEvents:
         return len(self._readers)
 
     async def serve(self, wire: WireRequest, who: Onlooker, after: int, logs_after: int | None) -> WireAnswer:
-        """Tell one reader until he leaves: who he is to us, a full snapshot, then what is newer than his numbers.
+        """Tell one reader until he leaves: who he is to us, a snapshot, then what is newer than his numbers.
 
         `logs_after` None: no log lines. Raises: Overloaded.
         """
