@@ -315,6 +315,8 @@ class Only1App(App[None]):
         if not force:
             self._is_paused = False
             self.push_screen(ClosingScreen(self._picture))
+        elif isinstance(closing := self.screen, ClosingScreen):
+            closing.force()
 
     def _end(self) -> None:
         self.pull()

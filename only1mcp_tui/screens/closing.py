@@ -12,11 +12,17 @@ from only1mcp_tui.widgets.board import Board
 
 
 class ClosingScreen(ModalScreen[None]):
-    """Shows the count fall; takes no keys of its own."""
+    """Shows the counts fall; takes no keys of its own: ctrl+q is the app's, and means more the second time."""
 
     def __init__(self, picture: Callable[[], Picture]) -> None:
         super().__init__()
         self._picture = picture
+        self._is_forced = False
+
+    def force(self) -> None:
+        """It is waited no longer."""
+        self._is_forced = True
+        self.show(self._picture())
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -28,4 +34,4 @@ class ClosingScreen(ModalScreen[None]):
     def show(self, picture: Picture) -> None:
         # Nothing to draw on before the first layout; a screen may be handed a picture that early.
         for board in self.query(Board):
-            board.put(closing_lines(picture.snapshot))
+            board.put(closing_lines(picture.snapshot, picture.now, self._is_forced))

@@ -39,7 +39,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
         yield gateway
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: chromium)")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which only Linux machines are given")
 async def test_a_browser_shows_the_screen_and_its_keys_steer(gateway: GatewayProcess, tmp_path: Path):
     config = str(tmp_path / "only1mcp.yaml")
     with monitor(tmp_path, "--config", config) as (link, process):

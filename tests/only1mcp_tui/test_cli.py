@@ -339,6 +339,18 @@ def test_a_token_is_bound_to_a_profile_that_there_is(own: Path):
     assert load(own, {}).config.auth.tokens[0].profile == "review"
 
 
+def test_a_token_steers_only_if_that_is_said(own: Path):
+    for name, options in (("looks", ()), ("steers", ("--admin", "steer")), ("neither", ("--admin", "none"))):
+        good("token", "new", name, *options, "--write")
+    told = as_json("config", "show")["auth"]["tokens"]
+    assert {token["name"]: token["admin"] for token in told} == {
+        "looks": "read",
+        "steers": "steer",
+        "neither": "none",
+    }
+    assert run("token", "new", "all", "--admin", "all").exit_code == 2
+
+
 def test_a_token_without_a_place_makes_a_file_for_its_owner_only(own: Path):
     answer = as_json("token", "new", "ci", "--write")
     assert answer["path"] == str(own)

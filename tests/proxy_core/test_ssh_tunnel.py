@@ -244,7 +244,7 @@ def test_a_connection_does_not_outlive_us_however_we_end(ssh: Path, sockets: Pat
 # --- over a real one ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(SSHD is None, reason="needs sshd (Debian: openssh-server)")
+@pytest.mark.skipif(SSHD is None, reason="needs sshd, which only Linux machines are given")
 async def test_over_a_real_sshd_a_gateway_is_found_steered_and_found_again(
     tmp_path: Path,
     own_runtime_folder: Path,

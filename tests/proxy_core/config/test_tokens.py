@@ -39,6 +39,23 @@ def test_a_token_may_be_bound_to_a_profile(ending: str):
         new_token("ci", 'x"y')
 
 
+@pytest.mark.parametrize("ending", [".yaml", ".json", ".toml"])
+def test_what_a_token_may_do_is_written_only_where_it_is_not_the_default(ending: str):
+    for admin in ("none", "read", "steer"):
+        _, entry = new_token("ci", admin=admin)
+        text = fragment(entry, ending)
+        (read,) = from_text(text, Path(f"/x{ending}"), {}).config.auth.tokens
+        assert (read, read.admin) == (entry, admin)
+        assert ("admin" in text) is (admin != "read")
+
+
+def test_a_token_of_a_profile_cannot_steer_and_an_unknown_word_is_none():
+    with pytest.raises(ConfigError, match="cannot have admin: steer"):
+        new_token("ci", "review", "steer")
+    with pytest.raises(ConfigError, match="only1mcp token new: admin: "):
+        new_token("ci", admin="all")
+
+
 @pytest.mark.parametrize("name", ["", "a b", "token:x", "-x", "x" * 65])
 def test_a_name_that_could_be_mistaken_for_something_else_is_refused(name: str):
     with pytest.raises(ConfigError, match="only1mcp token new: name: "):

@@ -61,6 +61,38 @@ def test_the_token_of_a_profile_is_no_operators():
     assert unknown.value.status == 401
 
 
+def test_who_may_look_and_who_may_steer():
+    ann, bob = TOKENS
+
+    def given(admin: str) -> Principals:
+        return Principals((ann.model_copy(update={"admin": admin}), bob), is_open=False)
+
+    for word, may_steer in (("read", False), ("steer", True)):
+        principals = given(word)
+        assert principals.identify_operator(head(f"Bearer {ANN}")) == "token:ann"
+        assert principals.may_steer("token:ann") is may_steer
+        assert not principals.may_steer("token:bob")
+        assert not principals.may_steer("anon")
+    blind = given("none")
+    assert blind.identify(head(f"Bearer {ANN}")) == "token:ann"
+    with pytest.raises(HttpRefusal, match="may not look") as refused:
+        blind.identify_operator(head(f"Bearer {ANN}"))
+    assert refused.value.status == 403
+
+
+def test_who_may_not_look_any_more_has_lost_that_and_not_his_sessions():
+    ann, bob = TOKENS
+    before = Principals(TOKENS, is_open=True)
+    for change in ({"admin": "none"}, {"profile": "review"}):
+        after = Principals((ann.model_copy(update=change), bob), is_open=True)
+        assert before.lost_operators(after) == {"token:ann"}
+        assert before.lost(after) == frozenset()
+        assert after.lost_operators(before) == frozenset()
+    assert before.lost_operators(Principals((bob,), is_open=True)) == {"token:ann"}
+    steerer = Principals((ann.model_copy(update={"admin": "steer"}), bob), is_open=True)
+    assert steerer.lost_operators(before) == frozenset()
+
+
 # --- from a header to a principal -----------------------------------------------------------------------------
 
 
