@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
 from textual import events, on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
@@ -27,6 +27,7 @@ from only1mcp_tui import messages
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
+from only1mcp_tui.screens.guarded import GuardedApp
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
@@ -69,10 +70,17 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace: the calls come first."""
+SCREENS: dict[str, type[CoreScreen]] = {
+    "overview": OverviewScreen,
+    "servers": ServersScreen,
+    "metrics": MetricsScreen,
+    "requests": RequestsScreen,
+    "logs": LogsScreen,
+}
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Only1App(App[None]):
+class Only1App(GuardedApp):
     """The screens over one `Control`."""
 
     TITLE = "only1mcp"
@@ -146,15 +154,8 @@ class Only1App(App[None]):
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
         self._terminal = _terminal()
-        screens: dict[str, type[CoreScreen]] = {
-            "overview": OverviewScreen,
-            "servers": ServersScreen,
-            "metrics": MetricsScreen,
-            "requests": RequestsScreen,
-            "logs": LogsScreen,
-        }
-        for mode, screen in screens.items():
-            self.add_mode(mode, partial(screen, control, self._picture))
+        for mode in SCREENS:
+            self.add_mode(mode, self.new_screen(mode))
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -278,9 +279,10 @@ class Only1App(App[None]):
         try:
             step()
         except Exception as error:
-            # A screen's bug must not stop the proxy that lives in this process.
-            log.exception("the screen could not be drawn")
-            self._alarm("screen", "error", f"The screen could not be drawn ({_words(error)}). Calls go on.")
+            # A bug there must not stop the proxy that lives in this process, nor fill its log.
+            if "screen" not in self._alarms:
+                log.exception("the screen could not be drawn")
+            self.tell_failure(f"The screen could not be drawn ({_words(error)}). Calls go on.")
 
     def _take(self) -> None:
         self._pulled_at = self._clock()
@@ -291,15 +293,32 @@ class Only1App(App[None]):
         self.history.sample(snapshot, self._now())
 
     def _show(self) -> None:
+        if self.screen in self.failed:
+            # It failed while another mode was seen.
+            self.call_later(self.cover_failures)
         if self._is_paused:
             return
         picture = self._picture()
         for screen in self.screen_stack:
-            if isinstance(screen, CoreScreen | ClosingScreen) and screen.is_mounted:
-                screen.show(picture)
+            if not isinstance(screen, CoreScreen | ClosingScreen) or screen in self.failed:
+                continue
+            if screen.is_mounted:
+                try:
+                    screen.show(picture)
+                except Exception as error:
+                    self.fail(screen, error)
 
     def _alarm(self, key: str, level: str, words: str) -> None:
         self._alarms[key] = Notice(level, words)
+
+    def tell_failure(self, words: str) -> None:
+        if words:
+            self._alarm("screen", "error", words)
+        else:
+            self._alarms.pop("screen", None)
+
+    def new_screen(self, mode: str) -> Callable[[], CoreScreen]:
+        return partial(SCREENS[mode], self._control, self._picture)
 
     @on(events.AppBlur)
     def _blurred(self) -> None:
