@@ -305,7 +305,7 @@ def still_app(control: FakeControl, **options: Any) -> Only1App:
 async def shown(
     control: FakeControl, size: tuple[int, int] = (120, 36), *, may_fail: bool = False, **options: Any
 ) -> AsyncIterator[tuple[Only1App, Pilot[None]]]:
-    """The app on screen, with its first picture drawn. It survives bugs; a test does not, unless they may be."""
+    """The app on screen, its first picture drawn. It survives bugs; a test does not, unless they may be."""
     app = still_app(control, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pulled(app, pilot)
