@@ -1,6 +1,6 @@
 """A load in a process of its own: calls at a steady pace, whatever the answers take; or as many as go through.
 
-Run as `python -m tests.benchmarks.steady PORT TOOL... --seconds S [--per-s N]`; prints what it measured as JSON.
+Run as `python -m tests.benchmarks.steady PORT PID TOOL... --seconds S [--per-s N]`; prints what it measured as JSON.
 A call's time counts from the moment it was due, so that a gateway that stops for a while is not let off.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 import uvloop
 
 from tests.benchmarks.load import Call, Measured, closed_loop, connected, modern_call
+from tests.benchmarks.processes import cpu_of
 
 CALLERS: Final = 32
 WARM_UP_S: Final = 1.0
@@ -45,7 +46,7 @@ async def steady_loop(callers: list[Call], per_s: float, seconds: float) -> list
     return took_ms
 
 
-async def main(port: int, tools: list[str], seconds: float, per_s: float) -> dict[str, Any]:
+async def main(port: int, pid: int, tools: list[str], seconds: float, per_s: float) -> dict[str, Any]:
     async with connected(port, CALLERS, modern_call(tools[0])) as connections:
         for number, connection in enumerate(connections):
             connection._ask = modern_call(tools[number % len(tools)])
@@ -53,15 +54,23 @@ async def main(port: int, tools: list[str], seconds: float, per_s: float) -> dic
             took_ms = await steady_loop(list(connections), per_s, seconds)
             measured = Measured(len(took_ms), seconds, took_ms, 0.0)
         else:
-            measured = await closed_loop(connections, seconds, lambda: 0.0)
-    return {"per_s": measured.per_s, "p50": measured.percentile_ms(0.5), "p99": measured.percentile_ms(0.99)}
+            measured = await closed_loop(connections, seconds, lambda: cpu_of(pid, children=False))
+    return {
+        "per_s": measured.per_s,
+        "p50": measured.percentile_ms(0.5),
+        "p99": measured.percentile_ms(0.99),
+        "cpu_us": measured.cpu_us,
+    }
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
+    parser.add_argument("pid", type=int, help="of the gateway, whose processor time is told")
     parser.add_argument("tools", nargs="+")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--per-s", type=float, default=0.0)
     options = parser.parse_args()
-    print(json.dumps(uvloop.run(main(options.port, options.tools, options.seconds, options.per_s))))
+    print(
+        json.dumps(uvloop.run(main(options.port, options.pid, options.tools, options.seconds, options.per_s)))
+    )
