@@ -70,6 +70,8 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace: the calls come first."""
+SILENT_S = 2.0
+"""After so long without a new picture the old one counts as what still is."""
 SCREENS: dict[str, type[CoreScreen]] = {
     "overview": OverviewScreen,
     "servers": ServersScreen,
@@ -285,12 +287,16 @@ class Only1App(GuardedApp):
             self.tell_failure(f"The screen could not be drawn ({_words(error)}). Calls go on.")
 
     def _take(self) -> None:
-        self._pulled_at = self._clock()
+        is_first, self._pulled_at = self._pulled_at == float("-inf"), self._clock()
         snapshot = self._control.snapshot()
-        if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
+        is_new = snapshot is not self._snapshot
+        if is_new:
             self._snapshot = snapshot
             self._offset = snapshot.at - self._clock()
-        self.history.sample(snapshot, self._now())
+        # With a new picture, so that both are drawn at once; one is due every second. But what is far away may
+        # be silent for longer.
+        if is_new or is_first or self._now() - self.history.sampled_at >= SILENT_S:
+            self.history.sample(snapshot, self._now())
 
     def _show(self) -> None:
         if self.screen in self.failed:

@@ -68,6 +68,7 @@ class CoreScreen(Screen[None]):
         self._footer_key: Hashable = None
         self._nav_key: Hashable = None
         self._shown: Picture | None = None
+        self._shown_with: Hashable = None
         self.has_news = True
         """Whether the picture that is being drawn differs from the one before it."""
 
@@ -118,10 +119,11 @@ class CoreScreen(Screen[None]):
         return self.query_one("#title").size.width or self.size.width
 
     def show(self, picture: Picture) -> None:
-        self.has_news = self._differs(picture)
+        width = self.width
+        shown_with = (width, picture.history.sampled_at)
+        self.has_news = shown_with != self._shown_with or self._differs(picture)
         if self.has_news:
-            self._shown = picture
-            width = self.width
+            self._shown, self._shown_with = picture, shown_with
             self.query_one("#title", Board).put(
                 [title_line(picture.snapshot, picture.now, picture.pace, width)]
             )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from proxy_core.telemetry.snapshot import Snapshot
 
 KEPT_S = 120
+SAMPLE_S = 0.9
+"""A second, but for a timer that comes a little early."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 HEADROOM = 1.25
 """Without it a steady series would be a solid wall of colour."""
@@ -18,13 +20,13 @@ class History:
         self._series: dict[str, deque[float]] = {}
         self._drawn: dict[tuple[str, int], str] = {}
         """Since the last sample: a series is drawn once for many frames."""
-        self._sampled_at = float("-inf")
+        self.sampled_at = float("-inf")
 
     def sample(self, snapshot: Snapshot, now: float) -> None:
         """Keep a sample if a second has passed since the last; forget servers that are gone."""
-        if now - self._sampled_at < 1.0:
+        if now - self.sampled_at < SAMPLE_S:
             return
-        self._sampled_at = now
+        self.sampled_at = now
         self._drawn = {}
         totals = snapshot.totals
         current = {
