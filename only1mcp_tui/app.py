@@ -69,7 +69,7 @@ RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
-"""From this loop lag on the screen halves its own pace: the calls come first."""
+"""From this loop lag on the screen halves its own pace, from twice as much on once more: the calls come first."""
 SILENT_S = 2.0
 """After so long without a new picture the old one counts as what still is."""
 SCREENS: dict[str, type[CoreScreen]] = {
@@ -258,8 +258,9 @@ class Only1App(GuardedApp):
     def _fps(self) -> int:
         if self._is_blurred:
             return 1
-        is_busy = self._snapshot.totals.loop_lag_p99_ms > BUSY_LAG_MS
-        return max(1, self._tui.fps // 2) if is_busy else self._tui.fps
+        lag_ms = self._snapshot.totals.loop_lag_p99_ms
+        halvings = (lag_ms > BUSY_LAG_MS) + (lag_ms > 2 * BUSY_LAG_MS)
+        return max(1, self._tui.fps >> halvings)
 
     def _picture(self) -> Picture:
         pace = Pace(self._fps, self._is_paused, self._is_remote)
