@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
 from textual import events, on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
@@ -26,7 +26,7 @@ from only1mcp_tui.screens import drill
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
-from only1mcp_tui.screens.guarded import CHANGES, REFUSAL, guarded
+from only1mcp_tui.screens.guarded import GuardedApp
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.kept import SAVE_S, Kept
 from only1mcp_tui.screens.keymap import checked, notice
@@ -40,6 +40,7 @@ from only1mcp_tui.screens.palette import Commands, commands_of
 from only1mcp_tui.screens.plan import Answer, PlanScreen
 from only1mcp_tui.screens.pushed import PushedScreen
 from only1mcp_tui.screens.question import QuestionScreen, give
+from only1mcp_tui.screens.readonly import CHANGES, REFUSAL, guarded
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.terminal import continue_only_on, let_go_of, terminal
@@ -81,12 +82,21 @@ RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
-"""From this loop lag on the screen halves its own pace: the calls come first."""
+"""From this loop lag on the screen halves its own pace, from twice as much on again: the calls come first."""
+SILENT_S = 2.0
+"""After so long without a new picture the old one counts as what still is."""
+SCREENS: dict[str, type[CoreScreen]] = {
+    "overview": OverviewScreen,
+    "servers": ServersScreen,
+    "metrics": MetricsScreen,
+    "requests": RequestsScreen,
+    "logs": LogsScreen,
+}
 PUSHED: dict[str, type[PushedScreen]] = {"names": NamesScreen, "ledger": LedgerScreen}
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Only1App(App[None]):
+class Only1App(GuardedApp):
     """The screens over one `Control`."""
 
     TITLE = "only1mcp"
@@ -178,15 +188,8 @@ class Only1App(App[None]):
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
         self._terminal = terminal()
-        screens: dict[str, type[CoreScreen]] = {
-            "overview": OverviewScreen,
-            "servers": ServersScreen,
-            "metrics": MetricsScreen,
-            "requests": RequestsScreen,
-            "logs": LogsScreen,
-        }
-        for mode, screen in screens.items():
-            self.add_mode(mode, partial(screen, control, self._picture))
+        for mode in SCREENS:
+            self.add_mode(mode, self.new_screen(mode))
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -333,8 +336,9 @@ class Only1App(App[None]):
     def _fps(self) -> int:
         if self._is_blurred:
             return 1
-        is_busy = self._snapshot.totals.loop_lag_p99_ms > BUSY_LAG_MS
-        return max(1, self._tui.fps // 2) if is_busy else self._tui.fps
+        lag_ms = self._snapshot.totals.loop_lag_p99_ms
+        halvings = (lag_ms > BUSY_LAG_MS) + (lag_ms > 2 * BUSY_LAG_MS)
+        return max(1, self._tui.fps >> halvings)
 
     def _picture(self) -> Picture:
         snapshot, now = self._snapshot, self._now()
@@ -358,19 +362,24 @@ class Only1App(App[None]):
         try:
             step()
         except Exception as error:
-            # A screen's bug must not stop the proxy that lives in this process.
-            log.exception("the screen could not be drawn")
-            self._alarm("screen", "error", f"The screen could not be drawn ({_words(error)}). Calls go on.")
+            # A bug there must not stop the proxy that lives in this process, nor fill its log.
+            if "screen" not in self._alarms:
+                log.exception("the screen could not be drawn")
+            self.tell_failure(f"The screen could not be drawn ({_words(error)}). Calls go on.")
 
     def _take(self) -> None:
-        self._pulled_at = self._clock()
+        is_first, self._pulled_at = self._pulled_at == float("-inf"), self._clock()
         snapshot = self._control.snapshot()
-        if snapshot.seq != self._snapshot.seq or snapshot is not self._snapshot:
+        is_new = snapshot is not self._snapshot
+        if is_new:
             if words := again_words(self._snapshot, snapshot, self._now()):
                 self.notify(words, markup=False)
             self._snapshot = snapshot
             self._offset = snapshot.at - self._clock()
-        if snapshot.stale_since is None:
+        # With a new picture, so that both are drawn at once; one is due every second. But what is far away may
+        # be silent for longer.
+        is_due = is_new or is_first or self._now() - self.history.turn >= SILENT_S
+        if is_due and snapshot.stale_since is None:
             self.history.sample(snapshot, self._now())
         if words := news(snapshot.questions, self._asked):
             self.notify(words, severity="warning", markup=False, timeout=10)
@@ -378,14 +387,22 @@ class Only1App(App[None]):
         self._tell_news()
 
     def _show(self) -> None:
+        if self.screen in self.failed:
+            # It failed while another mode was seen.
+            self.call_later(self.cover_failures)
         picture = self._picture()
         if self._is_paused:
             if isinstance(screen := self.screen, CoreScreen):
                 screen.hold(picture)
             return
         for screen in self.screen_stack:
-            if isinstance(screen, CoreScreen | ClosingScreen | QuestionScreen) and screen.is_mounted:
-                screen.show(picture)
+            if not isinstance(screen, CoreScreen | ClosingScreen | QuestionScreen) or screen in self.failed:
+                continue
+            if screen.is_mounted:
+                try:
+                    screen.show(picture)
+                except Exception as error:
+                    self.fail(screen, error)
 
     def _tell_news(self) -> None:
         self._seen_facts, facts = self._control.events_after(self._seen_facts)
@@ -394,6 +411,15 @@ class Only1App(App[None]):
 
     def _alarm(self, key: str, level: str, words: str) -> None:
         self._alarms[key] = Notice(level, words)
+
+    def tell_failure(self, words: str) -> None:
+        if words:
+            self._alarm("screen", "error", words)
+        else:
+            self._alarms.pop("screen", None)
+
+    def new_screen(self, mode: str) -> Callable[[], CoreScreen]:
+        return partial(SCREENS[mode], self._control, self._picture)
 
     @on(events.AppBlur)
     def _blurred(self) -> None:

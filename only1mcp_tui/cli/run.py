@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
 
 log = logging.getLogger("proxy_core.command")
+
+UNDER_SCREENS: Final = sys.version_info < (3, 13)
+"""Whether uvloop can carry the screens: from 3.13 on a task may be asked to start eagerly, which it refuses."""
 
 
 def run(options: "Options") -> int:
@@ -170,7 +173,9 @@ def run_screen(
         readonly=options.readonly,
     )
     settle_memory()
-    app.run()
+    # Not `app.run()`: the calls deserve the same quick loop as without a screen.
+    with asyncio.Runner(loop_factory=_loop_factory() if UNDER_SCREENS else None) as runner:
+        runner.run(app.run_async())
     if app.failure is not None:
         raise app.failure
     if app.outcome:

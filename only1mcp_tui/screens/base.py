@@ -13,8 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 
-from only1mcp_tui.screens.guarded import CHANGES
 from only1mcp_tui.screens.kept import Kept, kept_of
+from only1mcp_tui.screens.readonly import CHANGES
 from only1mcp_tui.view.filters import Filter, parse_filter
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.overview import Pace, banner_lines, title_line
@@ -76,6 +76,7 @@ class CoreScreen(Screen[None]):
         self._footer_key: Hashable = None
         self._nav_key: Hashable = None
         self._shown: Picture | None = None
+        self._shown_with: Hashable = None
         self.has_news = True
         """Whether the picture that is being drawn differs from the one before it."""
 
@@ -145,11 +146,12 @@ class CoreScreen(Screen[None]):
         return self.query_one("#title").size.width or self.size.width
 
     def show(self, picture: Picture) -> None:
-        self.has_news = self._differs(picture)
+        width = self.width
+        shown_with = (width, picture.history.turn)
+        self.has_news = shown_with != self._shown_with or self._differs(picture)
         if self.has_news:
-            self._shown = picture
+            self._shown, self._shown_with = picture, shown_with
             self.set_class(picture.pace.stale_s is not None, "-stale")
-            width = self.width
             self.query_one("#title", Board).put(
                 [title_line(picture.snapshot, picture.now, picture.pace, width)]
             )

@@ -107,6 +107,9 @@ class Painted(Widget):
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
         """As any widget's; the lines in `regions` are built anew, without regions all of them."""
+        if layout:
+            # A border may have come or gone.
+            self._has_frame = None
         if not regions:
             self._kept = {}
         for region in regions:

@@ -26,6 +26,7 @@ from tests.benchmarks.footprint import cold_start_table, memory_table
 from tests.benchmarks.listing import list_table
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
 from tests.benchmarks.reloading import reload_table, servers
+from tests.benchmarks.screen import screen_table
 
 DOCS: Final = ROOT / "docs"
 QUICK: Final = os.environ.get("QUICK", "") not in ("", "0")
@@ -53,6 +54,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str]]]]] = {
     "start": lambda: cold_start_table(3 if QUICK else 7),
     "reload": reloads,
     "balancing": balancing,
+    "screen": screen_table,
 }
 """In the order of docs/benchmarks.md."""
 

@@ -304,13 +304,14 @@ def still_app(control: FakeControl, **options: Any) -> Only1App:
 
 @asynccontextmanager
 async def shown(
-    control: FakeControl, size: tuple[int, int] = (120, 36), **options: Any
+    control: FakeControl, size: tuple[int, int] = (120, 36), *, may_fail: bool = False, **options: Any
 ) -> AsyncIterator[tuple[Only1App, Pilot[None]]]:
-    """The app on screen, with its first picture drawn."""
+    """The app on screen, its first picture drawn. It survives bugs; a test does not, unless they may be."""
     app = still_app(control, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pulled(app, pilot)
         yield app, pilot
+    assert may_fail or "screen" not in app._alarms, app._alarms["screen"].text
 
 
 async def pulled(app: Only1App, pilot: Pilot[None]) -> None:

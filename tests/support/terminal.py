@@ -57,6 +57,10 @@ class Terminal:
     def press(self, keys: str) -> None:
         self._process.send(keys)
 
+    def resize(self, columns: int, lines: int) -> None:
+        self._screen.resize(lines, columns)
+        self._process.setwinsize(lines, columns)
+
     def shows(self, *words: str, without: str | None = None) -> str:
         """Wait until all of these words stand on the screen."""
         return self._until(
