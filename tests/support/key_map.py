@@ -12,12 +12,11 @@ from pathlib import Path
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.keys import key_to_character
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 
 import only1mcp_tui.screens
 import only1mcp_tui.widgets
-from only1mcp_tui.app import Only1App
-from only1mcp_tui.screens.base import NAMES, CoreScreen
+from only1mcp_tui.app import SCREENS, Only1App
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "tui_guide.md"
@@ -52,15 +51,11 @@ def updated(document: str) -> str:
 
 def _tables() -> Iterator[str]:
     yield from _table("Everywhere", Only1App.BINDINGS)
+    for mode, screen in SCREENS.items():
+        yield from _table(mode.capitalize(), _inherited(screen))
     classes = list(_classes())
-    order = [mode for _, mode, _ in NAMES]
-    main = [each for each in classes if issubclass(each, CoreScreen) and hasattr(each, "MODE")]
-    for screen in sorted(main, key=lambda each: order.index(each.MODE)):
-        yield from _table(screen.MODE.capitalize(), _inherited(screen))
-    others = [each for each in classes if issubclass(each, Screen) and each not in main]
-    for each in (*others, *(each for each in classes if not issubclass(each, Screen))):
-        if _is_base(each, classes) and not issubclass(each, ModalScreen):
-            continue
+    others = [each for each in classes if each not in SCREENS.values() and not _is_base(each, classes)]
+    for each in sorted(others, key=lambda each: not issubclass(each, Screen)):
         yield from _table(_title(each), _inherited(each))
 
 
