@@ -15,8 +15,10 @@ from proxy_core.errors import UnknownQuestion
 from proxy_core.telemetry.snapshot import OpenQuestion
 from tests.journeys.test_combinations import configured, everything
 from tests.only1mcp_tui.test_cli_asking import Person
-from tests.support.gateway_process import GatewayProcess, serving
+from tests.support.gateway_process import COMMAND, GatewayProcess, serving, write_config
+from tests.support.processes import free_port, quiet_env
 from tests.support.recorded import transport_to
+from tests.support.terminal import Terminal
 
 LONG = pytest.mark.long
 PAIRS = pytest.mark.parametrize(
@@ -141,3 +143,28 @@ async def test_the_command_line_lists_it_and_answers(tmp_path: Path):
             assert said.returncode == 0, said.stderr
             result: Any = await call
             assert "Ann" in result.content[0].text
+
+
+async def test_the_screen_shows_what_is_asked_until_it_is_answered(tmp_path: Path):
+    with everything("http", tmp_path) as where:
+        server, port = configured("http", where) | {"prefix": "none"}, free_port()
+        admin = {"socket": str(tmp_path / "admin.sock")}
+        config = write_config(tmp_path, [server], admin=admin, **ON)
+        command = [*COMMAND, "--config", str(config), "--port", str(port)]
+        terminal = Terminal(command, tmp_path, quiet_env(tmp_path))
+        try:
+            await asyncio.to_thread(terminal.shows, "1/1 healthy")
+            url = f"http://127.0.0.1:{port}/mcp"
+            async with silent_client(url, "auto") as client, operator(tmp_path) as control:
+                await client.list_tools()
+                call = asyncio.ensure_future(client.call_tool(*WHO))
+                await asyncio.to_thread(terminal.shows, "1 question: press a")
+                terminal.press("a")
+                await asyncio.to_thread(terminal.shows, "Who are you?", "username *", "Accept")
+                given = {"username": "Ann", "email": "a@b.c"}
+                await control.answer((await question_of(control)).id, "accept", given)
+                await asyncio.to_thread(terminal.shows, "not open any more", without="press a")
+                result: Any = await call
+                assert "Ann" in result.content[0].text
+        finally:
+            terminal.close()
