@@ -281,7 +281,7 @@ def _value(field: Field, text: str) -> object:
         case FieldKind.CHOICE:
             if text not in field.choices:
                 raise ValueError("It must be one of those listed.")
-            return json.loads(text)
+            return _parsed(text)
         case _:
             return _shaped(field, _parsed(text))
 
