@@ -5,32 +5,41 @@ One app for all pictures of a screen in a scene: to start one takes longer than 
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual.pilot import Pilot
 
-from only1mcp_tui.screens.base import NAMES
+from only1mcp_tui.app import SCREENS, Only1App
+from tests.support.plots import moving_app, plotted
 from tests.support.scenes import SCENES
-from tests.support.screens import pulled, shown, svg_of
+from tests.support.screens import pulled, svg_of
 
 SIZES = ((80, 24), (120, 36), (200, 60))
 THEMES = ("only1-dark", "ansi-dark")
 
 
-@pytest.mark.parametrize("mode", [mode for _, mode, _ in NAMES])
+@pytest.mark.parametrize("mode", SCREENS)
 @pytest.mark.parametrize("name", SCENES)
 async def test_looks(name: str, mode: str, picture: SnapshotAssertion) -> None:
     scene = SCENES[name]
     control = scene.control()
+    app = moving_app(control)
     differing = []
-    async with shown(control, SIZES[0]) as (app, pilot):
+    async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await app.switch_mode(mode)
-        await pulled(app, pilot)
+        await _drawn(app, pilot, mode)
         if scene.then is not None:
             await scene.then(control, app, pilot)
         for theme in THEMES:
             app.theme = theme
             for width, height in SIZES:
                 await pilot.resize_terminal(width, height)
-                await pulled(app, pilot)
+                await _drawn(app, pilot, mode)
                 ground = theme.removeprefix("only1-")
                 if svg_of(app) != picture(name=f"{width}x{height}-{ground}"):
                     differing.append((width, height, theme))
     assert not differing
+
+
+async def _drawn(app: Only1App, pilot: Pilot[None], mode: str) -> None:
+    await pulled(app, pilot)
+    if mode == "metrics":
+        await plotted(app, pilot)

@@ -10,7 +10,6 @@ from only1mcp_tui.app import Only1App
 from proxy_core.facts import BreakerTurned, CatalogChanged, ConfigApplied, StateChanged, VerbUsed
 from proxy_core.telemetry.context_bill import (
     ContextBill,
-    ContextTotals,
     Cost,
     DescriptionCost,
     ModeCosts,
@@ -19,7 +18,6 @@ from proxy_core.telemetry.context_bill import (
     ServerCost,
     ToolCost,
 )
-from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings
 from proxy_core.telemetry.snapshot import (
     BreakerState,
     ChildRow,
@@ -35,7 +33,9 @@ from proxy_core.telemetry.snapshot import (
     Snapshot,
     Totals,
 )
+from tests.support.exchanges import hostile_detail, many_rows, sample_details
 from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
+from tests.support.plots import BILL, moving_control
 from tests.support.screens import pulled
 
 LONG = "a-server-with-a-name-24c"
@@ -119,22 +119,6 @@ def healthy_rows() -> tuple[ServerRow, ...]:
     )
 
 
-def _savings() -> Savings:
-    return Savings(
-        caches=(
-            CacheRow("tools/list", "github", hits=412, misses=31, entries=1, bytes=21_000, mean_age_s=44.0),
-            CacheRow("resources/read", "filesystem", hits=221, misses=160, entries=92, bytes=1_310_000),
-        ),
-        joins=(JoinRow("tools/list", "github", asked=31, made=12, saved=19, windows=4),),
-    )
-
-
-def _context() -> ContextTotals:
-    return ContextTotals(
-        "o200k_base", True, "full", Cost(7750, 5745), Cost(7750, 5745), Cost(4010, 3560), Cost(980, 760)
-    )
-
-
 def _bill() -> ContextBill:
     def tool(server: str, name: str, full: int) -> ToolCost:
         return ToolCost(server, f"{server}__{name}", Cost(full, full * 3 // 4), Cost(full // 2, full // 2))
@@ -198,10 +182,14 @@ def _logs(number: int) -> tuple[LogLine, ...]:
     )
 
 
-def _control(snapshot: Snapshot, log_lines: int = 200) -> FakeControl:
-    control = FakeControl(snapshot)
+def _control(snapshot: Snapshot, number: int = 200) -> FakeControl:
+    """With so many log lines and exchanges."""
+    control = moving_control(FakeControl(snapshot))
+    details = sample_details()
+    control.exchanges = {detail.row.id: detail for detail in details}
+    control.see(*many_rows(number), *(detail.row for detail in details))
     control.bills = [_bill()]
-    control.log(*_logs(log_lines))
+    control.log(*_logs(number))
     items = tuple(item for row in snapshot.servers[:30] for item in _items(row.id, row.tools))
     control.items = items
     for row in snapshot.servers[:30]:
@@ -221,9 +209,7 @@ def empty() -> FakeControl:
 
 def healthy() -> FakeControl:
     totals = Totals(13_420, 11, 113.2, 0.06, 3, Latency(4.2, 18, 41), 12, 3, 1.8)
-    control = _control(
-        snapshot_of(healthy_rows(), totals=totals, clients=CLIENTS, savings=_savings(), context=_context())
-    )
+    control = _control(snapshot_of(healthy_rows(), totals=totals, clients=CLIENTS))
     control.tell(
         StateChanged(NOW - 900, "github", "starting", "healthy", ""),
         CatalogChanged(NOW - 890, "tools", 53),
@@ -291,11 +277,13 @@ def degraded() -> FakeControl:
             rows,
             totals=totals,
             clients=(replace(CLIENTS[0], name=WIDE), *CLIENTS[1:]),
-            savings=_savings(),
-            context=replace(_context(), is_complete=False),
             notices=(Notice("error", words),),
         )
     )
+    control.use(context=replace(BILL, is_complete=False))
+    hostile = hostile_detail()
+    control.exchanges[hostile.row.id] = hostile
+    control.see(hostile.row)
     control.tell(
         StateChanged(NOW - 400, "jira", "healthy", "failed", "it ended at once with code 1"),
         BreakerTurned(NOW - 200, LONG, "a-replica-with-a-name-24", "open", "5 failures in a row"),
@@ -332,6 +320,14 @@ async def _hold(control: FakeControl, app: Only1App, pilot: Pilot[None]) -> None
     """Held by a key, and then things go on."""
     await pilot.press("space")
     control.log(*_logs(123))
+    control.see(*many_rows(25, first=9000))
+    await pulled(app, pilot)
+
+
+async def _lose(control: FakeControl, app: Only1App, pilot: Pilot[None]) -> None:
+    """A gateway elsewhere that has not been heard for 23 seconds."""
+    words = "No gateway at http://build.example.com:8080: nothing answers there. Trying again."
+    control.use(stale_since=NOW - 23, notices=(Notice("error", words),))
     await pulled(app, pilot)
 
 
@@ -341,4 +337,5 @@ SCENES: dict[str, Scene] = {
     "degraded": Scene(degraded),
     "many": Scene(many),
     "paused": Scene(healthy, _hold),
+    "stale": Scene(healthy, _lose),
 }
