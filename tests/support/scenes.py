@@ -311,9 +311,7 @@ def many() -> FakeControl:
         for at in range(MANY)
     )
     totals = Totals(762_450, 120, 6012.0, 2.1, 212, Latency(3.0, 31.0, 140.0), 480, 120, 3.1)
-    return _control(
-        snapshot_of(rows, totals=totals, clients=CLIENTS, savings=_savings(), context=_context()), 5000
-    )
+    return _control(snapshot_of(rows, totals=totals, clients=CLIENTS), 5000)
 
 
 async def _hold(control: FakeControl, app: Only1App, pilot: Pilot[None]) -> None:
