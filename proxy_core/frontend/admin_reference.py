@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields as struct_fields
 
 from proxy_core import control
-from proxy_core.admin_wire import ERRORS, CallBody, DrainBody, LevelBody
+from proxy_core.admin_wire import ERRORS, AnswerBody, CallBody, DrainBody, DrillBody, LevelBody
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
 from proxy_core.telemetry import context_bill, snapshot
@@ -26,11 +26,14 @@ _BODIES: Final[dict[type, str]] = {
     DrainBody: "`{grace_s}`, optional",
     CallBody: "`{name, arguments}`",
     LevelBody: "`{level}`",
+    AnswerBody: "`{action, content}`",
+    DrillBody: "`{kind, delay_ms, share, for_s}`",
 }
 _SHAPES: Final = (
     snapshot.Snapshot,
     snapshot.ServerRow,
     snapshot.ReplicaRow,
+    snapshot.OpenQuestion,
     snapshot.ChildRow,
     snapshot.Probe,
     snapshot.Latency,
