@@ -115,7 +115,10 @@ def selected_line(target: Target | None, now: float, width: int) -> Line:
         return ()
     look = target.look
     reason = reason_of(target.row, now)
-    words, role = (reason, look.role) if reason else (safe(target.row.address), "muted")
+    is_drilled = bool(target.row.drill)
+    words, role = (
+        (reason, "warn" if is_drilled else look.role) if reason else (safe(target.row.address), "muted")
+    )
     name = (f"{target.label}  ", "strong")
     return clip(((f" {look.glyph} ", look.role), name, (words, role)), width)
 

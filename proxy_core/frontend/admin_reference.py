@@ -13,7 +13,15 @@ from typing import Any, Final, get_args
 from msgspec.structs import fields as struct_fields
 
 from proxy_core import control
-from proxy_core.admin_wire import ERRORS, CallBody, DrainBody, LevelBody, ReplayBody
+from proxy_core.admin_wire import (
+    ERRORS,
+    AnswerBody,
+    CallBody,
+    DrainBody,
+    DrillBody,
+    LevelBody,
+    ReplayBody,
+)
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
 from proxy_core.telemetry import context_bill, exchanges, snapshot
@@ -27,11 +35,14 @@ _BODIES: Final[dict[type, str]] = {
     CallBody: "`{name, arguments}`",
     LevelBody: "`{level}`",
     ReplayBody: "`{target}`, optional",
+    AnswerBody: "`{action, content}`",
+    DrillBody: "`{kind, delay_ms, share, for_s}`",
 }
 _SHAPES: Final = (
     snapshot.Snapshot,
     snapshot.ServerRow,
     snapshot.ReplicaRow,
+    snapshot.OpenQuestion,
     snapshot.ChildRow,
     snapshot.Probe,
     snapshot.Latency,
