@@ -27,7 +27,7 @@ KIND_WORDS = {
 class FieldBox(Vertical):
     DEFAULT_CSS = """
     FieldBox { height: auto; margin: 0 0 1 0; }
-    FieldBox Input { border: none; height: 1; padding: 0 1; background: $panel; }
+    FieldBox Input { border: none; height: 1; padding: 0 1 !important; background: $panel; }
     FieldBox Input:focus { border: none; background: $primary 25%; }
     FieldBox Select { padding: 0 1; background: $panel; }
     FieldBox TextArea { border: none; height: 3; background: $panel; padding: 0 1; }
@@ -75,6 +75,10 @@ class FieldBox(Vertical):
             for line in safe_lines(field.hint, HINT_LIMIT, most=HINT_LINES)
             if line.strip()
         ]
+
+    def on_descendant_focus(self) -> None:
+        # With its name in sight, not only the line that is typed into.
+        self.call_after_refresh(self.scroll_visible, animate=False)
 
     def focus_input(self) -> None:
         self.query_one("Input, Select, TextArea").focus()

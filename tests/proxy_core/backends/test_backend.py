@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from proxy_core.backends import offer
+from proxy_core.backends.backend import STDERR_LINES
 from proxy_core.backends.isolation import EVERYTHING
 from proxy_core.backends.lifecycle import Event
-from proxy_core.backends.member import STALE_S, STDERR_LINES
+from proxy_core.backends.member import STALE_S
 from proxy_core.control import AbandonedCall, DrainOutcome
 from proxy_core.errors import (
     BackendError,
@@ -505,6 +506,7 @@ async def test_the_row_of_a_server_that_died_has_its_last_words(box: Box) -> Non
 async def test_the_last_lines_of_stderr_are_kept(box: Box) -> None:
     for number in range(STDERR_LINES + 5):
         box.backend.members[0].heard_stderr(f"line {number}")
-    assert len(box.backend.members[0].stderr) == STDERR_LINES
-    assert box.backend.members[0].stderr[0] == "line 5"
+    kept = list(box.backend.stderr.after(0))
+    assert len(kept) == STDERR_LINES
+    assert kept[0] == (6, "line 5"), "how many came before is known"
     assert box.sayings[-1] == ("info", f"line {STDERR_LINES + 4}")
