@@ -167,6 +167,8 @@ def run_screen(
         write=lambda found: _import(_import_target(loaded, options), found),
         kept=Kept(kept_path(os.environ)),
         readonly=options.readonly,
+        # Who asks for the demo by name wants no questions.
+        welcomes=not options.demo,
     )
     _settle_memory()
     app.run()
