@@ -145,12 +145,14 @@ class Only1App(GuardedApp):
         on_shown: Callable[[], None] = lambda: None,
         kept: Kept | None = None,
         readonly: bool = False,
+        welcomes: bool = False,
     ) -> None:
         """`run` serves until `stop(force)` was called; without it only the screens run, over a core elsewhere.
 
         `is_remote` says so of a core that this app does not run; None: as `run` tells.
         `on_shown` is called once, when the first picture is drawn.
         `kept` outlives the run; None: nothing does. `readonly`: look only, whatever the configuration says.
+        `welcomes`: where there is no configuration, ask what to do, once.
         `discover` finds the servers of AI clients, `write` puts the chosen into our file and names it.
         """
         super().__init__()
@@ -159,6 +161,7 @@ class Only1App(GuardedApp):
         self.outcome = ""
         """The line to print when the screen is gone."""
         self._readonly = readonly
+        self._welcomes = welcomes
         self._control = control = guarded(control, lambda: self.is_readonly)
         self._run_core = run
         self._stop_core = stop
@@ -208,8 +211,7 @@ class Only1App(GuardedApp):
         if self.kept.path is not None:
             self.set_interval(SAVE_S, self.kept.save)
         self._use_keys(self._tui)
-        # Where nothing outlives the run it would come each time.
-        if self._snapshot.demo and self.kept.path is not None and not self.kept.get("welcomed", False):
+        if self._welcomes and self._snapshot.demo and not self.kept.get("welcomed", False):
             self._welcome()
         if self._first_screen != self.DEFAULT_MODE and self._first_screen in self._modes:
             self.switch_mode(self._first_screen)

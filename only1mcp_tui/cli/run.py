@@ -171,6 +171,8 @@ def run_screen(
         on_shown=settle_memory,
         kept=Kept(kept_path(os.environ)),
         readonly=options.readonly,
+        # Who asks for the demo by name wants no questions.
+        welcomes=not options.demo,
     )
     settle_memory()
     # Not `app.run()`: the calls deserve the same quick loop as without a screen.

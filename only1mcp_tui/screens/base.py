@@ -215,9 +215,10 @@ class CoreScreen(Screen[None]):
 
     def _nav_line(self) -> Line:
         spans: list[Span] = [(" ", "text")]
+        gap = "   " if self.width >= 100 else " "
         for key, mode, name in NAMES:
             role = "tab-on" if mode == self.MODE else "tab"
-            spans += [(f"{key} ", "muted"), (name, role, f"app.switch_mode('{mode}')"), ("   ", "text")]
+            spans += [(f"{key} ", "muted"), (name, role, f"app.switch_mode('{mode}')"), (gap, "text")]
         return tuple(spans)
 
     def _footer_line(self) -> Line:

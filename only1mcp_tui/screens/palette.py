@@ -163,7 +163,7 @@ def _of_server(app: App[Any], row: ServerRow, is_readonly: bool) -> Iterator[Com
 
 
 def _action(app: App[Any], action: str) -> Callable[[], Any]:
-    return partial(app.run_action, f"app.{action}")
+    return partial(app.call_later, app.run_action, f"app.{action}")
 
 
 def _screenshot(app: App[Any]) -> None:

@@ -8,18 +8,16 @@ from only1mcp_tui.app import Only1App
 from only1mcp_tui.screens.palette import MOST_HITS, Commands, commands_of, has_letters
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.fake_control import FakeControl, row_of, snapshot_of
-from tests.support.screens import busy_control, seen, shown, text_of
+from tests.support.screens import busy_control, pulled, seen, shown, text_of
 
 
 def names(app: Only1App) -> set[str]:
     return {command.name for command in commands_of(app, app.screen)}
 
 
-async def chosen(app: Only1App, name: str) -> None:
+def chosen(app: Only1App, name: str) -> None:
     command = next(command for command in commands_of(app, app.screen) if command.name == name)
-    result = command.run()
-    if hasattr(result, "__await__"):
-        await result
+    command.run()
 
 
 async def test_typing_finds_a_verb_on_a_server_and_enter_does_it() -> None:
@@ -69,7 +67,7 @@ async def test_it_offers_screens_settings_clients_and_views() -> None:
 
 async def test_a_clients_config_is_copied_and_its_place_named() -> None:
     async with shown(busy_control()) as (app, pilot):
-        await chosen(app, "Copy client config for Cursor")
+        chosen(app, "Copy client config for Cursor")
         await seen(app, pilot, "belongs into")
         assert '"url": "http://127.0.0.1:8080/mcp"' in app.clipboard
 
@@ -77,7 +75,7 @@ async def test_a_clients_config_is_copied_and_its_place_named() -> None:
 async def test_every_server_that_is_on_is_probed() -> None:
     control = FakeControl(snapshot_of([row_of("a"), row_of("b"), row_of("c", ServerState.DISABLED)]))
     async with shown(control) as (app, pilot):
-        await chosen(app, "Probe all servers")
+        chosen(app, "Probe all servers")
         while len(control.asked) < 2:
             await pilot.pause()
     assert sorted(control.asked) == [("probe", "a"), ("probe", "b")]
@@ -85,16 +83,16 @@ async def test_every_server_that_is_on_is_probed() -> None:
 
 async def test_the_pace_is_set() -> None:
     async with shown(busy_control()) as (app, pilot):
-        await chosen(app, "Set fps 2")
-        app.pull()
-        await seen(app, pilot, "2 fps")
+        chosen(app, "Set fps 2")
+        await pulled(app, pilot)
+        assert " 2 fps" in text_of(app)
 
 
 async def test_what_a_screen_offers_is_there_too() -> None:
     done: list[str] = []
     async with shown(busy_control()) as (app, _):
         app.screen.commands = lambda: [("Export last 100", "to a file", lambda: done.append("exported"))]  # type: ignore[attr-defined]
-        await chosen(app, "Export last 100")
+        chosen(app, "Export last 100")
     assert done == ["exported"]
 
 
@@ -121,6 +119,6 @@ def test_letters_count_in_their_order() -> None:
 
 async def test_it_opens_the_views() -> None:
     async with shown(busy_control()) as (app, pilot):
-        await chosen(app, "Context ledger")
+        chosen(app, "Context ledger")
         await seen(app, pilot, "Overview › Context ledger")
         assert "MODE" in text_of(app)

@@ -29,19 +29,22 @@ def demo() -> FakeControl:
 
 async def test_the_welcome(size: tuple[int, int], picture: SnapshotAssertion, tmp_path: Path) -> None:
     kept = Kept(tmp_path / "screen.json")
-    async with shown(demo(), size, kept=kept, discover=lambda: FOUND) as (app, pilot):
+    async with shown(demo(), size, kept=kept, discover=lambda: FOUND, welcomes=True) as (app, pilot):
         await seen(app, pilot, "Claude Desktop: 2 servers")
         assert svg_of(app) == picture
 
 
 async def test_it_comes_once(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "screen.json")
-    async with shown(demo(), kept=kept, discover=lambda: FOUND) as (app, pilot):
+    async with shown(demo(), kept=kept, discover=lambda: FOUND, welcomes=True) as (app, pilot):
         await seen(app, pilot, "Welcome to only1mcp")
         await pilot.press("d")
         await pulled(app, pilot)
         assert not isinstance(app.screen, WelcomeScreen)
-    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND) as (app, pilot):
+    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND, welcomes=True) as (
+        app,
+        pilot,
+    ):
         await pulled(app, pilot)
         assert not isinstance(app.screen, WelcomeScreen)
         app.action_show("welcome")
@@ -50,7 +53,12 @@ async def test_it_comes_once(tmp_path: Path) -> None:
 
 async def test_i_leads_to_the_import(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "screen.json")
-    options = {"kept": kept, "discover": lambda: FOUND, "write": lambda chosen: "/home/ada/only1mcp.yaml"}
+    options = {
+        "kept": kept,
+        "discover": lambda: FOUND,
+        "welcomes": True,
+        "write": lambda chosen: "/home/ada/only1mcp.yaml",
+    }
     async with shown(demo(), **options) as (app, pilot):
         await seen(app, pilot, "Welcome to only1mcp")
         await pilot.press("i")
@@ -59,7 +67,10 @@ async def test_i_leads_to_the_import(tmp_path: Path) -> None:
 
 
 async def test_q_quits(tmp_path: Path) -> None:
-    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND) as (app, pilot):
+    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND, welcomes=True) as (
+        app,
+        pilot,
+    ):
         await seen(app, pilot, "Welcome to only1mcp")
         await pilot.press("q")
         await pilot.pause()
@@ -67,13 +78,18 @@ async def test_q_quits(tmp_path: Path) -> None:
 
 
 async def test_where_nothing_was_found_it_says_how_to_add(tmp_path: Path) -> None:
-    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: ()) as (app, pilot):
+    async with shown(demo(), kept=Kept(tmp_path / "screen.json"), discover=lambda: (), welcomes=True) as (
+        app,
+        pilot,
+    ):
         await seen(app, pilot, "only1mcp add")
         assert "i  Import" not in text_of(app)
 
 
 async def test_with_a_configuration_nobody_is_welcomed(tmp_path: Path) -> None:
-    async with shown(busy_control(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND) as (
+    async with shown(
+        busy_control(), kept=Kept(tmp_path / "screen.json"), discover=lambda: FOUND, welcomes=True
+    ) as (
         app,
         pilot,
     ):
