@@ -82,7 +82,7 @@ RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
-"""From this loop lag on the screen halves its own pace, from twice as much on again: the calls come first."""
+"""From this loop lag on the screen halves its own pace, and again from twice as much on: calls come first."""
 SILENT_S = 2.0
 """After so long without a new picture the old one counts as what still is."""
 SCREENS: dict[str, type[CoreScreen]] = {

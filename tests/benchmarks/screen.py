@@ -51,8 +51,9 @@ async def screen_table() -> list[str]:
 
 async def painting_rows() -> list[str]:
     rows = [
-        f"| 30 servers, {COLUMNS}x{LINES}, {FPS} frames a second | CPU ms a frame | of these the gateway's picture "
-        "| % of the wall | goal | longest callback, CPU ms: p50 | p99 | goal |",
+        f"| 30 servers, {COLUMNS}x{LINES}, {FPS} frames a second | CPU ms a frame "
+        "| of these the gateway's picture | % of the wall | goal "
+        "| longest callback, CPU ms: p50 | p99 | goal |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, arguments, goal in SCENES:

@@ -1,6 +1,6 @@
 """A load in a process of its own: calls at a steady pace, whatever the answers take; or as many as go through.
 
-Run as `python -m tests.benchmarks.steady PORT PID TOOL... --seconds S [--per-s N]`; prints what it measured as JSON.
+Run as `python -m tests.benchmarks.steady PORT PID TOOL... --seconds S [--per-s N]`; prints its figures as JSON.
 A call's time counts from the moment it was due, so that a gateway that stops for a while is not let off.
 """
 
