@@ -70,6 +70,17 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class DescendantRow:
+    """A process that a child of ours started, or one that such a process started."""
+
+    pid: int
+    parent: int
+    """Process id of the one that started it; of the child, if that one has ended."""
+    name: str
+    rss_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChildRow:
     """A child process of ours and all that descends from it, as last sampled."""
 
@@ -90,19 +101,8 @@ class ChildRow:
     """Of the child alone; 0 where the system does not tell."""
     files: int | None = None
     """Descriptors that the child alone has open; None where the system does not tell."""
-    family: tuple["DescendantRow", ...] = ()
+    family: tuple[DescendantRow, ...] = ()
     """What descends from it, each after its parent, as far as it is named in `descendants`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DescendantRow:
-    """A process that a child of ours started, or one that such a process started."""
-
-    pid: int
-    parent: int
-    """Process id of the one that started it; of the child, if that one has ended."""
-    name: str
-    rss_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
