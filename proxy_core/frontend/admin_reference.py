@@ -24,7 +24,7 @@ from proxy_core.admin_wire import (
 )
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
-from proxy_core.telemetry import context_bill, exchanges, snapshot
+from proxy_core.telemetry import context_bill, exchanges, savings, snapshot, tool_detail
 from proxy_core.telemetry.prometheus import METRICS, PREFIX
 
 DOCUMENT: Final = Path("docs") / "api.md"
@@ -44,6 +44,8 @@ _SHAPES: Final = (
     snapshot.ReplicaRow,
     snapshot.OpenQuestion,
     snapshot.ChildRow,
+    snapshot.DescendantRow,
+    snapshot.OrphanRow,
     snapshot.Probe,
     snapshot.Latency,
     snapshot.ClientRow,
@@ -51,6 +53,9 @@ _SHAPES: Final = (
     snapshot.Notice,
     snapshot.ConfigStatus,
     snapshot.ServerDetail,
+    snapshot.Change,
+    snapshot.ProbedReplica,
+    tool_detail.ToolDetail,
     snapshot.NamedItem,
     snapshot.LogLine,
     context_bill.ContextTotals,
@@ -62,6 +67,10 @@ _SHAPES: Final = (
     context_bill.ToolCost,
     context_bill.DescriptionCost,
     context_bill.ProfileCost,
+    savings.Savings,
+    savings.CacheRow,
+    savings.JoinRow,
+    savings.WireRow,
     exchanges.ExchangeRow,
     exchanges.ExchangeDetail,
     exchanges.Step,

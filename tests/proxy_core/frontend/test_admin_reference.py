@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from proxy_core.frontend.admin_reference import BEGIN, END, PARTS, facts, metrics, routes, shapes, updated
@@ -42,3 +44,10 @@ def test_a_document_that_lacks_a_mark_is_refused(name: str):
     for mark in (BEGIN, END):
         with pytest.raises(ValueError, match=name):
             updated(document("OUTDATED").replace(mark.format(name), ""))
+
+
+def test_every_shape_that_a_shape_is_made_of_is_told_too():
+    rows = [row.removeprefix("| ").partition(" | ") for row in shapes()][2:]
+    told = {name.strip("`") for name, _, _ in rows}
+    named = {word for _, _, members in rows for word in re.findall(r"\b[A-Z][a-z]+\w*", members)}
+    assert named <= told
