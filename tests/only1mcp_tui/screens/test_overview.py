@@ -217,4 +217,7 @@ async def test_enter_on_a_replica_opens_its_server_at_that_replica() -> None:
     async with shown(replicated_control(), (80, 24)) as (app, pilot):
         await pilot.press("j", "j", "enter")
         await seen(app, pilot, "Servers › github/b")
+        await pulled(app, pilot)
+        await pilot.press("pagedown")
+        await pulled(app, pilot)
         assert "› b " in text_of(app)
