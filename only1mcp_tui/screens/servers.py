@@ -122,7 +122,8 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         if detail.row.id != self._server:
             self._other_server(detail.row.id)
         chosen = target.replica.id if target.replica is not None else ""
-        head = head_line(detail.row, self._crumbs, self._is_detail_alone)
+        is_alone = self._is_detail_alone
+        head = head_line(detail.row, self._crumbs, is_alone, chosen if is_alone else "")
         self._show_head(head, tabs_lines(detail.row, self._tab, width))
         self._draw_tab(detail, self._scene(picture, detail.row.id, width, chosen))
 

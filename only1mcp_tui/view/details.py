@@ -336,14 +336,14 @@ TABS: tuple[Tab, ...] = (
 NUMBER_OF = {tab.id: number for number, tab in enumerate(TABS)}
 
 
-def head_line(row: ServerRow, crumbs: Sequence[str] = (), is_alone: bool = False) -> Line:
+def head_line(row: ServerRow, crumbs: Sequence[str] = (), is_alone: bool = False, replica: str = "") -> Line:
     """Which server, and where in it one is; `is_alone`: the list that it was opened from is not in sight."""
     look = look_of(row.state, row.breaker)
     name = f"  {safe(row.name, 80)}" if row.name != row.id and not crumbs else ""
     path = "".join(f" › {safe(crumb, 80)}" for crumb in crumbs)
     return (
         (" Servers ›" if is_alone else "", "muted"),
-        (f" {safe(row.id, 80)}", "strong"),
+        (f" {safe(f'{row.id}/{replica}' if replica else row.id, 80)}", "strong"),
         (name, "muted"),
         (path, "accent"),
         (f"  {look.glyph} {look.word}", look.role),

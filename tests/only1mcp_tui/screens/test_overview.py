@@ -20,6 +20,7 @@ from tests.support.screens import (
     busy_control,
     pulled,
     replicated_control,
+    seen,
     shown,
     svg_of,
     text_of,
@@ -266,6 +267,8 @@ async def test_the_filter_counts_servers_not_replicas() -> None:
 async def test_enter_on_a_replica_opens_its_server_at_that_replica() -> None:
     async with shown(replicated_control(), (80, 24)) as (app, pilot):
         await pilot.press("j", "j", "enter")
+        await seen(app, pilot, "Servers › github/b")
         await pulled(app, pilot)
-        assert "Servers › github/b" in text_of(app)
+        await pilot.press("pagedown")
+        await pulled(app, pilot)
         assert "› b " in text_of(app)
