@@ -1,6 +1,6 @@
 """Servers: the list, and one server in full beside it; on a narrow terminal the one replaces the other."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import ClassVar
 
 from textual import on
@@ -54,6 +54,9 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
                 yield Board(id="head")
                 yield Board(id="tabs")
                 yield LogView(_as_it_is, id="lines")
+
+    def room(self) -> Hashable:
+        return super().room(), self.query_one("#detail").size
 
     def draw(self, picture: Picture) -> None:
         if not self.has_news:
