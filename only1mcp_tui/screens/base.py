@@ -147,7 +147,7 @@ class CoreScreen(Screen[None]):
 
     def show(self, picture: Picture) -> None:
         width = self.width
-        shown_with = (width, picture.history.turn)
+        shown_with = (self.room(), picture.history.turn)
         self.has_news = shown_with != self._shown_with or self._differs(picture)
         if self.has_news:
             self._shown, self._shown_with = picture, shown_with
@@ -162,6 +162,10 @@ class CoreScreen(Screen[None]):
             self._footer_key = key
             self.refresh_bindings()
             self._show_footer()
+
+    def room(self) -> Hashable:
+        """What of its own size the drawing goes by; another one is news."""
+        return self.width
 
     def _differs(self, picture: Picture) -> bool:
         shown = self._shown

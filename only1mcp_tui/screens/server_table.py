@@ -77,6 +77,9 @@ class ServerTableScreen(CoreScreen):
         key = self.table.selected
         return None if key is None else find(self._rows, key)
 
+    def room(self) -> Hashable:
+        return super().room(), self.table.size
+
     def opens(self, row: ServerRow) -> bool:
         """Whether its replicas stand below it."""
         return has_replicas(row)

@@ -104,6 +104,9 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
 
     # --- drawing --------------------------------------------------------------------------------------------
 
+    def room(self) -> Hashable:
+        return super().room(), self.query_one("#detail").size
+
     def draw(self, picture: Picture) -> None:
         if not self.has_news:
             return

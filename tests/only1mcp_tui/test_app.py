@@ -159,7 +159,7 @@ class Broken(FakeControl):
 
 async def test_a_bug_of_the_screen_is_shown_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     core, control = Core(), Broken(snapshot_of((GITHUB,), totals=TOTALS))
-    async with shown(control, **core.hosted()) as (app, pilot):
+    async with shown(control, may_fail=True, **core.hosted()) as (app, pilot):
         control.is_broken = True
         app.pull()
         control.is_broken = False

@@ -75,3 +75,22 @@ def test_what_was_counted_once_is_never_forgotten():
     assert (below, middle, above, last) == (0, 30, 60, 61)
     assert window.sum_ms == 30 * 1001.0 + 1e9
     assert window.latency(clock.monotonic()).p50_ms == pytest.approx(top_ms(127), rel=0.15)
+
+
+def test_what_is_added_is_told_from_the_next_second_on_and_the_first_at_once() -> None:
+    window = LatencyWindow()
+    assert window.latency(100.0) == Latency()
+    window.add(100.1, 1.0)
+    first = window.latency(100.2)
+    assert first.p50_ms == pytest.approx(1.0, rel=0.15)
+    for _ in range(9):
+        window.add(100.3, 100.0)
+    assert window.latency(100.9) is first
+    assert window.latency(101.0).p50_ms == pytest.approx(100.0, rel=0.15)
+
+
+def test_calls_leave_the_window_while_none_are_added() -> None:
+    window = LatencyWindow()
+    window.add(5.0, 1.0)
+    assert window.latency(6.0) != Latency()
+    assert window.latency(6.0 + 10 * 7) == Latency()
