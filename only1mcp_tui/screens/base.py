@@ -223,7 +223,7 @@ class CoreScreen(Screen[None]):
         for key, mode, name in NAMES:
             role = "tab-on" if mode == self.MODE else "tab"
             spans += [(f"{key} ", "muted"), (name, role, f"app.switch_mode('{mode}')"), (gap, "text")]
-        return tuple(spans)
+        return tuple(spans[:-1])
 
     def _footer_line(self) -> Line:
         hints: dict[bool, list[Line]] = {False: [], True: []}
