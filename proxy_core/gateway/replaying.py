@@ -28,9 +28,9 @@ LISTS_S: Final = 10.0
 _KINDS: Final = {"tools/call": "tool", "prompts/get": "prompt", "resources/read": "resource"}
 
 
-def operator() -> Caller:
+def operator(era: Era = Era.LEGACY, revision: str = LATEST_LEGACY) -> Caller:
     """Who asks when a person at the gateway does."""
-    return Caller(Era.LEGACY, LATEST_LEGACY, client=OPERATOR)
+    return Caller(era, revision, client=OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class Replaying:
         aim = await self._aim(method, params, original.row.target, target)
         if method in LIST_METHODS:
             await self._read_lists(method)
-        exchange = Exchange(method, params, operator(), Nobody(), replay_of=id, aim=aim)
+        # In the words of the client that made it: a difference shall be the server's alone.
+        caller = operator(Era(original.row.era), original.row.revision)
+        exchange = Exchange(method, params, caller, Nobody(), replay_of=id, aim=aim)
         exchange.arrival = f"a replay of {id}" + (f", at {target}" if target else "")
         try:
             await self._gateway.handle(exchange)
