@@ -455,7 +455,7 @@ def watched(gateway: FakeRemote, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Where each screen was opened."""
     opened: list[Any] = []
     monkeypatch.setattr(monitor, "_can_draw", lambda: True)
-    monkeypatch.setattr(monitor, "watch", lambda address: opened.append(address) or 0)
+    monkeypatch.setattr(monitor, "watch", lambda address, readonly: opened.append(address) or 0)
     return opened
 
 

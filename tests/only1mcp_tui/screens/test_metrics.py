@@ -242,8 +242,8 @@ async def test_after_the_first_ones_one_plot_is_built_a_second_the_oldest_first(
 ) -> None:
     built = Counted()
     monkeypatch.setattr(metrics, "plot_lines", built)
-    now = [0.0]
-    app = Only1App(moving_control(), clock=lambda: now[0], pulls_by_itself=False, is_remote=False)
+    now, control = [0.0], moving_control()
+    app = Only1App(control, clock=lambda: now[0], pulls_by_itself=False, is_remote=False)
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("3")
         await pulled(app, pilot)
@@ -253,6 +253,7 @@ async def test_after_the_first_ones_one_plot_is_built_a_second_the_oldest_first(
         assert isinstance(screen, MetricsScreen)
         for second in range(1, 4):
             now[0] += 1
+            control.use(at=NOW + second)
             for _ in range(4):
                 await pulled(app, pilot)
                 await app.workers.wait_for_complete()

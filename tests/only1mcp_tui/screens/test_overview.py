@@ -53,17 +53,6 @@ async def test_the_slowest_server_is_marked_by_more_than_a_colour() -> None:
         assert text_of(app).count("! ") == 1
 
 
-async def test_a_picture_that_has_grown_old_says_how_old_it_is() -> None:
-    now = [0.0]
-    app = Only1App(busy_control(), clock=lambda: now[0], pulls_by_itself=False, is_remote=False)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pulled(app, pilot)
-        assert "STALE" not in text_of(app)
-        now[0] += 65
-        await pulled(app, pilot)
-        assert "STALE 1m05s" in text_of(app)
-
-
 async def test_a_tall_terminal_tells_more_events_and_a_wide_one_who_asks_and_what_lists_cost() -> None:
     control = moving_control()
     control.tell(*(CatalogChanged(NOW - 100 + number, "tools", 900 + number) for number in range(20)))

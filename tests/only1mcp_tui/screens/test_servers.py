@@ -94,6 +94,7 @@ async def test_what_a_tab_shows_costs_nothing_while_it_stays_the_same() -> None:
         app.pull()
         assert put == []
         control.details["github"] = replace(control.details["github"], items=(), version=2)
+        control.use(*control.current.servers)
         app.pull()
         assert len(put) == 1
 

@@ -69,7 +69,7 @@ def test_a_tool_in_full_names_both_names_its_cost_and_both_schemas():
 def test_a_schema_that_was_cut_is_shown_as_far_as_it_goes():
     cut = replace(ODD, input_schema='{"type": "object", "prop…', cost=None, description="")
     told = [plain(line) for line in tool_lines(cut, 70)]
-    assert ' {"type": "object", "prop…' in told
+    assert told[-3:] == [" {", '   "type": "object",', '   "prop…']
     assert "   none" in told
     assert " tokens       not counted yet" in told
     assert " It does not say what it does." in told
