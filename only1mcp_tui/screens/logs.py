@@ -79,15 +79,20 @@ Our own lines and what each server's process writes to its stderr; the newest 50
     # --- drawing --------------------------------------------------------------------------------------------
 
     def draw(self, picture: Picture) -> None:
+        if picture.pace.is_paused and self._seen_seq:
+            # Only its room is another: what is new waits.
+            return
         self._seen_seq, news = self.control.logs_after(self._seen_seq)
         self._asked_seq, self._waiting = self._seen_seq, 0
+        view = self.view
+        view.empty = (("  Nothing was logged yet." if not self.book.lines else "  No line passes.", "muted"),)
         if not news:
             return
         added, dropped = self.book.take(news)
-        if not self.view.is_following:
+        if not view.is_following:
             self._below += added
         if added or dropped:
-            self.view.put(self.book.kept, dropped)
+            view.put(self.book.kept, dropped)
 
     def hold(self, picture: Picture) -> None:
         before = self._asked_seq

@@ -27,6 +27,8 @@ from only1mcp_tui.widgets.live_table import LiveTable, RowToBe
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
 VERBS = ("drain", "restart", "probe", "enable", "clear_cache", "copy")
+ROOM_FOR_ADVICE = 76
+"""Cells of a table that has room for all that may be done where there is no server."""
 
 
 class ServerTableScreen(CoreScreen):
@@ -107,6 +109,8 @@ class ServerTableScreen(CoreScreen):
             return (("  Starting.", "muted"),)
         if self._rows:
             return (("  No server matches the filter. ", "muted"), ("Esc", "key"), (" clears it.", "muted"))
+        if self.table.size.width < ROOM_FOR_ADVICE:
+            return (("  No servers yet: ", "muted"), ("i", "key"), (" imports some.", "muted"))
         return (
             ("  No servers yet: ", "muted"),
             ("i", "key"),

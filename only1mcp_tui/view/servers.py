@@ -169,7 +169,7 @@ OVERVIEW_COLUMNS: tuple[ServerColumn, ...] = (
 )
 
 LIST_COLUMNS: tuple[ServerColumn, ...] = (
-    ServerColumn("server", "SERVER", 12, _name, lambda row: row.id, flexible=True),
+    ServerColumn("server", "SERVER", 11, _name, lambda row: row.id, flexible=True),
     ServerColumn("state", "STATE", 15, _state_in_short, _rank),
     ServerColumn("rps", "RPS", 6, _calls_per_s, lambda row: row.calls_per_s, right=True),
     ServerColumn("infl", "INFL", 4, _in_flight, lambda row: row.in_flight, right=True, shown_from=53),

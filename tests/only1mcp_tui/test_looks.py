@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import SCREENS, Only1App
-from tests.support.plots import moving_app, plotted
+from tests.support.plots import MOVED_S, moving_app, plotted
 from tests.support.scenes import SCENES
 from tests.support.screens import pulled, svg_of
 
@@ -21,7 +21,7 @@ THEMES = ("only1-dark", "ansi-dark")
 async def test_looks(name: str, mode: str, picture: SnapshotAssertion) -> None:
     scene = SCENES[name]
     control = scene.control()
-    app = moving_app(control)
+    app = moving_app(control, MOVED_S if control.current.servers else 0)
     differing = []
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         await app.switch_mode(mode)

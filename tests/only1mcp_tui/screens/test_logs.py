@@ -242,3 +242,23 @@ async def test_the_oldest_lines_make_room_and_a_held_list_stays_where_it_is() ->
         assert "50,000 of 50,000 lines" in text_of(app)
         await pilot.press("slash", *"line 49998")
         await seen(app, pilot, " 1 of 50,000 lines")
+
+
+async def test_a_pause_holds_the_lines_though_the_terminal_becomes_another_size() -> None:
+    control = FakeControl()
+    control.log(*log_lines(10))
+    async with shown(control) as (app, pilot):
+        await pilot.press("5")
+        await pulled(app, pilot)
+        await pilot.press("space")
+        control.log(*log_lines(3))
+        await pilot.resize_terminal(100, 30)
+        await pulled(app, pilot)
+        assert "10 of 10 lines" in text_of(app)
+        assert "+3 new" in text_of(app)
+
+
+async def test_a_log_without_lines_says_so() -> None:
+    async with shown(FakeControl()) as (app, pilot):
+        await pilot.press("5")
+        await seen(app, pilot, "Nothing was logged yet.")
