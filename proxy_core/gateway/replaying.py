@@ -18,7 +18,7 @@ from proxy_core.gateway.gateway import Gateway
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
-from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, MessageKind
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, Hop, MessageKind
 from proxy_core.telemetry.recorder import Recorder
 
 OPERATOR: Final = "only1mcp"
@@ -31,6 +31,11 @@ _KINDS: Final = {"tools/call": "tool", "prompts/get": "prompt", "resources/read"
 def operator() -> Caller:
     """Who asks when a person at the gateway does."""
     return Caller(Era.LEGACY, LATEST_LEGACY, client=OPERATOR)
+
+
+def operator_like(row: ExchangeRow) -> Caller:
+    """The operator in the era of who asked first: in another one an equal answer would look different."""
+    return Caller(Era(row.era), row.revision, client=OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Replaying:
         aim = await self._aim(method, params, original.row.target, target)
         if method in LIST_METHODS:
             await self._read_lists(method)
-        exchange = Exchange(method, params, operator(), Nobody(), replay_of=id, aim=aim)
+        exchange = Exchange(method, params, operator_like(original.row), Nobody(), replay_of=id, aim=aim)
         exchange.arrival = f"a replay of {id}" + (f", at {target}" if target else "")
         try:
             await self._gateway.handle(exchange)

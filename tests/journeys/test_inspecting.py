@@ -263,6 +263,22 @@ async def test_a_call_is_made_again_at_the_same_another_replica_or_another_serve
         ]
 
 
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_replay_is_answered_in_the_era_of_who_asked_first(era: str) -> None:
+    async with gateway(flaky()) as proxy, client_of(proxy) as client:
+        if era == "modern":
+            await client.ask("tools/call", _echo("tea"))
+        else:
+            await client.initialize()
+            await client.post(
+                {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": _echo("tea")}
+            )
+        original = await last(proxy)
+        again = await proxy.replay(original.row.id)
+        assert (original.row.era, again.row.era, again.row.revision) == (era, era, original.row.revision)
+        assert again.messages[-1].body == original.messages[-1].body
+
+
 async def test_what_the_server_answers_to_a_replay_is_part_of_it() -> None:
     async with gateway(flaky()) as proxy:
         with pytest.raises(Only1Error):
