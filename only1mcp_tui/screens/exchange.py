@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -128,7 +129,8 @@ class ExchangeScreen(ExchangeVerbScreen):
         is_stale = not self._is_whole or (row is not None and row != self._row)
         if is_stale and not self._is_asking and not self._why_not:
             self._is_asking, self._row = True, row
-            fetching = self._fetch(self._detail.row.id)
+            # Not yet a coroutine: one that the app's end overtakes would never be awaited.
+            fetching = partial(self._fetch, self._detail.row.id)
             self.app.run_worker(fetching, group="exchange:open", exit_on_error=False)
 
     async def _fetch(self, id: int) -> None:
@@ -163,7 +165,7 @@ class ExchangeScreen(ExchangeVerbScreen):
     def open_replay(self, old: ExchangeDetail, new: ExchangeDetail) -> None:
         self._show_other(new, is_whole=True)
         self._tab = "Diff"
-        self.app.run_worker(self._show_compared(old, new), group="exchange:open", exit_on_error=False)
+        self.app.run_worker(partial(self._show_compared, old, new), group="exchange:open", exit_on_error=False)
 
     async def _show_compared(self, old: ExchangeDetail, new: ExchangeDetail) -> None:
         await self._compare(old, new)

@@ -25,8 +25,9 @@ from only1mcp_tui.view.recorded import DOTS
 from only1mcp_tui.view.replay import reads_only, targets_for
 from only1mcp_tui.view.text import Line, Span, first_line, safe
 from only1mcp_tui.widgets.board import Board
-from proxy_core.errors import Only1Error
-from proxy_core.telemetry.exchanges import ExchangeDetail
+from proxy_core.errors import InvalidParams, Only1Error
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
+from proxy_core.telemetry.tool_detail import ToolDetail
 
 VERBS = ("copy", "export", "mark", "replay")
 ROOMY = 112
@@ -168,7 +169,7 @@ class ExchangeVerbScreen(CoreScreen):
             if chosen is None:
                 return
             target = chosen.id
-        if not reads_only(old.row, self.control.names()):
+        if not reads_only(old.row, await self._tool(old.row)):
             self.app.clear_notifications()
             if not await self.app.push_screen_wait(ConfirmScreen(ask_replay(old.row, target))):
                 return
@@ -178,3 +179,13 @@ class ExchangeVerbScreen(CoreScreen):
         else:
             words, _ = status_words(new.row)
             self._say(f"Made again as {label_of(new.row)}: {words}, {latency(new.row.duration_ms)}.")
+
+    async def _tool(self, row: ExchangeRow) -> ToolDetail | None:
+        """Asked for now: from afar the names that are known may be none yet."""
+        if row.method != "tools/call":
+            return None
+        try:
+            return await self.control.tool(row.target)
+        except InvalidParams:
+            # It has left the lists, and with it what its server said of it.
+            return None

@@ -92,8 +92,12 @@ def _cache(savings: Savings, width: int) -> Sequence[Line]:
         (("  CACHE", "muted"),),
         (("  no lookups yet", "muted"),) if savings.hit_share is None else hits,
         (("  ", "text"), (count(savings.entries), "text"), (" kept", "muted")),
-        (("  ", "text"), (count(saved), "text"), (" calls saved" if width > 18 else " saved", "muted")),
+        (("  ", "text"), (count(saved), "text"), (_saved_words(saved, width), "muted")),
     )
+
+
+def _saved_words(saved: int, width: int) -> str:
+    return f" {_word(saved, 'call')} saved" if width > 18 else " saved"
 
 
 def _percent_of(share: float | None) -> str:

@@ -1,6 +1,6 @@
 """What a replay needs to know before it is made: whether it only reads, and who could be asked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,8 @@ from only1mcp_tui.view.states import Look, look_of
 from only1mcp_tui.view.targets import has_replicas
 from only1mcp_tui.view.text import Span, safe
 from proxy_core.telemetry.exchanges import ExchangeRow
-from proxy_core.telemetry.snapshot import NamedItem, ServerRow
+from proxy_core.telemetry.snapshot import ServerRow
+from proxy_core.telemetry.tool_detail import ToolDetail
 
 READS: Final = frozenset(
     {
@@ -27,11 +28,14 @@ READS: Final = frozenset(
 """Methods that ask and change nothing."""
 
 
-def reads_only(row: ExchangeRow, items: Iterable[NamedItem]) -> bool:
-    """Whether making it again changes nothing, as far as its method and its server's own word tell."""
+def reads_only(row: ExchangeRow, tool: ToolDetail | None) -> bool:
+    """Whether making it again changes nothing, as far as its method and its server's own word tell.
+
+    `tool`: the one that was called, if there still is such a one.
+    """
     if row.method != "tools/call":
         return row.method in READS
-    return any(item.read_only and item.kind == "tool" and item.name == row.target for item in items)
+    return tool is not None and tool.name == row.target and tool.read_only
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from proxy_core.gateway.gateway import Gateway
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
-from proxy_core.telemetry.exchanges import ExchangeDetail, Hop, MessageKind
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, Hop, MessageKind
 from proxy_core.telemetry.recorder import Recorder
 
 OPERATOR: Final = "only1mcp"
@@ -28,9 +28,14 @@ LISTS_S: Final = 10.0
 _KINDS: Final = {"tools/call": "tool", "prompts/get": "prompt", "resources/read": "resource"}
 
 
-def operator(era: Era = Era.LEGACY, revision: str = LATEST_LEGACY) -> Caller:
+def operator() -> Caller:
     """Who asks when a person at the gateway does."""
-    return Caller(era, revision, client=OPERATOR)
+    return Caller(Era.LEGACY, LATEST_LEGACY, client=OPERATOR)
+
+
+def operator_like(row: ExchangeRow) -> Caller:
+    """The operator in the era of who asked first: in another one an equal answer would look different."""
+    return Caller(Era(row.era), row.revision, client=OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,7 @@ class Replaying:
         aim = await self._aim(method, params, original.row.target, target)
         if method in LIST_METHODS:
             await self._read_lists(method)
-        # In the words of the client that made it: a difference shall be the server's alone.
-        caller = operator(Era(original.row.era), original.row.revision)
-        exchange = Exchange(method, params, caller, Nobody(), replay_of=id, aim=aim)
+        exchange = Exchange(method, params, operator_like(original.row), Nobody(), replay_of=id, aim=aim)
         exchange.arrival = f"a replay of {id}" + (f", at {target}" if target else "")
         try:
             await self._gateway.handle(exchange)

@@ -151,7 +151,7 @@ def test_quitting_waits_for_the_calls_in_flight_and_says_so(started: Started) ->
     terminal.shows("flaky", "healthy")
     with ThreadPoolExecutor() as pool:
         pool.submit(_post, started.port, "tools/call", {"name": "flaky__delay", "arguments": {"seconds": 60}})
-        terminal.shows("1 calls  0 sessions")
+        terminal.shows("1 in flight")
         terminal.press("\x11")
         terminal.shows("Stopping", "1 call in flight may finish.")
         begun = time.monotonic()

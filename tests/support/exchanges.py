@@ -14,6 +14,7 @@ from proxy_core.telemetry.exchanges import (
     Step,
 )
 from proxy_core.telemetry.snapshot import NamedItem
+from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.fake_control import WALL, FakeControl
 from tests.support.screens import busy_control
 
@@ -272,4 +273,8 @@ def exchanges_control(*more: ExchangeDetail) -> FakeControl:
         NamedItem("tool", "github__search_issues", "search_issues", "github", read_only=True),
         NamedItem("tool", "notes__add_note", "add_note", "notes"),
     )
+    control.tools = {
+        item.name: ToolDetail(item.name, item.origin, item.server, read_only=item.read_only)
+        for item in control.items
+    }
     return control

@@ -3,15 +3,14 @@
 import pytest
 
 from only1mcp_tui.view.replay import reads_only, targets_for
-from proxy_core.telemetry.snapshot import NamedItem
+from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.exchanges import exchange_row
 from tests.support.screens import replicated_rows
 
-ITEMS = (
-    NamedItem("tool", "a__read", "read", "a", read_only=True),
-    NamedItem("tool", "a__write", "write", "a"),
-    NamedItem("prompt", "a__ask", "ask", "a", read_only=True),
-)
+TOOLS = {
+    "a__read": ToolDetail("a__read", "read", "a", read_only=True),
+    "a__write": ToolDetail("a__write", "write", "a"),
+}
 
 
 @pytest.mark.parametrize(
@@ -23,13 +22,12 @@ ITEMS = (
         ("tools/call", "a__read", True),
         ("tools/call", "a__write", False),
         ("tools/call", "a__gone", False),
-        ("tools/call", "a__ask", False),
         ("logging/setLevel", "", False),
         ("something/new", "", False),
     ],
 )
 def test_what_only_reads(method: str, target: str, reads: bool) -> None:
-    assert reads_only(exchange_row(1, method, target), ITEMS) is reads
+    assert reads_only(exchange_row(1, method, target), TOOLS.get(target)) is reads
 
 
 def test_the_same_server_and_its_replicas_come_first() -> None:
