@@ -281,6 +281,8 @@ class Proxy(Control):
         self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
         self._gateway.servers_changed()
+        # A server that is switched off says nothing by which the picture would be made anew.
+        self._picture_of = ()
 
     def _put_in_force(self, before: LoadedConfig) -> None:
         """The configuration in force may be another than `before`."""

@@ -60,7 +60,9 @@ async def _master(control: str, command: str) -> int:
         writer.close()
 
     await asyncio.start_unix_server(take, control)
-    shell = await asyncio.create_subprocess_exec("sh", "-c", command)
+    # Other gateways of this machine are none of that one's.
+    there = os.environ | {"TMPDIR": os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")}
+    shell = await asyncio.create_subprocess_exec("sh", "-c", command, env=there)
     return await shell.wait()
 
 

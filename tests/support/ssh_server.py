@@ -23,7 +23,7 @@ PidFile none
 StrictModes no
 UsePAM no
 PasswordAuthentication no
-SetEnv XDG_RUNTIME_DIR={runtime}
+SetEnv XDG_RUNTIME_DIR={runtime} TMPDIR={runtime}
 """
 _CLIENT = """\
 Host *

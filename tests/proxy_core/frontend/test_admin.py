@@ -509,7 +509,7 @@ async def test_a_token_may_look_and_steers_only_if_its_entry_says_so(control: Co
             return await served.ask_port(method, f"/admin/v1/{path}", {}, headers=bearer)
 
         for route in verbs:
-            path = route.path.format(server="search", replica="a", id="1")
+            path = route.path.format(server="search", replica="a", exchange="1", question="q1")
             refused = await ask(route.method, path)
             assert (refused.status, refused.error) == (403, "refused"), path
             assert "may look and not steer" in refused.json["error"]["message"]
