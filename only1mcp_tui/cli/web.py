@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -18,7 +17,7 @@ from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import note, say
 from only1mcp_tui.cli.reach import Address, reached_by, way_to
 from only1mcp_tui.cli.web_door import Door
-from proxy_core.errors import Only1Error, PortInUse
+from proxy_core.errors import PortInUse
 from proxy_core.telemetry.logs import setup_logging
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -26,14 +25,12 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve(address: Address, host: str, port: int, readonly: bool) -> int:
-    """Until a signal ends it. Raises: UsageError, Only1Error, PortInUse, GatewayUnreachable, TokenRefused."""
+    """Until a signal ends it. Raises: UsageError, PortInUse, GatewayUnreachable, TokenRefused."""
     if host not in LOOPBACK:
         raise click.UsageError(
             f"--web serves on loopback alone, not on {host}: whoever opens it may steer the gateway. From "
             "another machine, forward the port with ssh -L, or run only1mcp monitor ssh://HOST there."
         )
-    if find_spec("textual_serve") is None:
-        raise Only1Error("monitor --web needs textual-serve; pip install 'only1mcp[web]' brings it.")
     setup_logging("warning", "pretty", None)
     asyncio.run(_served(address, "127.0.0.1" if host == "localhost" else host, port, readonly))
     return Exit.OK
