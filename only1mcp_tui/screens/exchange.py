@@ -40,7 +40,7 @@ class ExchangeScreen(ExchangeVerbScreen):
 
 **[** and **]** turn the tabs, **n** and **p** go to the next and previous request, **Esc** to the list.
 
-- Timeline: who had it when. `█` the server, `▓` the gateway, `░` a queue, `▒` the client, asked for input
+- Timeline: who had it when. `█` the server, `▓` the gateway, `░` a queue, `▒` who is asked for input
 - Raw: both hops, as they were sent
 - Eras: client and server side by side where they speak different ones; `~` marks what differs
 - Diff: of a replay, what is different in its answer

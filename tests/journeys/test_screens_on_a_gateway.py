@@ -308,7 +308,7 @@ async def test_a_translated_call_and_a_question_of_a_server(tmp_path: Path) -> N
         await seat.press("4")
         await seat.shows("every__test_elicitation")
         await seat.press("G", "enter")
-        await seat.shows("Eras")
+        await seat.shows("Eras", "operator asked form", "operator answered accept", "▒ operator")
         # The tab before the first one is the last one.
         await seat.press("left_square_bracket")
         text = await seat.shows("client: request  ◇ 2025-11-25", "server: request  ◆ 2026-07-28")
