@@ -25,6 +25,7 @@ from proxy_core.admin_wire import (
     DrainBody,
     Drained,
     DrillBody,
+    ExchangePage,
     LevelBody,
     LogPage,
     NumberedExchange,
@@ -329,6 +330,10 @@ class RemoteControl(Control):
         Raises: GatewayUnreachable, TokenRefused.
         """
         return await self._client.get("logs", LogPage, {"after": str(after), "limit": str(limit)})
+
+    async def fetch_exchanges(self, limit: int) -> ExchangePage:
+        """The newest `limit` of those that are kept. Raises: GatewayUnreachable, TokenRefused."""
+        return await self._client.get("exchanges", ExchangePage, {"limit": str(limit)})
 
     # --- Control: the verbs ---------------------------------------------------------------------------------
 

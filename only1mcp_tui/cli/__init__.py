@@ -46,6 +46,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what the lists of tools cost a model in tokens, in each mode.",
     ),
     "logs": ("logs", "Show what the running gateway and its servers logged."),
+    "requests": ("requests", "Show the recorded requests of clients, or one of them in full."),
     "wait": ("wait", "Wait until the gateway answers and its servers are in service."),
     "doctor": ("doctor", "Look for what keeps the gateway from running well, and say what to do."),
     "version": ("about", "Show the version."),

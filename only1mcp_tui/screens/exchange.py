@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.worker import WorkType
 
 from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.exchange_verbs import ExchangeVerbScreen
@@ -39,7 +40,7 @@ class ExchangeScreen(ExchangeVerbScreen):
 
 **[** and **]** turn the tabs, **n** and **p** go to the next and previous request, **Esc** to the list.
 
-- Timeline: who had it when. `█` the server, `▓` the gateway, `░` a queue, `▒` the client, asked for input
+- Timeline: who had it when. `█` the server, `▓` the gateway, `░` a queue, `▒` who is asked for input
 - Raw: both hops, as they were sent
 - Eras: client and server side by side where they speak different ones; `~` marks what differs
 - Diff: of a replay, what is different in its answer
@@ -129,9 +130,11 @@ class ExchangeScreen(ExchangeVerbScreen):
         is_stale = not self._is_whole or (row is not None and row != self._row)
         if is_stale and not self._is_asking and not self._why_not:
             self._is_asking, self._row = True, row
-            # Not yet a coroutine: one that the app's end overtakes would never be awaited.
-            fetching = partial(self._fetch, self._detail.row.id)
-            self.app.run_worker(fetching, group="exchange:open", exit_on_error=False)
+            self._work_at(partial(self._fetch, self._detail.row.id))
+
+    def _work_at(self, work: WorkType[None]) -> None:
+        """Not a coroutine yet: one that the app's end overtakes would never be awaited."""
+        self.app.run_worker(work, group="exchange:open", exit_on_error=False)
 
     async def _fetch(self, id: int) -> None:
         try:
@@ -165,7 +168,7 @@ class ExchangeScreen(ExchangeVerbScreen):
     def open_replay(self, old: ExchangeDetail, new: ExchangeDetail) -> None:
         self._show_other(new, is_whole=True)
         self._tab = "Diff"
-        self.app.run_worker(partial(self._show_compared, old, new), group="exchange:open", exit_on_error=False)
+        self._work_at(partial(self._show_compared, old, new))
 
     async def _show_compared(self, old: ExchangeDetail, new: ExchangeDetail) -> None:
         await self._compare(old, new)

@@ -15,7 +15,7 @@ from proxy_core.errors import Only1Error
 READS: Final = frozenset(
     {
         *("exchange", "tool", "orphans", "context_bill", "probe", "reload_plan"),
-        *("refresh", "fetch_logs", "fetch_detail", "fetch_names", "fetch_session"),
+        *("refresh", "fetch_logs", "fetch_exchanges", "fetch_detail", "fetch_names", "fetch_session"),
     }
 )
 """Verbs that wait and change nothing. A probe asks what the gateway asks by itself."""

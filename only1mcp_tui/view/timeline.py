@@ -19,15 +19,25 @@ class Holder(StrEnum):
     SERVER = "server"
     CLIENT = "client"
     """Asked for input, it thinks."""
+    OPERATOR = "operator"
+    """Likewise, in the client's place."""
 
 
-GLYPHS: Final = {Holder.GATEWAY: "▓", Holder.QUEUE: "░", Holder.SERVER: "█", Holder.CLIENT: "▒"}
+GLYPHS: Final = {
+    Holder.GATEWAY: "▓",
+    Holder.QUEUE: "░",
+    Holder.SERVER: "█",
+    Holder.CLIENT: "▒",
+    Holder.OPERATOR: "▒",
+}
 ROLES: Final = {
     Holder.GATEWAY: "accent",
     Holder.QUEUE: "warn",
     Holder.SERVER: "info",
     Holder.CLIENT: "muted",
+    Holder.OPERATOR: "warn",
 }
+OPERATOR_STEPS: Final = {"operator asked": Holder.OPERATOR, "operator answered": Holder.GATEWAY}
 EVENTS_SHOWN: Final = 1000
 SHORTEST_MS: Final = 0.05
 """What would be shown as 0.0 is left out."""
@@ -66,6 +76,8 @@ def _ends_a_wait(what: Step | Message) -> bool:
 
 
 def _holder_after(what: Step | Message, before: Holder) -> Holder:
+    if isinstance(what, Step) and what.name in OPERATOR_STEPS:
+        return OPERATOR_STEPS[what.name]
     if isinstance(what, Step) or what.kind is MessageKind.NOTIFICATION:
         # That tells of what happens meanwhile; whoever was waited for is still waited for.
         return before

@@ -248,7 +248,8 @@ class Asking:
         exchange, server = turn.exchange, turn.route.server
         try:
             for page in self._input.pages(server, error):
-                said = await self._desk.ask(server, exchange.caller, exchange.target or "", page)
+                target = exchange.target or ""
+                said = await self._desk.ask(server, exchange.caller, target, page, exchange.trace)
                 if action(Raw(said)) != "accept":
                     return False
         except Unaskable as refusal:

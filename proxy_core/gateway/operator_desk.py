@@ -27,7 +27,11 @@ from proxy_core.protocol.capabilities import TASKS, ClientCapabilities, Feature
 from proxy_core.protocol.input_answers import CANCELLED
 from proxy_core.protocol.input_requests import Question, Unaskable
 from proxy_core.telemetry.snapshot import OpenQuestion
+from proxy_core.telemetry.trace import Trace
 
+ASKED: Final = "operator asked"
+ANSWERED: Final = "operator answered"
+"""Steps of the record, between which a person has the call."""
 MAX_OPEN: Final = 32
 LONGEST_S: Final = 600.0
 """However patient the call is; a client that can be asked has no longer either."""
@@ -87,9 +91,16 @@ class OperatorDesk:
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    async def ask(self, server: str, caller: Caller, target: str, question: Question) -> bytes:
-        """The result of the elicitation; `cancel` if nobody answers in time. Raises: Unaskable."""
+    async def ask(
+        self, server: str, caller: Caller, target: str, question: Question, trace: Trace | None = None
+    ) -> bytes:
+        """The result of the elicitation; `cancel` if nobody answers in time. Raises: Unaskable.
+
+        `trace`: where the call is recorded that it was asked for.
+        """
         waiting = self._put(server, caller, target, question)
+        if trace is not None:
+            trace.step(ASKED, waiting.shown.mode)
         left_s = waiting.shown.until - waiting.shown.asked_at
         try:
             async with asyncio.timeout(left_s):
@@ -99,6 +110,8 @@ class OperatorDesk:
             return CANCELLED
         finally:
             self._close(waiting)
+            if trace is not None:
+                trace.step(ANSWERED, waiting.outcome)
 
     def _put(self, server: str, caller: Caller, target: str, question: Question) -> _Waiting:
         if len(self._open) >= MAX_OPEN:

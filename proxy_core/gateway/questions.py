@@ -22,6 +22,7 @@ from proxy_core.protocol.input_answers import CANCELLED
 from proxy_core.protocol.input_requests import Question, Unaskable
 from proxy_core.protocol.jsonrpc import RpcError
 from proxy_core.protocol.text import clean_text
+from proxy_core.telemetry.trace import Trace
 
 ANSWER_S: Final = 600.0
 """How long a client, and the person in front of it, may think."""
@@ -80,10 +81,12 @@ class Questions:
         is_declared = question.needed <= capabilities.features
         return not is_declared and self.desk is not None and self.desk.takes(question)
 
-    async def ask_desk(self, server: str, caller: Caller, target: str, question: Question) -> bytes:
+    async def ask_desk(
+        self, server: str, caller: Caller, target: str, question: Question, trace: Trace | None
+    ) -> bytes:
         """Raises: Unaskable."""
         assert self.desk is not None  # as `for_desk` has said
-        return await self.desk.ask(server, caller, target, question)
+        return await self.desk.ask(server, caller, target, question, trace)
 
     # --- asking a legacy client -------------------------------------------------------------------------------
 

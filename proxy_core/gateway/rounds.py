@@ -145,7 +145,8 @@ class Rounds:
         caller = exchange.caller
         try:
             if self._questions.for_desk(question, caller.capabilities):
-                return Raw(await self._questions.ask_desk(server, caller, exchange.target or "", question))
+                target = exchange.target or ""
+                return Raw(await self._questions.ask_desk(server, caller, target, question, exchange.trace))
             return await self._questions.ask(server, caller, exchange.outlet, question)
         except (ClientError, ClientSilent):
             if question.is_elicitation:

@@ -37,6 +37,7 @@ class ExchangeSink:
         "_server",
         "_target",
         "_token",
+        "_trace",
         "client",
         "refused",
         "room",
@@ -51,6 +52,7 @@ class ExchangeSink:
         self._caller: Caller = exchange.caller
         self._outlet: Outlet | None = exchange.outlet
         self._token = token
+        self._trace = exchange.trace
         self._asked = 0
         self._last_progress = float("-inf")
         self.wants_progress = not jsonrpc.is_empty(token)
@@ -69,6 +71,7 @@ class ExchangeSink:
         self._caller = exchange.caller
         self._outlet = exchange.outlet
         self._token = token
+        self._trace = exchange.trace
         self._last_progress = float("-inf")
 
     # --- what a server tells ----------------------------------------------------------------------------------
@@ -117,7 +120,9 @@ class ExchangeSink:
         try:
             question = self._checked(request)
             if self._is_for_desk(question):
-                return await self._questions.ask_desk(self._server, self._caller, self._target, question)
+                return await self._questions.ask_desk(
+                    self._server, self._caller, self._target, question, self._trace
+                )
         except Unaskable as refusal:
             return RpcError(refusal.code, refusal.message)
         if self.room is not None:

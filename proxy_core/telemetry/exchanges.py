@@ -84,7 +84,8 @@ class Step:
     at_ms: float
     """Since it began."""
     name: str
-    """arrived, routed, cache, joined, queued, sent, retried, asked, answered, ended ..."""
+    """arrived, routed, cache, joined, queued, sent, retried, asked, answered, operator asked,
+    operator answered, ended ..."""
     text: str = ""
     """For people, one line; may hold untrusted text."""
 

@@ -270,9 +270,7 @@ async def test_a_replay_is_answered_in_the_era_of_who_asked_first(era: str) -> N
             await client.ask("tools/call", _echo("tea"))
         else:
             await client.initialize()
-            await client.post(
-                {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": _echo("tea")}
-            )
+            await client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": _echo("tea")})
         original = await last(proxy)
         again = await proxy.replay(original.row.id)
         assert (original.row.era, again.row.era, again.row.revision) == (era, era, original.row.revision)

@@ -58,6 +58,16 @@ def test_a_signal_restores_the_terminal_too(terminal: Terminal, number: signal.S
     _is_as_before(terminal)
 
 
+def test_a_killed_app_leaves_no_child(terminal: Terminal) -> None:
+    """Nothing can give the terminal back then; the guard still ends the servers."""
+    terminal.press("2")
+    terminal.shows("clock", "notes", "flaky", "healthy")
+    assert len(terminal.family()) >= 3
+    terminal.signal(signal.SIGKILL)
+    assert terminal.ends() is None
+    eventually(lambda: not terminal.leftovers(), f"nobody is left: {terminal.leftovers()}", GONE_S)
+
+
 def test_nothing_that_a_server_says_steers_the_terminal(tmp_path: Path) -> None:
     """Escape sequences in what it logs and describes are shown as harmless text, markup as it is written."""
     config = write_config(tmp_path, [stdio("hostile", bad_command("hostile"))], proxy={"port": 0})

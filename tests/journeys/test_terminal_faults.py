@@ -162,3 +162,41 @@ def test_quitting_waits_for_the_calls_in_flight_and_says_so(started: Started) ->
     after = terminal.after_the_screen()
     assert "only1mcp stopped" in after and "1 calls in flight were cut off." in after
     eventually(lambda: not terminal.leftovers(), "nobody is left", 10)
+
+
+def test_a_signal_while_a_dialog_is_open_ends_it_all(started: Started) -> None:
+    terminal = started()
+    terminal.shows("flaky", "healthy")
+    terminal.press("d")
+    terminal.shows("Drain flaky?")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.ends() == 0
+    _is_as_before(terminal)
+    assert "only1mcp stopped" in terminal.after_the_screen()
+    eventually(lambda: not terminal.leftovers(), "nobody is left", 10)
+
+
+def test_quitting_while_a_call_from_the_form_runs_ends_that_call(started: Started) -> None:
+    """As any other call: the first time it may finish, the second time it is cut off."""
+    terminal = started(grace_s=60)
+    terminal.shows("flaky", "healthy")
+    terminal.press("2]l")
+    terminal.shows("flaky__delay")
+    terminal.press("/")
+    terminal.shows("words in name or description")
+    terminal.press("after some seconds\r")
+    terminal.shows("1 of 9 match")
+    terminal.press("c")
+    terminal.shows("Call flaky__delay", "required")
+    terminal.press("600\x1b[15~")
+    terminal.shows("Call flaky__delay?")
+    terminal.press("y")
+    terminal.shows("Running for")
+    terminal.press("\x11")
+    terminal.shows("Stopping")
+    begun = time.monotonic()
+    terminal.press("\x11")
+    assert terminal.ends() == 0
+    assert time.monotonic() - begun < FORCED_S
+    _is_as_before(terminal)
+    eventually(lambda: not terminal.leftovers(), "nobody is left", 10)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from proxy_core.admin_wire import LogPage
+from proxy_core.admin_wire import ExchangePage, LogPage
 from proxy_core.control_client import GatewayUnreachable
 from proxy_core.telemetry.snapshot import ServerDetail, Snapshot
 from tests.support.fake_control import FakeControl
@@ -49,3 +49,7 @@ class FakeRemote(FakeControl):
         self.on_refresh()
         seq, lines = self.logs_after(after)
         return LogPage(seq, lines[-limit:])
+
+    async def fetch_exchanges(self, limit: int) -> ExchangePage:
+        seq, rows = self.exchanges_after(0)
+        return ExchangePage(seq, rows[-limit:])

@@ -1,4 +1,4 @@
-"""A person before the screens of a real gateway: presses keys and reads, near or far, until it says what it must."""
+"""A person before the screens of a real gateway: presses keys and reads, near or far, and waits."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support.screens import text_of
 SOON_S = 10.0
 """Long enough for a busy machine; nothing that passes waits for it."""
 SIZE = (140, 40)
-LOOK_S = 0.02
+LOOK_S = 0.05
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """One exchange, full screen."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -177,3 +178,17 @@ async def test_help_names_the_keys_of_both_screens() -> None:
         await seen(app, pilot, "Every request of every client")
         await pressed(app, pilot, "question_mark", "k", "enter", "question_mark")
         await seen(app, pilot, "One request")
+
+
+async def test_one_that_changes_as_the_app_ends_leaves_nothing_unfinished() -> None:
+    """What is asked for then is asked in vain, and no coroutine stays behind that was never awaited."""
+    control = exchanges_control()
+    async with shown(control) as (app, pilot):
+        await opened(app, pilot)
+        screen = app.screen
+        assert isinstance(screen, ExchangeScreen) and screen.chosen is not None
+        row = control.exchanges[screen.chosen].row
+        control.see(replace(row, duration_ms=1.0))
+        app.pull()
+        app.workers.cancel_all()
+    gc.collect()

@@ -1,10 +1,12 @@
 """Where the time of an exchange went."""
 
+from dataclasses import replace
+
 import pytest
 
 from only1mcp_tui.view.text import cells, plain
 from only1mcp_tui.view.timeline import Holder, events_of, shares_of, timeline_lines
-from proxy_core.telemetry.exchanges import ExchangeDetail
+from proxy_core.telemetry.exchanges import ExchangeDetail, Step
 from tests.support.exchanges import exchange_row, hostile_detail, plain_detail, translated_detail
 
 
@@ -12,6 +14,15 @@ def test_each_part_goes_to_who_had_it() -> None:
     shares = {holder: round(ms, 1) for holder, ms in shares_of(events_of(translated_detail())).items()}
     assert shares == {Holder.GATEWAY: 24.3, Holder.QUEUE: 1.6, Holder.SERVER: 177.7, Holder.CLIENT: 209.0}
     assert sum(shares.values()) == pytest.approx(412.6)
+
+
+def test_the_time_of_an_operator_is_neither_the_gateways_nor_the_servers() -> None:
+    detail = plain_detail(exchange_row(1, duration_ms=100.0))
+    asked = Step(20.0, "operator asked", "form"), Step(80.0, "operator answered", "accept")
+    without = shares_of(events_of(detail))
+    shares = shares_of(events_of(replace(detail, steps=(*detail.steps, *asked))))
+    assert shares[Holder.OPERATOR] == pytest.approx(60.0, abs=20)
+    assert sum(shares.values()) == pytest.approx(sum(without.values()))
 
 
 def test_an_answer_from_the_cache_costs_no_server_time() -> None:
