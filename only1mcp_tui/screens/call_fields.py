@@ -77,11 +77,15 @@ class FieldBox(Vertical):
         ]
 
     def on_descendant_focus(self) -> None:
-        # With its name in sight, not only the line that is typed into.
-        self.call_after_refresh(self.scroll_visible, animate=False)
+        self._come_into_sight()
 
     def focus_input(self) -> None:
-        self.query_one("Input, Select, TextArea").focus()
+        self.query_one("Input, Select, TextArea").focus(scroll_visible=False)
+        self._come_into_sight()
+
+    def _come_into_sight(self) -> None:
+        """With its name, not only the line that is typed into; once what is said below it has its place."""
+        self.call_after_refresh(self.scroll_visible, animate=False, immediate=True)
 
     @property
     def text(self) -> str:

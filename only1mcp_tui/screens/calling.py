@@ -168,7 +168,7 @@ class CallScreen(ModalScreen[None]):
             wrong += [box] if box.fault else []
         if wrong:
             self._fault = f"{len(wrong)} of the arguments are not right yet." if len(wrong) > 1 else ""
-            wrong[0].focus_input()
+            self.call_after_refresh(wrong[0].focus_input)
         self._say()
 
     def _focus_first(self) -> None:

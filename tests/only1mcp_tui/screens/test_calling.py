@@ -88,20 +88,6 @@ async def ended(app: Only1App, pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def test_the_form(picture: SnapshotAssertion) -> None:
-    async with opened(CREATE) as (app, pilot, _):
-        await pilot.press("f5")
-        await pilot.pause()
-        assert svg_of(app) == picture
-
-
-async def test_the_answer(picture: SnapshotAssertion) -> None:
-    async with opened(SEARCH) as (app, pilot, _):
-        await pilot.press(*"mill", "enter")
-        await seen(app, pilot, "STRUCTURED")
-        assert svg_of(app) == picture
-
-
 async def test_a_tool_that_only_reads_is_called_at_once_with_its_defaults() -> None:
     async with opened(SEARCH) as (app, pilot, control):
         await pilot.press(*"mill", "f5")
