@@ -55,6 +55,7 @@ class CoreScreen(Screen[None]):
     """A main screen."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual declares it so)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012 (likewise)
 
     BINDINGS: ClassVar[list[BindingType]] = named([Binding("slash", "filter", "Filter", key_display="/")])
 

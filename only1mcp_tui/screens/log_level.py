@@ -9,7 +9,7 @@ from proxy_core.errors import Only1Error
 
 HINTS = {
     "debug": "everything, for finding faults",
-    "info": "what servers do, and what was done to them",
+    "info": "what servers and people do",
     "warning": "what somebody should look at",
     "error": "what has failed",
 }

@@ -162,7 +162,7 @@ HOUSES: dict[str, House] = {
     "calling": House(
         server_control,
         (
-            Opened("call-form", ("2", "right_square_bracket", "l", "c"), "F5  Call"),
+            Opened("call-form", ("2", "right_square_bracket", "l", "g", "c"), "F5  Call"),
             Opened("call-faults", ("f5",), "It is required"),
             Opened("call-raw", ("ctrl+t",), "Form"),
         ),
@@ -170,14 +170,14 @@ HOUSES: dict[str, House] = {
     "answered": House(
         server_control,
         (
-            Opened("call-question", ("2", "right_square_bracket", "l", "j", "j", "c", "f5"), "It runs at"),
+            Opened("call-question", ("2", "right_square_bracket", "l", "g", "j", "j", "c", "f5"), "It runs at"),
             Opened("call-answer", ("y",), "It answered"),
         ),
     ),
     "exchange": House(
         exchanges_control,
         (
-            Opened(f"exchange-{_TABS[0]}", ("4", "k", "enter"), "WHAT"),
+            Opened(f"exchange-{_TABS[0]}", ("4", "G", "k", "enter"), "WHAT"),
             *(Opened(f"exchange-{tab}", ("right_square_bracket",), tab.capitalize()) for tab in _TABS[1:]),
             Opened("replay-target", ("E",), "ASK"),
         ),
@@ -185,7 +185,7 @@ HOUSES: dict[str, House] = {
     "replay": House(
         exchanges_control,
         (
-            Opened("exchange-diff", ("4", "k", "k", "enter", "left_square_bracket"), "removed"),
+            Opened("exchange-diff", ("4", "G", "k", "k", "enter", "left_square_bracket"), "removed"),
             Opened("replay-confirm", ("escape", "g", "j", "j", "j", "R"), "Make 8804"),
         ),
     ),
