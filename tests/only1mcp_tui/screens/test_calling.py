@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, TextArea
 
@@ -19,7 +18,7 @@ from only1mcp_tui.screens.calling import CallScreen
 from proxy_core.errors import BackendTimeout
 from tests.only1mcp_tui.test_untrusted_text import EVIL
 from tests.support.fake_control import FakeControl
-from tests.support.screens import pulled, shown, svg_of, text_of
+from tests.support.screens import pulled, shown, text_of
 from tests.support.server_scene import TOOLS, server_control, tool
 
 CREATE, SEARCH, DELETE, ODD = range(4)
