@@ -4,14 +4,24 @@ One app for all of a house: to start one takes longer than to paint its dialogs.
 """
 
 from collections.abc import AsyncIterator
+from itertools import count
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App
+from only1mcp_tui.screens import calling
 from tests.support.dialogs import HOUSES, STEPPED, Opened, come, house, leave
 from tests.support.screens import pulled, svg_of
+
+
+@pytest.fixture(autouse=True)
+def steady_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is 12 ms later."""
+    ticks = count()
+    monkeypatch.setattr(calling, "monotonic", lambda: next(ticks) * 0.012)
+
 
 THEMES = ("only1-dark", "ansi-dark")
 

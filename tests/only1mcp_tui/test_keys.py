@@ -1,7 +1,6 @@
 """Every key of every screen and dialog: it has an action and one meaning, and pressing it breaks nothing."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,11 @@ from textual.pilot import Pilot
 
 from only1mcp_tui.app import SCREENS, Only1App
 from only1mcp_tui.screens.servers import ServersScreen
-from tests.support.dialogs import HOUSES, STEPPED, Opened, come, house, leave
+from proxy_core.config.models import TuiConfig
+from tests.support.dialogs import HOUSES, STEPPED, Opened, come, house, leave, stand
 from tests.support.key_map import OURS
-from tests.support.screens import pulled
+from tests.support.scenes import healthy
+from tests.support.screens import busy_control, pulled, shown, text_of
 
 MODES = tuple(Opened(mode, (key,), "Overview") for key, mode in zip("12345", SCREENS, strict=True))
 SHADOWED = {
@@ -39,22 +40,20 @@ def bindings_of(app: Only1App) -> Iterator[tuple[DOMNode, Binding]]:
                     yield node, binding
 
 
-@asynccontextmanager
-async def at(name: str, place: Opened) -> AsyncIterator[tuple[Only1App, Pilot[None]]]:
-    async with house(name, (120, 36)) as (app, pilot):
-        await arrive(app, pilot, name, place)
-        yield app, pilot
-
-
 async def arrive(app: Only1App, pilot: Pilot[None], name: str, place: Opened) -> None:
     """From Overview; in a house of steps over all that come before."""
     places = HOUSES[name].opened
     steps = places[: places.index(place)] if place in places and name in STEPPED else ()
+    first_tab(app)
+    for step in (*steps, place):
+        await come(app, pilot, step)
+
+
+def first_tab(app: Only1App) -> None:
+    """Tabs stay as they are while one is elsewhere."""
     for screen in app._screen_stacks.get("servers", ()):
         if isinstance(screen, ServersScreen) and screen.is_mounted:
             screen.action_show_tab(0)
-    for step in (*steps, place):
-        await come(app, pilot, step)
 
 
 def faults_of(app: Only1App) -> list[str]:
@@ -114,3 +113,99 @@ async def press_all(
                 await pilot.press("space")
             await leave(app, pilot)
             await arrive(app, pilot, name, place)
+
+
+@pytest.mark.parametrize(
+    ("mode", "action", "before", "words"),
+    [
+        ("overview", "drain", (), "Drain github?"),
+        ("servers", "turn-tab-1", (), "timeouts"),
+        ("metrics", "zoom", (), ""),
+        ("requests", "open", (), "Timeline"),
+        ("logs", "set-level", (), "What the gateway writes"),
+        ("names", "reverse", ("N",), ""),
+    ],
+)
+async def test_a_key_of_ones_own_does_it_on_every_screen(
+    mode: str, action: str, before: tuple[str, ...], words: str
+) -> None:
+    async with shown(healthy(), tui=TuiConfig(keys={action: "f8"})) as (app, pilot):
+        await pilot.press(*(before or (str(list(SCREENS).index(mode) + 1),)))
+        await pulled(app, pilot)
+        assert "tui.keys" not in text_of(app)
+        was = text_of(app)
+        for _ in range(5 if mode == "servers" else 1):
+            await pilot.press("f8")
+            await pulled(app, pilot)
+        assert text_of(app) != was
+        await stand(app, pilot, words)
+
+
+LEVELS = {
+    "a tool of a server": ("2", "enter", "right_square_bracket", "enter"),
+    "a filter": ("2", "slash", *"github", "enter"),
+    "a request with words to find": ("4", "enter", "slash", *"id", "enter"),
+    "a plot alone": ("3", "z"),
+    "one source of the log": ("5", "s"),
+    "names": ("N",),
+    "names with a filter": ("2", "N", "slash", *"read", "enter"),
+    "the help": ("5", "question_mark"),
+}
+DEEP = {
+    "a tool of a server": 3,
+    "a filter": 2,
+    "a request with words to find": 3,
+    "a plot alone": 2,
+    "one source of the log": 2,
+    "names": 1,
+    "names with a filter": 3,
+    "the help": 2,
+}
+"""How often one goes back until Overview is there as it was."""
+
+
+@pytest.mark.parametrize("way", LEVELS)
+async def test_back_is_one_level_at_a_time(way: str) -> None:
+    async with shown(healthy(), (80, 24)) as (app, pilot):
+        for back in ("escape", "q"):
+            for key in LEVELS[way]:
+                await pilot.press(key)
+                await pulled(app, pilot)
+            for step in range(DEEP[way]):
+                assert not is_home(app), f"{back} {step} of {DEEP[way]}"
+                await pilot.press(back)
+                await pulled(app, pilot)
+            assert is_home(app), text_of(app)
+            first_tab(app)
+        assert app.is_running
+
+
+def is_home(app: Only1App) -> bool:
+    return app.current_mode == app.DEFAULT_MODE and len(app.screen_stack) == 1 and not app.query("HelpPanel")
+
+
+async def test_q_leaves_only_from_the_top_of_the_first_screen() -> None:
+    control = busy_control()
+    async with shown(control) as (app, pilot):
+        await pilot.press("3", "q")
+        await pulled(app, pilot)
+        assert is_home(app) and app.is_running
+        await pilot.press("q")
+        await stand(app, pilot, "in flight")
+        await pilot.press("y")
+        await app.workers.wait_for_complete()
+        assert app._exit
+
+
+async def test_the_help_is_scrolled_by_keys_while_it_is_open() -> None:
+    async with shown(healthy(), (80, 24)) as (app, pilot):
+        await pilot.press("2", "question_mark")
+        await pulled(app, pilot)
+        await pulled(app, pilot)
+        panel = app.screen.query_one("HelpPanel")
+        await pilot.press("pagedown")
+        await pulled(app, pilot)
+        assert panel.scroll_offset.y > 0
+        await pilot.press("pageup", "question_mark", "pagedown")
+        await pulled(app, pilot)
+        assert not app.screen.query("HelpPanel")
