@@ -10,72 +10,47 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any
 
 from rich.text import Text
 from textual import events, on, work
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.timer import Timer
 
-from only1mcp_tui import messages
-from only1mcp_tui.screens import drill
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.closing import ClosingScreen
-from only1mcp_tui.screens.confirm import ConfirmScreen, Question
-from only1mcp_tui.screens.guarded import GuardedApp
-from only1mcp_tui.screens.importing import ImportScreen
+from only1mcp_tui.screens.guarded import words_of
 from only1mcp_tui.screens.kept import SAVE_S, Kept
+from only1mcp_tui.screens.keyed import KeyedApp
 from only1mcp_tui.screens.keymap import checked, notice
-from only1mcp_tui.screens.ledger import LedgerScreen
-from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.logs import LogsScreen
 from only1mcp_tui.screens.metrics import MetricsScreen
-from only1mcp_tui.screens.names import NamesScreen
 from only1mcp_tui.screens.overview import OverviewScreen
 from only1mcp_tui.screens.palette import Commands, commands_of
-from only1mcp_tui.screens.plan import Answer, PlanScreen
-from only1mcp_tui.screens.pushed import PushedScreen
-from only1mcp_tui.screens.question import QuestionScreen, give
-from only1mcp_tui.screens.readonly import CHANGES, REFUSAL, guarded
+from only1mcp_tui.screens.question import QuestionScreen
+from only1mcp_tui.screens.readonly import guarded
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
 from only1mcp_tui.screens.terminal import continue_only_on, let_go_of, terminal
-from only1mcp_tui.screens.verbs import (
-    VERBS,
-    Verb,
-    ask_all,
-    ask_quit,
-    ask_rollback,
-    switched_on,
-    turn_all,
-)
-from only1mcp_tui.screens.welcome import WelcomeScreen
+from only1mcp_tui.screens.wishing import Writer
 from only1mcp_tui.view.closing import left_line, outcome_line
 from only1mcp_tui.view.elicitation_form import news
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.news import News
-from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.overview import Pace
-from only1mcp_tui.view.plan import done_words
 from only1mcp_tui.view.staleness import again_words, shown_now, stale_s
-from only1mcp_tui.view.targets import find
-from only1mcp_tui.view.text import first_line, safe, safe_lines
-from only1mcp_tui.widgets.keys import named
+from only1mcp_tui.view.text import safe_lines
 from only1mcp_tui.widgets.themes import DARK, LIGHT, first_theme
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
-from proxy_core.control import Control, ReloadPlan
-from proxy_core.errors import ConfigError, InsecureBind, Only1Error, PortInUse
+from proxy_core.control import Control
+from proxy_core.errors import InsecureBind, Only1Error, PortInUse
 from proxy_core.telemetry.snapshot import Notice
 
 log = logging.getLogger(__name__)
-
-Writer: TypeAlias = Callable[[Sequence[FoundServer]], str]
-"""Puts servers into our configuration and says which file that is."""
 
 RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before each new start of a core that failed; the last one repeats."""
@@ -92,11 +67,10 @@ SCREENS: dict[str, type[CoreScreen]] = {
     "requests": RequestsScreen,
     "logs": LogsScreen,
 }
-PUSHED: dict[str, type[PushedScreen]] = {"names": NamesScreen, "ledger": LedgerScreen}
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Only1App(GuardedApp):
+class Only1App(KeyedApp):
     """The screens over one `Control`."""
 
     TITLE = "only1mcp"
@@ -104,30 +78,6 @@ class Only1App(GuardedApp):
     DEFAULT_MODE = "overview"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {Commands}  # noqa: RUF012 (Textual declares it so)
-
-    BINDINGS: ClassVar[list[BindingType]] = named(
-        [
-            Binding("1", "switch_mode('overview')", "Overview", show=False),
-            Binding("2", "switch_mode('servers')", "Servers", show=False),
-            Binding("3", "switch_mode('metrics')", "Metrics", show=False),
-            Binding("4", "switch_mode('requests')", "Requests", show=False),
-            Binding("5", "switch_mode('logs')", "Logs", show=False),
-            Binding("a", "answer", "Answer a server's question", show=False),
-            Binding("N", "show('names')", "Names", show=False),
-            Binding("T", "show('ledger')", "Context ledger", show=False),
-            Binding("space", "pause", "Pause"),
-            Binding("ctrl+r", "reload", "Reload the configuration", show=False),
-            Binding("t", "change_theme", "Theme", show=False),
-            # Textual adds its own ctrl+p only where nothing else opens the palette.
-            Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True),
-            Binding("colon", "command_palette", "Commands", show=False),
-            Binding("ctrl+s", "screenshot", "Save the screen as SVG", show=False),
-            Binding("escape", "back", "Back", show=False),
-            Binding("question_mark", "toggle_help", "Help", key_display="?"),
-            Binding("q", "leave", "Quit"),
-            Binding("ctrl+q", "quit", "Quit at once", show=False, priority=True),
-        ]
-    )
 
     def __init__(
         self,
@@ -259,15 +209,6 @@ class Only1App(GuardedApp):
         """Whether one may only look: said at the start, by the configuration, or by the gateway watched."""
         return self._readonly or self._tui.readonly or bool(getattr(self._control, "is_readonly", False))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not (action in CHANGES and self.is_readonly)
-
-    def _refuses_changes(self) -> bool:
-        """Whether only looking is allowed; says so."""
-        if self.is_readonly:
-            self.notify(REFUSAL, severity="warning", markup=False)
-        return self.is_readonly
-
     async def on_unmount(self) -> None:
         await self.kept.save()
         for number in STOP_SIGNALS:
@@ -293,7 +234,7 @@ class Only1App(GuardedApp):
 
     async def _wait_to_restart(self, error: Exception, starts: int) -> None:
         delay_s = self._restart_delays_s[min(starts, len(self._restart_delays_s)) - 1]
-        words = f"The gateway failed ({_words(error)}). It starts again in {delay_s:g} s (try {starts})."
+        words = f"The gateway failed ({words_of(error)}). It starts again in {delay_s:g} s (try {starts})."
         self._alarm("core", "error", words)
         try:
             await asyncio.wait_for(self._stopping.wait(), delay_s)
@@ -367,7 +308,7 @@ class Only1App(GuardedApp):
             # A bug there must not stop the proxy that lives in this process, nor fill its log.
             if "screen" not in self._alarms:
                 log.exception("the screen could not be drawn")
-            self.tell_failure(f"The screen could not be drawn ({_words(error)}). Calls go on.")
+            self.tell_failure(f"The screen could not be drawn ({words_of(error)}). Calls go on.")
 
     def _take(self) -> None:
         is_first, self._pulled_at = self._pulled_at == float("-inf"), self._clock()
@@ -431,218 +372,6 @@ class Only1App(GuardedApp):
     def _focused(self) -> None:
         self._is_blurred = False
 
-    # --- wishes about servers -------------------------------------------------------------------------------
-
-    @on(messages.DrainRequested)
-    @on(messages.UndrainRequested)
-    @on(messages.EnableRequested)
-    @on(messages.DisableRequested)
-    @on(messages.RestartRequested)
-    @on(messages.ProbeRequested)
-    @on(messages.ClearCacheRequested)
-    def _wished(self, intent: messages.ServerIntent) -> None:
-        if not isinstance(intent, messages.ProbeRequested) and self._refuses_changes():
-            return
-        self._news.wished(intent.target.partition("/")[0], self._now())
-        act = self._act(VERBS[type(intent)], intent.target)
-        self.run_worker(act, group=f"server:{intent.target}", exclusive=True, exit_on_error=False)
-
-    async def _act(self, verb: Verb, name: str) -> None:
-        target = find(self._snapshot.servers, name)
-        question = verb.question(target) if target is not None else None
-        if question is None or await self._agrees(question):
-            await self._tell(verb.act(self._control, name))
-
-    @on(messages.DrainAllRequested)
-    @work(group="all", exclusive=True)
-    async def _turn_all(self) -> None:
-        servers = self._snapshot.servers
-        if self._refuses_changes():
-            return
-        if switched_on(servers) and await self._agrees(ask_all(servers)):
-            for row in servers:
-                self._news.wished(row.id, self._now())
-            await self._tell(turn_all(self._control, servers))
-
-    @on(messages.DrillRequested)
-    @work(group="drill", exclusive=True)
-    async def _drill(self, intent: messages.DrillRequested) -> None:
-        target = find(self._snapshot.servers, intent.target)
-        if target is not None and target.row.drill:
-            await self._tell(drill.end(self._control, target))
-        elif target is not None:
-            self.clear_notifications()
-            if (chosen := await self.push_screen_wait(drill.DrillScreen(target))) is not None:
-                await self._tell(drill.begin(self._control, target, chosen))
-
-    @work(group="answer", exclusive=True)
-    async def action_answer(self) -> None:
-        """The oldest of the questions that are open."""
-        if not self._snapshot.questions:
-            self.notify("No server asks anything.", markup=False, timeout=3)
-            return
-        question, *others = self._snapshot.questions
-        self.clear_notifications()
-        given = await self.push_screen_wait(QuestionScreen(question, self._now(), len(others)))
-        if given is not None:
-            await self._tell(give(self._control, question, given))
-
-    async def _agrees(self, question: Question) -> bool:
-        # On a small terminal an old toast would lie over the question.
-        self.clear_notifications()
-        is_yes: bool = await self.push_screen_wait(ConfirmScreen(question))
-        return is_yes
-
-    async def _tell(self, deed: Coroutine[Any, Any, str] | Awaitable[str]) -> None:
-        """Do it, and say in a toast how it ended."""
-        try:
-            self.notify(await deed, markup=False)
-        except (Only1Error, OSError) as error:
-            self.notify(_words(error), severity="error", markup=False)
-
-    @on(messages.ServerOpened)
-    async def _open_server(self, intent: messages.ServerOpened) -> None:
-        await self.switch_mode("servers")
-        if isinstance(screen := self.screen, ServersScreen):
-            screen.call_after_refresh(screen.open, intent.target)
-
-    @on(messages.CopyRequested)
-    def _copy(self, request: messages.CopyRequested) -> None:
-        self.copy_to_clipboard(request.text)
-        self.notify("Copied.", markup=False, timeout=2)
-
-    @work(group="welcome", exclusive=True)
-    async def _welcome(self) -> None:
-        found = await asyncio.to_thread(self._discover) if self._discover is not None else ()
-        answer = await self.push_screen_wait(WelcomeScreen(found, self._snapshot.demo, self._snapshot.url))
-        self.kept.put("welcomed", True)
-        if answer == "import":
-            self.post_message(messages.ImportRequested())
-        elif answer == "quit":
-            self._begin_stop()
-
-    @on(messages.ImportRequested)
-    @work(group="import", exclusive=True)
-    async def _import(self) -> None:
-        if self._refuses_changes():
-            return
-        if self._discover is None or self._write is None:
-            self.notify("Servers can be imported only where the gateway itself runs.", markup=False)
-            return
-        try:
-            found = await asyncio.to_thread(self._discover)
-        except (Only1Error, OSError) as error:
-            self.notify(_words(error), severity="error", markup=False)
-            return
-        if chosen := await self.push_screen_wait(ImportScreen(found)):
-            await self._tell(self._write_and_apply(self._write, chosen))
-
-    async def _write_and_apply(
-        self, write: Callable[[Sequence[FoundServer]], str], chosen: Sequence[FoundServer]
-    ) -> str:
-        path = await asyncio.to_thread(write, chosen)
-        await self._control.apply_reload()
-        return f"{plural(len(chosen), 'server')} written to {safe(path)}."
-
-    # --- the configuration ----------------------------------------------------------------------------------
-
-    @work(group="reload", exclusive=True)
-    async def action_reload(self) -> None:
-        """Show what the file would change; put it in force, or the configuration before, if that is wished."""
-        if any(isinstance(screen, ModalScreen) for screen in self.screen_stack):
-            return
-        plan: ReloadPlan | ConfigError
-        try:
-            plan = await self._control.reload_plan()
-        except ConfigError as error:
-            plan = error
-        except (Only1Error, OSError) as error:
-            self.notify(_words(error), severity="error", markup=False)
-            return
-        self.clear_notifications()
-        answer = await self.push_screen_wait(
-            PlanScreen(plan, self._snapshot.config.can_roll_back, not self.is_readonly)
-        )
-        if answer is Answer.APPLY:
-            await self._tell(self._apply())
-        elif answer is Answer.ROLL_BACK:
-            await self._tell(self._roll_back())
-
-    @work(group="reload", exclusive=True)
-    async def action_roll_back(self) -> None:
-        if not self._refuses_changes() and await self._agrees(ask_rollback(self._snapshot.config.version)):
-            await self._tell(self._roll_back())
-
-    async def _apply(self) -> str:
-        return done_words(await self._control.apply_reload())
-
-    async def _roll_back(self) -> str:
-        return done_words(await self._control.rollback(), is_rollback=True)
-
-    # --- keys of the whole app ------------------------------------------------------------------------------
-
-    def action_pause(self) -> None:
-        """Hold the screen still; the core goes on."""
-        self._is_paused = not self._is_paused
-        if isinstance(screen := self.screen, CoreScreen):
-            screen.redraw()
-
-    def action_show(self, what: str) -> None:
-        """Open it over the main screen, once."""
-        if what == "welcome":
-            self._welcome()
-        elif not isinstance(self.screen, PUSHED[what] | ModalScreen):
-            self.push_screen(PUSHED[what](self._control, self._picture))
-
-    async def action_switch_mode(self, mode: str) -> None:
-        if mode == self.current_mode:
-            while isinstance(self.screen, PushedScreen):
-                await self.pop_screen()
-        else:
-            await super().action_switch_mode(mode)
-
-    def action_set_fps(self, fps: int) -> None:
-        self.use_tui(self._tui.model_copy(update={"fps": fps}))
-
-    @work(group="level", exclusive=True)
-    async def action_set_level(self) -> None:
-        if not self._refuses_changes():
-            await ask_log_level(self, self._control)
-
-    def action_toggle_help(self) -> None:
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
-        self.call_after_refresh(self.pull)
-
-    async def action_back(self) -> None:
-        self._go_back()
-
-    def _go_back(self) -> bool:
-        """One level back; False at the top of the first screen."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-            return True
-        if isinstance(screen := self.screen, CoreScreen) and screen.go_back():
-            return True
-        if self.current_mode == self.DEFAULT_MODE:
-            return False
-        self.switch_mode(self.DEFAULT_MODE)
-        return True
-
-    @work(group="leave", exclusive=True)
-    async def action_leave(self) -> None:
-        if self._go_back():
-            return
-        # A gateway elsewhere goes on with its calls.
-        in_flight = 0 if self._is_remote else self._snapshot.totals.in_flight
-        if not in_flight or await self.push_screen_wait(ConfirmScreen(ask_quit(in_flight))):
-            self._begin_stop()
-
-    async def action_quit(self) -> None:
-        self._begin_stop()
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         for command in commands_of(self, screen):
             yield SystemCommand(command.name, command.hint, command.run, command.is_offered)
@@ -650,7 +379,3 @@ class Only1App(GuardedApp):
 
 def _trace() -> Text:
     return Text("\n".join(safe_lines(traceback.format_exc(), most=80)))
-
-
-def _words(error: Exception) -> str:
-    return first_line(str(error) or type(error).__name__, 200)

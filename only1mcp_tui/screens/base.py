@@ -55,6 +55,7 @@ class CoreScreen(Screen[None]):
     """A main screen."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual declares it so)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012 (likewise)
 
     BINDINGS: ClassVar[list[BindingType]] = named([Binding("slash", "filter", "Filter", key_display="/")])
 
@@ -218,12 +219,20 @@ class CoreScreen(Screen[None]):
         self.query_one("#footer", Board).put([self._footer_line()])
 
     def _nav_line(self) -> Line:
+        """All names; where they do not fit, the keys of the others."""
+        line = self._nav_names(has_all=True)
+        return line if cells(line) <= self.width else self._nav_names(has_all=False)
+
+    def _nav_names(self, *, has_all: bool) -> Line:
         spans: list[Span] = [(" ", "text")]
         gap = "   " if self.width >= 100 else " "
         for key, mode, name in NAMES:
+            action = f"app.switch_mode('{mode}')"
             role = "tab-on" if mode == self.MODE else "tab"
-            spans += [(f"{key} ", "muted"), (name, role, f"app.switch_mode('{mode}')"), (gap, "text")]
-        return tuple(spans[:-1])
+            spans.append((f"{key} ", "muted") if has_all else (f"{key} ", "muted", action))
+            if has_all or mode == self.app.current_mode:
+                spans += [(name, role, action), (gap, "text")]
+        return tuple(spans[:-1]) if has_all else tuple(spans)
 
     def _footer_line(self) -> Line:
         hints: dict[bool, list[Line]] = {False: [], True: []}

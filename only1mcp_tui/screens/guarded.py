@@ -106,7 +106,7 @@ class GuardedApp(App[None]):
     def note_failure(self, what: str, error: BaseException) -> None:
         """Say it and go on: what failed was one step, and the screen still stands."""
         log.error("%s failed", what, exc_info=error)
-        self.tell_failure(f"{what} failed ({_words(error)}). Calls go on.")
+        self.tell_failure(f"{what} failed ({words_of(error)}). Calls go on.")
 
     def fail(self, screen: Screen[Any], error: BaseException) -> None:
         """This screen cannot be used any more."""
@@ -114,7 +114,7 @@ class GuardedApp(App[None]):
             return
         self.failed.add(screen)
         self.note_failure(f"The screen {_name(screen)}", error)
-        self._failure_words = f"The screen {_name(screen)} failed ({_words(error)}). Calls go on."
+        self._failure_words = f"The screen {_name(screen)} failed ({words_of(error)}). Calls go on."
         self.call_later(self.cover_failures)
 
     async def cover_failures(self) -> None:
@@ -146,5 +146,6 @@ def _name(screen: Screen[Any]) -> str:
     return mode.capitalize() if mode else type(screen).__name__
 
 
-def _words(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
+    """What went wrong, as one harmless line."""
     return first_line(str(error) or type(error).__name__, 200)

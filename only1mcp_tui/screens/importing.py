@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 
 from only1mcp_tui.view.found import COLUMNS, can_choose, found_cells
 from only1mcp_tui.view.numbers import plural
-from only1mcp_tui.view.text import Line
+from only1mcp_tui.view.text import Line, wrap
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.live_table import LiveTable, Row
 from proxy_core.config.importers import FoundServer
@@ -56,15 +56,15 @@ class ImportScreen(ModalScreen[tuple[FoundServer, ...]]):
         shown = {column.key for column in table.shown}
         rows = enumerate(self._found)
         table.put([Row(str(at), found_cells(found, at in self._chosen, shown)) for at, found in rows])
-        found_words = f"{plural(len(self._found), 'server')} found in your AI clients."
+        words = f"{plural(len(self._found), 'server')} found in your AI clients. Their files stay as they are."
         self.query_one("#import-head", Board).put(
             [
                 (("Import servers", "strong"),),
-                ((f"{found_words} Their files stay as they are.", "muted"),),
+                *[((part, "muted"),) for part in wrap(words, max(20, table.size.width))],
                 (),
             ]
         )
-        self.query_one("#import-foot", Board).put([(), ((f"{len(self._chosen)} chosen   ", "accent"), *KEYS)])
+        self.query_one("#import-foot", Board).put([(), ((f"{len(self._chosen)} chosen", "accent"),), KEYS])
 
     def action_choose(self) -> None:
         key = self.query_one(LiveTable).selected

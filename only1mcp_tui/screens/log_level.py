@@ -8,8 +8,8 @@ from proxy_core.control import Control
 from proxy_core.errors import Only1Error
 
 HINTS = {
-    "debug": "all, also what only finds faults",
-    "info": "servers come and go, verbs are used",
+    "debug": "everything, for finding faults",
+    "info": "what servers and people do",
     "warning": "what somebody should look at",
     "error": "what has failed",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from only1mcp_tui.view.numbers import countdown, plural
-from only1mcp_tui.view.text import Line, safe, safe_lines
+from only1mcp_tui.view.text import Line, fit, safe, safe_lines
 from proxy_core import forms
 from proxy_core.errors import InvalidParams
 from proxy_core.forms import FORMAT_WORDS, FormField, FormValue
@@ -16,6 +16,8 @@ from proxy_core.telemetry.snapshot import OpenQuestion, Snapshot
 
 MESSAGE_LINES: Final = 40
 NAME_LIMIT: Final = 80
+CLIENT_CELLS: Final = 36
+"""Of a client's name, beside which its principal stands."""
 HINT_LIMIT: Final = 200
 SECRET_WARNING: Final = "▲ This looks like a secret. Servers must not ask for one in a form."
 WHERE_IT_GOES: Final = "What you answer goes to this server. Nothing is sent until you accept."
@@ -57,7 +59,7 @@ def title_of(question: OpenQuestion, others: int) -> str:
 
 def head_lines(question: OpenQuestion, now: float, is_open: bool) -> list[Line]:
     """Who asks, in whose call, and how long there is to answer."""
-    client = safe(question.client, NAME_LIMIT) or "a client without a name"
+    client = fit(safe(question.client, NAME_LIMIT), CLIENT_CELLS).rstrip() or "a client without a name"
     left = f"{countdown(question.until - now)} left to answer" if is_open else "not open any more"
     return [
         (("called  ", "muted"), (safe(question.target, NAME_LIMIT), "strong")),

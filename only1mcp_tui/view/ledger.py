@@ -39,9 +39,9 @@ def _head(bill: ContextBill, width: int) -> Iterator[Line]:
     tools = sum(row.tools for row in bill.servers)
     head = f"  {plural(tools, 'tool')} of {plural(len(bill.servers), 'server')}"
     yield (head, "strong"), (f"   mode in force: {bill.mode}", "text")
-    yield ((f"  Tokens of {safe(bill.encoding, 40)}; {APPROXIMATE}.", "muted"),)
-    yield (
-        ("  WIRE is the exact JSON that a client gets, VISIBLE what hosts show a model as a rule.", "muted"),
+    yield from _said(f"Tokens of {safe(bill.encoding, 40)}; {APPROXIMATE}.", width)
+    yield from _said(
+        "WIRE is the exact JSON that a client gets, VISIBLE what hosts show a model as a rule.", width
     )
     if not bill.is_complete:
         words = "The lists have changed and are not counted again yet; these are the figures of before."

@@ -133,7 +133,7 @@ def _why(row: NameRow) -> Span:
 
 COLUMNS: tuple[NameColumn, ...] = (
     NameColumn(
-        "name", "NAME", 48, lambda row: (safe(row.name, 300), "text"), lambda row: row.name, flexible=True
+        "name", "NAME", 24, lambda row: (safe(row.name, 300), "text"), lambda row: row.name, flexible=True
     ),
     NameColumn("kind", "KIND", 6, lambda row: (row.kind, "muted"), lambda row: row.kind, shown_from=96),
     NameColumn(

@@ -287,7 +287,8 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def _title(self, column: Column) -> Span:
         sorted_by, is_descending = self._sorted
         mark = "▼" if is_descending else "▲"
-        return f"{column.title}{mark}" if column.key == sorted_by else column.title, "head"
+        # Where both have no room the mark stays: the word is known by then.
+        return f"{column.title[: column.width - 1]}{mark}" if column.key == sorted_by else column.title, "head"
 
 
 def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.keys import key_to_character
@@ -85,7 +86,8 @@ def _classes() -> Iterator[type[DOMNode]]:
         for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
             module = import_module(f"{package.__name__}.{found.name}")
             for _, member in inspect.getmembers(module, inspect.isclass):
-                if member.__module__ == module.__name__ and issubclass(member, DOMNode):
+                is_ours = member.__module__ == module.__name__
+                if is_ours and issubclass(member, DOMNode) and not issubclass(member, App):
                     yield member
 
 

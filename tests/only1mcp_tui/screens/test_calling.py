@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select, TextArea
 
@@ -19,7 +18,7 @@ from only1mcp_tui.screens.calling import CallScreen
 from proxy_core.errors import BackendTimeout
 from tests.only1mcp_tui.test_untrusted_text import EVIL
 from tests.support.fake_control import FakeControl
-from tests.support.screens import pulled, shown, svg_of, text_of
+from tests.support.screens import pulled, shown, text_of
 from tests.support.server_scene import TOOLS, server_control, tool
 
 CREATE, SEARCH, DELETE, ODD = range(4)
@@ -86,20 +85,6 @@ def field(app: Only1App, label: str) -> Any:
 async def ended(app: Only1App, pilot: Pilot[None]) -> None:
     await app.workers.wait_for_complete()
     await pilot.pause()
-
-
-async def test_the_form(picture: SnapshotAssertion) -> None:
-    async with opened(CREATE) as (app, pilot, _):
-        await pilot.press("f5")
-        await pilot.pause()
-        assert svg_of(app) == picture
-
-
-async def test_the_answer(picture: SnapshotAssertion) -> None:
-    async with opened(SEARCH) as (app, pilot, _):
-        await pilot.press(*"mill", "enter")
-        await seen(app, pilot, "STRUCTURED")
-        assert svg_of(app) == picture
 
 
 async def test_a_tool_that_only_reads_is_called_at_once_with_its_defaults() -> None:
