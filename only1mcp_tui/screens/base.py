@@ -77,6 +77,7 @@ class CoreScreen(Screen[None]):
         self._nav_key: Hashable = None
         self._shown: Picture | None = None
         self._shown_with: Hashable = None
+        self._boards: dict[str, Board] = {}
         self.has_news = True
         """Whether the picture that is being drawn differs from the one before it."""
 
@@ -143,7 +144,14 @@ class CoreScreen(Screen[None]):
     @property
     def width(self) -> int:
         """Cells of a full-width line: less than the screen's while the help panel is open."""
-        return self.query_one("#title").size.width or self.size.width
+        return self.part("title").size.width or self.size.width
+
+    def part(self, id: str) -> Board:
+        """One of the screen's own, which stay: it is looked for once, not at every frame."""
+        board = self._boards.get(id)
+        if board is None:
+            board = self._boards[id] = self.query_one(f"#{id}", Board)
+        return board
 
     def show(self, picture: Picture) -> None:
         width = self.width
@@ -152,10 +160,8 @@ class CoreScreen(Screen[None]):
         if self.has_news:
             self._shown, self._shown_with = picture, shown_with
             self.set_class(picture.pace.stale_s is not None, "-stale")
-            self.query_one("#title", Board).put(
-                [title_line(picture.snapshot, picture.now, picture.pace, width)]
-            )
-            self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
+            self.part("title").put([title_line(picture.snapshot, picture.now, picture.pace, width)])
+            self.part("banner").put(banner_lines(picture.snapshot, picture.alarms, width))
         self.draw(picture)
         self.show_nav()
         if (key := self.footer_key()) != self._footer_key:
@@ -205,17 +211,17 @@ class CoreScreen(Screen[None]):
         return self.width, self.focused, self.is_readonly
 
     def show_nav(self) -> None:
-        status = self.status()
-        if (key := (status, self.width)) != self._nav_key:
+        status, width = self.status(), self.width
+        if (key := (status, width)) != self._nav_key:
             self._nav_key = key
             nav, right = self._nav_line(), status
             # The last word of the right end is the most wanted one.
-            while right and cells(nav) + cells(right) >= self.width:
+            while right and cells(nav) + cells(right) >= width:
                 right = right[1:]
-            self.query_one("#nav", Board).put([spread(nav, right, self.width)])
+            self.part("nav").put([spread(nav, right, width)])
 
     def _show_footer(self) -> None:
-        self.query_one("#footer", Board).put([self._footer_line()])
+        self.part("footer").put([self._footer_line()])
 
     def _nav_line(self) -> Line:
         spans: list[Span] = [(" ", "text")]

@@ -6,6 +6,7 @@ that is a wrong row and forty milliseconds of a loop that has calls to carry. Kn
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
@@ -271,7 +272,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         segments: list[Segment] = []
         text, role, room = " " * MARGIN, "text", width - MARGIN
         for (column, wide), (cell, cell_role, *_) in zip(columns, cells, strict=False):
-            padded = _fit(cell, wide, column.right) + " " * GAP
+            padded = _padded(cell, wide, column.right)
             room -= wide + GAP
             if cell_role == role:
                 text += padded
@@ -295,6 +296,12 @@ def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     others = sum(column.width + GAP for column in shown if not column.flexible)
     rest = width - others - GAP - 2 * MARGIN
     return [(column, max(column.width, rest) if column.flexible else column.width) for column in shown]
+
+
+@lru_cache(maxsize=2048)
+def _padded(text: str, width: int, right: bool) -> str:
+    """With the gap to the next one. Of two frames most cells say the same, and columns know few words."""
+    return _fit(text, width, right) + " " * GAP
 
 
 def _fit(text: str, width: int, right: bool) -> str:

@@ -111,6 +111,12 @@ class Feed(FakeControl):
         self.picture_s = 0.0
         """Spent in the gateway's own `snapshot`."""
 
+    def prepare(self) -> bool:
+        begun = time.thread_time()
+        has_more = self.house.proxy.prepare()
+        self.picture_s += time.thread_time() - begun
+        return has_more
+
     def snapshot(self) -> Snapshot:
         frame = self.house.frame
         begun = time.thread_time()

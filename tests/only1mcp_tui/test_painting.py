@@ -90,7 +90,7 @@ async def test_of_three_hundred_rows_those_in_sight_are_made() -> None:
             return row_cells(target, *rest)
 
         control.use(*(replace(row, in_flight=1) for row in control.current.servers))
-        with patch("only1mcp_tui.screens.server_table.row_cells", cells):
+        with patch("only1mcp_tui.view.servers.row_cells", cells):
             await pulled(app, pilot)
         assert 20 < len(made) < 42
 
@@ -150,4 +150,5 @@ async def test_a_busy_loop_halves_the_pace_and_an_idle_one_gives_it_back() -> No
             for _ in range(16):
                 now += 0.25
                 app._tick()
+            await pilot.pause()
             assert len(pulls) == 4 * fps
