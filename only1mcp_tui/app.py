@@ -83,7 +83,7 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace, and again from twice as much on: calls come first."""
-PREPARATIONS = 12
+PREPARATIONS = 25
 """Steps, at most, in which a gateway with very many servers prepares a picture: then it is made as it is."""
 SILENT_S = 2.0
 """After so long without a new picture the old one counts as what still is."""
@@ -352,11 +352,11 @@ class Only1App(GuardedApp):
         alarms = tuple(self._alarms.values())
         return Picture(snapshot, shown_now(snapshot, now), self.history, pace, alarms)
 
-    def _tick(self) -> None:
+    async def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
         if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
             self._pulled_at = self._clock()
-            self.call_later(self._pull_in_steps)
+            await self._pull_in_steps()
 
     async def _pull_in_steps(self) -> None:
         """As `pull`, but between the steps the loop can carry calls."""
@@ -364,18 +364,18 @@ class Only1App(GuardedApp):
             if not self._safely(self._control.prepare):
                 break
             await asyncio.sleep(0)
-        for step in self._steps:
-            self._safely(step)
+        self._safely(self._take)
+        if has_work := self._is_due:
             await asyncio.sleep(0)
-
-    @property
-    def _steps(self) -> tuple[Callable[[], None], ...]:
-        return self._take, self._learn, self._show
+        self._safely(self._learn)
+        if has_work:
+            await asyncio.sleep(0)
+        self._safely(self._show)
 
     def pull(self) -> None:
         """Take the core's picture and hand it to what is on screen."""
         self._pulled_at = self._clock()
-        for step in self._steps:
+        for step in (self._take, self._learn, self._show):
             self._safely(step)
 
     def _safely(self, step: Callable[[], object]) -> object:

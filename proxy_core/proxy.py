@@ -27,7 +27,7 @@ from proxy_core.backends.plans import planned
 from proxy_core.backends.process_samples import ProcessSampler
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.backends.remembered import RememberedLists
-from proxy_core.backends.rows import Rows
+from proxy_core.backends.rows import SLICE, Rows
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
 from proxy_core.backends.tool_details import tool_detail
 from proxy_core.backends.verdicts import EraVerdicts
@@ -390,6 +390,8 @@ class Proxy(Control):
         return fresh
 
     def prepare(self) -> bool:
+        if len(self._registry) <= SLICE:
+            return False
         # While nothing happens there is one picture a second, and no need of it now.
         now = self._clock.monotonic()
         if now - self._picture.at < 1 and self._signs() == self._picture_of:

@@ -166,7 +166,7 @@ async def _measure(app: Only1App, feed: Feed, callbacks: Callbacks, frames: int)
         happen()
         feed.house.frame += 1
         callbacks.take()
-        app._tick()
+        await app._tick()
         await asyncio.sleep(PAUSE_S)
         return callbacks.take()
 

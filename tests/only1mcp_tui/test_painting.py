@@ -149,6 +149,5 @@ async def test_a_busy_loop_halves_the_pace_and_an_idle_one_gives_it_back() -> No
             pulls.clear()
             for _ in range(16):
                 now += 0.25
-                app._tick()
-            await pilot.pause()
+                await app._tick()
             assert len(pulls) == 4 * fps
