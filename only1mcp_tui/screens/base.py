@@ -5,7 +5,7 @@ A screen draws the picture it is given and posts intents. It keeps selection, fi
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
@@ -26,6 +26,8 @@ from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.keys import named
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import Notice, Snapshot
+
+Part = TypeVar("Part", bound=Widget)
 
 NAMES = (
     ("1", "overview", "Overview"),
@@ -82,7 +84,7 @@ class CoreScreen(Screen[None]):
         self._nav_key: Hashable = None
         self._shown: Picture | None = None
         self._shown_with: Hashable = None
-        self._boards: dict[str, Board] = {}
+        self._parts: dict[str, Widget] = {}
         self.has_news = True
         """Whether the picture that is being drawn differs from the one before it."""
 
@@ -169,11 +171,15 @@ class CoreScreen(Screen[None]):
         return self.part("title").size.width or self.size.width
 
     def part(self, id: str) -> Board:
-        """One of the screen's own, which stay: it is looked for once, not at every frame."""
-        board = self._boards.get(id)
-        if board is None:
-            board = self._boards[id] = self.query_one(f"#{id}", Board)
-        return board
+        return self.found(id, Board)
+
+    def found(self, id: str, kind: type[Part]) -> Part:
+        """One of those that stay as long as the screen: it is looked for once, not at every frame."""
+        part = self._parts.get(id)
+        if part is None:
+            part = self._parts[id] = self.query_one(f"#{id}", kind)
+        assert isinstance(part, kind)
+        return part
 
     def show(self, picture: Picture) -> None:
         width = self.width

@@ -75,9 +75,10 @@ def _role(target: Target) -> str:
 
 def _state_in_short(target: Target, scene: Scene) -> Span:
     """With the seconds that a drain has left, for a table that shows no reason."""
-    look, until = target.look, target.row.drain_until
-    if target.state is not ServerState.DRAINING or until is None:
+    until = target.row.drain_until
+    if until is None or target.state is not ServerState.DRAINING:
         return _state(target, scene)
+    look = target.look
     return f"{look.glyph} {look.word} {min(999, max(0, ceil(until - scene.now)))}s", look.role
 
 

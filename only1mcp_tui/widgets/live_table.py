@@ -279,6 +279,9 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 segments.append(Segment(text, ink(role)))
                 text, role = padded, cell_role
+        if -GAP <= room < 0:
+            # Beside a scrollbar the gap after the last column is narrower.
+            text, room = text[:room], 0
         segments.append(Segment(text, ink(role)))
         if room > 0:
             segments.append(Segment(" " * room, ink("text")))
