@@ -96,7 +96,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
             if tab.kinds:
                 widget = ItemsPane(self.control, tab.kinds, id=f"tab-{tab.id}")
             elif tab.id == "stderr":
-                widget = LogView[str](_stderr_line, follows=True, id="tab-stderr")
+                widget = LogView[str](_stderr_line, follows=True, is_pure=True, id="tab-stderr")
             else:
                 widget = LogView[Line](_as_it_is, id=f"tab-{tab.id}")
             widget.display = number == self._tab

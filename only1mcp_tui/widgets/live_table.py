@@ -255,10 +255,15 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         index = y - 1 + top
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
-        lift = None
         if index == self._cursor:
-            lift = self.lift
-        return self._strip(columns, self._rows[index].cells, width, lift)
+            return self._strip(columns, self._row(index).cells, width, self.lift)
+        return self._strip_of_row(self._row(index), columns, width)
+
+    def _row(self, index: int) -> AnyRow:
+        return self._rows[index]
+
+    def _strip_of_row(self, row: AnyRow, columns: Sequence[tuple[Column, int]], width: int) -> Strip:
+        return self._strip(columns, row.cells, width)
 
     def _strip(
         self,
