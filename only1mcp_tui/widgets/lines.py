@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widget import Widget
@@ -160,6 +160,18 @@ class Painted(Widget):
         strips = [self._line(y) for y in crop.line_range]
         is_whole = crop.x == 0 and crop.right >= width
         return strips if is_whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def take_size(self, size: Size) -> None:
+        """The lines are so many now. The screen is laid out anew only if that may move anything on it."""
+        old = self.virtual_size
+        if size == old:
+            return
+        has_bar = self.show_vertical_scrollbar and min(size.height, old.height) > self.size.height
+        if has_bar and size.width == old.width and not self.styles.auto_dimensions:
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
+        else:
+            self.virtual_size = size
 
     @property
     def paper(self) -> Paper:

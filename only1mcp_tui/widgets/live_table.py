@@ -153,9 +153,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         elif regions := self._changed(old):
             self.refresh(*regions)
-        size = Size(self.size.width, len(self._rows) + 1)
-        if self.virtual_size != size:
-            self.virtual_size = size
+        self.take_size(Size(self.size.width, len(self._rows) + 1))
         if self.selected != before:
             self.post_message(self.Moved(self.selected))
 

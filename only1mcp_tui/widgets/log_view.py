@@ -80,8 +80,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         before the next paint.
         """
         self._items = items
-        if self.virtual_size.height != len(items) or self.virtual_size.width != self.size.width:
-            self.virtual_size = Size(self.size.width, len(items))
+        self.take_size(Size(self.size.width, len(items)))
         if self.is_following:
             self._cursor = max(0, len(items) - 1)
             self._scroll_to_end()

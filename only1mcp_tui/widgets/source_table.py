@@ -68,9 +68,7 @@ class SourceTable(LiveTable):
         if self._sorted != (sort_column, is_descending):
             self._sorted = (sort_column, is_descending)
             self._in_sight = (-1, [])
-        size = Size(self.size.width, len(source) + 1)
-        if self.virtual_size != size:
-            self.virtual_size = size
+        self.take_size(Size(self.size.width, len(source) + 1))
         self._place_cursor(index_of)
         self._repaint()
 
