@@ -58,6 +58,8 @@ CANNOT_START = (PortInUse, InsecureBind)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace, and again from twice as much on: calls come first."""
+PREPARATIONS = 25
+"""Steps, at most, in which a gateway with very many servers prepares a picture: then it is made as it is."""
 SILENT_S = 2.0
 """After so long without a new picture the old one counts as what still is."""
 SCREENS: dict[str, type[CoreScreen]] = {
@@ -130,6 +132,8 @@ class Only1App(KeyedApp):
         self._snapshot = control.snapshot()
         self._offset = self._snapshot.at - clock()
         self._pulled_at = float("-inf")
+        self._is_due = True
+        """Whether the history may lack something of the last picture."""
         self.history = History()
         self._is_paused = False
         self._is_blurred = False
@@ -289,29 +293,43 @@ class Only1App(KeyedApp):
         alarms = tuple(self._alarms.values())
         return Picture(snapshot, shown_now(snapshot, now), self.history, pace, alarms)
 
-    def _tick(self) -> None:
+    async def _tick(self) -> None:
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
         if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
-            # In two steps, between which the loop can carry calls.
-            self._safely(self._take)
-            self.call_later(self._safely, self._show)
+            self._pulled_at = self._clock()
+            await self._pull_in_steps()
+
+    async def _pull_in_steps(self) -> None:
+        """As `pull`, but between the steps the loop can carry calls."""
+        for _ in range(PREPARATIONS):
+            if not self._safely(self._control.prepare):
+                break
+            await asyncio.sleep(0)
+        self._safely(self._take)
+        if has_work := self._is_due:
+            await asyncio.sleep(0)
+        self._safely(self._learn)
+        if has_work:
+            await asyncio.sleep(0)
+        self._safely(self._show)
 
     def pull(self) -> None:
         """Take the core's picture and hand it to what is on screen."""
-        self._safely(self._take)
-        self._safely(self._show)
+        self._pulled_at = self._clock()
+        for step in (self._take, self._learn, self._show):
+            self._safely(step)
 
-    def _safely(self, step: Callable[[], None]) -> None:
+    def _safely(self, step: Callable[[], object]) -> object:
         try:
-            step()
+            return step()
         except Exception as error:
             # A bug there must not stop the proxy that lives in this process, nor fill its log.
             if "screen" not in self._alarms:
                 log.exception("the screen could not be drawn")
             self.tell_failure(f"The screen could not be drawn ({words_of(error)}). Calls go on.")
+            return None
 
     def _take(self) -> None:
-        is_first, self._pulled_at = self._pulled_at == float("-inf"), self._clock()
         snapshot = self._control.snapshot()
         is_new = snapshot is not self._snapshot
         if is_new:
@@ -321,7 +339,11 @@ class Only1App(KeyedApp):
             self._offset = snapshot.at - self._clock()
         # With a new picture, so that both are drawn at once; one is due every second. But what is far away may
         # be silent for longer.
-        is_due = is_new or is_first or self._now() - self.history.turn >= SILENT_S
+        self._is_due |= is_new or self._now() - self.history.turn >= SILENT_S
+
+    def _learn(self) -> None:
+        """Keep of the picture what is drawn over time, and tell what is news in it."""
+        snapshot, is_due, self._is_due = self._snapshot, self._is_due, False
         if is_due and snapshot.stale_since is None:
             self.history.sample(snapshot, self._now())
         if words := news(snapshot.questions, self._asked):

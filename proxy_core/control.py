@@ -104,6 +104,13 @@ class Control(Protocol):
         """The picture as of now. Cheap: the same object as long as nothing changed."""
         ...
 
+    def prepare(self) -> bool:
+        """Do a part of the work of the next `snapshot`; True: there is more to do ahead of it.
+
+        For who draws in the loop that carries calls: the rows of some hundred servers take milliseconds.
+        """
+        return False
+
     def detail(self, server: str) -> ServerDetail:
         """One server in full. From afar it may be as old as the last time it was asked for."""
         ...

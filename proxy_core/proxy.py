@@ -27,6 +27,7 @@ from proxy_core.backends.plans import planned
 from proxy_core.backends.process_samples import ProcessSampler
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.backends.remembered import RememberedLists
+from proxy_core.backends.rows import SLICE, Rows
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
 from proxy_core.backends.tool_details import tool_detail
 from proxy_core.backends.verdicts import EraVerdicts
@@ -149,6 +150,7 @@ class Proxy(Control):
         )
         self._recorder = Recorder(self._clock, self._recorded())
         self._served = ServedLists(self._ledger.list_cost)
+        self._rows = Rows(self._metrics, self._row)
         self._build()
         self._picture = self._fresh_picture(0)
         self._picture_of = self._signs()
@@ -389,6 +391,15 @@ class Proxy(Control):
         self._picture = fresh
         return fresh
 
+    def prepare(self) -> bool:
+        if len(self._registry) <= SLICE:
+            return False
+        # While nothing happens there is one picture a second, and no need of it now.
+        now = self._clock.monotonic()
+        if now - self._picture.at < 1 and self._signs() == self._picture_of:
+            return False
+        return self._rows.make_ahead(self._registry, now, self._feed.last_seq)
+
     def _signs(self) -> tuple[object, ...]:
         """While these stay the same nothing happened that a person must see at once.
 
@@ -416,7 +427,7 @@ class Proxy(Control):
             url=self._url,
             config_path=str(self._loaded.path) if self._loaded.path else None,
             demo=self._loaded.path is None,
-            servers=tuple(self._row(backend, now) for backend in self._registry),
+            servers=self._rows.rows(self._registry, now, self._feed.last_seq),
             clients=self._metrics.clients.rows(),
             totals=self._totals(now),
             notices=self._notices(),

@@ -5,12 +5,14 @@ A screen draws the picture it is given and posts intents. It keeps selection, fi
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from only1mcp_tui.screens.kept import Kept, kept_of
@@ -24,6 +26,8 @@ from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.keys import named
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import Notice, Snapshot
+
+Part = TypeVar("Part", bound=Widget)
 
 NAMES = (
     ("1", "overview", "Overview"),
@@ -68,6 +72,9 @@ class CoreScreen(Screen[None]):
             cls.BINDINGS = named(cls.BINDINGS)
         super().__init_subclass__(**options)
 
+    _ground: list[Strip] = []  # noqa: RUF012 (never changed in place)
+    _ground_of: Hashable = None
+
     def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
         super().__init__()
         self.control = control
@@ -78,6 +85,7 @@ class CoreScreen(Screen[None]):
         self._nav_key: Hashable = None
         self._shown: Picture | None = None
         self._shown_with: Hashable = None
+        self._parts: dict[str, Widget] = {}
         self.has_news = True
         """Whether the picture that is being drawn differs from the one before it."""
 
@@ -141,10 +149,38 @@ class CoreScreen(Screen[None]):
 
     # --- drawing --------------------------------------------------------------------------------------------
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The ground behind all widgets, which Textual asks for at each frame, as it was made last."""
+        key = (crop, self.size, len(self.get_line_filters()))
+        if key != self._ground_of:
+            self._ground, self._ground_of = super().render_lines(crop), key
+        return self._ground
+
+    def notify_style_update(self) -> None:
+        self._ground_of = None
+        super().notify_style_update()
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        self._ground_of = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     @property
     def width(self) -> int:
         """Cells of a full-width line: less than the screen's while the help panel is open."""
-        return self.query_one("#title").size.width or self.size.width
+        return self.part("title").size.width or self.size.width
+
+    def part(self, id: str) -> Board:
+        return self.found(id, Board)
+
+    def found(self, id: str, kind: type[Part]) -> Part:
+        """One of those that stay as long as the screen: it is looked for once, not at every frame."""
+        part = self._parts.get(id)
+        if part is None:
+            part = self._parts[id] = self.query_one(f"#{id}", kind)
+        assert isinstance(part, kind)
+        return part
 
     def show(self, picture: Picture) -> None:
         width = self.width
@@ -153,10 +189,8 @@ class CoreScreen(Screen[None]):
         if self.has_news:
             self._shown, self._shown_with = picture, shown_with
             self.set_class(picture.pace.stale_s is not None, "-stale")
-            self.query_one("#title", Board).put(
-                [title_line(picture.snapshot, picture.now, picture.pace, width)]
-            )
-            self.query_one("#banner", Board).put(banner_lines(picture.snapshot, picture.alarms, width))
+            self.part("title").put([title_line(picture.snapshot, picture.now, picture.pace, width)])
+            self.part("banner").put(banner_lines(picture.snapshot, picture.alarms, width))
         self.draw(picture)
         self.show_nav()
         if (key := self.footer_key()) != self._footer_key:
@@ -206,17 +240,17 @@ class CoreScreen(Screen[None]):
         return self.width, self.focused, self.is_readonly
 
     def show_nav(self) -> None:
-        status = self.status()
-        if (key := (status, self.width)) != self._nav_key:
+        status, width = self.status(), self.width
+        if (key := (status, width)) != self._nav_key:
             self._nav_key = key
             nav, right = self._nav_line(), status
             # The last word of the right end is the most wanted one.
-            while right and cells(nav) + cells(right) >= self.width:
+            while right and cells(nav) + cells(right) >= width:
                 right = right[1:]
-            self.query_one("#nav", Board).put([spread(nav, right, self.width)])
+            self.part("nav").put([spread(nav, right, width)])
 
     def _show_footer(self) -> None:
-        self.query_one("#footer", Board).put([self._footer_line()])
+        self.part("footer").put([self._footer_line()])
 
     def _nav_line(self) -> Line:
         """All names; where they do not fit, the keys of the others."""

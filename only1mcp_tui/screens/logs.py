@@ -66,7 +66,7 @@ Our own lines and what each server's process writes to its stderr; the newest 50
         """Lines that came while the screen was paused."""
 
     def body(self) -> Iterator[Widget]:
-        yield LogView[LogLine](log_spans, follows=True, has_cursor=True)
+        yield LogView[LogLine](log_spans, follows=True, has_cursor=True, is_pure=True)
 
     def on_mount(self) -> None:
         level = self.kept.get(LEVEL_KEY, LEVELS[0])

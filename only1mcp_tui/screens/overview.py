@@ -75,13 +75,13 @@ CONTEXT: tokens of the list of tools, in the mode in force, as a model sees it.
         if not (self.has_news or has_events):
             return
         width = self.width
-        self.query_one("#events", Board).put(self._event_lines(picture, width))
+        self.part("events").put(self._event_lines(picture, width))
         if not self.has_news:
             return
         cards = card_lines(picture.snapshot, picture.history, width)
-        self.query_one("#cards", Board).put(cards)
+        self.part("cards").put(cards)
         super().draw(picture)
-        self.query_one("#selected", Board).put([selected_line(self.selected, picture.now, width)])
+        self.part("selected").put([selected_line(self.selected, picture.now, width)])
 
     def _event_lines(self, picture: Picture, width: int) -> list[Line]:
         snapshot = picture.snapshot

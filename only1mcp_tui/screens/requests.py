@@ -24,6 +24,8 @@ from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
 
 HINT = "words, !not, method:tools/call, status:error, ms:>200, bytes:>10k, is:retried"
 
+ROWS_KEPT = 300
+"""Made ones: more than a terminal has lines."""
 TAKEN_AT_ONCE = 1000
 """Rows of one frame: 5,000 of them, as on the first look, would hold the loop for a twentieth of a second."""
 
@@ -68,6 +70,8 @@ that pass the filter. **R** makes it again, **E** on another server or replica.
         self._is_reversed = False
         self._waiting: dict[int, ExchangeRow] = {}
         """What came and is not in the list yet, as it is now: all of it while the screen is paused."""
+        self._made: dict[int, tuple[ExchangeRow, object, Row]] = {}
+        """Rows of the table, by the exchange, as long as it is the same."""
         self._new = 0
         """How many came while it is paused or held."""
 
@@ -129,8 +133,17 @@ that pass the filter. **R** makes it again, **E** on another server or replica.
 
     def _row(self, index: int, columns: list[ExchangeColumn], wall: float, names_method: bool) -> Row:
         row = self._list.at(index)
-        seen = Seen(wall, self._list.is_marked(row.id), names_method)
-        return Row(str(row.id), cells_of(row, columns, seen))
+        is_marked = self._list.is_marked(row.id)
+        # Of one that is open the time grows.
+        key = (is_marked, columns, wall if row.duration_ms is None else 0.0)
+        known = self._made.get(row.id)
+        if known is not None and known[0] is row and known[1] == key:
+            return known[2]
+        if len(self._made) >= ROWS_KEPT:
+            self._made.clear()
+        made = Row(str(row.id), cells_of(row, columns, Seen(wall, is_marked, names_method)))
+        self._made[row.id] = row, key, made
+        return made
 
     def _empty_line(self) -> Line:
         if self._list.total:

@@ -1,6 +1,6 @@
 """What Overview and Servers share: a table of servers and their replicas, and the verbs on the selected one."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -13,17 +13,18 @@ from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.view.cards import SLOW_MS, slowest
 from only1mcp_tui.view.servers import (
     FILTER_KEYS,
+    Cells,
     Order,
     Scene,
     ServerColumn,
     arranged,
     copy_text,
     next_order,
-    row_cells,
 )
 from only1mcp_tui.view.targets import DRAINED, Target, find, has_replicas
 from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.live_table import LiveTable, RowToBe
+from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
 VERBS = ("drain", "restart", "probe", "enable", "clear_cache", "copy")
@@ -62,6 +63,11 @@ class ServerTableScreen(CoreScreen):
     _kept = 0
     """How many servers pass the filter."""
 
+    def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
+        super().__init__(control, picture)
+        self._cells = Cells()
+        self._table: LiveTable | None = None
+
     def on_mount(self) -> None:
         column = self.kept.get(f"{self.MODE}.sort", "")
         if column in {each.key for each in self.COLUMNS}:
@@ -71,7 +77,9 @@ class ServerTableScreen(CoreScreen):
 
     @property
     def table(self) -> LiveTable:
-        return self.query_one(LiveTable)
+        if self._table is None:
+            self._table = self.query_one(LiveTable)
+        return self._table
 
     @property
     def selected(self) -> Target | None:
@@ -95,11 +103,12 @@ class ServerTableScreen(CoreScreen):
         slow = slowest(self._rows, SLOW_MS)
         scene = Scene(picture.now, picture.history, table.flexible_width, slow.id if slow else None)
         targets = arranged(self._rows, self.COLUMNS, self.filter, self.order, self.opens)
-        self._kept = sum(target.replica is None for target in targets)
+        self._kept = sum([target.replica is None for target in targets])
+        self._cells.keep(targets)
         table.empty = self._empty_line(picture)
         chosen = next((column for column in columns if column.key == self.order.column), None)
         table.put(
-            [RowToBe(target.id, partial(row_cells, target, columns, scene)) for target in targets],
+            [RowToBe(target.id, partial(self._cells.of, target, columns, scene)) for target in targets],
             chosen.key if chosen else None,
             chosen is not None and chosen.right is not self.order.is_reversed,
         )

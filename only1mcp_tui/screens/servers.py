@@ -96,7 +96,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
             if tab.kinds:
                 widget = ItemsPane(self.control, tab.kinds, id=f"tab-{tab.id}")
             elif tab.id == "stderr":
-                widget = LogView[str](_stderr_line, follows=True, id="tab-stderr")
+                widget = LogView[str](_stderr_line, follows=True, is_pure=True, id="tab-stderr")
             else:
                 widget = LogView[Line](_as_it_is, id=f"tab-{tab.id}")
             widget.display = number == self._tab
@@ -105,14 +105,14 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
     # --- drawing --------------------------------------------------------------------------------------------
 
     def room(self) -> Hashable:
-        return super().room(), self.query_one("#detail").size
+        return super().room(), self.found("detail", Vertical).size
 
     def draw(self, picture: Picture) -> None:
         if not self.has_news:
             return
         super().draw(picture)
         target = self.selected
-        width = self.query_one("#detail").size.width
+        width = self.found("detail", Vertical).size.width
         if target is None or not width:
             self._show_head((), [])
             return
@@ -145,8 +145,8 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         )
 
     def _show_head(self, head: Line, tabs: list[Line]) -> None:
-        self.query_one("#head", Board).put([head])
-        self.query_one("#tabs", Board).put([*tabs, ()])
+        self.part("head").put([head])
+        self.part("tabs").put([*tabs, ()])
 
     def _draw_tab(self, detail: ServerDetail, scene: Scene) -> None:
         tab = TABS[self._tab]
@@ -176,7 +176,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         if self._drawn.get("stderr") == key:
             return
         before, self._drawn["stderr"] = self._drawn.get("stderr"), key
-        view = self.query_one("#tab-stderr", LogView)
+        view = self.found("tab-stderr", LogView)
         view.empty = nothing_on_stderr(detail.row)
         view.put(detail.stderr, _dropped(before, key))
 
@@ -191,11 +191,11 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         self._lines_of("stderr").follow(True)
 
     def _lines_of(self, tab: str) -> "LogView[Line]":
-        return self.query_one(f"#tab-{tab}", LogView)
+        return self.found(f"tab-{tab}", LogView)
 
     @property
     def _pane(self) -> ItemsPane:
-        return self.query_one(f"#tab-{TABS[self._tab].id}", ItemsPane)
+        return self.found(f"tab-{TABS[self._tab].id}", ItemsPane)
 
     @property
     def _item(self) -> NamedItem | None:

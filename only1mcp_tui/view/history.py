@@ -117,6 +117,7 @@ class History:
         self._counted_at = 0.0
         self._newest: dict[tuple[str, str], Sequence[float]] = {}
         self._trends: dict[tuple[str, int], str] = {}
+        self._read_of_all: dict[tuple[str, int, int, int], Sequence[float]] = {}
 
     @property
     def turn(self) -> int:
@@ -142,6 +143,7 @@ class History:
         self._take(snapshot, now, range(before + 1, turn + 1) if before is not None and is_carried else (turn,))
         self._newest.clear()
         self._trends.clear()
+        self._read_of_all.clear()
         if before is not None and turn // 10 != before // 10:
             self._fold(before // 10)
 
@@ -243,8 +245,15 @@ class History:
     def _track(self, server: str) -> Track:
         return self._servers.get(server) or Track(SERVER_FIELDS, "e", self.turn)
 
+    def _of_all(self, name: str, until: int, count: int, step_s: int) -> Sequence[float]:
+        """Of the whole gateway: read once a second for all its servers."""
+        key = (name, until, count, step_s)
+        if key not in self._read_of_all:
+            self._read_of_all[key] = self._total.column(name, until, count, step_s)
+        return self._read_of_all[key]
+
     def _read(self, name: str, until: int, count: int, step_s: int, server: str | None) -> Sequence[float]:
-        seen = self._total.column(name if server is None else "in_flight", until, count, step_s)
+        seen = self._of_all(name if server is None else "in_flight", until, count, step_s)
         if server is None or name in LATENCIES:
             return seen if server is None else self._track(server).column(name, until, count, step_s)
         track = self._track(server)
@@ -295,18 +304,28 @@ def _counts_by_server(savings: Savings) -> dict[str, tuple[int, int, int]]:
 
 
 def _folded(name: str, column: Sequence[float]) -> float:
-    known = [value for value in column if value == value]
+    known = column if _is_whole(column) else [value for value in column if value == value]
     if not known:
         return MISSING
     return max(known) if name in HIGHEST else sum(known) / len(known)
 
 
+def _is_whole(column: Sequence[float]) -> bool:
+    """Whether nothing in it is missing: a sum with something missing is missing."""
+    return (total := sum(column)) == total
+
+
 def sparkline(values: Iterable[float], width: int) -> str:
     """The newest `width` values, newest at the right, scaled to their highest; blank where all are zero."""
     newest = tuple(values)[-width:] if width > 0 else ()
-    top = max((value for value in newest if value == value), default=0.0)
+    known = [value for value in newest if value == value]
+    top = max(known, default=0.0)
     if top <= 0:
         return " " * width
     scale = (len(BLOCKS) - 1) / (top * HEADROOM)
-    marks = (BLOCKS[round(max(0.0, value) * scale)] if value == value else " " for value in newest)
+    marks = [BLOCKS[round(value * scale)] if value > 0 else _low(value) for value in newest]
     return "".join(marks).rjust(width)
+
+
+def _low(value: float) -> str:
+    return BLOCKS[0] if value == value else " "

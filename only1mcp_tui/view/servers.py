@@ -40,6 +40,8 @@ class ServerColumn:
     """The narrowest table that shows this column."""
     flexible: bool = False
     """Takes the room that the others leave."""
+    ages: bool = False
+    """Its words depend on the time as well: the same row may say something else a second later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ def _role(target: Target) -> str:
 
 def _state_in_short(target: Target, scene: Scene) -> Span:
     """With the seconds that a drain has left, for a table that shows no reason."""
-    look, until = target.look, target.row.drain_until
-    if target.state is not ServerState.DRAINING or until is None:
+    until = target.row.drain_until
+    if until is None or target.state is not ServerState.DRAINING:
         return _state(target, scene)
+    look = target.look
     return f"{look.glyph} {look.word} {min(999, max(0, ceil(until - scene.now)))}s", look.role
 
 
@@ -163,14 +166,22 @@ OVERVIEW_COLUMNS: tuple[ServerColumn, ...] = (
     ServerColumn("err", "ERR %", 5, _error_share, lambda row: row.errors_per_s, right=True, shown_from=60),
     ServerColumn("infl", "INFL", 4, _in_flight, lambda row: row.in_flight, right=True, shown_from=60),
     ServerColumn(
-        "probe", "PROBE", 17, _probe, lambda row: row.probe.at if row.probe else 0.0, right=True, shown_from=114
+        *("probe", "PROBE", 17, _probe, lambda row: row.probe.at if row.probe else 0.0),
+        right=True,
+        shown_from=114,
+        ages=True,
     ),
-    ServerColumn("trend", "TREND", 10, _trend, lambda row: row.calls_per_s, shown_from=78, flexible=True),
+    ServerColumn(
+        *("trend", "TREND", 10, _trend, lambda row: row.calls_per_s),
+        shown_from=78,
+        flexible=True,
+        ages=True,
+    ),
 )
 
 LIST_COLUMNS: tuple[ServerColumn, ...] = (
     ServerColumn("server", "SERVER", 11, _name, lambda row: row.id, flexible=True),
-    ServerColumn("state", "STATE", 15, _state_in_short, _rank),
+    ServerColumn("state", "STATE", 15, _state_in_short, _rank, ages=True),
     ServerColumn("rps", "RPS", 6, _calls_per_s, lambda row: row.calls_per_s, right=True),
     ServerColumn("infl", "INFL", 4, _in_flight, lambda row: row.in_flight, right=True, shown_from=53),
     ServerColumn("mcp", "MCP", 7, _era_in_short, lambda row: row.revision or "", shown_from=47),
@@ -223,7 +234,37 @@ def _fields(target: Target) -> dict[str, str]:
 
 
 def row_cells(target: Target, columns: Iterable[ServerColumn], scene: Scene) -> tuple[Span, ...]:
-    return tuple(column.cell(target, scene) for column in columns)
+    return tuple([column.cell(target, scene) for column in columns])
+
+
+class Cells:
+    """The cells of rows as they were made last: where a row is the same object still, only those that age are
+    made anew."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Target, Sequence[ServerColumn], bool, tuple[Span, ...]]] = {}
+
+    def of(self, target: Target, columns: Sequence[ServerColumn], scene: Scene) -> tuple[Span, ...]:
+        id, is_slowest = target.id, target.server.id == scene.slowest
+        before, shown, was_slowest, made = self._made.get(id, (None, (), False, ()))
+        if before is not None and _is_same(before, target) and (shown, was_slowest) == (columns, is_slowest):
+            pairs = zip(columns, made, strict=True)
+            made = tuple([column.cell(target, scene) if column.ages else cell for column, cell in pairs])
+        else:
+            made = row_cells(target, columns, scene)
+        self._made[id] = target, columns, is_slowest, made
+        return made
+
+    def keep(self, targets: Sequence[Target]) -> None:
+        """Forget the rows that are gone."""
+        if len(self._made) > len(targets):
+            for gone in self._made.keys() - {target.id for target in targets}:
+                del self._made[gone]
+
+
+def _is_same(before: Target, now: Target) -> bool:
+    """A replica's name in its server stands in the row's key."""
+    return before.server is now.server and before.is_last == now.is_last
 
 
 def next_order(order: Order, columns: Sequence[ServerColumn]) -> Order:

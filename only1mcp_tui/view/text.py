@@ -65,7 +65,11 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 def cells(line: Iterable[Span]) -> int:
     """The width of a line."""
-    return sum(cell_len(span[0]) for span in line)
+    return sum([_width_of(span[0]) for span in line])
+
+
+def _width_of(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
@@ -79,13 +83,17 @@ def spread(left: Line, right: Line, width: int) -> Line:
 def clip(line: Iterable[Span], width: int) -> Line:
     """`line` in exactly `width` cells, cut or padded."""
     spans: list[Span] = []
-    for text, role, *action in line:
-        room = width - cells(spans)
+    room = width
+    for span in line:
         if room < 1:
             break
-        short = text if cell_len(text) <= room else fit(text, room)
-        spans.append((short, role, action[0]) if action else (short, role))
-    return (*spans, (" " * (width - cells(spans)), "text"))
+        text, role, *action = span
+        if (wide := _width_of(text)) > room:
+            text, wide = fit(text, room), room
+            span = (text, role, action[0]) if action else (text, role)
+        spans.append(span)
+        room -= wide
+    return (*spans, (" " * room, "text"))
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -21,6 +21,8 @@ class Board(Painted):
 
     def put(self, lines: Sequence[Line]) -> None:
         old, self.lines = self.lines, tuple(lines)
+        if old == self.lines:
+            return
         if len(old) != len(self.lines):
             self.refresh(layout=True)
         elif regions := changed_regions(old, self.lines, self.size.width):

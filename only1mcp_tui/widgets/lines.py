@@ -11,9 +11,12 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widget import Widget
+
+from only1mcp_tui.widgets.steady_bar import SteadyBar
 
 Span: TypeAlias = tuple[str, str] | tuple[str, str, str]
 """Text, role, and perhaps the action that a click runs."""
@@ -23,6 +26,10 @@ ROLES = (
     *("text", "strong", "muted", "good", "warn", "bad", "info", "accent", "trend", "link"),
     *("brand", "badge", "gap", "key", "off", "tab", "tab-on", "head", "cursor", "cursor-blurred"),
 )
+
+
+MOST_STRIPS = 300
+"""More than a terminal has lines."""
 
 
 class Paper(NamedTuple):
@@ -91,6 +98,9 @@ class Painted(Widget):
         self._kept: dict[int, Strip] = {}
         """Lines as they were painted last."""
         self._kept_for: object = None
+        self._strips: dict[int, tuple[object, Strip]] = {}
+        """Those of `strip_for`, by the identity of what they show."""
+        self._strips_for: object = None
         self._paper: Paper | None = None
         """Of the last paint."""
         self._has_frame: bool | None = None
@@ -100,6 +110,7 @@ class Painted(Widget):
         self._style_of_role = {}
         self._inks = {}
         self._kept = {}
+        self._strips = {}
         self._has_frame = None
         super().notify_style_update()
 
@@ -117,6 +128,17 @@ class Painted(Widget):
                 self._kept.pop(y, None)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        bar = self._vertical_scrollbar
+        if bar is None:
+            # As Textual makes its own.
+            bar = SteadyBar(vertical=True, name="vertical", thickness=self.scrollbar_size_vertical)
+            self._vertical_scrollbar = bar
+            bar.display = False
+            self.app._start_widget(self, bar)
+        return bar
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """What was painted before as it was, the rest anew.
 
@@ -124,17 +146,32 @@ class Painted(Widget):
         our lines do. A widget that has a border or padding after all is painted that way.
         """
         self._paper = self._measured()
+        room = (self._paper.width, self._paper.whole, len(self.get_line_filters()))
+        if room != self._strips_for:
+            self._strips, self._strips_for = {}, room
         if self._has_frame is None:
             self._has_frame = not self._is_plain()
         if self._has_frame:
             return super().render_lines(crop)
         width = self._paper.width
-        key = (*self._paper, self.size.height, len(self.get_line_filters()))
+        key = (*room, self._paper.top, self.size.height)
         if key != self._kept_for:
             self._kept, self._kept_for = {}, key
         strips = [self._line(y) for y in crop.line_range]
         is_whole = crop.x == 0 and crop.right >= width
         return strips if is_whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def take_size(self, size: Size) -> None:
+        """The lines are so many now. The screen is laid out anew only if that may move anything on it."""
+        old = self.virtual_size
+        if size == old:
+            return
+        has_bar = self.show_vertical_scrollbar and min(size.height, old.height) > self.size.height
+        if has_bar and size.width == old.width and not self.styles.auto_dimensions:
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
+        else:
+            self.virtual_size = size
 
     @property
     def paper(self) -> Paper:
@@ -154,6 +191,20 @@ class Painted(Widget):
         strip = self._kept.get(y)
         if strip is None:
             strip = self._kept[y] = self.render_line(y)
+        return strip
+
+    def strip_for(self, thing: object, make: Callable[[], Strip]) -> Strip:
+        """The strip of `thing`, which stays what it is: made once, whatever lines it moves over.
+
+        A list that follows its end moves all of its lines at each frame.
+        """
+        known = self._strips.get(id(thing))
+        if known is not None and known[0] is thing:
+            return known[1]
+        if len(self._strips) >= MOST_STRIPS:
+            self._strips.clear()
+        strip = make()
+        self._strips[id(thing)] = thing, strip
         return strip
 
     def style_of(self, role: str) -> Style:

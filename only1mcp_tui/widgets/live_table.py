@@ -6,6 +6,7 @@ that is a wrong row and forty milliseconds of a loop that has calls to carry. Kn
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from rich.cells import cell_len, set_cell_size
@@ -152,9 +153,7 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         elif regions := self._changed(old):
             self.refresh(*regions)
-        size = Size(self.size.width, len(self._rows) + 1)
-        if self.virtual_size != size:
-            self.virtual_size = size
+        self.take_size(Size(self.size.width, len(self._rows) + 1))
         if self.selected != before:
             self.post_message(self.Moved(self.selected))
 
@@ -254,10 +253,15 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         index = y - 1 + top
         if index >= len(self._rows):
             return self.strip_of(self.empty if not self._rows and y == 2 else (), width)
-        lift = None
         if index == self._cursor:
-            lift = self.lift
-        return self._strip(columns, self._rows[index].cells, width, lift)
+            return self._strip(columns, self._row(index).cells, width, self.lift)
+        return self._strip_of_row(self._row(index), columns, width)
+
+    def _row(self, index: int) -> AnyRow:
+        return self._rows[index]
+
+    def _strip_of_row(self, row: AnyRow, columns: Sequence[tuple[Column, int]], width: int) -> Strip:
+        return self._strip(columns, row.cells, width)
 
     def _strip(
         self,
@@ -271,13 +275,16 @@ class LiveTable(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         segments: list[Segment] = []
         text, role, room = " " * MARGIN, "text", width - MARGIN
         for (column, wide), (cell, cell_role, *_) in zip(columns, cells, strict=False):
-            padded = _fit(cell, wide, column.right) + " " * GAP
+            padded = _padded(cell, wide, column.right)
             room -= wide + GAP
             if cell_role == role:
                 text += padded
             else:
                 segments.append(Segment(text, ink(role)))
                 text, role = padded, cell_role
+        if -GAP <= room < 0:
+            # Beside a scrollbar the gap after the last column is narrower.
+            text, room = text[:room], 0
         segments.append(Segment(text, ink(role)))
         if room > 0:
             segments.append(Segment(" " * room, ink("text")))
@@ -296,6 +303,12 @@ def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     others = sum(column.width + GAP for column in shown if not column.flexible)
     rest = width - others - GAP - 2 * MARGIN
     return [(column, max(column.width, rest) if column.flexible else column.width) for column in shown]
+
+
+@lru_cache(maxsize=2048)
+def _padded(text: str, width: int, right: bool) -> str:
+    """With the gap to the next one. Of two frames most cells say the same, and columns know few words."""
+    return _fit(text, width, right) + " " * GAP
 
 
 def _fit(text: str, width: int, right: bool) -> str:

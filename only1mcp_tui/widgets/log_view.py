@@ -5,6 +5,7 @@ and a filter is a new list. Knows nothing of what the lines say.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
 from textual import events
@@ -51,14 +52,19 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         *,
         follows: bool = False,
         has_cursor: bool = False,
+        is_pure: bool = False,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`has_cursor`: the moving keys move one line's mark, and the list only as far as that needs."""
+        """`has_cursor`: the moving keys move one line's mark, and the list only as far as that needs.
+
+        `is_pure`: `draw` makes the same line of the same item always.
+        """
         super().__init__(id=id, classes=classes)
         self._draw = draw
         self._can_follow = follows
         self._has_cursor = has_cursor
+        self._is_pure = is_pure
         self._items: Sequence[Item] = ()
         self._sight: tuple[int, Sequence[Item]] = (0, ())
         """The first line in sight and the items from there on, as they were put last."""
@@ -74,8 +80,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         before the next paint.
         """
         self._items = items
-        if self.virtual_size.height != len(items) or self.virtual_size.width != self.size.width:
-            self.virtual_size = Size(self.size.width, len(items))
+        self.take_size(Size(self.size.width, len(items)))
         if self.is_following:
             self._cursor = max(0, len(items) - 1)
             self._scroll_to_end()
@@ -200,7 +205,13 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         index = y + self.paper.top
         if not self._items and y == 0:
             return self.strip_of(self.empty, self.paper.width)
-        line = self._draw(self._items[index]) if index < len(self._items) else ()
-        if self._has_cursor and index == self._cursor and line:
+        if index >= len(self._items):
+            return self.strip_of((), self.paper.width)
+        item = self._items[index]
+        if self._has_cursor and index == self._cursor and (line := self._draw(item)):
             return self.strip_of(line, self.paper.width, self.lift)
-        return self.strip_of(line, self.paper.width)
+        make = partial(self._strip_of_item, item)
+        return self.strip_for(item, make) if self._is_pure else make()
+
+    def _strip_of_item(self, item: Item) -> Strip:
+        return self.strip_of(self._draw(item), self.paper.width)

@@ -5,10 +5,12 @@ whatever is added or goes around it.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import overload
 
 from textual.geometry import Size
 from textual.message import Message
+from textual.strip import Strip
 
 from only1mcp_tui.widgets.lines import changed_regions
 from only1mcp_tui.widgets.live_table import AnyRow, Column, LiveTable, Row
@@ -66,9 +68,7 @@ class SourceTable(LiveTable):
         if self._sorted != (sort_column, is_descending):
             self._sorted = (sort_column, is_descending)
             self._in_sight = (-1, [])
-        size = Size(self.size.width, len(source) + 1)
-        if self.virtual_size != size:
-            self.virtual_size = size
+        self.take_size(Size(self.size.width, len(source) + 1))
         self._place_cursor(index_of)
         self._repaint()
 
@@ -111,6 +111,14 @@ class SourceTable(LiveTable):
             self.refresh()
         elif regions := changed_regions(old, rows, width, 1):
             self.refresh(*regions)
+
+    def _row(self, index: int) -> AnyRow:
+        """As it was shown, where it is in sight still."""
+        top, rows = self._in_sight
+        return rows[index - top] if 0 <= index - top < len(rows) and top >= 0 else super()._row(index)
+
+    def _strip_of_row(self, row: AnyRow, columns: Sequence[tuple[Column, int]], width: int) -> Strip:
+        return self.strip_for(row, partial(super()._strip_of_row, row, columns, width))
 
     def follow(self, is_on: bool) -> None:
         if not is_on:

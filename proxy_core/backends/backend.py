@@ -115,7 +115,7 @@ class Backend:
     @property
     def all_members(self) -> tuple[Member, ...]:
         """Those that leave last."""
-        return (*self.members, *self._leaving)
+        return (*self.members, *self._leaving) if self._leaving else self.members
 
     @property
     def leaving(self) -> tuple[Member, ...]:
@@ -123,12 +123,12 @@ class Backend:
 
     @property
     def in_flight(self) -> int:
-        return sum(member.in_flight for member in self.all_members)
+        return sum([member.in_flight for member in self.all_members])
 
     @property
     def queued(self) -> int:
         """Calls that wait for a free place."""
-        return self._slots.waiting + sum(member.replica.waiting for member in self.all_members)
+        return self._slots.waiting + sum([member.replica.waiting for member in self.all_members])
 
     @property
     def batches_sent(self) -> int:

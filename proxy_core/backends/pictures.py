@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy_core.backends.backend import Backend
-from proxy_core.backends.breaker import Breaker
+from proxy_core.backends.lists import EMPTY
 from proxy_core.backends.member import Member
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.config.models import ServerConfig
@@ -33,49 +33,53 @@ def row_of(
     processes: Callable[[str], Sequence[ChildRow]] = lambda server: (),
     tokens: Callable[[str], Cost | None] = lambda server: None,
 ) -> ServerRow:
-    """`processes`: the children of a server, as last sampled. `tokens`: what its tools cost a model."""
-    members, peer, series = backend.all_members, backend.peer, metrics.of(backend.id)
-    first, lists = backend.members[0], backend.lists
-    breaker = _breaker(members)
+    """`processes`: the children of a server, as last sampled. `tokens`: what its tools cost a model.
+
+    Made four times a second for every server: what its replicas' rows say is taken from those.
+    """
+    members, series, lists = backend.all_members, metrics.of(backend.id), backend.lists.by_method
+    replicas = tuple([_replica_row(member, now) for member in members])
+    first, is_one, peer = replicas[0], len(replicas) == 1, backend.peer
+    best = first if is_one else min(replicas, key=_rank_of_breaker)
     return ServerRow(
         id=backend.id,
         name=backend.settings.title,
         state=backend.state,
         reason=backend.reason,
-        transport="/".join(dict.fromkeys(member.replica.transport for member in backend.members)),
-        address=_address(backend),
+        transport=first.transport if is_one else _transports(backend),
+        address=first.address if is_one else _address(backend),
         since_at=backend.since_at,
         era=str(peer.era) if peer is not None else None,
         revision=peer.revision if peer is not None else None,
         server_info=peer.server_info if peer is not None else "",
-        pid=first.replica.pid,
-        restarts=sum(member.replica.restarts for member in members),
-        retry_at=first.replica.retry_at if len(members) == 1 else None,
-        tools=len(lists.get("tools/list").items),
-        resources=len(lists.get("resources/list").items),
-        templates=len(lists.get("resources/templates/list").items),
-        prompts=len(lists.get("prompts/list").items),
-        in_flight=backend.in_flight,
+        pid=first.pid,
+        restarts=first.restarts if is_one else sum(row.restarts for row in replicas),
+        retry_at=first.retry_at if is_one else None,
+        tools=len(lists.get("tools/list", EMPTY).items),
+        resources=len(lists.get("resources/list", EMPTY).items),
+        templates=len(lists.get("resources/templates/list", EMPTY).items),
+        prompts=len(lists.get("prompts/list", EMPTY).items),
+        in_flight=first.in_flight if is_one else sum(row.in_flight for row in replicas),
         calls=series.calls,
         errors=series.errors,
         calls_per_s=series.rate.per_s(now),
         errors_per_s=series.error_rate.per_s(now),
         latency=series.latency.latency(now),
         last_error=next((member.last_error for member in members if member.last_error), ""),
-        probe=_last_probe(members),
-        breaker=breaker.state,
-        breaker_retry_at=breaker.retry_at,
-        replicas=tuple(_replica_row(member, now) for member in members),
-        balance=backend.choice.balance if len(members) > 1 else "",
+        probe=first.probe if is_one else _last_probe(replicas),
+        breaker=best.breaker,
+        breaker_retry_at=best.breaker_retry_at,
+        replicas=replicas,
+        balance="" if is_one else backend.choice.balance,
         differences=backend.differences,
-        drain_until=max((m.drain_until for m in members if m.drain_until is not None), default=None),
+        drain_until=first.drain_until if is_one else _drain_until(replicas),
         is_remembered=backend.is_remembered,
         queued=backend.queued,
         retries=backend.repeating.count,
         processes=tuple(processes(backend.id)),
         stderr_lines=backend.stderr.last_seq,
         tokens=tokens(backend.id),
-        drill=_drill(members, now),
+        drill=first.drill if is_one else _drill(replicas),
     )
 
 
@@ -107,12 +111,16 @@ def _replica_row(member: Member, now: float) -> ReplicaRow:
     )
 
 
-def _drill(members: Sequence[Member], now: float) -> str:
+def _drill(replicas: Sequence[ReplicaRow]) -> str:
     """Of all replicas, or which it is at."""
-    told = {member.id: words for member in members if (words := member.replica.drilling.words(now))}
-    if len(told) == len(members) and len(set(told.values())) == 1:
+    told = {row.id: row.drill for row in replicas if row.drill}
+    if len(told) == len(replicas) and len(set(told.values())) == 1:
         return next(iter(told.values()))
     return "; ".join(f"{replica}: {words}" for replica, words in told.items())
+
+
+def _transports(backend: Backend) -> str:
+    return "/".join(dict.fromkeys(member.replica.transport for member in backend.members))
 
 
 def _address(backend: Backend) -> str:
@@ -120,14 +128,18 @@ def _address(backend: Backend) -> str:
     return f"{first} and {len(others)} more" if others else first
 
 
-def _breaker(members: Sequence[Member]) -> Breaker:
-    """The best one: as long as it lets calls through, the server takes them."""
-    return min((member.breaker for member in members), key=lambda b: _BREAKERS_BEST_FIRST.index(b.state))
+def _rank_of_breaker(row: ReplicaRow) -> int:
+    """The best one counts: as long as it lets calls through, the server takes them."""
+    return _BREAKERS_BEST_FIRST.index(row.breaker)
 
 
-def _last_probe(members: Sequence[Member]) -> Probe | None:
-    probes = [member.last_probe for member in members if member.last_probe is not None]
+def _last_probe(replicas: Sequence[ReplicaRow]) -> Probe | None:
+    probes = [row.probe for row in replicas if row.probe is not None]
     return max(probes, key=lambda probe: probe.at, default=None)
+
+
+def _drain_until(replicas: Sequence[ReplicaRow]) -> float | None:
+    return max((row.drain_until for row in replicas if row.drain_until is not None), default=None)
 
 
 def detail_of(

@@ -161,7 +161,7 @@ class BackendRegistry:
     @property
     def in_flight(self) -> int:
         """Calls at all servers, those on their way out included."""
-        return sum(backend.in_flight for backend in (*self, *self._leaving))
+        return sum([backend.in_flight for backend in (*self, *self._leaving)])
 
     async def drain_all(self, grace_s: float) -> DrainOutcome:
         """Drain every backend at once, join the drains under way."""

@@ -78,7 +78,7 @@ class LatencyWindow:
             live = range(turn - SLOTS + 1, turn)
             pairs = zip(self._slots, self._starts, strict=True)
             full = [slot for slot, start in pairs if start in live]
-            self._full = [sum(column) for column in zip(*full, strict=True)] if full else [0] * BUCKETS
+            self._full = list(map(sum, zip(*full, strict=True))) if full else [0] * BUCKETS
         place = turn % SLOTS
         if self._starts[place] != turn:
             return list(self._full)
@@ -94,16 +94,21 @@ class LatencyWindow:
 class RateWindow:
     """Events a second over the last ten full seconds."""
 
-    __slots__ = ("_counts", "_newest", "_turns")
+    __slots__ = ("_counts", "_newest", "_told", "_told_at", "_turns")
     SECONDS: Final = 10
 
     def __init__(self) -> None:
         self._counts = [0] * (self.SECONDS + 1)
         self._turns = [-1] * (self.SECONDS + 1)
         self._newest = -1
+        self._told = 0.0
+        self._told_at = -1
 
     def add(self, now: float) -> None:
         turn = int(now)
+        if turn < self._told_at:
+            # It comes late, into a second that was told as a full one.
+            self._told_at = -1
         place = turn % (self.SECONDS + 1)
         if self._turns[place] != turn:
             self._turns[place], self._counts[place] = turn, 0
@@ -112,7 +117,12 @@ class RateWindow:
 
     def per_s(self, now: float) -> float:
         present = int(now)
-        full = range(present - self.SECONDS, present)
+        if present != self._told_at:
+            # Full seconds stay as they are: told once a second, not at every picture.
+            self._told_at, self._told = present, self._of(range(present - self.SECONDS, present))
+        return self._told
+
+    def _of(self, full: range) -> float:
         if self._newest < full.start:
             return 0.0
         return sum(c for c, turn in zip(self._counts, self._turns, strict=True) if turn in full) / self.SECONDS

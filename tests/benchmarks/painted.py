@@ -10,23 +10,29 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from only1mcp_tui.app import Only1App
+from only1mcp_tui.app import SCREENS, Only1App
 from only1mcp_tui.cli.run import settle_memory
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config, TuiConfig
 from proxy_core.facts import RequestFinished
 from proxy_core.proxy import Proxy
-from proxy_core.telemetry.snapshot import Latency, ServerRow, Snapshot, Totals
+from proxy_core.telemetry.snapshot import Latency, LogLine, ServerRow, Snapshot, Totals
+from tests.support.exchanges import many_rows
 from tests.support.fake_control import NOW, WALL, FakeControl, row_of, snapshot_of
+
+Item = TypeVar("Item")
 
 FPS: Final = 4
 """As the screen is drawn unless told otherwise."""
 PAUSE_S: Final = 0.03
 """Between two frames here: longer than Textual waits to gather what changed."""
+EXCHANGES_PER_S, LINES_PER_S = 25, 50
+"""New ones, where something changes."""
 PICTURES: Final = 240
 """Different ones, made beforehand; the same one comes again after a minute of the clock."""
 WARM_UP: Final = 40
@@ -69,6 +75,17 @@ def pictures(servers: int) -> list[Snapshot]:
     ]
 
 
+def _log_line(number: int) -> LogLine:
+    level = ("info", "info", "warning", "debug", "error")[number % 5]
+    text = f"request {number} of client {number % 7} took {number % 31} ms"
+    return LogLine(WALL + number / LINES_PER_S, level, f"server-{number % 30:02}", text)
+
+
+def _share(all_of_them: Sequence[Item], frame: int, per_s: int) -> Sequence[Item]:
+    """Those that come in one frame."""
+    return all_of_them[frame * per_s // FPS : (frame + 1) * per_s // FPS]
+
+
 class House:
     """A real gateway that was not started, on the clock of the frames: what its picture costs."""
 
@@ -103,13 +120,28 @@ class House:
 class Feed(FakeControl):
     """Pays what a real gateway pays for a picture, and hands out one of those made beforehand."""
 
-    def __init__(self, servers: int, is_busy: bool) -> None:
+    def __init__(self, servers: int, is_busy: bool, frames: int) -> None:
         self._pictures = pictures(servers)
         super().__init__(self._pictures[0])
         self.house = House(servers)
         self.is_busy = is_busy
         self.picture_s = 0.0
-        """Spent in the gateway's own `snapshot`."""
+        """Spent in the gateway's own `prepare` and `snapshot`."""
+        seconds = (frames + WARM_UP) / FPS if is_busy else 0.0
+        self._exchanges_to_come = many_rows(int(seconds * EXCHANGES_PER_S))
+        self._lines_to_come = [_log_line(number) for number in range(int(seconds * LINES_PER_S))]
+
+    def go_on(self) -> None:
+        """A quarter of a second passes."""
+        before, self.house.frame = self.house.frame, self.house.frame + 1
+        self.see(*_share(self._exchanges_to_come, before, EXCHANGES_PER_S))
+        self.log(*_share(self._lines_to_come, before, LINES_PER_S))
+
+    def prepare(self) -> bool:
+        begun = time.thread_time()
+        has_more = self.house.proxy.prepare()
+        self.picture_s += time.thread_time() - begun
+        return has_more
 
     def snapshot(self) -> Snapshot:
         frame = self.house.frame
@@ -158,9 +190,9 @@ async def _measure(app: Only1App, feed: Feed, callbacks: Callbacks, frames: int)
 
     async def frame() -> float:
         happen()
-        feed.house.frame += 1
+        feed.go_on()
         callbacks.take()
-        app._tick()
+        await app._tick()
         await asyncio.sleep(PAUSE_S)
         return callbacks.take()
 
@@ -191,12 +223,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--servers", type=int, default=30)
-    parser.add_argument("--screen", default="overview")
+    parser.add_argument("--screen", default="overview", choices=list(SCREENS))
     parser.add_argument(
-        "--busy", action="store_true", help="every row changes in every frame; else nothing does"
+        "--busy",
+        action="store_true",
+        help="every row changes in every frame, requests and log lines come; else nothing does",
     )
     options = parser.parse_args()
-    feed = Feed(options.servers, options.busy)
+    feed = Feed(options.servers, options.busy, options.frames)
     app = Only1App(
         feed,
         clock=feed.house.monotonic,

@@ -37,6 +37,9 @@ SCENES: Final = (
     ("nothing changes", ("--servers", "30"), 0.4),
     ("every row changes", ("--servers", "30", "--busy"), 1.5),
     ("every row changes, the Servers screen", ("--servers", "30", "--busy", "--screen", "servers"), 1.5),
+    ("25 requests a second come, the Requests screen", ("--busy", "--screen", "requests"), None),
+    ("50 lines a second come, the Logs screen", ("--busy", "--screen", "logs"), None),
+    ("plots move, the Metrics screen", ("--busy", "--screen", "metrics"), None),
     ("every row of 300 changes", ("--servers", "300", "--busy"), None),
 )
 CALLBACK_MS: Final = 3.0

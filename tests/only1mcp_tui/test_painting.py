@@ -6,6 +6,7 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -15,11 +16,20 @@ from only1mcp_tui.view.servers import row_cells
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.lines import Painted
 from only1mcp_tui.widgets.live_table import LiveTable
+from only1mcp_tui.widgets.log_view import LogView
+from only1mcp_tui.widgets.source_table import SourceTable
+from only1mcp_tui.widgets.steady_bar import SteadyBar
 from proxy_core.config.models import TuiConfig
-from tests.support.fake_control import FakeControl, row_of, snapshot_of
+from proxy_core.telemetry.snapshot import LogLine
+from tests.support.exchanges import many_rows
+from tests.support.fake_control import WALL, FakeControl, row_of, snapshot_of
 from tests.support.screens import TOTALS, busy_control, pulled, replicated_control, shown, text_of
 
 SERVERS = 30
+
+
+def log_line(number: int) -> LogLine:
+    return LogLine(WALL + number, "info", "github", f"line {number}")
 
 
 def many_servers(count: int = SERVERS) -> FakeControl:
@@ -90,9 +100,100 @@ async def test_of_three_hundred_rows_those_in_sight_are_made() -> None:
             return row_cells(target, *rest)
 
         control.use(*(replace(row, in_flight=1) for row in control.current.servers))
-        with patch("only1mcp_tui.screens.server_table.row_cells", cells):
+        with patch("only1mcp_tui.view.servers.row_cells", cells):
             await pulled(app, pilot)
         assert 20 < len(made) < 42
+
+
+async def test_of_a_row_that_stays_only_what_ages_is_made_anew() -> None:
+    control = many_servers()
+    async with shown(control, (120, 42)) as (app, pilot):
+        with patch("only1mcp_tui.view.servers.row_cells", wraps=row_cells) as made:
+            control.use(at=control.current.at + 5)
+            await pulled(app, pilot)
+            assert not made.called
+            rows = control.current.servers
+            control.use(*rows[:7], replace(rows[7], in_flight=3), *rows[8:])
+            await pulled(app, pilot)
+        assert [call.args[0].id for call in made.call_args_list] == ["server-07"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "builds"), [("4", SourceTable, "_strip"), ("5", LogView, "_strip_of_item")]
+)
+async def test_a_list_that_follows_its_end_builds_the_lines_that_are_new(
+    key: str, kind: type[Painted], builds: str
+) -> None:
+    control = many_servers()
+    control.see(*many_rows(200))
+    control.log(*(log_line(number) for number in range(200)))
+    async with shown(control, (120, 42)) as (app, pilot):
+        await pilot.press(key)
+        await pulled(app, pilot)
+        control.see(*many_rows(3, 201))
+        control.log(*(log_line(number) for number in range(200, 203)))
+        before = text_of(app)
+        with patch.object(kind, builds, autospec=True, side_effect=getattr(kind, builds)) as built:
+            await pulled(app, pilot)
+        assert text_of(app) != before
+        # The three, the one that was under the cursor before, and perhaps the head.
+        assert 3 <= built.call_count <= 5
+        _look_alike(app)
+        fresh = app.screen.query_one(kind)
+        ours = [strip.text for strip in fresh.render_lines(fresh.size.region)]
+        fresh.notify_style_update()
+        assert [strip.text for strip in fresh.render_lines(fresh.size.region)] == ours
+
+
+async def test_a_list_that_grows_lays_out_nothing_while_its_scrollbar_stays() -> None:
+    control = many_servers()
+    control.see(*many_rows(200))
+    async with shown(control, (120, 42)) as (app, pilot):
+        await pilot.press("4")
+        await pulled(app, pilot)
+        with patch.object(Screen, "_refresh_layout") as laid_out:
+            control.see(*many_rows(3, 201))
+            await pulled(app, pilot)
+        assert not laid_out.called
+        table = app.screen.query_one(SourceTable)
+        assert table.virtual_size.height == 204
+        assert table.vertical_scrollbar.window_virtual_size == 204
+
+
+@pytest.mark.parametrize("theme", ["only1-dark", "ansi-dark"])
+async def test_the_scrollbar_looks_as_textuals_own_wherever_it_stands(theme: str) -> None:
+    async with shown(many_servers(200), (120, 30)) as (app, pilot):
+        app.theme = theme
+        await pulled(app, pilot)
+        table = app.screen.query_one(LiveTable)
+        bar = table.vertical_scrollbar
+        assert isinstance(bar, SteadyBar)
+        built = 0
+        for number in range(60):
+            bar.position = number * 2.6
+            bar.window_virtual_size = 201 + number * 7
+            bar.mouse_over = number % 7 == 0
+            before = bar._built
+            ours = bar.render_lines(bar.size.region)
+            built += ours is not before
+            theirs = Widget.render_lines(bar, bar.size.region)
+            assert [list(strip) for strip in ours] == [list(strip) for strip in theirs]
+        bar.window_virtual_size += 1
+        assert bar.render_lines(bar.size.region) is ours
+        assert built > 10
+
+
+async def test_the_ground_of_a_screen_follows_its_theme() -> None:
+    async with shown(many_servers(3), (120, 42)) as (app, pilot):
+        for theme in ("only1-light", "only1-dark", "ansi-dark"):
+            app.theme = theme
+            await pulled(app, pilot)
+            region = app.screen.size.region
+            ours = app.screen.render_lines(region)
+            assert app.screen.render_lines(region) is ours
+            assert [list(strip) for strip in ours] == [
+                list(strip) for strip in Screen.render_lines(app.screen, region)
+            ]
 
 
 @pytest.mark.parametrize("no_color", [False, True])
@@ -149,5 +250,5 @@ async def test_a_busy_loop_halves_the_pace_and_an_idle_one_gives_it_back() -> No
             pulls.clear()
             for _ in range(16):
                 now += 0.25
-                app._tick()
+                await app._tick()
             assert len(pulls) == 4 * fps

@@ -95,6 +95,9 @@ class FakeControl:
 
     # --- Control --------------------------------------------------------------------------------------------
 
+    def prepare(self) -> bool:
+        return False
+
     def snapshot(self) -> Snapshot:
         return self.current
 

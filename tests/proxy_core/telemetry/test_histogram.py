@@ -63,6 +63,15 @@ def test_the_second_that_still_runs_does_not_count_yet():
     assert window.per_s(clock.monotonic()) == 0.1
 
 
+def test_what_comes_late_into_a_second_that_was_told_counts_too():
+    window, clock = RateWindow(), FakeClock()
+    window.add(clock.monotonic())
+    clock.advance(1)
+    assert window.per_s(clock.monotonic()) == 0.1
+    window.add(clock.monotonic() - 1)
+    assert window.per_s(clock.monotonic()) == 0.2
+
+
 def test_what_was_counted_once_is_never_forgotten():
     window, clock = LatencyWindow(), FakeClock()
     for _ in range(30):
