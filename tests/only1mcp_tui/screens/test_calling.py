@@ -64,7 +64,7 @@ async def closed(app: Only1App, pilot: Pilot[None]) -> None:
 
 async def asked(app: Only1App, pilot: Pilot[None]) -> None:
     """Wait for the question."""
-    await seen(app, pilot, "Cancel           y  Call")
+    await seen(app, pilot, "y  Call")
 
 
 async def ready(app: Only1App, pilot: Pilot[None]) -> CallScreen:
