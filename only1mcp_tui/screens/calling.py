@@ -237,7 +237,7 @@ class CallScreen(ModalScreen[None]):
             answer = await self._control.call(tool.name, arguments)
         except asyncio.CancelledError:
             self._began_at = None
-            self._fault = "Cancelled: the server was told, what it has done by then it has done."
+            self._fault = "Cancelled: the server was told. What it had done by then is done."
             self._say()
             raise
         except (Only1Error, OSError) as error:
@@ -315,11 +315,11 @@ class CallScreen(ModalScreen[None]):
         if self._fault:
             return ((f" {self._fault}", "bad"),)
         if self._tool is None:
-            return ((" Asking for its schema.", "muted"),)
+            return ((" Asking the gateway for its schema.", "muted"),)
         if self._is_answered:
             return ((" Esc", "key"), (" back to the arguments", "muted"))
         if self._fields is None:
-            return ((" Its schema is more than a form can say: the arguments are JSON.", "muted"),)
+            return ((" Its schema is more than a form can show: give the arguments as JSON.", "muted"),)
         if not self._fields and not self._is_raw:
             return ((" It takes no arguments.", "muted"),)
         return ()

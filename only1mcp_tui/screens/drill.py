@@ -25,8 +25,8 @@ ASKED = {"delay": ("delay", "for"), "error": ("share", "for"), "kill": ()}
 """What each kind of fault wants to know."""
 LONGEST_S = 3600
 _WORDS = (
-    "Its calls and probes are made to fail or wait, as if it did. Breaker, retries and fallback act as they "
-    "would. It ends by itself, and F ends it at once."
+    "Calls to it and its probes are made to fail or wait. Breaker, retries and fallback act as they would. "
+    "The drill ends by itself; F ends it at once."
 )
 
 
@@ -134,7 +134,7 @@ async def begin(control: Control, target: Target, chosen: Chosen) -> str:
         target.id, chosen.kind, delay_ms=chosen.delay_ms, share=chosen.share, for_s=chosen.for_s
     )
     if chosen.kind == "kill":
-        return f"{target.label} was killed; what follows is what follows a crash."
+        return f"{target.label} was killed; what comes now is what comes after a crash."
     return f"Fault drill at {target.label} for {chosen.for_s:g} s. F ends it."
 
 

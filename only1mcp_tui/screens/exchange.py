@@ -214,7 +214,7 @@ class ExchangeScreen(ExchangeVerbScreen):
         if self._why_not:
             return [(), ((f"  {self._why_not}", "bad"),)]
         if not self._is_whole:
-            return [(), (("  Asking for it.", "muted"),)]
+            return [(), (("  Asking the gateway for it.", "muted"),)]
         return lines_of(tab, self._page())
 
     def _draw_line(self, line: Line) -> Line:

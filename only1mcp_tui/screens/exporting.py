@@ -51,13 +51,15 @@ async def export(control: Control, ids: Sequence[int], folder: Path, now: float)
             written += len(details)
     finally:
         os.close(descriptor)
-    return f"{plural(written, 'exchange')} written to {safe(str(path), 300)}.{_missing(len(ids), written)}"
+    return f"{plural(written, 'request')} written to {safe(str(path), 300)}.{_missing(len(ids), written)}"
 
 
 def _missing(asked: int, written: int) -> str:
     if asked > EXPORTED_MOST:
         return f" Those are the newest of {asked}."
-    return f" {plural(asked - written, 'other')} not kept any more." if asked > written else ""
+    if (gone := asked - written) <= 0:
+        return ""
+    return f" {plural(gone, 'other')} {'is' if gone == 1 else 'are'} not kept any more."
 
 
 async def _details(control: Control, ids: Sequence[int]) -> list[ExchangeDetail]:

@@ -52,7 +52,7 @@ has the server's own.
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sort", "Sort"),
-        Binding("S", "reverse", "Reverse", show=False),
+        Binding("S", "reverse", "Reverse the order", show=False),
         Binding("y", "copy", "Copy"),
     ]
 

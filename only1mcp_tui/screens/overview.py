@@ -44,13 +44,13 @@ class OverviewScreen(ServerTableScreen):
     HELP = """\
 # Overview
 
-How the gateway and every server behind it do, right now.
+How the gateway and each server behind it are doing right now.
 
 **Enter** opens a server, **d** drains it: no new calls, those in flight finish.
 Where a server is not well, its last column says why. **!** marks the slowest one.
 
-CACHE: of what was looked up, the answers given again; calls that no server had to answer.
-CONTEXT: tokens of the list of tools, in the mode in force, as a model sees it.
+CACHE: how many of the answers that were looked up were there; how many are kept; calls that no server had
+to answer. CONTEXT: what the lists of tools cost a model in the mode in force, in tokens.
 
 **ctrl+r** shows what the configuration file would change.
 """

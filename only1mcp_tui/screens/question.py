@@ -6,7 +6,7 @@ Pages are shown as text and never opened. Leaving the dialog answers nothing: th
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -96,6 +96,13 @@ class QuestionScreen(ModalScreen[Given | None]):
         # The buttons stay in sight, however long the form is.
         self.query_one("#question-body").styles.max_height = max(3, self.size.height - FRAME)
         self.call_after_refresh(self._draw_head)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A field comes into sight with its name, which stands above it."""
+        body = self.query_one("#question-body")
+        if event.widget in body.children:
+            name = body.children[body.children.index(event.widget) - 1]
+            self.call_after_refresh(name.scroll_visible, animate=False, immediate=True)
 
     def show(self, picture: Picture) -> None:
         """A new picture: the time goes on, and somebody else may have answered."""

@@ -104,14 +104,14 @@ def _ask_drain(target: Target) -> Question:
 
 
 def _ask_disable(target: Target) -> Question:
-    body = f"It stops until you enable it or we start again. {_what_leaves(target)}"
+    body = f"It stays off until you enable it or the gateway starts again. {_what_leaves(target)}"
     return Question(f"Disable {target.label}?", body, "Disable")
 
 
 def _ask_restart(target: Target) -> Question | None:
     if not target.row.in_flight:
         return None
-    where = "others take new ones" if target.siblings else "new ones are refused"
+    where = "its other replicas take new ones" if target.siblings else "new ones are refused"
     body = f"{plural(target.row.in_flight, 'call')} in flight may finish first; {where} meanwhile."
     return Question(f"Restart {target.label}?", body, "Restart")
 

@@ -51,7 +51,7 @@ def curl_text(detail: ExchangeDetail, url: str) -> str:
         commands = [*(_modern if row.era == "modern" else _legacy)(detail, message, params, url)]
     except ValueError as error:
         raise CannotCopy("Its body is nested too deep.") from error
-    notes = [f"# Only1MCP exchange {row.id}: {_one_line(row.method)} {_one_line(row.target)}"]
+    notes = [f"# Only1MCP request {row.id}: {_one_line(row.method)} {_one_line(row.target)}"]
     if any(DOTS in command for command in commands):
         notes.append(f"# Secrets in it were masked when it was recorded: put them back where it says {DOTS}.")
     notes.append(f"# {TOKEN} holds your token, if the gateway wants one.")

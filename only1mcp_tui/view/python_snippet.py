@@ -78,7 +78,7 @@ def python_text(detail: ExchangeDetail, url: str) -> str:
         raise CannotCopy("Its body is nested too deep.") from error
     hint = f"# Secrets were masked when it was recorded: put them back where it says {DOTS}.\n"
     note = hint if DOTS in call else ""
-    what = f"Only1MCP exchange {row.id}: {safe(row.method, 80)}."
+    what = f"Only1MCP request {row.id}: {safe(row.method, 80)}."
     mode = ', mode="legacy"' if row.era == "legacy" else ""
     return _PROGRAM.format(
         what=what.replace("\\", "/").replace('"', "'"),

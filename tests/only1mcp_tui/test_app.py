@@ -48,13 +48,13 @@ class Core:
         return {"run": self.run, "stop": self.stop, **options}
 
 
-async def test_quitting_waits_for_the_core_and_shows_the_drain(picture: SnapshotAssertion) -> None:
+async def test_quitting_waits_for_the_core_and_shows_the_drain() -> None:
     core, control = Core(), busy_control()
     async with shown(control, **core.hosted()) as (app, pilot):
         await pilot.press("ctrl+q")
         await pulled(app, pilot)
         assert (core.asked, core.ended) == ([False], False)
-        assert svg_of(app) == picture
+        assert "in flight may finish" in text_of(app)
         control.use(row_of("github"), totals=Totals(calls=7))
         await pulled(app, pilot)
         assert "Closing the servers." in text_of(app)
@@ -199,12 +199,11 @@ async def test_the_palette_has_the_verbs_of_each_server(key: str) -> None:
         await _until(pilot, lambda: control.asked == [("probe", "filesystem")])
 
 
-async def test_the_help(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(busy_control(), size) as (app, pilot):
+async def test_the_help_is_opened_and_left_by_a_key() -> None:
+    async with shown(busy_control()) as (app, pilot):
         await pilot.press("question_mark")
         await pulled(app, pilot)
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
+        assert app.screen.query("HelpPanel")
         await pilot.press("escape")
         await pulled(app, pilot)
         assert not app.screen.query("HelpPanel")

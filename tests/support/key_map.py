@@ -29,7 +29,7 @@ TITLES = {
     "ChoiceScreen": "One of a few",
     "ConfirmScreen": "A question before something others feel",
     "DrillScreen": "A fault drill",
-    "ExchangeScreen": "An exchange, opened",
+    "ExchangeScreen": "A request, opened",
     "FailedScreen": "A screen that failed",
     "FilterBar": "The filter, while one types",
     "ImportScreen": "Servers of AI clients",

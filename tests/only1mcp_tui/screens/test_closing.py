@@ -3,11 +3,9 @@
 import asyncio
 from typing import Any
 
-from syrupy.assertion import SnapshotAssertion
-
 from proxy_core.telemetry.snapshot import ServerState
 from tests.support.fake_control import NOW, FakeControl, row_of
-from tests.support.screens import busy_control, pulled, shown, svg_of, text_of
+from tests.support.screens import busy_control, pulled, shown, text_of
 
 
 class Core:
@@ -34,15 +32,6 @@ def draining() -> FakeControl:
         row_of("clock", ServerState.DRAINED),
     )
     return control
-
-
-async def test_what_still_drains(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    core = Core()
-    async with shown(draining(), size, run=core.run, stop=core.stop) as (app, pilot):
-        await pilot.press("ctrl+q")
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
-        core.over.set()
 
 
 async def test_the_calls_and_the_seconds_fall() -> None:

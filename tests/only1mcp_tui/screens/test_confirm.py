@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 
 from proxy_core.control import AbandonedCall, DrainOutcome
 from proxy_core.errors import UnknownServer
@@ -13,20 +12,11 @@ from tests.support.screens import (
     FILES,
     GITHUB,
     busy_control,
-    pulled,
     replicated_control,
     seen,
     shown,
-    svg_of,
     text_of,
 )
-
-
-async def test_the_question_before_a_drain(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(busy_control(), size) as (app, pilot):
-        await pilot.press("d")
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
 
 
 @pytest.mark.parametrize("key", ["n", "escape", "enter"])

@@ -37,13 +37,6 @@ def fill(app: Only1App, kind: str, **values: str) -> None:
         app.screen.query_one(f"#{id}", Input).value = value
 
 
-async def test_the_choice_of_a_fault(picture: SnapshotAssertion) -> None:
-    async with shown(allowed(), (120, 36)) as (app, pilot):
-        await pilot.press("F")
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
-
-
 async def test_the_table_while_a_drill_is_on(picture: SnapshotAssertion) -> None:
     async with shown(drilled(), (120, 36)) as (app, _):
         assert svg_of(app) == picture

@@ -4,7 +4,6 @@ import gc
 from dataclasses import replace
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App
@@ -14,7 +13,7 @@ from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.telemetry.exchanges import ExchangeStatus
 from tests.support.exchanges import exchange_row, exchanges_control, hostile_detail, plain_detail
-from tests.support.screens import pulled, seen, shown, svg_of, text_of
+from tests.support.screens import pulled, seen, shown, text_of
 
 TABS = ("timeline", "request", "response", "notifications", "headers", "raw", "eras")
 
@@ -40,30 +39,6 @@ async def opened(app: Only1App, pilot: Pilot[None], *keys: str) -> None:
     await pressed(app, pilot, "4", "k", "enter")
     await seen(app, pilot, "WHAT")
     await pressed(app, pilot, *keys)
-
-
-async def test_the_tabs(picture: SnapshotAssertion) -> None:
-    async with shown(exchanges_control()) as (app, pilot):
-        await opened(app, pilot)
-        for tab in TABS:
-            assert svg_of(app) == picture(name=tab)
-            await pressed(app, pilot, "right_square_bracket")
-        assert svg_of(app) == picture(name=TABS[0])
-
-
-async def test_the_timeline_on_a_small_screen(picture: SnapshotAssertion) -> None:
-    async with shown(exchanges_control(), (80, 24)) as (app, pilot):
-        await opened(app, pilot)
-        assert svg_of(app) == picture
-
-
-async def test_the_difference_of_a_replay(picture: SnapshotAssertion) -> None:
-    async with shown(exchanges_control()) as (app, pilot):
-        await pressed(app, pilot, "4", "k", "k", "enter")
-        await seen(app, pilot, "Diff")
-        await pressed(app, pilot, "left_square_bracket")
-        await seen(app, pilot, "removed")
-        assert svg_of(app) == picture
 
 
 async def test_next_and_previous_go_through_the_list_as_it_is_shown() -> None:

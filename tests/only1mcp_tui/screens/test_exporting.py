@@ -28,8 +28,8 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
 
 async def test_those_that_are_gone_are_said(tmp_path: Path) -> None:
     words = await export(exchanges_control(), [1, 8801, 8802], tmp_path, NOW)
-    assert words.endswith("only1mcp-exchanges-20260101-000000.jsonl. 1 other not kept any more.")
-    assert words.startswith("2 exchanges written to ")
+    assert words.endswith("only1mcp-exchanges-20260101-000000.jsonl. 1 other is not kept any more.")
+    assert words.startswith("2 requests written to ")
 
 
 async def test_a_file_has_a_bounded_number_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from syrupy.assertion import SnapshotAssertion
-
 from only1mcp_tui.screens.importing import ImportScreen
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.errors import ConfigError, ConfigProblem
-from tests.support.screens import busy_control, pulled, seen, shown, svg_of
+from tests.support.screens import busy_control, pulled, seen, shown
 
 HOME = Path("/home/ada")
 
@@ -39,13 +37,6 @@ class Writer:
     def __call__(self, chosen: Sequence[FoundServer]) -> str:
         self.written = [found.server.id for found in chosen if found.server]
         return "/home/ada/only1mcp.yaml"
-
-
-async def test_what_was_found(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(busy_control(), size, discover=lambda: FOUND, write=Writer()) as (app, pilot):
-        await pilot.press("i")
-        await _opened(app, pilot)
-        assert svg_of(app) == picture
 
 
 async def test_the_chosen_are_written_and_then_applied() -> None:

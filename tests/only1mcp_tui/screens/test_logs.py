@@ -11,8 +11,7 @@ from only1mcp_tui.app import Only1App
 from only1mcp_tui.screens.kept import Kept
 from only1mcp_tui.screens.logs import LogsScreen
 from proxy_core.telemetry.logs import RING_LINES
-from proxy_core.telemetry.snapshot import LogLine
-from tests.support.fake_control import WALL, FakeControl
+from tests.support.fake_control import FakeControl
 from tests.support.screens import busy_control, log_lines, pulled, seen, shown, svg_of, text_of
 
 PER_FRAME = 200
@@ -30,17 +29,6 @@ async def test_the_end_of_the_log(size: tuple[int, int], picture: SnapshotAssert
     control.log(*log_lines(200))
     async with shown(control, size) as (app, pilot):
         await logs(app, pilot)
-        assert svg_of(app) == picture
-
-
-async def test_one_line_in_full(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    control = busy_control()
-    text = "could not read \x1b[31m" + "and what it was told is long " * 12
-    control.log(*log_lines(20), LogLine(WALL + 20.25, "error", "github", text, (("call", "a81"), ("try", "2"))))
-    async with shown(control, size) as (app, pilot):
-        await logs(app, pilot)
-        await pilot.press("enter")
-        await seen(app, pilot, "source    github")
         assert svg_of(app) == picture
 
 

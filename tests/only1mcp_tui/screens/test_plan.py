@@ -28,20 +28,6 @@ def control_with(plan: ReloadPlan = PLAN, can_roll_back: bool = True) -> FakeCon
     return control
 
 
-async def test_a_plan_with_everything(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(control_with(), size) as (app, pilot):
-        await pilot.press("ctrl+r")
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
-
-
-async def test_the_faults_of_a_file(size: tuple[int, int], picture: SnapshotAssertion) -> None:
-    async with shown(bad_file_control(), size) as (app, pilot):
-        await pilot.press("ctrl+r")
-        await pulled(app, pilot)
-        assert svg_of(app) == picture
-
-
 async def test_a_plan_of_nothing(size: tuple[int, int], picture: SnapshotAssertion) -> None:
     async with shown(control_with(ReloadPlan()), size) as (app, pilot):
         await pilot.press("ctrl+r")

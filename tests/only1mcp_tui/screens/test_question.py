@@ -5,9 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from only1mcp_tui.app import Only1App
 from only1mcp_tui.screens.question import QuestionScreen
@@ -15,7 +13,7 @@ from proxy_core.errors import UnknownQuestion
 from proxy_core.telemetry.snapshot import OpenQuestion
 from tests.support.fake_control import FakeControl
 from tests.support.questions import FORM, PAGE, SCHEMA, URL
-from tests.support.screens import busy_control, pulled, seen, shown, svg_of, text_of
+from tests.support.screens import busy_control, pulled, seen, shown, text_of
 
 
 def small(**properties: Any) -> OpenQuestion:
@@ -40,14 +38,6 @@ async def press_button(app: Only1App, pilot: Pilot[None], id: str) -> None:
     await pilot.press("enter")
     await app.workers.wait_for_complete()
     await pilot.pause()
-
-
-async def test_a_form_in_full(picture: SnapshotAssertion) -> None:
-    async with shown(asked(FORM, PAGE), (120, 36)) as (app, pilot):
-        screen = await opened(app, pilot)
-        screen.query_one(Input).cursor_blink = False
-        await pilot.pause()
-        assert svg_of(app) == picture
 
 
 async def test_every_screen_says_that_somebody_asks() -> None:

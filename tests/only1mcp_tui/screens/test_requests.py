@@ -247,7 +247,7 @@ async def test_an_export_has_the_marked_ones_and_is_for_its_owner_alone(
     (file,) = tmp_path.glob("only1mcp-exchanges-*.jsonl")
     assert [json.loads(line)["row"]["id"] for line in file.read_text().splitlines()] == [8801, 8802]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert toasts(app)[0].startswith("2 exchanges written to ")
+    assert toasts(app)[0].startswith("2 requests written to ")
     assert file.name in toasts(app)[0]
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from syrupy.assertion import SnapshotAssertion
 
 from only1mcp_tui.screens.importing import ImportScreen
 from only1mcp_tui.screens.kept import Kept
@@ -12,7 +11,7 @@ from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import ServerConfig
 from proxy_core.facts import StateChanged
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
-from tests.support.screens import busy_control, pulled, seen, shown, svg_of, text_of
+from tests.support.screens import busy_control, pulled, seen, shown, text_of
 
 
 def found(client: str, name: str) -> FoundServer:
@@ -25,13 +24,6 @@ FOUND = (found("Claude Desktop", "github"), found("Claude Desktop", "files"), fo
 
 def demo() -> FakeControl:
     return FakeControl(snapshot_of([row_of("clock"), row_of("notes")], demo=True, config_path=None))
-
-
-async def test_the_welcome(size: tuple[int, int], picture: SnapshotAssertion, tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "screen.json")
-    async with shown(demo(), size, kept=kept, discover=lambda: FOUND, welcomes=True) as (app, pilot):
-        await seen(app, pilot, "Claude Desktop: 2 servers")
-        assert svg_of(app) == picture
 
 
 async def test_it_comes_once(tmp_path: Path) -> None:
