@@ -70,6 +70,20 @@ async def test_a_browser_shows_the_screen_and_its_keys_steer(gateway: GatewayPro
     assert gateway.exit_code is None
 
 
+@pytest.mark.long
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which only Linux machines are given")
+async def test_a_browser_may_be_given_the_screen_to_look_at_alone(gateway: GatewayProcess, tmp_path: Path):
+    with monitor(tmp_path, "--readonly", "--config", str(tmp_path / "only1mcp.yaml")) as (link, _):
+        async with chromium() as page:
+            await page.open(link)
+            await page.until(lambda: b"READONLY" in page.received and b"healthy" in page.received)
+            await page.press("d")
+            # What comes after it is drawn: the key before it was read, and asked nothing.
+            await page.press("2")
+            await page.until(lambda: b"says it is" in page.received)
+            assert b"Drain" not in page.received
+
+
 def test_a_gateway_that_is_not_there_is_said_before_anything_is_served(tmp_path: Path):
     done = subprocess.run(
         [*COMMAND, "monitor", "--web", str(tmp_path / "no.sock")],
