@@ -24,6 +24,8 @@ class LatencyWindow:
     __slots__ = (
         "_full",
         "_full_at",
+        "_high",
+        "_low",
         "_older",
         "_slots",
         "_starts",
@@ -40,6 +42,8 @@ class LatencyWindow:
         """What the slots held before they were filled anew: so that nothing more is counted a call."""
         self.sum_ms = 0.0
         """Of all that were ever added."""
+        self._low, self._high = BUCKETS, 0
+        """All that was ever added lies from the one to before the other: a fifth of the buckets, mostly."""
         # A picture is made four times a second, of every server: what has not changed is not worked out again.
         self._full: Sequence[int] = ()
         """The window without the slot that is being filled."""
@@ -49,8 +53,15 @@ class LatencyWindow:
         self._told_sum_ms = 0.0
 
     def add(self, now: float, ms: float) -> None:
-        self._slot(now)[_bucket(ms)] += 1
+        bucket = _bucket(ms)
+        self._slot(now)[bucket] += 1
         self.sum_ms += ms
+        if not self._low <= bucket < self._high:
+            self._widen(bucket)
+
+    def _widen(self, bucket: int) -> None:
+        self._low, self._high = min(self._low, bucket), max(self._high, bucket + 1)
+        self._full_at = -1
 
     def _slot(self, now: float) -> "array[int]":
         turn = int(now // SLOT_S)
@@ -69,20 +80,22 @@ class LatencyWindow:
         is_new = self.sum_ms != self._told_sum_ms and (second != self._told_at or not self._told_sum_ms)
         if is_new or second // SLOT_S != self._told_at // SLOT_S:
             self._told_at, self._told_sum_ms = second, self.sum_ms
-            self._told = _latency(self._counts(int(second // SLOT_S)))
+            self._told = _latency(self._counts(int(second // SLOT_S)), self._low)
         return self._told
 
     def _counts(self, turn: int) -> list[int]:
+        """From the lowest bucket on that was ever used to the highest."""
+        used = slice(self._low, self._high)
         if self._full_at != turn:
             self._full_at = turn
             live = range(turn - SLOTS + 1, turn)
             pairs = zip(self._slots, self._starts, strict=True)
-            full = [slot for slot, start in pairs if start in live]
-            self._full = list(map(sum, zip(*full, strict=True))) if full else [0] * BUCKETS
+            full = [slot[used] for slot, start in pairs if start in live]
+            self._full = list(map(sum, zip(*full, strict=True))) if full else [0] * (self._high - self._low)
         place = turn % SLOTS
         if self._starts[place] != turn:
             return list(self._full)
-        return list(map(add, self._full, self._slots[place]))
+        return list(map(add, self._full, self._slots[place][used]))
 
     def up_to(self, buckets: tuple[int, ...]) -> list[int]:
         """How many ever were in each of these buckets and all below it; the buckets in rising order."""
@@ -139,12 +152,13 @@ def _bucket(ms: float) -> int:
     return min(BUCKETS - 1, 1 + int(math.log(ms / FIRST_MS) / _LOG_GROWTH))
 
 
-def _latency(counts: Sequence[int]) -> Latency:
+def _latency(counts: Sequence[int], first: int) -> Latency:
+    """`first`: which bucket the first of the counts is of."""
     running = list(accumulate(counts))
-    if not (total := running[-1]):
+    if not running or not (total := running[-1]):
         return Latency()
     return Latency(
-        *(_middle_ms(bisect_left(running, math.ceil(total * share))) for share in (0.50, 0.95, 0.99))
+        *(_middle_ms(first + bisect_left(running, math.ceil(total * share))) for share in (0.50, 0.95, 0.99))
     )
 
 

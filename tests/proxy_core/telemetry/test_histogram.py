@@ -63,6 +63,19 @@ def test_the_second_that_still_runs_does_not_count_yet():
     assert window.per_s(clock.monotonic()) == 0.1
 
 
+@pytest.mark.parametrize("order", [(1.0, 3000.0, 40.0), (40.0, 1.0, 3000.0), (3000.0, 40.0, 1.0)])
+def test_percentiles_do_not_depend_on_the_order_in_which_latencies_came(order):
+    window, clock = LatencyWindow(), FakeClock()
+    for ms in order:
+        for _ in range(10):
+            window.add(clock.monotonic(), ms)
+        clock.advance(12)
+        window.latency(clock.monotonic())
+    told = window.latency(clock.monotonic())
+    assert told.p50_ms == pytest.approx(40, rel=0.15)
+    assert told.p99_ms == pytest.approx(3000, rel=0.15)
+
+
 def test_what_comes_late_into_a_second_that_was_told_counts_too():
     window, clock = RateWindow(), FakeClock()
     window.add(clock.monotonic())
