@@ -20,7 +20,11 @@ def test_status_and_requests_tell_what_went_on(tmp_path: Path) -> None:
         # A path is never broken, so that it can be copied.
         assert max(len(line) for line in status if str(tmp_path) not in line) <= 80
         said = " ".join(" ".join(status).split())
-        for words in ("flaky ● healthy 0 1 ", "2026-07-28 over stdio, 9 tools", "clients: 1 only1mcp-cli (anon)"):
+        for words in (
+            "flaky ● healthy 0 1 ",
+            "2026-07-28 over stdio, 9 tools",
+            "clients: 1 only1mcp-cli (anon)",
+        ):
             assert words in said, status
         rows = [json.loads(line) for line in person.run("requests", "--json").stdout.splitlines()]
         [call] = [row for row in rows if row["target"] == "flaky__echo"]
