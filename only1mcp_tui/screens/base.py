@@ -5,12 +5,14 @@ A screen draws the picture it is given and posts intents. It keeps selection, fi
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from only1mcp_tui.screens.kept import Kept, kept_of
@@ -21,7 +23,6 @@ from only1mcp_tui.view.overview import Pace, banner_lines, title_line
 from only1mcp_tui.view.text import Line, Span, cells, fit, safe, spread
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.filter_bar import FilterBar
-from only1mcp_tui.widgets.ground import Ground
 from only1mcp_tui.widgets.keys import named
 from proxy_core.control import Control
 from proxy_core.telemetry.snapshot import Notice, Snapshot
@@ -54,7 +55,7 @@ class Picture:
     """What is wrong with the screen or the core itself, as the app sees it."""
 
 
-class CoreScreen(Ground, Screen[None]):
+class CoreScreen(Screen[None]):
     """A main screen."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 (Textual declares it so)
@@ -70,6 +71,9 @@ class CoreScreen(Ground, Screen[None]):
         if "BINDINGS" in cls.__dict__:
             cls.BINDINGS = named(cls.BINDINGS)
         super().__init_subclass__(**options)
+
+    _ground: list[Strip] = []  # noqa: RUF012 (never changed in place)
+    _ground_of: Hashable = None
 
     def __init__(self, control: Control, picture: Callable[[], Picture]) -> None:
         super().__init__()
@@ -144,6 +148,23 @@ class CoreScreen(Ground, Screen[None]):
         return True
 
     # --- drawing --------------------------------------------------------------------------------------------
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The ground behind all widgets, which Textual asks for at each frame, as it was made last."""
+        key = (crop, self.size, len(self.get_line_filters()))
+        if key != self._ground_of:
+            self._ground, self._ground_of = super().render_lines(crop), key
+        return self._ground
+
+    def notify_style_update(self) -> None:
+        self._ground_of = None
+        super().notify_style_update()
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        self._ground_of = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     @property
     def width(self) -> int:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from only1mcp_tui.screens.base import Picture
@@ -17,7 +17,6 @@ from only1mcp_tui.view.details import NUMBER_OF, TABS, Scene, head_line, nothing
 from only1mcp_tui.view.servers import LIST_COLUMNS
 from only1mcp_tui.view.text import Line, safe
 from only1mcp_tui.widgets.board import Board
-from only1mcp_tui.widgets.ground import OneBelowTheOther, SideBySide
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.control import Control
@@ -83,9 +82,9 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         """Tool -> the last ones that it was called with."""
 
     def body(self) -> Iterator[Widget]:
-        with SideBySide(id="panes"):
+        with Horizontal(id="panes"):
             yield LiveTable(LIST_COLUMNS)
-            with OneBelowTheOther(id="detail"):
+            with Vertical(id="detail"):
                 yield Board(id="head")
                 yield Board(id="tabs")
                 yield from self._tab_widgets()

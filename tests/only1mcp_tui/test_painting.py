@@ -14,7 +14,6 @@ from only1mcp_tui.app import Only1App
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.view.servers import row_cells
 from only1mcp_tui.widgets.board import Board
-from only1mcp_tui.widgets.ground import Ground
 from only1mcp_tui.widgets.lines import Painted
 from only1mcp_tui.widgets.live_table import LiveTable
 from only1mcp_tui.widgets.log_view import LogView
@@ -184,19 +183,17 @@ async def test_the_scrollbar_looks_as_textuals_own_wherever_it_stands(theme: str
         assert built > 10
 
 
-async def test_the_ground_of_a_screen_and_its_panes_follows_the_theme() -> None:
+async def test_the_ground_of_a_screen_follows_its_theme() -> None:
     async with shown(many_servers(3), (120, 42)) as (app, pilot):
-        await pilot.press("2")
         for theme in ("only1-light", "only1-dark", "ansi-dark"):
             app.theme = theme
             await pulled(app, pilot)
-            for ground in (app.screen, *app.screen.query("#panes, #detail")):
-                region = ground.size.region
-                ours = ground.render_lines(region)
-                assert ground.render_lines(region) is ours
-                assert isinstance(ground, Ground)
-                theirs = super(Ground, ground).render_lines(region)
-                assert [list(strip) for strip in ours] == [list(strip) for strip in theirs]
+            region = app.screen.size.region
+            ours = app.screen.render_lines(region)
+            assert app.screen.render_lines(region) is ours
+            assert [list(strip) for strip in ours] == [
+                list(strip) for strip in Screen.render_lines(app.screen, region)
+            ]
 
 
 @pytest.mark.parametrize("no_color", [False, True])
