@@ -41,7 +41,7 @@ _has_failed = False
 class PlotBoard(Painted, can_focus=True):
     """The lines of all the plots of a screen."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{role}" for role in PLOT_ROLES}
+    KNOWN_ROLES: ClassVar[frozenset[str]] = Painted.KNOWN_ROLES | frozenset(PLOT_ROLES)
 
     DEFAULT_CSS = """
     PlotBoard {
