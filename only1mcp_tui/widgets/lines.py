@@ -176,6 +176,11 @@ class Painted(Widget):
         else:
             self.virtual_size = size
 
+    def watch_show_vertical_scrollbar(self, is_shown: bool) -> None:
+        # Scrolling moves its thumb only while it is shown, and a list that follows its end scrolls before that.
+        if is_shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     @property
     def paper(self) -> Paper:
         """What the lines of the paint under way stand on."""
@@ -184,7 +189,11 @@ class Painted(Widget):
     def _measured(self) -> Paper:
         # Asking a widget for its size walks the screen's map: once a paint, not once a line.
         whole = self.size.width
-        return Paper(max(0, whole - self.scrollbar_size_vertical), self.scroll_offset.y, whole)
+        bar = self._vertical_scrollbar
+        # A bar that has come and has no place yet covers nothing: to spare its cells would leave the lines too
+        # short for the place that they are cut to, and none of them would be seen.
+        covered = self.scrollbar_size_vertical if bar is not None and bar.region else 0
+        return Paper(max(0, whole - covered), self.scroll_offset.y, whole)
 
     def _is_plain(self) -> bool:
         styles = self.styles

@@ -95,7 +95,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         top, (width, height) = self.scroll_offset.y, self.size
         (old_top, before), now = self._sight, self._items[top : top + height]
         self._sight = top, now
-        if old_top != top:
+        if old_top != top or not before:
             self.refresh()
         elif regions := changed_regions(before, now, width):
             self.refresh(*regions)

@@ -257,7 +257,7 @@ async def _copies_and_exports(seat: Seat, proxy: Proxy, folder: Path) -> None:
     assert "difference_hours" in done.stdout
     assert len(exchanges(proxy, "clock__convert")) == number + 1
     await seat.press("x")
-    await seat.shows("1 exchange written to")
+    await seat.shows("1 request written to")
     [written] = folder.glob("only1mcp-exchanges-*.jsonl")
     [line] = written.read_text().splitlines()
     assert "clock__convert" in json.dumps(json.loads(line))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.scroll_view import ScrollView
 
 from only1mcp_tui.app import Only1App
 from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
@@ -29,6 +30,8 @@ from proxy_core.telemetry.snapshot import (
 )
 from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 
+LAYOUTS = 10
+"""Of one picture: more are a screen that finds no rest."""
 TOTALS = Totals(
     calls=13_320,
     errors=51,
@@ -318,6 +321,16 @@ async def pulled(app: Only1App, pilot: Pilot[None]) -> None:
     await pilot.pause()
     app.pull()
     await pilot.pause()
+    for _ in range(LAYOUTS):
+        if not _has_bar_to_come(app):
+            break
+        await pilot.pause()
+
+
+def _has_bar_to_come(app: Only1App) -> bool:
+    """Whether a list that is seen has a scrollbar that is not: it gets its place with the next layout."""
+    lists = (each for each in app.screen.query(ScrollView) if each.show_vertical_scrollbar)
+    return any(each.region and not each.vertical_scrollbar.region for each in lists)
 
 
 def text_of(app: Only1App) -> str:
