@@ -110,6 +110,11 @@ async def _drains_while_a_call_runs(seat: Seat, proxy: Proxy, client: Client) ->
     await seat.press("2")
 
 
+def seen(seat: Seat, server: str) -> ServerRow:
+    """Its row in the picture that the screen has."""
+    return next(row for row in seat.app._snapshot.servers if row.id == server)
+
+
 async def _restarts(seat: Seat, proxy: Proxy) -> None:
     before = {replica.id: replica.pid for replica in row(proxy, "clock").replicas}
     await pointed_at(seat, "clock/b")
@@ -120,6 +125,8 @@ async def _restarts(seat: Seat, proxy: Proxy) -> None:
 
 
 async def _switches_off_and_on(seat: Seat, proxy: Proxy, client: Client) -> None:
+    # What a dialog says is as old as the picture.
+    await seat.until(lambda: all(r.state is ServerState.HEALTHY for r in seen(seat, "clock").replicas))
     await pointed_at(seat, "clock/a")
     await seat.press("e")
     await seat.shows("Disable clock/a?", "b still")

@@ -1,4 +1,7 @@
-"""Whatever servers and clients send, no control character reaches a rendered line of any screen."""
+"""Whatever servers and clients send, no control character reaches a rendered line of any screen.
+
+Place by place, where `test_hostile_text` fills every field there is at once, in the short tier too.
+"""
 
 import json
 from dataclasses import replace
@@ -23,6 +26,8 @@ from proxy_core.telemetry.snapshot import (
 from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 from tests.support.screens import pulled, shown
+
+pytestmark = pytest.mark.long
 
 EVIL = (
     '\x1b]52;c;ZXZpbA==\x07\x9b31m\x00\r\n\u202etxt\u2066\u200b[/etc] [bold]{"path":"[/etc]"} '
