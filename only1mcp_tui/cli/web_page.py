@@ -119,6 +119,10 @@ class Tab(AppService):
             log.warning("a monitor in a browser did not leave in time; it was ended")
             with suppress(ProcessLookupError):
                 process.kill()
+            # Its pipes are freed here, not by the collector.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await process.wait()
 
 
 class MonitorServer(Server):

@@ -59,7 +59,7 @@ async def serving(argv: list[str]) -> AsyncIterator[Served]:
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     door = Door("127.0.0.1", port)
-    runner = web.AppRunner(await MonitorServer(argv, door)._make_app(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(await MonitorServer(argv, door)._make_app(), access_log=None, shutdown_timeout=20)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     # Cookies of an address that is no name are taken by few clients unless told.
@@ -174,12 +174,13 @@ async def test_there_are_only_so_many_tabs(served: Served, monkeypatch: pytest.M
     await children_are_gone()
     async with served.tab() as tab:
         assert await tab.receive_bytes(timeout=20)
+    await children_are_gone()
 
 
 async def test_a_process_that_ends_closes_its_tab_and_one_that_does_not_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(web_page, "END_S", 0.2)
+    monkeypatch.setattr(web_page, "END_S", 0.5)
     async with serving([sys.executable, "-c", "raise SystemExit(3)"]) as served:
         await served.enter()
         async with served.tab() as tab:
