@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.only1mcp_tui.test_cli_steer import gateway, home, run  # noqa: F401 (fixtures)
-from tests.support.exchanges import EVIL, exchange_row, exchanges_control, plain_detail
+from tests.support.exchanges import EVIL, exchanges_control, plain_detail
+from tests.support.fake_control import exchange_row
 from tests.support.fake_remote import FakeRemote
 
 

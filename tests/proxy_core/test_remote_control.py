@@ -46,7 +46,7 @@ from proxy_core.telemetry.context_bill import (
     ServerCost,
     ToolCost,
 )
-from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus
 from proxy_core.telemetry.snapshot import (
     ConfigStatus,
     LogLine,
@@ -59,7 +59,7 @@ from proxy_core.telemetry.snapshot import (
 from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.admin_house import API, House, config_of, house
 from tests.support.clock import FakeClock
-from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
+from tests.support.fake_control import NOW, FakeControl, exchange_row, row_of, snapshot_of
 
 ITEM = NamedItem("tool", "search__find", "find", "search", arguments=(("q", True),))
 COSTS = ModeCosts(Cost(9, 8), Cost(7, 6), Cost(5, 4))
@@ -74,24 +74,7 @@ BILL = ContextBill(
     (DescriptionCost("search", "search__find", 3, 1 / 3),),
     (ProfileCost("", "compact", 1, COSTS), ProfileCost("lean", "full", 0, ModeCosts())),
 )
-EXCHANGE = ExchangeRow(
-    id=1,
-    wall=1.5,
-    client="test",
-    principal="anon",
-    era="legacy",
-    revision="2025-11-25",
-    method="tools/call",
-    target="search__find",
-    server="search",
-    replica="main",
-    status=ExchangeStatus.OPEN,
-    code=None,
-    duration_ms=None,
-    server_ms=None,
-    bytes_in=9,
-    bytes_out=0,
-)
+EXCHANGE = exchange_row(1, status=ExchangeStatus.OPEN, duration_ms=None, server_ms=None)
 PLAN = ReloadPlan((PlannedServer("search", Action.REPLACE, ("transport.url",)),))
 
 

@@ -15,7 +15,7 @@ from proxy_core.telemetry.exchanges import (
 )
 from proxy_core.telemetry.snapshot import NamedItem
 from proxy_core.telemetry.tool_detail import ToolDetail
-from tests.support.fake_control import WALL, FakeControl
+from tests.support.fake_control import WALL, FakeControl, exchange_row
 from tests.support.screens import busy_control
 
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
@@ -24,29 +24,6 @@ EVIL = (
     "\ud800 \U000e0041 日本語 \x7f"
 )
 MASK = "•••"
-
-
-def exchange_row(
-    id: int, method: str = "tools/call", target: str = "github__search_issues", **fields: Any
-) -> Any:
-    """A row with what a test does not care about filled in."""
-    known: dict[str, Any] = {
-        "wall": WALL - 8830 + id,
-        "client": "claude-code",
-        "principal": "anon",
-        "era": "modern",
-        "revision": MODERN,
-        "server": "github",
-        "replica": "main",
-        "status": ExchangeStatus.OK,
-        "code": None,
-        "duration_ms": 18.4,
-        "server_ms": 16.1,
-        "bytes_in": 212,
-        "bytes_out": 1890,
-        "attempts": 1,
-    }
-    return ExchangeRow(id=id, method=method, target=target, **(known | fields))
 
 
 def many_rows(number: int, first: int = 1) -> tuple[ExchangeRow, ...]:

@@ -9,7 +9,7 @@ from proxy_core.control import DrainOutcome, ReloadPlan
 from proxy_core.errors import ConfigError, InvalidParams, Only1Error, UnknownExchange, UnknownServer
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
-from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow
+from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
 from proxy_core.telemetry.snapshot import (
     LogLine,
     NamedItem,
@@ -251,6 +251,29 @@ def replica_of(replica: str, state: ServerState = ServerState.HEALTHY, **fields:
         "since_at": NOW - 7080,
     }
     return ReplicaRow(id=replica, state=state, **(known | fields))
+
+
+def exchange_row(
+    id: int, method: str = "tools/call", target: str = "github__search_issues", **fields: Any
+) -> ExchangeRow:
+    """Of a recorded call, with what a test does not care about filled in."""
+    known: dict[str, Any] = {
+        "wall": WALL - 8830 + id,
+        "client": "claude-code",
+        "principal": "anon",
+        "era": "modern",
+        "revision": "2026-07-28",
+        "server": "github",
+        "replica": "main",
+        "status": ExchangeStatus.OK,
+        "code": None,
+        "duration_ms": 18.4,
+        "server_ms": 16.1,
+        "bytes_in": 212,
+        "bytes_out": 1890,
+        "attempts": 1,
+    }
+    return ExchangeRow(id=id, method=method, target=target, **(known | fields))
 
 
 def snapshot_of(rows: Iterable[ServerRow] = (), **fields: Any) -> Snapshot:

@@ -36,7 +36,7 @@ from proxy_core.telemetry.snapshot import (
 from tests.support.exchanges import hostile_detail, many_rows, sample_details
 from tests.support.fake_control import NOW, WALL, FakeControl, replica_of, row_of, snapshot_of
 from tests.support.plots import BILL, moving_control
-from tests.support.screens import pulled
+from tests.support.screens import FILES, GITHUB, pulled
 
 LONG = "a-server-with-a-name-24c"
 """As long as an id can be."""
@@ -54,37 +54,10 @@ class Scene:
 
 def healthy_rows() -> tuple[ServerRow, ...]:
     return (
-        row_of(
-            "github",
-            name="GitHub",
-            transport="http",
-            address="https://api.example.com/mcp",
-            era="modern",
-            revision="2026-07-28",
-            server_info="github-mcp-server 1.4.0",
-            tools=26,
-            prompts=2,
-            resources=3,
-            in_flight=2,
-            calls=8120,
-            errors=11,
-            calls_per_s=61.2,
-            errors_per_s=0.06,
-            latency=Latency(4, 18, 41),
-            probe=Probe(NOW - 3, 12.0, None),
-            tokens=Cost(4210, 3105),
-        ),
-        row_of(
-            "filesystem",
+        replace(GITHUB, tools=26, prompts=2, resources=3, tokens=Cost(4210, 3105)),
+        replace(
+            FILES,
             name="Files",
-            tools=14,
-            pid=4121,
-            era="legacy",
-            revision="2025-11-25",
-            calls=4000,
-            calls_per_s=40.0,
-            latency=Latency(1, 3, 9),
-            probe=Probe(NOW - 3, 1.2, None),
             tokens=Cost(1830, 1340),
             processes=(
                 ChildRow(4121, "main", "", NOW - 7080, 84_000_000, 1.4, ((4130, "node"), (4131, "esbuild"))),

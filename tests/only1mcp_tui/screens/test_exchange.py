@@ -12,7 +12,8 @@ from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.log_view import LogView
 from proxy_core.telemetry.exchanges import ExchangeStatus
-from tests.support.exchanges import exchange_row, exchanges_control, hostile_detail, plain_detail
+from tests.support.exchanges import exchanges_control, hostile_detail, plain_detail
+from tests.support.fake_control import exchange_row
 from tests.support.screens import pulled, seen, shown, text_of
 
 TABS = ("timeline", "request", "response", "notifications", "headers", "raw", "eras")

@@ -20,8 +20,8 @@ from only1mcp_tui.widgets.filter_bar import FilterBar
 from only1mcp_tui.widgets.source_table import SourceTable
 from proxy_core.errors import NotReplayable
 from proxy_core.telemetry.exchanges import ExchangeStatus
-from tests.support.exchanges import exchange_row, exchanges_control, many_rows
-from tests.support.fake_control import FakeControl
+from tests.support.exchanges import exchanges_control, many_rows
+from tests.support.fake_control import FakeControl, exchange_row
 from tests.support.screens import busy_control, pulled, seen, shown, svg_of, text_of
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from only1mcp_tui.view.curl import curl_text
 from only1mcp_tui.view.python_snippet import python_text
-from tests.support.exchanges import LEGACY, MODERN, exchange_row, plain_detail
+from tests.support.exchanges import LEGACY, MODERN, plain_detail
+from tests.support.fake_control import exchange_row
 from tests.support.gateway_process import serving, stdio
 
 QUOTES = 'it\'s "quoted" $HOME `id` \\ 日本 \u2028'

@@ -9,7 +9,8 @@ import pytest
 from only1mcp_tui.view.curl import CannotCopy, curl_text
 from only1mcp_tui.view.python_snippet import python_text
 from proxy_core.telemetry.exchanges import ExchangeDetail
-from tests.support.exchanges import EVIL, exchange_row, hostile_detail, plain_detail, translated_detail
+from tests.support.exchanges import EVIL, hostile_detail, plain_detail, translated_detail
+from tests.support.fake_control import exchange_row
 
 URL = "http://127.0.0.1:8080/mcp"
 

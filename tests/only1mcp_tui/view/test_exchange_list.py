@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from only1mcp_tui.view.exchange_list import ExchangeList
 from only1mcp_tui.view.exchanges import COLUMNS, fields_of, numbers_of, parse_exchange_filter
 from proxy_core.telemetry.exchanges import ExchangeRow, ExchangeStatus
-from tests.support.exchanges import exchange_row, many_rows
+from tests.support.exchanges import many_rows
+from tests.support.fake_control import exchange_row
 
 BY = {column.key: column.order for column in COLUMNS}
 

@@ -8,7 +8,8 @@ from only1mcp_tui.view.diff_lines import compare
 from only1mcp_tui.view.exchange_tabs import TABS, Page, head_lines, lines_of, tabs_of
 from only1mcp_tui.view.text import plain
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus
-from tests.support.exchanges import FOUND, exchange_row, hostile_detail, plain_detail, translated_detail
+from tests.support.exchanges import FOUND, hostile_detail, plain_detail, translated_detail
+from tests.support.fake_control import exchange_row
 
 
 def text(title: str, detail: ExchangeDetail, width: int = 120, old: ExchangeDetail | None = None) -> str:

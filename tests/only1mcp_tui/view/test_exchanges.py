@@ -14,7 +14,7 @@ from only1mcp_tui.view.exchanges import (
     server_of,
 )
 from proxy_core.telemetry.exchanges import ExchangeRow, ExchangeStatus
-from tests.support.exchanges import exchange_row
+from tests.support.fake_control import exchange_row
 
 
 @pytest.mark.parametrize(

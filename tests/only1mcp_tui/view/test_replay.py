@@ -4,7 +4,7 @@ import pytest
 
 from only1mcp_tui.view.replay import reads_only, targets_for
 from proxy_core.telemetry.tool_detail import ToolDetail
-from tests.support.exchanges import exchange_row
+from tests.support.fake_control import exchange_row
 from tests.support.screens import replicated_rows
 
 TOOLS = {

@@ -7,7 +7,8 @@ import pytest
 from only1mcp_tui.view.text import cells, plain
 from only1mcp_tui.view.timeline import Holder, events_of, shares_of, timeline_lines
 from proxy_core.telemetry.exchanges import ExchangeDetail, Step
-from tests.support.exchanges import exchange_row, hostile_detail, plain_detail, translated_detail
+from tests.support.exchanges import hostile_detail, plain_detail, translated_detail
+from tests.support.fake_control import exchange_row
 
 
 def test_each_part_goes_to_who_had_it() -> None:

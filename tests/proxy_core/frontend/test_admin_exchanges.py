@@ -10,7 +10,6 @@ from proxy_core.errors import NotReplayable
 from proxy_core.telemetry.exchanges import (
     ExchangeDetail,
     ExchangeRow,
-    ExchangeStatus,
     Hop,
     Message,
     MessageKind,
@@ -18,26 +17,9 @@ from proxy_core.telemetry.exchanges import (
 )
 from tests.proxy_core.frontend.test_admin_events import reading
 from tests.support.admin_house import House, house
-from tests.support.fake_control import FakeControl
+from tests.support.fake_control import FakeControl, exchange_row
 
-ROW = ExchangeRow(
-    id=7,
-    wall=1.5,
-    client="test",
-    principal="anon",
-    era="legacy",
-    revision="2025-11-25",
-    method="tools/call",
-    target="search__find",
-    server="search",
-    replica="main",
-    status=ExchangeStatus.OK,
-    code=None,
-    duration_ms=2.5,
-    server_ms=None,
-    bytes_in=9,
-    bytes_out=2,
-)
+ROW = exchange_row(7)
 DETAIL = ExchangeDetail(
     ROW,
     (Step(0.0, "arrived"),),

@@ -2,27 +2,11 @@
 
 from dataclasses import replace
 
-from proxy_core.telemetry.exchanges import ExchangeRow, ExchangeStatus
+from proxy_core.telemetry.exchanges import ExchangeStatus
 from proxy_core.telemetry.row_ring import MAX_ROWS, RowRing
+from tests.support.fake_control import exchange_row
 
-ROW = ExchangeRow(
-    id=1,
-    wall=0.0,
-    client="",
-    principal="anon",
-    era="legacy",
-    revision="2025-11-25",
-    method="tools/call",
-    target="",
-    server="",
-    replica="",
-    status=ExchangeStatus.OPEN,
-    code=None,
-    duration_ms=None,
-    server_ms=None,
-    bytes_in=0,
-    bytes_out=0,
-)
+ROW = exchange_row(1, status=ExchangeStatus.OPEN)
 
 
 def ring_of(*ids: int, capacity: int = 5000) -> RowRing:
