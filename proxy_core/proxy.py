@@ -105,6 +105,7 @@ class Proxy(Control):
         reload: Callable[[], LoadedConfig] | None = None,
         *,
         insecure: bool = False,
+        fast_path: bool = True,
         listen: bool = True,
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
@@ -120,6 +121,7 @@ class Proxy(Control):
         the log goes.
         """
         self._insecure = insecure
+        self._fast_path = fast_path
         self._listens = listen
         self._only = only
         self._pipe = pipe
@@ -208,6 +210,7 @@ class Proxy(Control):
             clock,
             publish,
             allow_remote=self._insecure,
+            fast_path=self._fast_path,
             control=self,
             metrics=self._metrics,
         )

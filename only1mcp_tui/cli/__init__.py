@@ -94,6 +94,7 @@ class Options:
     port: int | None
     insecure: bool
     readonly: bool = False
+    fast_path: bool = True
 
 
 @click.group(
@@ -108,6 +109,7 @@ class Options:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 lets the system choose.")
 @click.option("--insecure", is_flag=True, help="Allow a host that other machines can reach, without tokens.")
 @click.option("--readonly", is_flag=True, help="The screen may look and change nothing.")
+@click.option("--no-fast-path", is_flag=True, help="Serve every request by aiohttp, which is slower.")
 @click.pass_context
 def only1mcp(
     ctx: click.Context,
@@ -118,15 +120,16 @@ def only1mcp(
     port: int | None,
     insecure: bool,
     readonly: bool,
+    no_fast_path: bool,
 ) -> None:
     """One gateway for all your MCP servers. Without a command it runs the gateway."""
-    ctx.obj = options = Options(config, headless, demo, host, port, insecure, readonly)
+    ctx.obj = options = Options(config, headless, demo, host, port, insecure, readonly, not no_fast_path)
     if ctx.invoked_subcommand is None:
         from only1mcp_tui.cli.run import run
 
         ctx.exit(run(options))
-    if headless or demo or insecure or readonly or host is not None or port is not None:
+    if any((headless, demo, insecure, readonly, no_fast_path)) or host is not None or port is not None:
         raise click.UsageError(
-            "--headless, --demo, --host, --port, --insecure and --readonly are for running the gateway, "
-            "not for commands."
+            "--headless, --demo, --host, --port, --insecure, --readonly and --no-fast-path are for running "
+            "the gateway, not for commands."
         )

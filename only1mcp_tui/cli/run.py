@@ -54,7 +54,14 @@ def run(options: "Options") -> int:
     try:
         if headless:
             return run_headless(
-                Proxy(loaded, reload, insecure=options.insecure, config_path=config_path, on_config=keeper.use)
+                Proxy(
+                    loaded,
+                    reload,
+                    insecure=options.insecure,
+                    fast_path=options.fast_path,
+                    config_path=config_path,
+                    on_config=keeper.use,
+                )
             )
         return run_screen(loaded, reload, config_path, keeper, options)
     except PortInUse:
@@ -160,7 +167,14 @@ def run_screen(
         keeper.use(loaded)
         app.use_tui(loaded.config.tui)
 
-    proxy = Proxy(loaded, reload, insecure=options.insecure, config_path=config_path, on_config=use)
+    proxy = Proxy(
+        loaded,
+        reload,
+        insecure=options.insecure,
+        fast_path=options.fast_path,
+        config_path=config_path,
+        on_config=use,
+    )
     app = Only1App(
         proxy,
         run=proxy.run,

@@ -8,23 +8,22 @@ Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import closing, suppress
 from typing import Final
 
-import aiohttp
+from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
+    HttpClient,
     Posts,
-    Unreachable,
-    client_session,
     events,
-    read_bounded,
     refused,
-    requesting,
 )
+from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_pool import Unreachable
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
@@ -50,7 +49,7 @@ from proxy_core.protocol.sse import SseParser
 from proxy_core.tasks import Tasks
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,1024}")
-_BASE_HEADERS: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+_BASE_HEADERS: Final = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 _NOT_YET: Final = frozenset({409, 429})
 """Of a GET that resumes: the server may think that the old connection lives, or that we ask too often."""
 CLOSE_S: Final = 2.0
@@ -74,7 +73,8 @@ class HttpChannel:
         self._connect_s = connect_s
         self._on_note = on_note
         self._tasks = Tasks(f"http:{backend}")
-        self._session: aiohttp.ClientSession | None = None
+        self._url = URL(transport.url)
+        self._http: HttpClient | None = None
         self._posts = Posts(backend, connect_s)
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
@@ -90,7 +90,7 @@ class HttpChannel:
         return False
 
     async def open(self) -> None:
-        self._session = client_session(self._transport.headers, self._connect_s)
+        self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
 
     # --- one message out, its answer in ---------------------------------------------------------------------
 
@@ -110,17 +110,15 @@ class HttpChannel:
         stream = Resumption(MAX_EVENT_BYTES)
         headers = self._headers(message)
         try:
-            async with self._requesting("POST", headers, message.data) as response:
-                await self._read(response, message, stream)
+            with closing(await self._requested("POST", headers, message.data)) as response:
+                await self._read(response, message, stream, headers.get(MCP_SESSION_ID))
         except BackendStreamLost as fault:
             await self._resume(message, stream, headers.get(MCP_SESSION_ID, self.session_id), fault)
 
-    def _requesting(
-        self, method: str, headers: dict[str, str], data: bytes | None = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        if self._session is None or self._is_closed:
+    async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
+        if self._http is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        return requesting(self._backend, self._session, method, self._transport.url, headers, data)
+        return await self._http.ask(method, self._url, headers, data)
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
         headers = _BASE_HEADERS | _version_header(message.revision)
@@ -133,28 +131,37 @@ class HttpChannel:
             headers[MCP_SESSION_ID] = self.session_id
         return headers
 
-    async def _read(self, response: aiohttp.ClientResponse, message: Outgoing, stream: Resumption) -> None:
+    async def _read(
+        self, response: HttpResponse, message: Outgoing, stream: Resumption, session_id: str | None
+    ) -> None:
+        """`session_id`: what was sent."""
         request_id = message.request_id
         if response.status >= 300:
-            await self._refused(response, message)
+            await self._refused(response, message, session_id)
             return
         if request_id is None:
+            await self._pass_over(response)
             return
         if message.method == "initialize":
-            self._keep_session(response.headers.get(MCP_SESSION_ID))
+            self._keep_session(response.header(b"mcp-session-id"))
         content_type = response.content_type
-        if content_type == "text/event-stream":
+        if content_type == b"text/event-stream":
             await self._read_events(response, stream.parser, request_id)
             return
-        if content_type == "application/json" and response.status == 200:
-            self._receiver.message(await read_bounded(self._backend, response, MAX_JSON_BYTES), request_id)
+        if content_type == b"application/json" and response.status == 200:
+            self._receiver.message(await response.read(MAX_JSON_BYTES), request_id)
             fault = BackendProtocolError(self._backend, "The server's answer belongs to no request of ours.")
         else:
-            detail = f"HTTP status {response.status}, content type {content_type}"
+            detail = f"HTTP status {response.status}, content type {content_type.decode(errors='replace')[:80]}"
             fault = BackendProtocolError(self._backend, "The server did not answer as MCP says.", detail)
         self._receiver.request_failed(request_id, fault)
 
-    async def _read_events(self, response: aiohttp.ClientResponse, parser: SseParser, request_id: int) -> None:
+    async def _pass_over(self, response: HttpResponse) -> None:
+        """What is said to a message without an answer: read, so that the connection can be used again."""
+        with suppress(BackendFault):
+            await response.read(MAX_REFUSAL_BYTES)
+
+    async def _read_events(self, response: HttpResponse, parser: SseParser, request_id: int) -> None:
         """Until the answer is there. Raises: BackendStreamLost if it does not come."""
         async for event in events(response, parser):
             if event.data:
@@ -165,10 +172,9 @@ class HttpChannel:
                 return
         raise BackendStreamLost(self._backend, "The server ended its stream without an answer.")
 
-    async def _refused(self, response: aiohttp.ClientResponse, message: Outgoing) -> None:
+    async def _refused(self, response: HttpResponse, message: Outgoing, sent: str | None) -> None:
         status, request_id = response.status, message.request_id
-        body = await read_bounded(self._backend, response, MAX_REFUSAL_BYTES)
-        sent = response.request_info.headers.get(MCP_SESSION_ID)
+        body = await response.read(MAX_REFUSAL_BYTES)
         if sent is not None and _is_session_lost(status, body):
             raise self._session_lost(sent)
         if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
@@ -216,8 +222,8 @@ class HttpChannel:
             await asyncio.sleep(pause_s)
             headers = _stream_headers(stream, message.revision, session_id)
             try:
-                async with self._requesting("GET", headers) as response:
-                    goes_on = await self._read_on(response, message, request_id, stream)
+                with closing(await self._requested("GET", headers)) as response:
+                    goes_on = await self._read_on(response, message, request_id, stream, session_id)
             except Unreachable:
                 raise
             except (BackendStreamLost, BackendUnavailable) as broken:
@@ -227,19 +233,23 @@ class HttpChannel:
                     raise fault
 
     async def _read_on(
-        self, response: aiohttp.ClientResponse, message: Outgoing, request_id: int, stream: Resumption
+        self,
+        response: HttpResponse,
+        message: Outgoing,
+        request_id: int,
+        stream: Resumption,
+        sent: str | None,
     ) -> bool:
         """Read what a resumed stream brings; False if the server does not resume it."""
         status = response.status
-        if status == 200 and response.content_type == "text/event-stream":
+        if status == 200 and response.content_type == b"text/event-stream":
             await self._read_events(response, stream.parser, request_id)
             return True
         if status >= 500 or status in _NOT_YET:
             raise BackendFailing(self._backend, "The server is failing.", f"HTTP status {status}", status)
         if status in (401, 403):
             raise refused(self._backend, status)
-        body = await read_bounded(self._backend, response, MAX_REFUSAL_BYTES)
-        sent = response.request_info.headers.get(MCP_SESSION_ID)
+        body = await response.read(MAX_REFUSAL_BYTES)
         # A tool may have begun to act, so it is not called again on another session.
         if sent is not None and message.method != "tools/call" and _is_session_lost(status, body):
             raise self._session_lost(sent)
@@ -277,10 +287,10 @@ class HttpChannel:
     async def _stream_once(self, stream: Resumption) -> bool:
         """Read the stream to its end; False if the server offers none."""
         headers = _stream_headers(stream, self._revision, self.session_id)
-        async with self._requesting("GET", headers) as response:
+        with closing(await self._requested("GET", headers)) as response:
             if response.status >= 500:
                 raise refused(self._backend, response.status)
-            if response.status != 200 or response.content_type != "text/event-stream":
+            if response.status != 200 or response.content_type != b"text/event-stream":
                 return False
             if self._has_streamed and stream.last_event_id is None:
                 # With an id, the server repeats what was sent in between.
@@ -296,21 +306,19 @@ class HttpChannel:
     async def aclose(self) -> None:
         self._is_closed = True
         await self._tasks.aclose()
-        session, self._session = self._session, None
-        if session is None:
+        http, self._http = self._http, None
+        if http is None:
             return
         if self.session_id is not None:
-            await self._end_session(session, self.session_id)
-        await session.close()
+            await self._end_session(http, self.session_id)
+        await http.aclose()
 
-    async def _end_session(self, session: aiohttp.ClientSession, session_id: str) -> None:
+    async def _end_session(self, http: HttpClient, session_id: str) -> None:
         headers = {MCP_SESSION_ID: session_id} | _version_header(self._revision)
         try:
-            async with (
-                asyncio.timeout(CLOSE_S),
-                requesting(self._backend, session, "DELETE", self._transport.url, headers),
-            ):
-                self.session_id = None
+            async with asyncio.timeout(CLOSE_S):
+                with closing(await http.ask("DELETE", self._url, headers)):
+                    self.session_id = None
         except (BackendFault, TimeoutError) as fault:
             self._on_note(f"could not end the session: {getattr(fault, 'detail', 'no answer')}")
 
@@ -320,7 +328,7 @@ def _version_header(revision: str | None) -> dict[str, str]:
 
 
 def _stream_headers(stream: Resumption, revision: str | None, session_id: str | None) -> dict[str, str]:
-    headers = {"Accept": "text/event-stream"} | _version_header(revision)
+    headers = {"accept": "text/event-stream"} | _version_header(revision)
     if session_id is not None:
         headers[MCP_SESSION_ID] = session_id
     if stream.last_event_id is not None:

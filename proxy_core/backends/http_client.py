@@ -1,109 +1,138 @@
-"""What both HTTP channels share: the client session, its faults in our words, bounded reading.
+"""What both HTTP channels and the probes share: requests with their redirects, and their faults in our words.
 
 Nothing of a client's request ever gets here: headers are the configured ones and those the protocol asks for.
+Spec: RFC 9112, section 3.2 (request target); RFC 9110, section 15.4 (redirection).
 """
 
 import asyncio
-import os
-import ssl
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import aiohttp
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
+from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFailing,
     BackendFault,
     BackendHttpError,
     BackendProtocolError,
-    BackendStreamLost,
     BackendTimeout,
-    BackendUnavailable,
 )
 from proxy_core.protocol.sse import SseEvent, SseParser
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
-# Below the five seconds after which common servers close an idle connection under our feet.
-KEEPALIVE_S: Final = 4.0
-READ_CHUNK_BYTES: Final = 65_536
 MAX_REDIRECTS: Final = 3
+_MAX_LEADS: Final = 8
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "DELETE"})
+"""Of the methods used here (RFC 9110 9.2.2)."""
+_FRAMING: Final = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
+)
+"""Headers that say where a message ends and how it travels, which no configuration may set but for Host."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEPING_METHOD: Final = frozenset({307, 308})
 """The others let a client turn a POST into a GET."""
 
 
-def client_session(headers: Mapping[str, str], connect_s: float) -> aiohttp.ClientSession:
-    """A session for one backend: no cookies, no proxy from the environment, no time limit of its own."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=dict(headers),
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
-        skip_auto_headers=("User-Agent",),
-        read_bufsize=READ_CHUNK_BYTES,
-    )
+class HttpClient:
+    """Requests to one backend: no cookies, no proxy from the environment, nothing of a client's own headers."""
 
+    def __init__(self, backend: str, headers: Mapping[str, str], connect_s: float) -> None:
+        """`headers`: the configured ones, sent with every request unless it has one of that name itself."""
+        self._backend = backend
+        self._connect_s = connect_s
+        own = {name.lower(): (name, value) for name, value in headers.items()}
+        self._host = own["host"][1] if "host" in own else None
+        self._fixed = {key: f"{name}: {value}\r\n" for key, (name, value) in own.items() if key not in _FRAMING}
+        self._fixed_lines = "".join(self._fixed.values())
+        self._leads: dict[URL, str] = {}
+        """What follows the method in the head of a request, for each URL."""
+        self._pools: dict[URL, HttpPool] = {}
+        """By origin; there is more than one only where a server moves to HTTPS."""
+        self._is_closed = False
 
-@asynccontextmanager
-async def translated(backend: str) -> AsyncIterator[None]:
-    """Turn aiohttp's exceptions into ours: whether anything can have reached the server decides which."""
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise Unreachable(backend, f"its TLS certificate was not accepted: {error}") from error
-    except aiohttp.ClientConnectorDNSError as error:
-        raise Unreachable(backend, f"its host name was not found: {error.host}") from error
-    except aiohttp.ClientConnectorError as error:
-        why = os.strerror(error.errno) if error.errno else str(error.os_error)
-        raise Unreachable(backend, f"could not connect to {error.host}:{error.port}: {why}") from error
-    except (aiohttp.ConnectionTimeoutError, ssl.SSLError) as error:
-        raise Unreachable(backend, f"could not connect: {error}") from error
-    except aiohttp.ClientPayloadError as error:
-        raise BackendStreamLost(backend, "The server broke off its answer.", str(error)) from error
-    except (aiohttp.ClientError, OSError) as error:
-        detail = str(error) or type(error).__name__
-        raise BackendStreamLost(backend, "The connection to the server was lost.", detail) from error
-    except ValueError as error:
-        # Header lines or chunks beyond aiohttp's own bounds.
-        raise BackendProtocolError(backend, "The server answered with invalid HTTP.", str(error)) from error
+    async def ask(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpResponse:
+        """Send a request; its response, once the head of that is there. Raises: BackendFault.
 
-
-@asynccontextmanager
-async def requesting(
-    backend: str,
-    session: aiohttp.ClientSession,
-    method: str,
-    url: str | URL,
-    headers: Mapping[str, str],
-    data: bytes | None = None,
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    """One request and its response, which may also fail while it is read. Raises: BackendFault.
-
-    A redirect is followed only to where the same headers may go: the same origin, or HTTPS on the same host.
-    """
-    target = URL(url)
-    for _ in range(MAX_REDIRECTS + 1):
-        async with (
-            translated(backend),
-            session.request(method, target, data=data, headers=headers, allow_redirects=False) as response,
-        ):
+        Names in `headers` are in lower case, values without line ends: they are ours, or encoded. A redirect is
+        followed only to where the same headers may go: the same origin, or HTTPS on the same host. Whoever gets
+        the response reads it whole or closes it.
+        """
+        target = url
+        for _ in range(MAX_REDIRECTS + 1):
+            framed = "\r\n" if body is None else f"content-length: {len(body)}\r\n\r\n"
+            head = f"{method} {self._lead(target)}{self._lines(headers)}{framed}".encode(
+                "utf-8", "surrogateescape"
+            )
+            response = await self._pool(target).ask(head + (body or b""), is_idempotent=method in _IDEMPOTENT)
+            response.url = target
             if response.status not in _REDIRECTS:
-                yield response
-                return
-            target = _redirected(backend, response)
-    raise _bad_redirect(backend, f"it redirects more than {MAX_REDIRECTS} times in a row")
+                return response
+            response.close()
+            target = _redirected(self._backend, response)
+        raise _bad_redirect(self._backend, f"it redirects more than {MAX_REDIRECTS} times in a row")
+
+    def _lines(self, headers: Mapping[str, str]) -> str:
+        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if self._fixed.keys().isdisjoint(headers):
+            return self._fixed_lines + own
+        return "".join([line for name, line in self._fixed.items() if name not in headers]) + own
+
+    def _lead(self, url: URL) -> str:
+        lead = self._leads.get(url)
+        if lead is None:
+            lead = f"{url.raw_path_qs} HTTP/1.1\r\nhost: {self._host or _authority(url)}\r\n"
+            if url.user is not None and "authorization" not in self._fixed:
+                lead += f"authorization: {_basic(url.user, url.password or '')}\r\n"
+            if url.scheme == "https" and "accept-encoding" not in self._fixed:
+                # Far away, bytes cost more than inflating them; on one machine it is the reverse.
+                lead += "accept-encoding: gzip, deflate\r\n"
+            if len(self._leads) < _MAX_LEADS:
+                self._leads[url] = lead
+        return lead
+
+    def _pool(self, url: URL) -> HttpPool:
+        if self._is_closed:
+            raise Unreachable(self._backend, "the connection is closed")
+        origin = url.origin()
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = HttpPool(self._backend, origin, self._connect_s)
+        return pool
+
+    async def aclose(self) -> None:
+        """Close every connection, whatever is under way. Safe to call twice."""
+        self._is_closed = True
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
-def _redirected(backend: str, response: aiohttp.ClientResponse) -> URL:
+def _authority(url: URL) -> str:
+    host = url.raw_host or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return host if url.is_default_port() else f"{host}:{url.port}"
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _redirected(backend: str, response: HttpResponse) -> URL:
+    location = response.header(b"location")
     try:
-        target = response.url.join(URL(response.headers["Location"])).with_user(None)
+        if location is None:
+            raise ValueError("no Location")
+        target = response.url.join(URL(location)).with_user(None)
         is_allowed = may_follow(response.url, target)
-    except (KeyError, ValueError):
+    except ValueError:
         raise _bad_redirect(backend, "it redirects to an address that is none") from None
     where = str(target.with_query(None).with_fragment(None))[:200]
     if not is_allowed:
@@ -115,7 +144,7 @@ def _redirected(backend: str, response: aiohttp.ClientResponse) -> URL:
             backend,
             f"it redirects to {where} with HTTP status {response.status}: put that address into the config",
         )
-    return target
+    return target.with_fragment(None)
 
 
 def may_follow(first: URL, second: URL) -> bool:
@@ -127,13 +156,6 @@ def may_follow(first: URL, second: URL) -> bool:
 
 def _bad_redirect(backend: str, detail: str) -> BackendProtocolError:
     return BackendProtocolError(backend, "The server redirects elsewhere.", detail)
-
-
-class Unreachable(BackendUnavailable):
-    """No connection could be made, so nothing was sent."""
-
-    def __init__(self, backend: str, detail: str) -> None:
-        super().__init__(backend, "The server cannot be reached.", detail)
 
 
 class Posts:
@@ -187,22 +209,9 @@ class Posts:
             task.cancel()
 
 
-async def read_bounded(backend: str, response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The whole body. Raises: BackendProtocolError if it is larger."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
-            response.close()
-            raise BackendProtocolError(backend, f"The server's answer is larger than {max_bytes} bytes.")
-        parts.append(chunk)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def events(response: aiohttp.ClientResponse, parser: SseParser) -> AsyncIterator[SseEvent]:
-    async for chunk in response.content.iter_any():
-        for event in parser.feed(chunk):
+async def events(response: HttpResponse, parser: SseParser) -> AsyncIterator[SseEvent]:
+    async for part in response.parts():
+        for event in parser.feed(part):
             yield event
 
 

@@ -6,12 +6,13 @@ Opens no MCP session.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Final
 
-import aiohttp
 from yarl import URL
 
-from proxy_core.backends.http_client import client_session, requesting
+from proxy_core.backends.http_client import HttpClient
+from proxy_core.backends.http_connection import HttpResponse
 from proxy_core.config.models import HealthEndpoint, HttpTransport, SseTransport
 from proxy_core.errors import BackendFailing, BackendTimeout
 
@@ -25,23 +26,23 @@ async def ask_endpoints(
 
     Raises: BackendFault; BackendFailing with the status if it is not the expected one.
     """
-    async with client_session(transport.headers, timeout_s) as session:
+    http = HttpClient(backend, transport.headers, timeout_s)
+    try:
         for endpoint in endpoints:
-            await _ask(backend, session, URL(transport.url), endpoint, timeout_s)
+            await _ask(backend, http, URL(transport.url), endpoint, timeout_s)
+    finally:
+        await http.aclose()
 
 
-async def _ask(
-    backend: str, session: aiohttp.ClientSession, server: URL, endpoint: HealthEndpoint, timeout_s: float
-) -> None:
+async def _ask(backend: str, http: HttpClient, server: URL, endpoint: HealthEndpoint, timeout_s: float) -> None:
     # Not joined: a path that begins with two slashes would then be another host, which gets no headers of ours.
     url = URL(f"{server.origin()}{endpoint.path}", encoded=True)
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            requesting(backend, session, endpoint.method, url, {}) as response,
-        ):
-            status = response.status
-            await response.content.read(MAX_READ_BYTES)
+        async with asyncio.timeout(timeout_s):
+            with closing(await http.ask(endpoint.method, url, {})) as response:
+                status = response.status
+                if endpoint.method != "HEAD":
+                    await _read(response)
     except TimeoutError as error:
         raise BackendTimeout(
             backend, f"{endpoint.method} {endpoint.path} did not answer within {timeout_s:g} seconds."
@@ -53,3 +54,12 @@ async def _ask(
             f"{endpoint.method} {endpoint.path} answered {status}, not {endpoint.expected_status}",
             status,
         )
+
+
+async def _read(response: HttpResponse) -> None:
+    """As much of the body as a page of health has; whether it ends is part of being well."""
+    size = 0
+    async for part in response.parts():
+        size += len(part)
+        if size >= MAX_READ_BYTES:
+            return

@@ -6,23 +6,22 @@ so it is refused. Spec: 2024-11-05 basic/transports, "HTTP with SSE".
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
+    HttpClient,
     Posts,
-    Unreachable,
-    client_session,
     events,
     refused,
-    requesting,
     same_origin,
 )
+from proxy_core.backends.http_pool import Unreachable
 from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import (
     BackendFault,
@@ -35,7 +34,9 @@ from proxy_core.protocol.lines import FrameTooLarge
 from proxy_core.protocol.sse import SseParser
 from proxy_core.tasks import Tasks
 
-_POST_HEADERS: Final = {"Content-Type": "application/json"}
+_POST_HEADERS: Final = {"content-type": "application/json"}
+MAX_ACCEPTED_BYTES: Final = 1 << 20
+"""Of what a server says to a message that it takes."""
 POST_GRACE_S: Final = 1.0
 """An answer may overtake the end of its own POST, which gets so long before it is broken off."""
 
@@ -55,7 +56,7 @@ class SseChannel:
         self._connect_s = connect_s
         self._on_note = on_note
         self._tasks = Tasks(f"sse:{backend}")
-        self._session: aiohttp.ClientSession | None = None
+        self._http: HttpClient | None = None
         self._endpoint: asyncio.Future[URL] | None = None
         self._posts = Posts(backend, connect_s)
         self._is_closed = False
@@ -68,9 +69,9 @@ class SseChannel:
         return False
 
     async def open(self) -> None:
-        self._session = client_session(self._transport.headers, self._connect_s)
+        self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
         self._endpoint = asyncio.get_running_loop().create_future()
-        self._tasks.start(self._stream(self._session, self._endpoint), "stream")
+        self._tasks.start(self._stream(self._http, self._endpoint), "stream")
         try:
             async with asyncio.timeout(self._connect_s):
                 await asyncio.shield(self._endpoint)
@@ -81,9 +82,9 @@ class SseChannel:
                 "its event stream sent no `endpoint` event",
             ) from error
 
-    async def _stream(self, session: aiohttp.ClientSession, endpoint: "asyncio.Future[URL]") -> None:
+    async def _stream(self, http: HttpClient, endpoint: "asyncio.Future[URL]") -> None:
         try:
-            await self._read_stream(session, endpoint)
+            await self._read_stream(http, endpoint)
             fault: BackendFault = BackendStreamLost(self._backend, "The server ended its event stream.")
         except FrameTooLarge:
             fault = BackendProtocolError(self._backend, "The server sent an event that is too large.")
@@ -95,11 +96,10 @@ class SseChannel:
             self._is_closed = True
             self._receiver.closed(fault)
 
-    async def _read_stream(self, session: aiohttp.ClientSession, endpoint: "asyncio.Future[URL]") -> None:
-        headers = {"Accept": "text/event-stream"}
-        url = self._transport.url
-        async with requesting(self._backend, session, "GET", url, headers) as response:
-            if response.status != 200 or response.content_type != "text/event-stream":
+    async def _read_stream(self, http: HttpClient, endpoint: "asyncio.Future[URL]") -> None:
+        headers = {"accept": "text/event-stream"}
+        with closing(await http.ask("GET", URL(self._transport.url), headers)) as response:
+            if response.status != 200 or response.content_type != b"text/event-stream":
                 raise refused(self._backend, response.status)
             async for event in events(response, SseParser(MAX_EVENT_BYTES)):
                 if event.event == "endpoint" and not endpoint.done():
@@ -123,16 +123,17 @@ class SseChannel:
         await self._posts.run(message, self._post)
 
     async def _post(self, message: Outgoing) -> None:
-        session, endpoint = self._session, self._endpoint
-        if session is None or endpoint is None or self._is_closed:
+        http, endpoint = self._http, self._endpoint
+        if http is None or endpoint is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        async with requesting(
-            self._backend, session, "POST", endpoint.result(), _POST_HEADERS, message.data
-        ) as response:
+        with closing(await http.ask("POST", endpoint.result(), _POST_HEADERS, message.data)) as response:
             if response.status == HTTPStatus.NOT_FOUND:
                 raise self._session_lost()
             if response.status >= 300:
                 raise refused(self._backend, response.status)
+            with suppress(BackendFault):
+                # Read, so that the connection can be used again.
+                await response.read(MAX_ACCEPTED_BYTES)
 
     def _session_lost(self) -> BackendUnavailable:
         """The server knows our session no more, whatever becomes of its stream; the message was not taken."""
@@ -157,6 +158,6 @@ class SseChannel:
         if self._endpoint is not None and self._endpoint.done() and not self._endpoint.cancelled():
             # Read a failure that nobody waited for.
             self._endpoint.exception()
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()

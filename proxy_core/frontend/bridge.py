@@ -60,7 +60,6 @@ class Bridge:
 
     async def run(self) -> None:
         """Until the client has ended, or `stop`."""
-        await self._remote.open()
         self._writer.start()
         self._reader.start()
         self._tasks.start(self._serve(), "serve")

@@ -6,20 +6,19 @@ Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import closing
 from typing import Final, NamedTuple, TypeAlias
 
-import aiohttp
+from yarl import URL
 
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
-    client_session,
+    HttpClient,
     events,
-    read_bounded,
     refused,
-    requesting,
 )
+from proxy_core.backends.http_connection import HttpResponse
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFault,
@@ -44,7 +43,7 @@ RESUMES: Final = 5
 RETRY_MS: Final = 1000
 MAX_RETRY_S: Final = 5.0
 _MAX_REFUSAL_BYTES: Final = 1 << 20
-_POST_HEADERS: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+_POST_HEADERS: Final = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 
 Ids: TypeAlias = dict[jsonrpc.RequestId, bytes]
 """Requests that wait for their answers, with the exact JSON of each id."""
@@ -61,15 +60,11 @@ class Answer(NamedTuple):
 class Remote:
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http: aiohttp.ClientSession | None = None
-
-    async def open(self) -> None:
-        self._http = client_session(self._headers, CONNECT_S)
+        self._target = URL(url)
+        self._http = HttpClient(NAME, {} if token is None else {"Authorization": f"Bearer {token}"}, CONNECT_S)
 
     async def aclose(self) -> None:
-        if self._http is not None:
-            await self._http.close()
+        await self._http.aclose()
 
     async def ask(self, body: bytes, headers: Mapping[str, str], waiting: Ids, heard: Heard) -> str | None:
         """POST requests and hear everything up to the last of their answers; the session id that came along.
@@ -77,14 +72,14 @@ class Remote:
         Cancelled, it drops the connection. Raises: BackendFault.
         """
         parser = SseParser(MAX_EVENT_BYTES)
-        async with self._post(body, headers) as response:
+        with closing(await self._post(body, headers)) as response:
             if response.status >= 300:
-                await _refused(response, waiting, heard)
-            elif response.content_type == "application/json":
-                _hear(await read_bounded(NAME, response, MAX_JSON_BYTES), waiting, heard)
-            elif response.content_type == "text/event-stream":
+                await _refused(response, waiting, heard, MCP_SESSION_ID in headers)
+            elif response.content_type == b"application/json":
+                _hear(await response.read(MAX_JSON_BYTES), waiting, heard)
+            elif response.content_type == b"text/event-stream":
                 await _hear_events(response, parser, waiting, heard)
-            session_id = response.headers.get(MCP_SESSION_ID)
+            session_id = response.header(b"mcp-session-id")
         await self._resume(parser, headers, waiting, heard)
         return session_id
 
@@ -106,9 +101,11 @@ class Remote:
     async def tell(self, body: bytes, headers: Mapping[str, str]) -> None:
         """POST what has no answer. Raises: BackendFault."""
         try:
-            async with asyncio.timeout(ACCEPT_S), self._post(body, headers) as response:
-                if response.status >= 300:
-                    await _refused(response, {}, _ignore)
+            async with asyncio.timeout(ACCEPT_S):
+                with closing(await self._post(body, headers)) as response:
+                    if response.status >= 300:
+                        await _refused(response, {}, _ignore, MCP_SESSION_ID in headers)
+                    await response.read(_MAX_REFUSAL_BYTES)
         except TimeoutError as error:
             raise BackendStreamLost(NAME, "The gateway does not accept messages.") from error
 
@@ -118,29 +115,21 @@ class Remote:
 
     async def end_session(self, headers: Mapping[str, str]) -> None:
         """Raises: BackendFault."""
-        async with requesting(NAME, self._session, "DELETE", self.url, headers):
-            return
+        (await self._http.ask("DELETE", self._target, headers)).close()
 
     # --- HTTP -----------------------------------------------------------------------------------------------
 
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        assert self._http is not None
-        return self._http
-
-    def _post(
-        self, body: bytes, headers: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return requesting(NAME, self._session, "POST", self.url, {**_POST_HEADERS, **headers}, body)
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+        return await self._http.ask("POST", self._target, {**_POST_HEADERS, **headers}, body)
 
     async def _get(self, headers: Mapping[str, str], parser: SseParser, waiting: Ids, heard: Heard) -> bool:
-        every = {"Accept": "text/event-stream", **headers}
+        every = {"accept": "text/event-stream", **headers}
         if parser.last_event_id is not None:
             every[LAST_EVENT_ID] = parser.last_event_id
-        async with requesting(NAME, self._session, "GET", self.url, every) as response:
+        with closing(await self._http.ask("GET", self._target, every)) as response:
             if response.status >= 500 or response.status == 404:
-                await _refused(response, {}, heard)
-            if response.status != 200 or response.content_type != "text/event-stream":
+                await _refused(response, {}, heard, MCP_SESSION_ID in every)
+            if response.status != 200 or response.content_type != b"text/event-stream":
                 return False
             await _hear_events(response, parser, waiting, heard)
         return True
@@ -199,7 +188,7 @@ def advice(fault: BackendFault, url: str) -> str:
     return f"The gateway at {url} failed: {fault.message} Whether the request was carried out is not known."
 
 
-async def _hear_events(response: aiohttp.ClientResponse, parser: SseParser, waiting: Ids, heard: Heard) -> None:
+async def _hear_events(response: HttpResponse, parser: SseParser, waiting: Ids, heard: Heard) -> None:
     was_waiting = bool(waiting)
     try:
         async for event in events(response, parser):
@@ -226,11 +215,11 @@ def _hear(body: bytes, waiting: Ids, heard: Heard) -> None:
         heard(line, message)
 
 
-async def _refused(response: aiohttp.ClientResponse, waiting: Ids, heard: Heard) -> None:
+async def _refused(response: HttpResponse, waiting: Ids, heard: Heard, had_session: bool) -> None:
     """Pass the gateway's own error on to every request. Raises: BackendFault if there is none."""
     status = response.status
-    body = await read_bounded(NAME, response, _MAX_REFUSAL_BYTES)
-    if status == 404 and MCP_SESSION_ID in response.request_info.headers:
+    body = await response.read(_MAX_REFUSAL_BYTES)
+    if status == 404 and had_session:
         raise BackendSessionLost(NAME, "The gateway ended our session.")
     error = _rpc_error(body)
     if status in (401, 403) or error is None:

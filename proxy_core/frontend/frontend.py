@@ -53,10 +53,12 @@ class Frontend:
         allow_remote: bool = False,
         control: Control | None = None,
         metrics: Metrics | None = None,
+        fast_path: bool = True,
     ) -> None:
         """`allow_remote`: the operator said that strangers on the network may connect without a token.
 
         `control`: what the admin API and the pages of health and numbers stand on; without it there are none.
+        `fast_path`: whether POSTs to MCP's paths go past aiohttp.
         """
         self._config = config
         self._clock = clock
@@ -89,11 +91,16 @@ class Frontend:
             else Steering(config, self._endpoint, control, metrics or Metrics(), self._open, clock)
         )
         endpoint_at = self._mcp_alone if self._steering is None else self._steering.port.endpoint_at
-        self._listener = Listener(endpoint_at, config.proxy.host, config.proxy.port)
+        self._listener = Listener(
+            endpoint_at, config.proxy.host, config.proxy.port, self._is_mcp if fast_path else None
+        )
         self._tasks = Tasks("frontend")
 
     def _mcp_alone(self, path: str) -> Endpoint:
         return self._endpoint
+
+    def _is_mcp(self, path: str) -> bool:
+        return self._endpoint.guard.profile_in(path) is not None
 
     @property
     def admin_socket(self) -> Path | None:
@@ -222,3 +229,4 @@ class Frontend:
             await asyncio.sleep(SWEEP_S)
             self._open.sweep()
             self._sessions.sweep()
+            self._listener.sweep()

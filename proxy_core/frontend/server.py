@@ -7,18 +7,17 @@ import asyncio
 import errno
 import logging
 import socket
-import time
-from collections.abc import Callable
-from email.utils import formatdate
-from functools import lru_cache
-from typing import Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias, cast
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy_core.backends.process_table import listener_on
 from proxy_core.errors import HttpRefusal, PortInUse
+from proxy_core.frontend.fast_path import BODY_S, IDLE_S, LINGER_S, FastPath
 from proxy_core.frontend.guards import too_large
+from proxy_core.frontend.http_heads import reply_head
 from proxy_core.frontend.wire import (
     Endpoint,
     HeaderList,
@@ -30,16 +29,13 @@ from proxy_core.frontend.wire import (
 )
 
 MAX_HEADER_LINE_BYTES: Final = 8192
-BODY_S: Final = 30.0
-"""How long a client may take to send a body that did not arrive with its head."""
-IDLE_S: Final = 75.0
-"""How long a connection may stay open without a request, or with half a head of one."""
-LINGER_S: Final = 2.0
-"""How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
 SHUTDOWN_S: Final = 2.0
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted; one too many hears nothing, and tries again a good while later."""
 _SERVER: Final = ("Server", "only1mcp")
+Factory: TypeAlias = Callable[[], asyncio.Protocol]
+Listen: TypeAlias = Callable[[Factory], Awaitable[asyncio.Server]]
+IsMcp: TypeAlias = Callable[[str], bool]
 
 
 class HttpServer:
@@ -50,10 +46,14 @@ class HttpServer:
         self._endpoint_at = endpoint_at
         self._handlers: set[asyncio.Task[object]] = set()
         self._runner: web.ServerRunner | None = None
-        self._site: web.BaseSite | None = None
+        self._site: _Site | None = None
+        self._fast: FastPath | None = None
 
-    async def _serve_on(self, site_on: Callable[[web.ServerRunner], web.BaseSite]) -> None:
-        """Serve what connects to the site. Raises: OSError if it cannot be bound."""
+    async def _serve_on(self, listen: Listen, is_mcp: IsMcp | None = None) -> int:
+        """Serve whom `listen` lets in; the port, where there is one. Raises: OSError if it cannot be bound.
+
+        `is_mcp`: the paths whose POSTs take the fast path; None: none do.
+        """
         server = web.Server(
             self._serve,
             handler_cancellation=True,
@@ -68,13 +68,17 @@ class HttpServer:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = site_on(self._runner)
+        factory: Factory = server
+        if is_mcp is not None:
+            factory = self._fast = FastPath(self._endpoint_at, is_mcp, server)
+        site = _Site(self._runner, lambda: listen(factory))
         try:
             await site.start()
         except OSError:
             await self.aclose()
             raise
         self._site = site
+        return site.port
 
     async def stop_accepting(self) -> None:
         """Take no new connections; those that are open stay."""
@@ -82,11 +86,18 @@ class HttpServer:
             await self._site.stop()
             self._site = None
 
+    def sweep(self) -> None:
+        """End connections whose time is over; to be called now and then."""
+        if self._fast is not None:
+            self._fast.sweep()
+
     async def aclose(self) -> None:
         """Close every connection; what is being served has `SHUTDOWN_S` to finish, then is cancelled."""
         if self._runner is None:
             return
         await self.stop_accepting()
+        if self._fast is not None:
+            await self._fast.aclose(SHUTDOWN_S)
         if self._handlers:
             _, late = await asyncio.wait(self._handlers, timeout=SHUTDOWN_S)
             for handler in late:
@@ -119,28 +130,34 @@ class HttpServer:
             return streams.opened()
         if answer.status == 200 and request.keep_alive and request.version == HttpVersion11:
             # aiohttp asks of a response what _ReadyResponse has, and nothing else.
-            return cast(web.StreamResponse, _ReadyResponse(request, _head_bytes(answer), answer.body))
+            return cast(web.StreamResponse, _ReadyResponse(request, reply_head(answer), answer.body))
         return _response(answer)
 
 
 class Listener(HttpServer):
     """One address."""
 
-    def __init__(self, endpoint_at: Callable[[str], Endpoint], host: str, port: int) -> None:
+    def __init__(
+        self, endpoint_at: Callable[[str], Endpoint], host: str, port: int, is_mcp: IsMcp | None = None
+    ) -> None:
+        """`is_mcp`: the paths whose POSTs take the fast path; None: none do."""
         super().__init__(endpoint_at)
         self._host = host
         self._port = port
+        self._paths = is_mcp
 
     async def start(self) -> int:
         """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
+        loop = asyncio.get_running_loop()
         try:
-            await self._serve_on(lambda runner: web.TCPSite(runner, self._host, self._port, backlog=BACKLOG))
+            return await self._serve_on(
+                lambda factory: loop.create_server(factory, self._host, self._port, backlog=BACKLOG),
+                self._paths,
+            )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(self._host, self._port, listener_on(self._port)) from error
             raise
-        assert isinstance(self._site, web.TCPSite)
-        return self._site.port
 
 
 class SocketListener(HttpServer):
@@ -148,27 +165,28 @@ class SocketListener(HttpServer):
 
     async def start(self, bound: socket.socket) -> None:
         """Listen and serve; the socket is closed with the listener. Raises: OSError."""
-        await self._serve_on(lambda runner: _SocketSite(runner, bound))
+        loop = asyncio.get_running_loop()
+        await self._serve_on(lambda factory: loop.create_unix_server(factory, sock=bound, backlog=BACKLOG))
 
 
-class _SocketSite(web.BaseSite):
-    """aiohttp's own for a socket that is bound takes it for one of TCP."""
+class _Site(web.BaseSite):
+    """aiohttp's own take no other factory than its server, and a Unix socket that is bound for one of TCP."""
 
-    def __init__(self, runner: web.ServerRunner, bound: socket.socket) -> None:
+    def __init__(self, runner: web.ServerRunner, listen: Callable[[], Awaitable[asyncio.Server]]) -> None:
         super().__init__(runner)
-        self._bound = bound
+        self._listen = listen
+        self.port = 0
+        """That was bound; 0 for a Unix socket."""
 
     @property
     def name(self) -> str:
-        return "unix socket"
+        return "only1mcp"
 
     async def start(self) -> None:
         await super().start()
-        server = self._runner.server
-        assert server is not None
-        self._server = await asyncio.get_running_loop().create_unix_server(
-            server, sock=self._bound, backlog=self._backlog
-        )
+        self._server = server = await self._listen()
+        address = server.sockets[0].getsockname()
+        self.port = address[1] if isinstance(address, tuple) else 0
 
 
 class _ReadyResponse:
@@ -239,18 +257,6 @@ def _head_of(request: web.BaseRequest) -> WireHead:
     return WireHead(
         request.method, url.raw_path, headers, request.remote or "", dict(headers), query=url.raw_query_string
     )
-
-
-def _head_bytes(reply: WireReply) -> bytes:
-    """Status line and headers of a 200. All in them is ours, but for an Origin that the guard matched whole."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-    date = _http_date(int(time.time()))
-    return f"HTTP/1.1 200 OK\r\n{lines}Content-Length: {len(reply.body)}\r\nDate: {date}\r\n\r\n".encode()
-
-
-@lru_cache(maxsize=1)
-def _http_date(wall_s: int) -> str:
-    return formatdate(wall_s, usegmt=True)
 
 
 def _response(reply: WireReply) -> web.Response:

@@ -27,7 +27,13 @@ def facts() -> list[Fact]:
 
 
 @pytest.fixture
-def serving(gateway: ScriptedGateway, facts: list[Fact]) -> Any:
+def fast_path(request: pytest.FixtureRequest) -> bool:
+    """Whether POSTs go past aiohttp; the tests of the wire are run with and without."""
+    return bool(getattr(request, "param", True))
+
+
+@pytest.fixture
+def serving(gateway: ScriptedGateway, facts: list[Fact], fast_path: bool) -> Any:
     """A frontend that listens on a free port, for as long as the context lasts."""
 
     @asynccontextmanager
@@ -39,7 +45,9 @@ def serving(gateway: ScriptedGateway, facts: list[Fact]) -> Any:
         profiles = settings.pop("profiles", {})
         proxy = ProxyConfig(**{"port": 0} | settings)
         config = Config(proxy=proxy, auth=auth, limits=limits, profiles=profiles)
-        frontend = Frontend(config, gateway, clock, facts.append, allow_remote=allow_remote)
+        frontend = Frontend(
+            config, gateway, clock, facts.append, allow_remote=allow_remote, fast_path=fast_path
+        )
         try:
             await frontend.start()
             yield frontend

@@ -24,6 +24,8 @@ from tests.support.http_client import (
 )
 from tests.support.scripted_gateway import LEGACY_RESULT, ScriptedGateway
 
+pytestmark = pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "plain"], indirect=True)
+
 PROGRESS = jsonrpc.notification("notifications/progress", b'{"progressToken":1,"progress":1}')
 CALL = request("tools/call", {"name": "a__b"})
 CANCEL = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}

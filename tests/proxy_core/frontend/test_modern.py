@@ -32,6 +32,8 @@ from tests.support.http_client import (
 )
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 
+pytestmark = pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "plain"], indirect=True)
+
 PROGRESS = jsonrpc.notification("notifications/progress", b'{"progressToken":1,"progress":1}')
 
 

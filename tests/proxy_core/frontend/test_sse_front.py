@@ -17,6 +17,8 @@ from proxy_core.protocol import jsonrpc
 from tests.support.http_client import SOON_S, Client, Reply, Stream, request
 from tests.support.scripted_gateway import LEGACY_RESULT, ScriptedGateway
 
+pytestmark = pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "plain"], indirect=True)
+
 JSON = {"Content-Type": "application/json"}
 CALL = request("tools/call", {"name": "a__b"}, id=7)
 PROGRESS = jsonrpc.notification("notifications/progress", b'{"progressToken":1,"progress":1}')

@@ -1,0 +1,363 @@
+"""One connection to an HTTP/1.1 server, and the response that is being read from it.
+
+llhttp parses and has no limits of its own, so every size is bounded here. Knows one backend's faults, no MCP
+and no pool: whoever opened it hears when it is free again, and when it is gone.
+Spec: RFC 9110; RFC 9112, sections 6 (message body), 9.3 (persistence) and 11.2 (request smuggling).
+"""
+
+import asyncio
+import select
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol, cast
+
+import httptools
+from yarl import URL
+
+from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost
+
+MAX_HEAD_BYTES: Final = 65_536
+"""Of a response's status line and headers, and of what frames its body, between two pieces of it."""
+MAX_INTERIM: Final = 8
+"""1xx responses before the one that counts."""
+HIGH_WATER_BYTES: Final = 262_144
+"""How much of a body may wait to be read before the server is asked to pause."""
+DOUBTFUL_AFTER_S: Final = 0.05
+"""How long a connection lies idle before the kernel is asked whether its server has closed it."""
+NOWHERE: Final = URL()
+_INFLATED_PIECE_BYTES: Final = 65_536
+_AUTO_HEADER: Final = zlib.MAX_WBITS | 32
+_LOST: Final = "The connection to the server was lost."
+_BROKEN_OFF: Final = "The server broke off its answer."
+
+
+class ConnectionOwner(Protocol):
+    def made(self, connection: "HttpConnection") -> None:
+        """It is open. Once, and before anything else."""
+        ...
+
+    def freed(self, connection: "HttpConnection") -> None:
+        """It may carry another request."""
+        ...
+
+    def gone(self, connection: "HttpConnection") -> None:
+        """It is closed, for whatever reason. Once."""
+        ...
+
+
+class HttpResponse:
+    """A response whose head is there. Whoever has it reads it to its end, or closes it."""
+
+    __slots__ = (
+        "_connection",
+        "_fault",
+        "_pieces",
+        "_waiter",
+        "_waiting_bytes",
+        "content_type",
+        "headers",
+        "is_complete",
+        "status",
+        "url",
+    )
+
+    def __init__(self, connection: "HttpConnection", status: int, headers: dict[bytes, bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        """By lower-case name; of a repeated one the first."""
+        self.content_type = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        self.url = NOWHERE
+        """Where it comes from, after redirects."""
+        self.is_complete = False
+        """Whether the whole body has arrived."""
+        self._connection = connection
+        self._fault: BackendFault | None = None
+        self._pieces: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("utf-8", "surrogateescape")
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole body. Raises: BackendProtocolError if it is larger, BackendStreamLost if it breaks off."""
+        pieces = self._pieces
+        if self.is_complete and len(pieces) == 1 and b"content-encoding" not in self.headers:
+            # Nearly every answer: it came with its head, in one piece.
+            if len(pieces[0]) > max_bytes:
+                raise self._too_large(max_bytes)
+            return pieces.popleft()
+        parts: list[bytes] = []
+        size = 0
+        async for part in self.parts():
+            size += len(part)
+            if size > max_bytes:
+                raise self._too_large(max_bytes)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self, max_bytes: int) -> BackendProtocolError:
+        self.close()
+        return BackendProtocolError(
+            self._connection.backend, f"The server's answer is larger than {max_bytes} bytes."
+        )
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises: BackendStreamLost, BackendProtocolError."""
+        encoding = self.headers.get(b"content-encoding", b"identity").strip().lower()
+        if encoding == b"identity":
+            async for piece in self._raw_parts():
+                yield piece
+        elif encoding in (b"gzip", b"x-gzip", b"deflate"):
+            async for piece in self._inflated():
+                yield piece
+        else:
+            self.close()
+            raise self._connection.invalid(f"its Content-Encoding is {encoding[:40]!r}, which nobody asked for")
+
+    async def _raw_parts(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._pieces:
+                piece = self._pieces.popleft()
+                self._waiting_bytes -= len(piece)
+                if self._waiting_bytes <= HIGH_WATER_BYTES // 2:
+                    self._connection.go_on_reading()
+                yield piece
+            if self._fault is not None:
+                raise self._fault
+            if self.is_complete:
+                return
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    async def _inflated(self) -> AsyncIterator[bytes]:
+        """Piece by piece: what is small and inflates to gigabytes stops where its reader does."""
+        inflate = zlib.decompressobj(_AUTO_HEADER)
+        try:
+            async for piece in self._raw_parts():
+                while piece:
+                    if inflated := inflate.decompress(piece, _INFLATED_PIECE_BYTES):
+                        yield inflated
+                    piece = inflate.unconsumed_tail
+        except zlib.error as error:
+            self.close()
+            raise self._connection.invalid(f"its compressed body is none: {error}") from error
+        if not inflate.eof:
+            raise BackendStreamLost(self._connection.backend, _BROKEN_OFF, "its compressed body ends too early")
+
+    def close(self) -> None:
+        """Nothing more is read: unless all of it is there, the connection ends with it. Safe to call twice."""
+        if not self.is_complete:
+            self._connection.close()
+
+    # --- for its connection -----------------------------------------------------------------------------------
+
+    def feed(self, piece: bytes) -> bool:
+        """Whether there is room for more."""
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        self._wake()
+        return self._waiting_bytes <= HIGH_WATER_BYTES
+
+    def complete(self) -> None:
+        self.is_complete = True
+        self._wake()
+
+    def fail(self, fault: BackendFault) -> None:
+        self._fault = fault
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class HttpConnection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self, backend: str, owner: ConnectionOwner) -> None:
+        self.backend = backend
+        self.freed_at = 0.0
+        """When its last response ended, in the loop's seconds."""
+        self.uses = 0
+        """Requests that it has carried."""
+        self.keep_s: float | None = None
+        """How long its server says that it keeps it open without a request; None: it does not say."""
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._parser: Any = None
+        self._fault: BackendFault | None = None
+        self._is_gone = False
+        self._poll: select.poll | None = None
+        self._waiter: asyncio.Future[HttpResponse] | None = None
+        self._response: HttpResponse | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._interim = 0
+        self._framing_bytes = 0
+        self._is_paused = False
+
+    # --- for the pool -----------------------------------------------------------------------------------------
+
+    def ask(self, request: bytes) -> "asyncio.Future[HttpResponse]":
+        """Send a whole request; the response once its head is there. Raises, awaited: BackendFault."""
+        assert self._transport is not None and self._waiter is None and self._response is None
+        self.uses += 1
+        self._interim = 0
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return waiter
+
+    def is_usable(self, now: float) -> bool:
+        """Whether, as far as anyone can know here, its server still listens. `now`: the loop's seconds."""
+        if self._is_gone or self._transport is None or self._transport.is_closing():
+            return False
+        if now - self.freed_at < DOUBTFUL_AFTER_S:
+            return True
+        # The end of a connection may lie in the kernel, unread: what is sent after it is lost, and whether the
+        # server has acted on it nobody can tell. Anything to read here, between two requests, is such an end.
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """At once, whatever is under way. Safe to call twice."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- for its response -------------------------------------------------------------------------------------
+
+    def go_on_reading(self) -> None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            if not self._is_gone:
+                self._transport.resume_reading()
+
+    def invalid(self, detail: str) -> BackendProtocolError:
+        return BackendProtocolError(self.backend, "The server answered with invalid HTTP.", detail)
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpResponseParser(self)
+        self._owner.made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None and self._response is None:
+            # Nothing was asked: it is either an error that precedes the end, or somebody else's answer.
+            self.close()
+            return
+        self._framing_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break(self._fault or self.invalid(str(error.__context__ or error)[:200]))
+        else:
+            if self._framing_bytes > MAX_HEAD_BYTES:
+                self._break(self.invalid(f"its headers are longer than {MAX_HEAD_BYTES} bytes"))
+
+    def eof_received(self) -> bool:
+        response = self._response
+        if response is not None and self._is_until_close:
+            self._response = None
+            response.complete()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
+        detail = str(exc) if exc else "it closed the connection"
+        self._fail(self._fault or BackendStreamLost(self.backend, self._lost_words, detail))
+        self._owner.gone(self)
+
+    @property
+    def _lost_words(self) -> str:
+        return _LOST if self._response is None else _BROKEN_OFF
+
+    def _break(self, fault: BackendFault) -> None:
+        self._fault = fault
+        self._fail(fault)
+        self.close()
+
+    def _fail(self, fault: BackendFault) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(fault)
+        response, self._response = self._response, None
+        if response is not None:
+            response.fail(fault)
+
+    # --- httptools --------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.setdefault(name.lower(), value)
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM or status == 101:
+                raise ValueError(f"too many interim responses, or one that is none: {status}")
+            return
+        waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            raise ValueError("a second response to one request")
+        self._response = response = HttpResponse(self, status, self._headers)
+        # Trailers are no headers.
+        self._headers = {}
+        if waiter.done():
+            # Nobody waits for it any more.
+            self.close()
+        else:
+            waiter.set_result(response)
+
+    def on_body(self, piece: bytes) -> None:
+        self._framing_bytes = 0
+        response = self._response
+        if response is not None and not response.feed(piece) and not self._is_paused:
+            assert self._transport is not None
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        self._framing_bytes = 0
+        response, self._response = self._response, None
+        if response is None:
+            return
+        response.complete()
+        transport = self._transport
+        assert transport is not None
+        if not self._parser.should_keep_alive() or transport.get_write_buffer_size():
+            # An answer that came before the whole request was sent leaves a rest that nobody will read.
+            transport.close()
+            return
+        if self._is_paused:
+            self.go_on_reading()
+        self._note_keep_alive(response.headers.get(b"keep-alive"))
+        self.freed_at = asyncio.get_running_loop().time()
+        self._owner.freed(self)
+
+    @property
+    def _is_until_close(self) -> bool:
+        """Whether the end of the connection is the end of the body (RFC 9112 6.3, rule 8)."""
+        response = self._response
+        if response is None:
+            return False
+        return b"content-length" not in response.headers and b"transfer-encoding" not in response.headers
+
+    def _note_keep_alive(self, value: bytes | None) -> None:
+        if value is None:
+            return
+        for part in value.split(b","):
+            name, _, seconds = part.strip().partition(b"=")
+            if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < 9:
+                self.keep_s = float(seconds)

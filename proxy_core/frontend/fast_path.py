@@ -1,0 +1,459 @@
+"""POST to the MCP endpoint over llhttp, a task a request; all else on the same connection is aiohttp's.
+
+A request is taken here if it is a plain one: its target is MCP's own, and a Content-Length says how long it is.
+At the first other request (GET, DELETE, a chunked body, a long head, HTTP/1.0, another path) the connection is
+handed over with the bytes that were not used, for good. The same `Endpoint` judges what either serves.
+
+llhttp has no limits of its own: sizes and times are bounded here. Knows HTTP and neither MCP nor aiohttp.
+Spec: RFC 9112, sections 2.2, 3, 6, 9.3 and 11.2.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import httptools
+
+from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.http_heads import reply_head, stream_head
+from proxy_core.frontend.responses import http_refusal
+from proxy_core.frontend.wire import (
+    Endpoint,
+    HeaderList,
+    Streamed,
+    WireHead,
+    WireReply,
+    WireRequest,
+    WireStream,
+)
+
+MAX_HEAD_BYTES: Final = 8192
+"""A longer one is aiohttp's to judge, line by line."""
+MAX_HELD_BYTES: Final = 131_072
+"""Of requests that arrive while the one before them is served; beyond it the client is not read from."""
+BODY_S: Final = 30.0
+"""How long a client may take to send a body that did not arrive with its head."""
+IDLE_S: Final = 75.0
+"""How long a connection may stay open without a request, with half a head of one, or with a client that does
+not read its answer."""
+LINGER_S: Final = 2.0
+"""How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
+_POST: Final = b"POST "
+_VERSION: Final = b" HTTP/1.1"
+_NOT_PLAIN: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
+_FOREVER: Final = float("inf")
+_ENDLESS: Final = sys.maxsize
+_JOINED_BYTES: Final = 65_536
+"""Up to here copying costs less than a second piece."""
+log = logging.getLogger(__name__)
+
+
+class FastPath:
+    """One listener's: makes its connections and ends them."""
+
+    def __init__(
+        self,
+        endpoint_at: Callable[[str], Endpoint],
+        is_mcp: Callable[[str], bool],
+        other: Callable[[], asyncio.Protocol],
+    ) -> None:
+        """`is_mcp`: whether a path, which may not change its mind, is MCP's. `other`: serves what is not."""
+        self.endpoint_at = endpoint_at
+        self.other = other
+        self._is_mcp = is_mcp
+        self.connections: set[FastConnection] = set()
+        # Asked for each request, and every client asks for one path.
+        self.path_of = lru_cache(maxsize=256)(self._path_of)
+
+    def __call__(self) -> "FastConnection":
+        return FastConnection(self)
+
+    def _path_of(self, line: bytes) -> str | None:
+        """The path of MCP's in a request line without its method; None: not one to be served here."""
+        target, version = line[: -len(_VERSION)], line[-len(_VERSION) :]
+        if version != _VERSION or not target.startswith(b"/") or b"?" in target or not target.isascii():
+            return None
+        path = target.decode()
+        return path if self._is_mcp(path) else None
+
+    def sweep(self) -> None:
+        """End the connections whose time is over. To be called now and then."""
+        now = asyncio.get_running_loop().time()
+        for connection in [each for each in self.connections if each.due_at <= now]:
+            connection.expire()
+
+    async def aclose(self, grace_s: float) -> None:
+        """End every connection; what is being served has `grace_s` to finish, then is cancelled."""
+        served = [each.task for each in self.connections if each.task is not None]
+        for connection in list(self.connections):
+            connection.end_soon()
+        if served:
+            _, late = await asyncio.wait(served, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=grace_s)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class FastConnection(asyncio.Protocol):
+    """One client's connection: requests one after the other, each answered before the next is looked at."""
+
+    __slots__ = (
+        "_body",
+        "_drained",
+        "_fast",
+        "_head",
+        "_headers",
+        "_held",
+        "_is_gone",
+        "_is_last",
+        "_is_paused",
+        "_missing",
+        "_parser",
+        "_peer",
+        "_transport",
+        "due_at",
+        "task",
+    )
+
+    def __init__(self, fast: FastPath) -> None:
+        self._fast = fast
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
+        self._parser: Any = None
+        self._peer = ""
+        self._held = bytearray()
+        """What has arrived and is no one's yet: half a head, or requests behind the one that is served."""
+        self._headers: HeaderList = []
+        self._head: WireHead | None = None
+        """Of the request whose body is still coming."""
+        self._body: list[bytes] = []
+        self._missing = 0
+        """Bytes of that body, or of one that was refused."""
+        self._is_last = False
+        """Whether the connection ends with this request's answer."""
+        self._is_gone = False
+        self._is_paused = False
+        self._drained: asyncio.Future[None] | None = None
+        """Set while the client does not read what was written."""
+        self.task: asyncio.Task[None] | None = None
+        """Serves the present request."""
+        self.due_at = _FOREVER
+        """When its time is over, in the loop's seconds, if nothing happens before."""
+
+    # --- asyncio.Protocol -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._fast.connections.add(self)
+        self._due_in(IDLE_S)
+
+    def data_received(self, data: bytes) -> None:
+        if self.task is not None:
+            self._hold(data)
+        elif self._missing:
+            self._body_came(data)
+        elif self._held:
+            seen = len(self._held)
+            self._held += data
+            self._head_came(seen)
+        else:
+            self._begin(data)
+
+    def eof_received(self) -> bool:
+        # A client that has sent its last byte has hung up: in the modern era that is how it cancels.
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
+        self._fast.connections.discard(self)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(ConnectionResetError("The client has gone."))
+        if self.task is not None:
+            self.task.cancel()
+
+    def pause_writing(self) -> None:
+        self._drained = asyncio.get_running_loop().create_future()
+        self._due_in(IDLE_S)
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+        if self.task is not None:
+            self.due_at = _FOREVER
+
+    # --- httptools --------------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((_name(name), value.decode("utf-8", "surrogateescape")))
+
+    # --- what comes in ----------------------------------------------------------------------------------------
+
+    def _begin(self, data: bytes) -> None:
+        """`data` begins with the first byte of a request."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self._held += data
+            self._head_came(0)
+            return
+        path = self._fast.path_of(data[5 : data.find(b"\r\n")]) if data.startswith(_POST) else None
+        if path is None or end > MAX_HEAD_BYTES:
+            self._hand_over(data)
+            return
+        self._parser = self._parser or httptools.HttpRequestParser(self)
+        headers: HeaderList = []
+        self._headers = headers
+        body_at = end + 4
+        try:
+            self._parser.feed_data(memoryview(data)[:body_at])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if isinstance(error, httptools.HttpParserUpgrade):
+                self._hand_over(data)
+            else:
+                # Two lengths, a length and chunks, a name with a space in it: whoever stands in front of us may
+                # have read it otherwise, so nothing after it can be trusted either.
+                self._refuse(400, "The request is not framed as HTTP says.")
+            return
+        values = dict(headers)
+        length = values.get("content-length")
+        if length is None or not _NOT_PLAIN.isdisjoint(values):
+            self._hand_over(data)
+            return
+        self._is_last = not self._parser.should_keep_alive()
+        self._admitted(WireHead("POST", path, headers, self._peer, values), int(length), data, body_at)
+
+    def _head_came(self, seen: int) -> None:
+        """More of a head: all of it, or enough to tell that it is not for here. `seen` bytes were looked at."""
+        held = self._held
+        if held.find(b"\r\n\r\n", max(0, seen - 3)) >= 0:
+            data = bytes(held)
+            held.clear()
+            self._begin(data)
+            return
+        is_post = held.startswith(_POST) or _POST.startswith(held)
+        line_end = held.find(b"\r\n", 0, MAX_HEAD_BYTES)
+        is_elsewhere = line_end >= 0 and self._fast.path_of(bytes(held[5:line_end])) is None
+        if not is_post or is_elsewhere or len(held) > MAX_HEAD_BYTES:
+            self._hand_over(bytes(held))
+
+    def _admitted(self, head: WireHead, length: int, data: bytes, body_at: int) -> None:
+        """A head is whole: go on with its body, or answer that it is refused."""
+        endpoint = self._fast.endpoint_at(head.path)
+        refusal = endpoint.admit(head)
+        missing = length - (len(data) - body_at)
+        if refusal is not None:
+            self._refused(refusal, missing, data[body_at + length :])
+        elif missing > 0:
+            self._head = head
+            self._body = [data[body_at:]]
+            self._missing = missing
+            self._feed(self._body[0])
+            self._due_in(BODY_S)
+        elif missing == 0:
+            body = data[body_at:]
+            self._feed(body)
+            self._start(head, body)
+        else:
+            body_end = body_at + length
+            body = data[body_at:body_end]
+            self._feed(body)
+            self._held += data[body_end:]
+            self._start(head, body)
+
+    def _feed(self, body: bytes) -> None:
+        """Keep the parser in step; bytes whose number it knows cannot be wrong."""
+        if body and self._parser is not None:
+            self._parser.feed_data(body)
+
+    def _body_came(self, data: bytes) -> None:
+        rest = b""
+        if len(data) > self._missing:
+            data, rest = data[: self._missing], data[self._missing :]
+        self._missing -= len(data)
+        self._feed(data)
+        head = self._head
+        if head is not None:
+            self._body.append(data)
+            if not self._missing:
+                body = b"".join(self._body)
+                self._head, self._body = None, []
+                self._held += rest
+                self._start(head, body)
+        elif not self._missing:
+            # That was the last of a refused one, which is thrown away.
+            self._next(rest)
+
+    def _hold(self, data: bytes) -> None:
+        """Requests behind the one that is served wait for their turn, and their client for us."""
+        self._held += data
+        if len(self._held) > MAX_HELD_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    # --- what goes out ----------------------------------------------------------------------------------------
+
+    def _start(self, head: WireHead, body: bytes) -> None:
+        self.due_at = _FOREVER
+        self.task = asyncio.get_running_loop().create_task(self._serve(head, body))
+
+    async def _serve(self, head: WireHead, body: bytes) -> None:
+        stream: FastStream | None = None
+
+        async def open_stream(status: int, headers: HeaderList) -> WireStream:
+            nonlocal stream
+            if self._is_gone:
+                raise ConnectionResetError("The client has gone.")
+            stream = FastStream(self)
+            await self.send(stream_head(status, headers, is_last=self._is_last))
+            return stream
+
+        try:
+            answer = await self._fast.endpoint_at(head.path).answer(WireRequest(head, body, open_stream))
+            if not isinstance(answer, Streamed):
+                self._is_last |= ("Connection", "close") in answer.headers
+                self._write(answer)
+            elif stream is None or not stream.is_ended:
+                # Its client left before the first byte, or was left: what came is no whole answer.
+                self.abort()
+            if self._drained is not None:
+                await self._drained
+        except ConnectionError:
+            self.abort()
+        except Exception:
+            log.exception("serving a request failed")
+            self._is_last = True
+            if stream is None:
+                self._write(WireReply(500, []))
+        finally:
+            self.task = None
+        self._next(b"")
+
+    def _next(self, data: bytes) -> None:
+        """The present request is done with: look at the one behind it, or wait for another."""
+        if self._is_gone or self._transport.is_closing():
+            return
+        if self._is_last:
+            self._transport.close()
+            return
+        self._due_in(IDLE_S)
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if self._held:
+            data = bytes(self._held) + data
+            self._held.clear()
+        if data:
+            self._begin(data)
+
+    def _write(self, reply: WireReply) -> None:
+        if self._is_gone:
+            return
+        head = reply_head(reply, is_last=self._is_last)
+        if len(reply.body) < _JOINED_BYTES:
+            self._transport.write(head + reply.body)
+        else:
+            self._transport.writelines((head, reply.body))
+
+    async def send(self, data: bytes) -> None:
+        """Raises: ConnectionError, once the client has gone."""
+        if self._is_gone or self._transport.is_closing():
+            raise ConnectionResetError("The client has gone.")
+        self._transport.write(data)
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+
+    def _refused(self, refusal: WireReply, missing: int, rest: bytes) -> None:
+        """Answer before the body is there, which is thrown away, or takes the connection with it."""
+        self._is_last |= ("Connection", "close") in refusal.headers
+        self._write(refusal)
+        # It was not fed with the body, so it is of no more use.
+        self._parser = None
+        if self._is_last:
+            self._linger()
+        elif missing > 0:
+            self._missing = missing
+            self._due_in(BODY_S)
+        else:
+            self._next(rest)
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Of what is no request, or none to go on from."""
+        self._is_last = True
+        self._write(http_refusal(HttpRefusal(status, message, {"Connection": "close"})))
+        self._linger()
+
+    def _linger(self) -> None:
+        """A close with bytes unread would be a reset, which may overtake the answer."""
+        self._held.clear()
+        self._missing = _ENDLESS
+        self._due_in(LINGER_S)
+
+    def _hand_over(self, data: bytes) -> None:
+        """The connection is not ours any more."""
+        self._fast.connections.discard(self)
+        other = self._fast.other()
+        self._transport.set_protocol(other)
+        other.connection_made(self._transport)
+        if data:
+            self._held.clear()
+            other.data_received(data)
+
+    # --- its end ----------------------------------------------------------------------------------------------
+
+    def _due_in(self, seconds: float) -> None:
+        self.due_at = asyncio.get_running_loop().time() + seconds
+
+    def expire(self) -> None:
+        """Its time is over: a client that was sending is told so."""
+        self.due_at = _FOREVER
+        if (head := self._head) is not None:
+            self._head, self._body = None, []
+            late = HttpRefusal(408, "The body took too long.", {"Connection": "close"})
+            self._refused(self._fast.endpoint_at(head.path).refuse(head, late), self._missing, b"")
+        elif self._drained is not None:
+            self.abort()
+        else:
+            self._transport.close()
+
+    def end_soon(self) -> None:
+        """With the answer that is under way, or at once if there is none."""
+        self._is_last = True
+        if self.task is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class FastStream:
+    """A WireStream: chunks, and one of none at the end."""
+
+    __slots__ = ("_connection", "is_ended")
+
+    def __init__(self, connection: FastConnection) -> None:
+        self._connection = connection
+        self.is_ended = False
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def close(self) -> None:
+        self.is_ended = True
+        await self._connection.send(b"0\r\n\r\n")
+
+    def abort(self) -> None:
+        self._connection.abort()
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> str:
+    # Names are few, and a client's own do not outlive 511 others.
+    return name.decode("utf-8", "surrogateescape").lower()
