@@ -20,7 +20,7 @@ def bridge(pipe: Pipe, url: str, token: str | None) -> None:
 
 
 async def _bridge(pipe: Pipe, url: str, token: str | None) -> None:
-    # aiohttp takes most of the time there is to a start; a gateway that serves by itself has no use for this.
+    # A gateway that serves by itself has no use for this.
     from proxy_core.frontend.bridge import Bridge
 
     running = Bridge(url, token, pipe)

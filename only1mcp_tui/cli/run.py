@@ -16,13 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from only1mcp_tui.cli.common import discovered
 from only1mcp_tui.cli.exits import Exit
-from only1mcp_tui.cli.monitor import watch
 from only1mcp_tui.cli.output import note, say
-from only1mcp_tui.cli.reach import serving_at
 from proxy_core.config.demo import demo_config
-from proxy_core.config.importers import FoundServer, write_import
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
 from proxy_core.config.models import ProxyConfig
 from proxy_core.errors import ConfigError, ConfigProblem, InsecureBind, Only1Error, PortInUse
@@ -31,6 +27,7 @@ from proxy_core.telemetry.logs import setup_logging
 
 if TYPE_CHECKING:
     from only1mcp_tui.cli import Options
+    from proxy_core.config.importers import FoundServer
 
 log = logging.getLogger("proxy_core.command")
 
@@ -45,7 +42,9 @@ def run(options: "Options") -> int:
     if loaded.config.is_exposed and not options.insecure:
         raise InsecureBind(loaded.config.proxy.host)
     headless = options.headless or not _has_screen()
-    if not headless and (running := serving_at(loaded.config.proxy, loaded.config.admin)) is not None:
+    if not headless and (running := _running(loaded)) is not None:
+        from only1mcp_tui.cli.monitor import watch
+
         question = f"A gateway serves on port {loaded.config.proxy.port} already. Watch that one instead?"
         if click.confirm(question, default=True, err=True):
             return watch(running, loaded.config.tui, readonly=options.readonly)
@@ -65,9 +64,17 @@ def run(options: "Options") -> int:
             )
         return run_screen(loaded, reload, config_path, keeper, options)
     except PortInUse:
-        if serving_at(loaded.config.proxy, loaded.config.admin) is not None:
+        if _running(loaded) is not None:
             note("A gateway runs there: only1mcp monitor watches it, only1mcp status tells how it is.")
         raise
+
+
+def _running(loaded: LoadedConfig) -> Path | None:
+    """The admin socket of a gateway that serves on this port already."""
+    # What asks it is as large as half of a gateway, and a start that asks nothing does without.
+    from only1mcp_tui.cli.reach import serving_at
+
+    return serving_at(loaded.config.proxy, loaded.config.admin)
 
 
 def locator(options: "Options") -> Callable[[], Path | None]:
@@ -161,6 +168,7 @@ def run_screen(
 ) -> int:
     """Raises: what kept the gateway from starting at all."""
     from only1mcp_tui.app import Only1App
+    from only1mcp_tui.cli.common import discovered
     from only1mcp_tui.screens.kept import Kept, kept_path
 
     def use(loaded: LoadedConfig) -> None:
@@ -214,7 +222,9 @@ def _import_target(loaded: LoadedConfig, options: "Options") -> Path:
     return loaded.path or find_config(options.config, os.environ, Path.cwd()) or user_config_path(os.environ)
 
 
-def _import(path: Path, found: Sequence[FoundServer]) -> str:
+def _import(path: Path, found: "Sequence[FoundServer]") -> str:
+    from proxy_core.config.importers import write_import
+
     write_import(path, [one.server for one in found if one.server is not None])
     return str(path)
 

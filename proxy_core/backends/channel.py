@@ -4,15 +4,15 @@ A channel moves whole JSON-RPC messages and knows nothing of methods, eras or wa
 (OSError, aiohttp's) are translated into `BackendFault` here below, once.
 """
 
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from proxy_core.errors import BackendFault
 from proxy_core.protocol.headers import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, gc=False):
     """One message for the backend, with what its HTTP headers repeat."""
 
     data: bytes
@@ -25,7 +25,7 @@ class Outgoing:
     revision: str | None = None
     """For `MCP-Protocol-Version`; None sends no such header."""
     is_modern: bool = False
-    param_headers: Headers = field(default_factory=list)
+    param_headers: Headers = []
     """`Mcp-Param-*` lines, values encoded."""
 
 

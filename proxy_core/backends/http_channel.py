@@ -110,8 +110,11 @@ class HttpChannel:
         stream = Resumption(MAX_EVENT_BYTES)
         headers = self._headers(message)
         try:
-            with closing(await self._requested("POST", headers, message.data)) as response:
+            response = await self._requested("POST", headers, message.data)
+            try:
                 await self._read(response, message, stream, headers.get(MCP_SESSION_ID))
+            finally:
+                response.close()
         except BackendStreamLost as fault:
             await self._resume(message, stream, headers.get(MCP_SESSION_ID, self.session_id), fault)
 

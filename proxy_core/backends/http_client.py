@@ -7,7 +7,7 @@ Spec: RFC 9112, section 3.2 (request target); RFC 9110, section 15.4 (redirectio
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from yarl import URL
 
@@ -27,7 +27,7 @@ from proxy_core.protocol.sse import SseEvent, SseParser
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 MAX_REDIRECTS: Final = 3
-_MAX_LEADS: Final = 8
+_MAX_WAYS: Final = 8
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "DELETE"})
 """Of the methods used here (RFC 9110 9.2.2)."""
 _FRAMING: Final = frozenset(
@@ -37,6 +37,14 @@ _FRAMING: Final = frozenset(
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEPING_METHOD: Final = frozenset({307, 308})
 """The others let a client turn a POST into a GET."""
+
+
+class _Way(NamedTuple):
+    """To one URL."""
+
+    lead: str
+    """What follows the method in the head of a request."""
+    pool: HttpPool
 
 
 class HttpClient:
@@ -50,8 +58,7 @@ class HttpClient:
         self._host = own["host"][1] if "host" in own else None
         self._fixed = {key: f"{name}: {value}\r\n" for key, (name, value) in own.items() if key not in _FRAMING}
         self._fixed_lines = "".join(self._fixed.values())
-        self._leads: dict[URL, str] = {}
-        """What follows the method in the head of a request, for each URL."""
+        self._ways: dict[URL, _Way] = {}
         self._pools: dict[URL, HttpPool] = {}
         """By origin; there is more than one only where a server moves to HTTPS."""
         self._is_closed = False
@@ -68,10 +75,9 @@ class HttpClient:
         target = url
         for _ in range(MAX_REDIRECTS + 1):
             framed = "\r\n" if body is None else f"content-length: {len(body)}\r\n\r\n"
-            head = f"{method} {self._lead(target)}{self._lines(headers)}{framed}".encode(
-                "utf-8", "surrogateescape"
-            )
-            response = await self._pool(target).ask(head + (body or b""), is_idempotent=method in _IDEMPOTENT)
+            lead, pool = self._ways.get(target) or self._way(target)
+            request = f"{method} {lead}{self._lines(headers)}{framed}".encode() + (body or b"")
+            response = await pool.ask(request, is_idempotent=method in _IDEMPOTENT)
             response.url = target
             if response.status not in _REDIRECTS:
                 return response
@@ -85,31 +91,28 @@ class HttpClient:
             return self._fixed_lines + own
         return "".join([line for name, line in self._fixed.items() if name not in headers]) + own
 
-    def _lead(self, url: URL) -> str:
-        lead = self._leads.get(url)
-        if lead is None:
-            lead = f"{url.raw_path_qs} HTTP/1.1\r\nhost: {self._host or _authority(url)}\r\n"
-            if url.user is not None and "authorization" not in self._fixed:
-                lead += f"authorization: {_basic(url.user, url.password or '')}\r\n"
-            if url.scheme == "https" and "accept-encoding" not in self._fixed:
-                # Far away, bytes cost more than inflating them; on one machine it is the reverse.
-                lead += "accept-encoding: gzip, deflate\r\n"
-            if len(self._leads) < _MAX_LEADS:
-                self._leads[url] = lead
-        return lead
-
-    def _pool(self, url: URL) -> HttpPool:
+    def _way(self, url: URL) -> "_Way":
         if self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
+        lead = f"{url.raw_path_qs} HTTP/1.1\r\nhost: {self._host or _authority(url)}\r\n"
+        if url.user is not None and "authorization" not in self._fixed:
+            lead += f"authorization: {_basic(url.user, url.password or '')}\r\n"
+        if url.scheme == "https" and "accept-encoding" not in self._fixed:
+            # Far away, bytes cost more than inflating them; on one machine it is the reverse.
+            lead += "accept-encoding: gzip, deflate\r\n"
         origin = url.origin()
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = HttpPool(self._backend, origin, self._connect_s)
-        return pool
+        way = _Way(lead, pool)
+        if len(self._ways) < _MAX_WAYS:
+            self._ways[url] = way
+        return way
 
     async def aclose(self) -> None:
         """Close every connection, whatever is under way. Safe to call twice."""
         self._is_closed = True
+        self._ways.clear()
         for pool in self._pools.values():
             await pool.aclose()
 

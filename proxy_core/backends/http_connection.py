@@ -10,6 +10,7 @@ import select
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -66,7 +67,7 @@ class HttpResponse:
         self.status = status
         self.headers = headers
         """By lower-case name; of a repeated one the first."""
-        self.content_type = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+        self.content_type = _media_type(headers.get(b"content-type", b""))
         self.url = NOWHERE
         """Where it comes from, after redirects."""
         self.is_complete = False
@@ -361,3 +362,8 @@ class HttpConnection(asyncio.Protocol):
             name, _, seconds = part.strip().partition(b"=")
             if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < 9:
                 self.keep_s = float(seconds)
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.split(b";", 1)[0].strip().lower()

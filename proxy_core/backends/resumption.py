@@ -22,8 +22,14 @@ class Resumption:
         self._max_event_bytes = max_event_bytes
         self._tries = 0
         self._resumed_from: str | None = None
-        self.parser = SseParser(max_event_bytes)
-        """For the present connection."""
+        self._parser: SseParser | None = None
+
+    @property
+    def parser(self) -> SseParser:
+        """For the present connection; nearly every answer comes without a stream, and needs none."""
+        if self._parser is None:
+            self._parser = SseParser(self._max_event_bytes)
+        return self._parser
 
     @property
     def last_event_id(self) -> str | None:
@@ -54,5 +60,5 @@ class Resumption:
     def reconnected(self) -> None:
         """Go on, on a new connection, from the last whole event; one that was cut off is still to come."""
         retry_ms = self.parser.retry_ms
-        self.parser = SseParser(self._max_event_bytes, self.last_event_id)
-        self.parser.retry_ms = retry_ms
+        self._parser = SseParser(self._max_event_bytes, self.last_event_id)
+        self._parser.retry_ms = retry_ms

@@ -7,8 +7,10 @@ Spec: 2025-03-26 basic, "Batching"; basic/transports, "Sending Messages to the S
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from proxy_core.backends.batch_support import BatchSupport, Support
 from proxy_core.backends.call import Call
@@ -177,7 +179,9 @@ class WireBatches:
         # A batch that holds a call is as careful a matter as a call.
         methods = [item.message.method for item in items]
         method = CALL if CALL in methods else methods[0]
-        message = replace(items[0].message, data=data, request_id=batch.id, method=method, name=None)
+        message = msgspec.structs.replace(
+            items[0].message, data=data, request_id=batch.id, method=method, name=None
+        )
         self._tasks.start(self._carry(batch, message), "batch")
 
     async def _carry(self, batch: _Batch, message: Outgoing) -> None:

@@ -52,6 +52,16 @@ class McpEndpoint:
         return self.guard.max_body_bytes
 
     def admit(self, head: WireHead) -> WireReply | None:
+        rules = head.admitted_by
+        if (
+            rules is not None
+            and rules[0] is self.principals
+            and rules[1] is self.profiles
+            and rules[2] is self.guard
+            and not self.is_stopping
+        ):
+            # The very same head, by the very same rules.
+            return None
         refusal = self.guard.refusal(head, self._strangers_refusal)
         if refusal is None and self.is_stopping:
             refusal = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
@@ -66,8 +76,12 @@ class McpEndpoint:
             head.profile = self.profiles.profile_for(head.principal, self.guard.profile_in(head.path) or "")
         except HttpRefusal as refusal:
             return refusal
-        head.admitted_by = self.principals
+        head.admitted_by = (self.principals, self.profiles, self.guard)
         return None
+
+    def _is_known(self, head: WireHead) -> bool:
+        rules = head.admitted_by
+        return rules is not None and rules[0] is self.principals
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
         reply = http_refusal(refusal)
@@ -78,7 +92,7 @@ class McpEndpoint:
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head
-        if head.admitted_by is not self.principals and (refusal := self._strangers_refusal(head)) is not None:
+        if not self._is_known(head) and (refusal := self._strangers_refusal(head)) is not None:
             # Token or profile were taken back while the body came: what this would open, nobody would end.
             return self.refuse(head, refusal)
         extra = cors.answer_headers(request.head)

@@ -13,7 +13,7 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Final, NamedTuple, cast
 
 import httptools
 
@@ -41,7 +41,11 @@ IDLE_S: Final = 75.0
 not read its answer."""
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
+MAX_KNOWN: Final = 512
+MAX_KNOWN_BYTES: Final = 2048
+"""Of a head that is remembered."""
 _POST: Final = b"POST "
+_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _VERSION: Final = b" HTTP/1.1"
 _NOT_PLAIN: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _FOREVER: Final = float("inf")
@@ -49,6 +53,14 @@ _ENDLESS: Final = sys.maxsize
 _JOINED_BYTES: Final = 65_536
 """Up to here copying costs less than a second piece."""
 log = logging.getLogger(__name__)
+
+
+class KnownHead(NamedTuple):
+    """A head that llhttp has read, that was admitted, and that comes again but for its Content-Length."""
+
+    head: WireHead
+    is_last: bool
+    """Whether the connection ends with it."""
 
 
 class FastPath:
@@ -65,10 +77,16 @@ class FastPath:
         self.other = other
         self._is_mcp = is_mcp
         self.connections: set[FastConnection] = set()
+        self.now = 0.0
+        """The loop's seconds at the last sweep: near enough for times that are many seconds long."""
+        self.known: dict[tuple[str, bytes], KnownHead] = {}
+        """By peer and all of a head but its Content-Length. Clients send few, and each of them often."""
         # Asked for each request, and every client asks for one path.
         self.path_of = lru_cache(maxsize=256)(self._path_of)
 
     def __call__(self) -> "FastConnection":
+        if not self.now:
+            self.sweep()
         return FastConnection(self)
 
     def _path_of(self, line: bytes) -> str | None:
@@ -79,9 +97,14 @@ class FastPath:
         path = target.decode()
         return path if self._is_mcp(path) else None
 
+    def remember(self, key: tuple[str, bytes], known: KnownHead) -> None:
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        self.known[key] = known
+
     def sweep(self) -> None:
         """End the connections whose time is over. To be called now and then."""
-        now = asyncio.get_running_loop().time()
+        self.now = now = asyncio.get_running_loop().time()
         for connection in [each for each in self.connections if each.due_at <= now]:
             connection.expire()
 
@@ -114,7 +137,6 @@ class FastConnection(asyncio.Protocol):
         "_is_last",
         "_is_paused",
         "_missing",
-        "_parser",
         "_peer",
         "_transport",
         "due_at",
@@ -124,7 +146,6 @@ class FastConnection(asyncio.Protocol):
     def __init__(self, fast: FastPath) -> None:
         self._fast = fast
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
-        self._parser: Any = None
         self._peer = ""
         self._held = bytearray()
         """What has arrived and is no one's yet: half a head, or requests behind the one that is served."""
@@ -204,31 +225,53 @@ class FastConnection(asyncio.Protocol):
             self._held += data
             self._head_came(0)
             return
+        length, key = self._key_of(data, end)
+        known = self._fast.known.get(key) if key is not None else None
+        if known is not None and int(length) <= self._fast.endpoint_at(known.head.path).max_body_bytes:
+            self._is_last = known.is_last
+            self._go_on(_with_length(known.head, length), int(length), data, end + 4)
+            return
         path = self._fast.path_of(data[5 : data.find(b"\r\n")]) if data.startswith(_POST) else None
         if path is None or end > MAX_HEAD_BYTES:
             self._hand_over(data)
             return
-        self._parser = self._parser or httptools.HttpRequestParser(self)
         headers: HeaderList = []
         self._headers = headers
-        body_at = end + 4
+        parser = httptools.HttpRequestParser(self)
         try:
-            self._parser.feed_data(memoryview(data)[:body_at])
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if isinstance(error, httptools.HttpParserUpgrade):
-                self._hand_over(data)
-            else:
-                # Two lengths, a length and chunks, a name with a space in it: whoever stands in front of us may
-                # have read it otherwise, so nothing after it can be trusted either.
-                self._refuse(400, "The request is not framed as HTTP says.")
-            return
-        values = dict(headers)
-        length = values.get("content-length")
-        if length is None or not _NOT_PLAIN.isdisjoint(values):
+            parser.feed_data(memoryview(data)[: end + 4])
+        except httptools.HttpParserUpgrade:
             self._hand_over(data)
             return
-        self._is_last = not self._parser.should_keep_alive()
-        self._admitted(WireHead("POST", path, headers, self._peer, values), int(length), data, body_at)
+        except httptools.HttpParserError:
+            # Two lengths, a length and chunks, a name with a space in it: whoever stands in front of us may
+            # have read it otherwise, so nothing after it can be trusted either.
+            self._refuse(400, "The request is not framed as HTTP says.")
+            return
+        values = dict(headers)
+        declared = values.get("content-length")
+        if declared is None or not _NOT_PLAIN.isdisjoint(values):
+            self._hand_over(data)
+            return
+        self._is_last = not parser.should_keep_alive()
+        head = WireHead("POST", path, headers, self._peer, values)
+        if self._go_on(head, int(declared), data, end + 4) and key is not None and length:
+            self._fast.remember(key, KnownHead(head, self._is_last))
+
+    def _key_of(self, data: bytes, end: int) -> tuple[bytes, tuple[str, bytes] | None]:
+        """The digits of a head's Content-Length, and what the head is remembered by; None: it is not."""
+        if end > MAX_KNOWN_BYTES:
+            return b"", None
+        for name in _LENGTHS:
+            at = data.find(name, 0, end)
+            if at >= 0:
+                line_end = data.find(b"\r\n", at + len(name), end + 2)
+                length = data[at + len(name) : line_end]
+                # Digits alone, as llhttp has them too; ten of them are more than any body has.
+                if length.isdigit() and len(length) <= 10:
+                    return length, (self._peer, data[:at] + data[line_end:end])
+                break
+        return b"", None
 
     def _head_came(self, seen: int) -> None:
         """More of a head: all of it, or enough to tell that it is not for here. `seen` bytes were looked at."""
@@ -244,41 +287,29 @@ class FastConnection(asyncio.Protocol):
         if not is_post or is_elsewhere or len(held) > MAX_HEAD_BYTES:
             self._hand_over(bytes(held))
 
-    def _admitted(self, head: WireHead, length: int, data: bytes, body_at: int) -> None:
-        """A head is whole: go on with its body, or answer that it is refused."""
-        endpoint = self._fast.endpoint_at(head.path)
-        refusal = endpoint.admit(head)
+    def _go_on(self, head: WireHead, length: int, data: bytes, body_at: int) -> bool:
+        """A head is whole: go on with its body, or answer that it is refused. Whether it is admitted."""
+        refusal = self._fast.endpoint_at(head.path).admit(head)
         missing = length - (len(data) - body_at)
         if refusal is not None:
             self._refused(refusal, missing, data[body_at + length :])
-        elif missing > 0:
+            return False
+        if missing > 0:
             self._head = head
             self._body = [data[body_at:]]
             self._missing = missing
-            self._feed(self._body[0])
             self._due_in(BODY_S)
-        elif missing == 0:
-            body = data[body_at:]
-            self._feed(body)
-            self._start(head, body)
-        else:
-            body_end = body_at + length
-            body = data[body_at:body_end]
-            self._feed(body)
-            self._held += data[body_end:]
-            self._start(head, body)
-
-    def _feed(self, body: bytes) -> None:
-        """Keep the parser in step; bytes whose number it knows cannot be wrong."""
-        if body and self._parser is not None:
-            self._parser.feed_data(body)
+            return True
+        if missing < 0:
+            self._held += data[body_at + length :]
+        self._start(head, data[body_at : body_at + length])
+        return True
 
     def _body_came(self, data: bytes) -> None:
         rest = b""
         if len(data) > self._missing:
             data, rest = data[: self._missing], data[self._missing :]
         self._missing -= len(data)
-        self._feed(data)
         head = self._head
         if head is not None:
             self._body.append(data)
@@ -374,8 +405,6 @@ class FastConnection(asyncio.Protocol):
         """Answer before the body is there, which is thrown away, or takes the connection with it."""
         self._is_last |= ("Connection", "close") in refusal.headers
         self._write(refusal)
-        # It was not fed with the body, so it is of no more use.
-        self._parser = None
         if self._is_last:
             self._linger()
         elif missing > 0:
@@ -409,7 +438,7 @@ class FastConnection(asyncio.Protocol):
     # --- its end ----------------------------------------------------------------------------------------------
 
     def _due_in(self, seconds: float) -> None:
-        self.due_at = asyncio.get_running_loop().time() + seconds
+        self.due_at = self._fast.now + seconds
 
     def expire(self) -> None:
         """Its time is over: a client that was sending is told so."""
@@ -457,3 +486,22 @@ class FastStream:
 def _name(name: bytes) -> str:
     # Names are few, and a client's own do not outlive 511 others.
     return name.decode("utf-8", "surrogateescape").lower()
+
+
+def _with_length(head: WireHead, length: bytes) -> WireHead:
+    """The same head with another Content-Length."""
+    value = length.decode()
+    if head.values["content-length"] == value:
+        return head
+    headers = [line if line[0] != "content-length" else ("content-length", value) for line in head.headers]
+    values = head.values | {"content-length": value}
+    return WireHead(
+        head.method,
+        head.path,
+        headers,
+        head.peer,
+        values,
+        head.principal,
+        head.profile,
+        admitted_by=head.admitted_by,
+    )

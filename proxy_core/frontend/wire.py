@@ -52,8 +52,9 @@ class WireHead:
     """The profile it is served under, once it was admitted; empty: none, everything."""
     query: str = ""
     """What follows the question mark, still percent-encoded."""
-    admitted_by: object = None
-    """The rules by which it was, for whoever admits: they may be others by the time the body is there."""
+    admitted_by: tuple[object, ...] | None = None
+    """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
+    the same head comes again."""
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name]

@@ -6,13 +6,12 @@ has not.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw
 
 from proxy_core.catalog.merge import Entry
 from proxy_core.context.bill import visible_item
-from proxy_core.context.search import SearchIndex
 from proxy_core.gateway import answers, meta_tools
 from proxy_core.gateway.exchange import Exchange, Viewer
 from proxy_core.gateway.listing import Listing
@@ -24,6 +23,9 @@ from proxy_core.gateway.view import View
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.translate import UnusableItem, normalise_tool
+
+if TYPE_CHECKING:
+    from proxy_core.context.search import SearchIndex
 
 MAX_NEAREST: Final = 3
 
@@ -106,7 +108,7 @@ class MetaCalls:
             chars += len(line)
             yield line
 
-    async def _index_of(self, view: View) -> SearchIndex | None:
+    async def _index_of(self, view: View) -> "SearchIndex | None":
         return await self._index.get(view.viewer.principal, view.catalog.tools)
 
     # --- describe ---------------------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ def _whole(entry: Entry | None, revision: str) -> str | None:
         return None
 
 
-def _nearest(index: SearchIndex | None, view: View, name: str) -> Sequence[str]:
+def _nearest(index: "SearchIndex | None", view: View, name: str) -> Sequence[str]:
     return () if index is None else index.nearest(name, MAX_NEAREST, view.tools.__contains__)
 
 

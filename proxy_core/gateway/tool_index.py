@@ -10,15 +10,17 @@ import hashlib
 from collections import ChainMap, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from proxy_core.catalog.merge import Entry
-from proxy_core.context.index_build import IndexBuild, Source
-from proxy_core.context.search import SearchIndex
 from proxy_core.context.slices import in_slices
-from proxy_core.context.tool_doc import ToolDoc
 from proxy_core.protocol import jsonrpc
 from proxy_core.tasks import Tasks
+
+if TYPE_CHECKING:
+    from proxy_core.context.index_build import Source
+    from proxy_core.context.search import SearchIndex
+    from proxy_core.context.tool_doc import ToolDoc
 
 READY_S: Final = 5.0
 """How long a search waits for an index that is being built."""
@@ -31,8 +33,8 @@ Tools = tuple[Entry, ...]
 @dataclass(frozen=True, slots=True)
 class _Built:
     tools: Tools
-    index: SearchIndex
-    docs: dict[str, ToolDoc]
+    index: "SearchIndex"
+    docs: "dict[str, ToolDoc]"
     """By their keys: what the next build need not read again."""
 
 
@@ -59,7 +61,7 @@ class ToolIndex:
             build = self._builds[principal] = self._tasks.start(self._build(principal), "build")
             build.add_done_callback(lambda _: self._builds.pop(principal, None) and None)
 
-    async def get(self, principal: str, tools: Tools) -> SearchIndex | None:
+    async def get(self, principal: str, tools: Tools) -> "SearchIndex | None":
         """The index of these tools; after `READY_S` the one before it, or None if there was none."""
         self.want(principal, tools)
         if (build := self._builds.get(principal)) is not None:
@@ -79,6 +81,9 @@ class ToolIndex:
         await self._tasks.aclose()
 
     async def _build(self, principal: str) -> None:
+        # Stemmers and word lists, for those alone who search.
+        from proxy_core.context.index_build import IndexBuild
+
         # What is wanted meanwhile is built next: with what was read for this one it takes little.
         while principal in self._wanted:
             async with self._turn:
@@ -96,7 +101,9 @@ class ToolIndex:
                 self._built.popitem(last=False)
 
 
-def _sources(tools: Tools) -> Iterator[Source]:
+def _sources(tools: Tools) -> "Iterator[Source]":
+    from proxy_core.context.index_build import Source
+
     for entry in tools:
         digest = hashlib.blake2b(jsonrpc.encode(entry.item), digest_size=16)
         yield Source(

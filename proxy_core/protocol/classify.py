@@ -4,6 +4,7 @@ Pure: headers and body in, a value out; a refusal is a value too. Knows no sessi
 Spec: 2026-07-28 basic/transports/streamable-http, "Request Metadata"; basic/versioning.
 """
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from msgspec import Raw, Struct
@@ -23,7 +24,10 @@ from proxy_core.protocol.headers import Headers, RoutingHeaders
 from proxy_core.protocol.revisions import Era
 
 MAX_CLIENT_NAME: Final = 80
+MAX_CACHED_META: Final = 1024
+"""Bytes of a `_meta` that is remembered; one with a progress token of its own is not worth more."""
 _LEGACY: Final = frozenset(revisions.LEGACY_REVISIONS)
+_MODERN: Final = [revisions.MODERN]
 _IDLESS_ERRORS: Final = frozenset({"2025-11-25"})
 """Legacy revisions whose error responses leave out an id that could not be read; older ones say null."""
 
@@ -72,7 +76,7 @@ Posted: TypeAlias = ModernRequest | ModernNotification | LegacyPost | Refused
 def classify_post(headers: Headers, body: bytes) -> Posted:
     """What was POSTed: rungs 6 to 13, and the log level, of the modern ladder; the first failure wins."""
     versions = [value.strip(" \t") for name, value in headers if name == http.MCP_PROTOCOL_VERSION]
-    era = _era_of_headers(versions)
+    era = Era.MODERN if versions == _MODERN else _era_of_headers(versions)
     try:
         message = jsonrpc.parse(body)
     except (ParseError, jsonrpc.NotOneMessage) as error:
@@ -129,7 +133,16 @@ def _open(message: jsonrpc.Message) -> _Opened:
         return _Opened({}, None)
     params = jsonrpc.members(message.params)
     raw = params.get("_meta", jsonrpc.NO_JSON)
-    return _Opened(params, jsonrpc.members(raw) if _is_object(raw) else None)
+    return _Opened(params, _meta_of(raw) if _is_object(raw) else None)
+
+
+def _meta_of(raw: Raw) -> dict[str, Raw]:
+    """Not to be changed: clients send the same one with each request, so that it is read once."""
+    body = bytes(raw)
+    return _read_meta(body) if len(body) <= MAX_CACHED_META else jsonrpc.members(body)
+
+
+_read_meta = lru_cache(maxsize=256)(jsonrpc.members)
 
 
 def _is_object(raw: Raw) -> bool:
@@ -243,11 +256,19 @@ def _log_level(fields: dict[str, Raw]) -> str | None:
 
 def client_name(client_info: Raw) -> str:
     """The name in a clientInfo object, bounded; empty if there is none. Never a reason to refuse."""
+    body = bytes(client_info)
+    return _client_name_cached(body) if len(body) <= MAX_CACHED_META else _client_name(body)
+
+
+def _client_name(client_info: bytes) -> str:
     try:
         name = jsonrpc.decode(jsonrpc.members(client_info).get("name", jsonrpc.NO_JSON))
     except ParseError:
         return ""
     return name[:MAX_CLIENT_NAME] if isinstance(name, str) else ""
+
+
+_client_name_cached = lru_cache(maxsize=256)(_client_name)
 
 
 def cancelled_id(params: Raw) -> jsonrpc.RequestId | None:

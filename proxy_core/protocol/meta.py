@@ -4,6 +4,7 @@ Values stay JSON; only members that must change are touched.
 Spec: 2026-07-28 basic, "_meta" and "Per-request protocol fields"; basic/utilities/progress.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Raw
@@ -28,6 +29,7 @@ _OURS_TO_SET: Final = (
     "requestState",
 )
 _MAX_TOKEN_BYTES: Final = 256
+_MAX_CACHED_BYTES: Final = 1024
 _TOKEN_STARTS: Final = b'"-0123456789'
 
 
@@ -62,7 +64,8 @@ def for_legacy_backend(params: Raw, replace: dict[str, bytes], progress_token: b
     Raises: InvalidParams, ParseError.
     """
     members = jsonrpc.members(params)
-    return _rebuilt(members, replace, _forwarded(meta_of(members), progress_token))
+    meta = _forwarded(meta_of(members), progress_token)
+    return _rebuilt(members, replace, jsonrpc.encode(meta) if meta else b"")
 
 
 def for_modern_backend(
@@ -79,8 +82,9 @@ def for_modern_backend(
     Raises: InvalidParams, ParseError.
     """
     members = jsonrpc.members(params)
-    meta = envelope(version, capabilities, client_info, log_level)
-    return _rebuilt(members, replace, meta | _forwarded(meta_of(members), progress_token))
+    own = bytes(members.get("_meta", jsonrpc.NO_JSON))
+    make = _modern_meta_cached if progress_token is None and len(own) <= _MAX_CACHED_BYTES else _modern_meta
+    return _rebuilt(members, replace, make(own, progress_token, version, capabilities, client_info, log_level))
 
 
 def envelope(
@@ -109,10 +113,28 @@ def _stays_here(key: str) -> bool:
     return key in _NOT_FORWARDED or key.startswith(methods.META)
 
 
-def _rebuilt(members: dict[str, Raw], replace: dict[str, bytes], meta: dict[str, Raw]) -> bytes:
+def _modern_meta(
+    own: bytes,
+    progress_token: bytes | None,
+    version: str,
+    capabilities: bytes,
+    client_info: bytes,
+    log_level: str | None,
+) -> bytes:
+    """The `_meta` for this hop, of a request that came with `own`."""
+    kept = _forwarded(meta_of({"_meta": Raw(own)}), progress_token)
+    return jsonrpc.encode(envelope(version, capabilities, client_info, log_level) | kept)
+
+
+# Clients send the same one with each request, and then so do we.
+_modern_meta_cached = lru_cache(maxsize=256)(_modern_meta)
+
+
+def _rebuilt(members: dict[str, Raw], replace: dict[str, bytes], meta: bytes) -> bytes:
+    """`meta`: JSON of an object, or empty for none."""
     for name in _OURS_TO_SET:
         members.pop(name, None)
     members.update((key, Raw(value)) for key, value in replace.items())
     if meta:
-        members["_meta"] = Raw(jsonrpc.encode(meta))
+        members["_meta"] = Raw(meta)
     return jsonrpc.encode(members)

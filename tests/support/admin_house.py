@@ -59,7 +59,8 @@ class House:
         """Whether nobody waits for an answer on the socket."""
         steering = self.frontend._steering
         assert steering is not None and steering._listener is not None
-        return not steering._listener._handlers
+        served = steering._listener._rest._server
+        return served is None or not served._handlers
 
     async def ask(self, method: str, path: str, body: object = None, **more: Any) -> Said:
         """Over the socket; `path` after the prefix, as it stands."""

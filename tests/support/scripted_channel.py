@@ -8,8 +8,9 @@ to the test.
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from proxy_core.backends.channel import Channel, Outgoing, Receiver
 from proxy_core.backends.connection import TransportKind
@@ -43,7 +44,7 @@ class Asked:
     def members(self) -> list["Asked"]:
         """The messages of a batch."""
         return [
-            Asked(self.channel, replace(self.sent, data=json.dumps(message).encode()))
+            Asked(self.channel, msgspec.structs.replace(self.sent, data=json.dumps(message).encode()))
             for message in self.message
         ]
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy_core.errors import PortInUse
+from proxy_core.frontend import aiohttp_server
 from proxy_core.frontend import fast_path as fast_path_module
-from proxy_core.frontend import server
 from tests.support.http_client import SOON_S, Client, modern
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 
@@ -103,7 +103,7 @@ async def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(frontend: A
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(frontend: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (server, fast_path_module):
+    for module in (aiohttp_server, fast_path_module):
         monkeypatch.setattr(module, "BODY_S", 0.05)
     async with connected(frontend.url) as raw:
         raw.send(raw.head + "Content-Length: 100\r\n\r\n{")
