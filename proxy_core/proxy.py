@@ -364,10 +364,12 @@ class Proxy(Control):
 
     def _publish(self, fact: Fact) -> None:
         self._metrics.fold(fact)
+        if isinstance(fact, RequestFinished):
+            return
         if isinstance(fact, ContextModeChanged) or (isinstance(fact, CatalogChanged) and fact.kind == "tools"):
             self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
-        if not isinstance(fact, RequestFinished | ProbeFinished | CallRetried):
+        if not isinstance(fact, ProbeFinished | CallRetried):
             self._feed.publish(fact)
 
     def _state_changed(self, server: str, before: ServerState, now: ServerState, reason: str) -> None:

@@ -10,9 +10,11 @@ from typing import Final, NoReturn
 from msgspec import Raw
 
 from proxy_core.backends import server_state
+from proxy_core.backends.breaker import Permit
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.choice import Choice
 from proxy_core.backends.connection import Terms
+from proxy_core.backends.direct_call import DirectCall, Ended
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
 from proxy_core.backends.lists import FEATURE_OF, Listing, Lists
 from proxy_core.backends.member import MakeChannel, Member
@@ -27,7 +29,7 @@ from proxy_core.backends.wanted import Topic
 from proxy_core.clock import Clock
 from proxy_core.config.models import ReplicaConfig, ServerConfig
 from proxy_core.control import DrainOutcome
-from proxy_core.errors import BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
+from proxy_core.errors import BackendError, BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
 from proxy_core.facts import CallRetried, ReplicaChanged
 from proxy_core.feed import Feed
 from proxy_core.protocol.jsonrpc import Request, RpcError
@@ -202,7 +204,7 @@ class Backend:
         What surely never reached a replica is made at another. What may have reached one is made again only if
         that is safe and the configuration allows it, elsewhere if possible.
         """
-        slots, begun_at = self._slots, self._clock.monotonic()
+        slots, begun_at = self._slots, call.met.began_at if call.met else self._clock.monotonic()
         if slots.taken < slots.limit:
             slots.taken += 1
         else:
@@ -212,13 +214,28 @@ class Backend:
         call.place = slots
         try:
             member = self.choice.member(call)
-            self.repeating.begun()
+            if call.met is None:
+                self.repeating.begun()
             try:
                 return await member.call(call)
             except (BackendFault, Overloaded) as failure:
                 return await self._again(call, member, failure, begun_at)
         finally:
             call.leave_place()
+
+    def begin(self, call: Call, ended: Ended) -> DirectCall | None:
+        """As `call`, in no task; None if it is not ordinary in every way: then nothing was done.
+
+        What fails is told as it failed and not tried again: with `Call.met` set, `call` goes on from there.
+        """
+        slots, member = self._slots, self.choice.only
+        if member is None or slots.taken >= slots.limit:
+            return None
+        direct = member.begin(call, _Places(slots, member), ended)
+        if direct is not None:
+            slots.taken += 1
+            self.repeating.begun()
+        return direct
 
     async def _again(
         self, call: Call, member: Member, failure: BackendFault | Overloaded, begun_at: float
@@ -572,3 +589,17 @@ class Backend:
 def _is_coming(member: Member) -> bool:
     """Whether it is on, and not in service."""
     return member.state not in SWITCHED_OFF and member.connection is None
+
+
+class _Places:
+    """Of a call that was begun: in its server and at its replica."""
+
+    __slots__ = ("_member", "_slots")
+
+    def __init__(self, slots: Slots, member: Member) -> None:
+        self._slots = slots
+        self._member = member
+
+    def call_over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
+        self._slots.give()
+        self._member.call_over(failure, permit)

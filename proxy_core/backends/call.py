@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Raw
 
 from proxy_core.backends.upward import CallSink
+from proxy_core.errors import BackendError, BackendFault
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
 from proxy_core.protocol.revisions import Era
@@ -63,6 +64,10 @@ class Call:
     """Set by the connection that carries the call."""
     place: "Place | None" = None
     """What it holds among the calls of its server."""
+    plain: "Plain | None" = None
+    """What its params are, where they are no more than that."""
+    met: "Met | None" = None
+    """What came of it where it was begun already, without a task; it goes on from there."""
     trace: Trace | None = None
     """Where it is recorded what its servers are asked and say, if anywhere."""
 
@@ -79,6 +84,23 @@ class Call:
         if self.place is not None:
             self.place.give()
             self.place = None
+
+
+class Plain(NamedTuple):
+    """The params of a modern tools/call that has nothing but a name, arguments and `_meta`."""
+
+    arguments: Raw
+    """As JSON, or empty."""
+    own_meta: bytes
+    """JSON, of at most a kilobyte, without progress token and log level."""
+
+
+class Met(NamedTuple):
+    """A first try that failed."""
+
+    failure: BackendError | BackendFault
+    began_at: float
+    """Monotonic seconds."""
 
 
 class Answer(NamedTuple):

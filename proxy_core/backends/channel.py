@@ -82,6 +82,13 @@ class Channel(Protocol):
         """Hand over one message. HTTP: returns once the answer's stream has ended. Raises: BackendFault."""
         ...
 
+    def begin(self, message: Outgoing) -> bool:
+        """Hand over one modern request now, without waiting; whether that could be done. If not, nothing was.
+
+        What comes of it is told to the receiver alone, failures too.
+        """
+        return False
+
     def abort(self, request_id: int) -> None:
         """Nobody waits for this request any more; HTTP ends its stream, the others do nothing."""
         ...

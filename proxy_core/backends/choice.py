@@ -73,6 +73,11 @@ class Choice:
             self._settings.isolation == "session" or any(map(_has_sessions, self._members))
         )
 
+    @property
+    def only(self) -> Member | None:
+        """The one there is; None if there are several."""
+        return self._only
+
     def member(self, call: Call) -> Member:
         """Whom to ask. It may turn out that it cannot be asked: then the call says why."""
         if self._only is not None:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, cast
 
 from msgspec import Raw
 
@@ -70,7 +70,20 @@ from proxy_core.tasks import Tasks
 
 LISTEN_S: Final = 10 * 365 * 86_400.0
 """A listen has no deadline; its end is the backend's or ours."""
-Waiter: TypeAlias = asyncio.Future[Raw]
+
+
+class Waiter(Protocol):
+    """Whoever hears what comes of a request: a future, or a call that has no task. Nothing here may raise."""
+
+    def done(self) -> bool: ...
+
+    def cancelled(self) -> bool: ...
+
+    def set_result(self, result: Raw, /) -> None: ...
+
+    def set_exception(self, failure: BackendError | BackendFault, /) -> None: ...
+
+    def exception(self) -> BaseException | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +271,50 @@ class Connection(Receiver):
         if call.trace is not None:
             call.trace.step("queued", waited(began_at, self._clock.monotonic()))
 
-    async def _call(self, call: Call) -> Raw:
+    def begin(self, call: Call, waiter: Waiter) -> Pending[Waiter] | None:
+        """Send a call at once, in no task; `waiter` hears what comes of it, never before this returns.
+
+        None if anything stands in its way or is out of the ordinary: then nothing was done. Whoever began it
+        says by `ended` that it is over, also where it was given up.
+        """
+        slots, channel = self._slots, self._channel
+        is_open = self._is_open and self._fault is None and not self._is_closing and channel is not None
+        if not is_open or slots.taken >= slots.limit or self.peer.era is Era.LEGACY:
+            return None
+        if self._drilling.drill is not None or call.plain is None:
+            return None
+        assert channel is not None
+        idle_s, cap_s = self._waits_for(call)
+        pending = self._correlation.open(
+            call.method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, call=call
+        )
+        try:
+            data = jsonrpc.one_line(jsonrpc.request(b"%d" % pending.id, call.method, self._plain_params(call)))
+            is_sent = channel.begin(Outgoing(data, pending.id, call.method, call.name, MODERN, True))
+        except Only1Error:
+            # The ordinary way meets it too, and has the words for it.
+            is_sent = False
+        if not is_sent:
+            self._correlation.close(pending.id)
+            return None
+        slots.taken += 1
+        return pending
+
+    def ended(self, pending: Pending[Waiter]) -> None:
+        """What was begun is over."""
+        if self.waits_for(pending.id):
+            self.give_up(pending)
+        self._slots.give()
+
+    def _waits_for(self, call: Call) -> tuple[float, float]:
+        """Seconds without a word, and in all."""
         timeouts = self._settings.timeouts
-        idle_s, cap_s = timeouts.call_idle_s, timeouts.call_s
         if self._settings.tools.timeouts and call.name is not None and call.method == tasks.CALL:
-            idle_s, cap_s = self._settings.waits_for(call.name)
+            return self._settings.waits_for(call.name)
+        return timeouts.call_idle_s, timeouts.call_s
+
+    async def _call(self, call: Call) -> Raw:
+        idle_s, cap_s = self._waits_for(call)
         if call.remaining_s is not None:
             cap_s = min(cap_s, call.remaining_s)
         pending = self._open_request(call.method, idle_s, cap_s, call)
@@ -304,6 +356,15 @@ class Connection(Receiver):
         return meta.for_modern_backend(
             call.params, call.replace, token, MODERN, declared, CLIENT_INFO, call.log_level
         )
+
+    def _plain_params(self, call: Call) -> bytes:
+        """The same for a call that is all plain, to a modern server."""
+        assert call.plain is not None
+        declared = NO_CAPABILITIES
+        if call.capabilities is not NONE:
+            declared = declaration(declared_with_call(call.capabilities, self.peer))
+        arguments, own = call.plain
+        return meta.for_modern_call(call.replace["name"], arguments, own, declared, CLIENT_INFO, MODERN)
 
     @property
     def _task_ttl_ms(self) -> int:
@@ -387,7 +448,7 @@ class Connection(Receiver):
             raise self._fault.unsent()
         if self._channel is None or self._is_closing:
             raise BackendUnavailable(self.id, "The server is not connected.")
-        waiter: Waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
         return self._correlation.open(
             method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, call=call
         )
@@ -403,7 +464,7 @@ class Connection(Receiver):
     async def _exchange(
         self, pending: Pending[Waiter], params: bytes, name: str | None, headers: Headers | None = None
     ) -> Raw:
-        request_id, waiter = pending.id, pending.waiter
+        request_id, waiter = pending.id, cast("asyncio.Future[Raw]", pending.waiter)
         data = jsonrpc.one_line(jsonrpc.request(b"%d" % request_id, pending.method, params))
         message = self._outgoing(data, request_id, pending.method, name, headers)
         try:
@@ -512,6 +573,10 @@ class Connection(Receiver):
     # --- what arrives (Receiver) ----------------------------------------------------------------------------
 
     def message(self, data: bytes, origin: int | None) -> None:
+        answer = jsonrpc.parse_answer(data)
+        if answer is not None:
+            self._answered(answer, origin)
+            return
         try:
             message = jsonrpc.parse(data)
         except jsonrpc.NotOneMessage as error:

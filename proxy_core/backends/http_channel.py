@@ -22,7 +22,7 @@ from proxy_core.backends.http_client import (
     events,
     refused,
 )
-from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_connection import HttpConnection, HttpResponse
 from proxy_core.backends.http_pool import Unreachable
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
@@ -54,6 +54,7 @@ _NOT_YET: Final = frozenset({409, 429})
 """Of a GET that resumes: the server may think that the old connection lives, or that we ask too often."""
 CLOSE_S: Final = 2.0
 RETRY_CAP_S: Final = 30.0
+MAX_HEADS: Final = 1024
 MAX_REFUSAL_BYTES: Final = 1 << 20
 
 
@@ -76,6 +77,10 @@ class HttpChannel:
         self._url = URL(transport.url)
         self._http: HttpClient | None = None
         self._posts = Posts(backend, connect_s)
+        self._begun: dict[int, _Answer] = {}
+        """What was begun without a task, by request."""
+        self._heads: dict[tuple[str, str | None], bytes] = {}
+        """Of modern requests without headers of their own, by method and name."""
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
         self._is_closed = False
@@ -97,6 +102,54 @@ class HttpChannel:
     async def send(self, message: Outgoing) -> None:
         await self._posts.run(message, self._post)
 
+    def begin(self, message: Outgoing) -> bool:
+        if self._http is None or self._is_closed or message.request_id is None:
+            return False
+        answer = _Answer(self, message, message.request_id)
+        connection = self._http.tell(self._url, self._head_of(self._http, message), message.data, answer)
+        if connection is None:
+            return False
+        answer.connection = connection
+        self._begun[message.request_id] = answer
+        return True
+
+    def _head_of(self, http: HttpClient, message: Outgoing) -> bytes:
+        """The same for every call of a tool."""
+        key = (message.method, message.name)
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            head = self._heads[key] = http.head("POST", self._url, self._headers(message))
+        return head
+
+    def answered(self, answer: "_Answer", response: HttpResponse) -> None:
+        """The whole of an ordinary answer is there."""
+        request_id = answer.request_id
+        del self._begun[request_id]
+        self._receiver.message(response.take(), request_id)
+        if self._receiver.waits_for(request_id):
+            self._receiver.request_failed(request_id, self._of_no_request())
+
+    def read_on(self, answer: "_Answer", response: HttpResponse) -> None:
+        """An answer that takes longer, or is none."""
+        answer.reading = self._tasks.start(self._read_begun(answer, response), "read")
+
+    def failed(self, answer: "_Answer", fault: BackendFault) -> None:
+        if self._begun.pop(answer.request_id, None) is not None:
+            self._receiver.request_failed(answer.request_id, fault)
+
+    async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
+        try:
+            await self._read(response, answer.message, Resumption(MAX_EVENT_BYTES), None)
+        except BackendFault as fault:
+            self._receiver.request_failed(answer.request_id, fault)
+        except FrameTooLarge:
+            self._receiver.request_failed(answer.request_id, self._too_large())
+        finally:
+            self._begun.pop(answer.request_id, None)
+            response.close()
+
     async def _post(self, message: Outgoing) -> None:
         try:
             await self._ask(message)
@@ -104,7 +157,7 @@ class HttpChannel:
             self._lost(fault)
             raise
         except FrameTooLarge as error:
-            raise BackendProtocolError(self._backend, "The server sent an event that is too large.") from error
+            raise self._too_large() from error
 
     async def _ask(self, message: Outgoing) -> None:
         stream = Resumption(MAX_EVENT_BYTES)
@@ -153,11 +206,17 @@ class HttpChannel:
             return
         if content_type == b"application/json" and response.status == 200:
             self._receiver.message(await response.read(MAX_JSON_BYTES), request_id)
-            fault = BackendProtocolError(self._backend, "The server's answer belongs to no request of ours.")
+            fault = self._of_no_request()
         else:
             detail = f"HTTP status {response.status}, content type {content_type.decode(errors='replace')[:80]}"
             fault = BackendProtocolError(self._backend, "The server did not answer as MCP says.", detail)
         self._receiver.request_failed(request_id, fault)
+
+    def _too_large(self) -> BackendProtocolError:
+        return BackendProtocolError(self._backend, "The server sent an event that is too large.")
+
+    def _of_no_request(self) -> BackendProtocolError:
+        return BackendProtocolError(self._backend, "The server's answer belongs to no request of ours.")
 
     async def _pass_over(self, response: HttpResponse) -> None:
         """What is said to a message without an answer: read, so that the connection can be used again."""
@@ -200,7 +259,11 @@ class HttpChannel:
             raise BackendProtocolError(self._backend, "The server gave an invalid session id.")
 
     def abort(self, request_id: int) -> None:
-        self._posts.abort(request_id)
+        answer = self._begun.pop(request_id, None)
+        if answer is None:
+            self._posts.abort(request_id)
+        else:
+            answer.abort()
 
     def _lost(self, fault: BackendFault) -> None:
         if not self._is_closed:
@@ -324,6 +387,49 @@ class HttpChannel:
                     self.session_id = None
         except (BackendFault, TimeoutError) as fault:
             self._on_note(f"could not end the session: {getattr(fault, 'detail', 'no answer')}")
+
+
+class _Answer:
+    """Hears of the response to a request that nobody awaits (`http_connection.Listener`)."""
+
+    __slots__ = ("_channel", "_response", "connection", "message", "reading", "request_id")
+
+    def __init__(self, channel: HttpChannel, message: Outgoing, request_id: int) -> None:
+        self._channel = channel
+        self._response: HttpResponse | None = None
+        self.message = message
+        self.request_id = request_id
+        self.connection: HttpConnection | None = None
+        self.reading: asyncio.Task[None] | None = None
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, response: HttpResponse) -> None:
+        is_plain = response.status == 200 and response.content_type == b"application/json"
+        if not is_plain or not response.is_small:
+            self._channel.read_on(self, response)
+            return
+        self._response = response
+        response.on_end = self._ended
+
+    def set_exception(self, fault: BackendFault) -> None:
+        self._channel.failed(self, fault)
+
+    def _ended(self, fault: BackendFault | None) -> None:
+        if fault is not None:
+            self._channel.failed(self, fault)
+        elif self._response is not None:
+            self._channel.answered(self, self._response)
+
+    def abort(self) -> None:
+        """Nobody waits for it any more."""
+        if self.reading is not None:
+            # Not from within: it has just brought the answer, and ends by itself.
+            if self.reading is not asyncio.current_task():
+                self.reading.cancel()
+        elif self.connection is not None:
+            self.connection.close()
 
 
 def _version_header(revision: str | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
-from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_connection import HttpConnection, HttpResponse, Listener
 from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.errors import (
     BackendAuthRequired,
@@ -84,6 +84,22 @@ class HttpClient:
             response.close()
             target = _redirected(self._backend, response)
         raise _bad_redirect(self._backend, f"it redirects more than {MAX_REDIRECTS} times in a row")
+
+    def head(self, method: str, url: URL, headers: Mapping[str, str]) -> bytes:
+        """The head of a request, but for its Content-Length and what ends it."""
+        lead, _ = self._ways.get(url) or self._way(url)
+        return f"{method} {lead}{self._lines(headers)}".encode()
+
+    def tell(self, url: URL, head: bytes, body: bytes, listener: Listener) -> HttpConnection | None:
+        """POST on a connection that is open and idle, without waiting; None if there is none: nothing was sent.
+
+        As `ask` otherwise, but that redirects are the listener's. To give up, close what is returned.
+        """
+        _, pool = self._ways.get(url) or self._way(url)
+        connection = pool.take()
+        if connection is not None:
+            connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), listener)
+        return connection
 
     def _lines(self, headers: Mapping[str, str]) -> str:
         own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])

@@ -9,7 +9,7 @@ import asyncio
 import select
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
@@ -31,6 +31,22 @@ _INFLATED_PIECE_BYTES: Final = 65_536
 _AUTO_HEADER: Final = zlib.MAX_WBITS | 32
 _LOST: Final = "The connection to the server was lost."
 _BROKEN_OFF: Final = "The server broke off its answer."
+
+
+class Listener(Protocol):
+    """Whoever hears of the response to a request; a future does."""
+
+    def done(self) -> bool:
+        """Whether it does not want to hear of it any more."""
+        ...
+
+    def set_result(self, response: "HttpResponse", /) -> None:
+        """Its head is there. Must not raise."""
+        ...
+
+    def set_exception(self, fault: BackendFault, /) -> None:
+        """There will be none. Must not raise."""
+        ...
 
 
 class ConnectionOwner(Protocol):
@@ -59,6 +75,7 @@ class HttpResponse:
         "content_type",
         "headers",
         "is_complete",
+        "on_end",
         "status",
         "url",
     )
@@ -72,6 +89,8 @@ class HttpResponse:
         """Where it comes from, after redirects."""
         self.is_complete = False
         """Whether the whole body has arrived."""
+        self.on_end: Callable[[BackendFault | None], None] | None = None
+        """Called once all of the body is there, or why it will not be; for those who do not await it."""
         self._connection = connection
         self._fault: BackendFault | None = None
         self._pieces: deque[bytes] = deque()
@@ -81,6 +100,18 @@ class HttpResponse:
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("utf-8", "surrogateescape")
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all of the body is sure to be held while nobody reads it."""
+        length = self.headers.get(b"content-length", b"")
+        is_plain = b"content-encoding" not in self.headers
+        return is_plain and length.isdigit() and len(length) < 7 and int(length) <= HIGH_WATER_BYTES
+
+    def take(self) -> bytes:
+        """The body of a small response that is complete."""
+        pieces = self._pieces
+        return pieces.popleft() if len(pieces) == 1 else b"".join(pieces)
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body. Raises: BackendProtocolError if it is larger, BackendStreamLost if it breaks off."""
@@ -168,10 +199,14 @@ class HttpResponse:
     def complete(self) -> None:
         self.is_complete = True
         self._wake()
+        if self.on_end is not None:
+            self.on_end(None)
 
     def fail(self, fault: BackendFault) -> None:
         self._fault = fault
         self._wake()
+        if self.on_end is not None:
+            self.on_end(fault)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -195,7 +230,7 @@ class HttpConnection(asyncio.Protocol):
         self._fault: BackendFault | None = None
         self._is_gone = False
         self._poll: select.poll | None = None
-        self._waiter: asyncio.Future[HttpResponse] | None = None
+        self._waiter: Listener | None = None
         self._response: HttpResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._interim = 0
@@ -206,12 +241,17 @@ class HttpConnection(asyncio.Protocol):
 
     def ask(self, request: bytes) -> "asyncio.Future[HttpResponse]":
         """Send a whole request; the response once its head is there. Raises, awaited: BackendFault."""
+        waiter: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        self.tell(request, waiter)
+        return waiter
+
+    def tell(self, request: bytes, listener: Listener) -> None:
+        """Send a whole request; `listener` hears what comes of it."""
         assert self._transport is not None and self._waiter is None and self._response is None
         self.uses += 1
         self._interim = 0
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._waiter = listener
         self._transport.write(request)
-        return waiter
 
     def is_usable(self, now: float) -> bool:
         """Whether, as far as anyone can know here, its server still listens. `now`: the loop's seconds."""
@@ -334,7 +374,12 @@ class HttpConnection(asyncio.Protocol):
         response, self._response = self._response, None
         if response is None:
             return
+        # First: whoever hears of it may ask again at once, and bytes behind this response must answer nobody.
         response.complete()
+        self._settle(response)
+
+    def _settle(self, response: HttpResponse) -> None:
+        """Whether another request may follow this response."""
         transport = self._transport
         assert transport is not None
         if not self._parser.should_keep_alive() or transport.get_write_buffer_size():

@@ -64,7 +64,7 @@ class HttpPool:
         Whoever gets it reads it whole or closes it. Raises: Unreachable, if surely nothing was sent;
         BackendStreamLost, BackendProtocolError, BackendTimeout if no connection became free.
         """
-        connection = self._take() or await self._next()
+        connection = self.take() or await self._next()
         was_used = connection.uses > 0
         try:
             return await connection.ask(request)
@@ -82,8 +82,8 @@ class HttpPool:
             connection.close()
             raise
 
-    def _take(self) -> HttpConnection | None:
-        """The one that was used last: those beneath it expire."""
+    def take(self) -> HttpConnection | None:
+        """An idle one, for one request; None if there is none. The one used last: those beneath it expire."""
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
@@ -95,7 +95,7 @@ class HttpPool:
     async def _next(self) -> HttpConnection:
         while len(self._all) + self._opening >= self._max:
             await self._wait_for_one()
-            if (connection := self._take()) is not None:
+            if (connection := self.take()) is not None:
                 return connection
         return await self._connected()
 

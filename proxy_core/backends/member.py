@@ -11,10 +11,12 @@ from typing import Any, Final, Protocol
 
 from msgspec import Raw
 
+from proxy_core.backends.breaker import Permit
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.checks import Checks
 from proxy_core.backends.connection import Connection, Terms
+from proxy_core.backends.direct_call import DirectCall, Ended, Places
 from proxy_core.backends.isolation import Key, key_of
 from proxy_core.backends.last_words import with_last_words
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
@@ -228,7 +230,8 @@ class Member:
 
     async def call(self, call: Call) -> Answer:
         """One client call; the server's own result. Raises: BackendError, BackendFault, Overloaded."""
-        self.calls += 1
+        if call.met is None:
+            self.calls += 1
         if call.trace is not None:
             call.trace.replica = self.id
         with self.replica.lease() as replica:
@@ -239,7 +242,40 @@ class Member:
                     return await self._ask(replica, call)
                 raise
 
+    def begin(self, call: Call, places: Places, ended: Ended) -> DirectCall | None:
+        """As `call`, in no task; None if it is not ordinary in every way: then nothing was done.
+
+        `call_over` is to be called once it is over.
+        """
+        replica = self.replica
+        connection, permit = replica.connection, replica.breaker.free
+        if connection is None or permit is None or replica.state is not ServerState.HEALTHY:
+            return None
+        if call.name in self.offer.only_as_tasks:
+            return None
+        if key_of(self.settings, connection.peer.era, call) is not None:
+            return None
+        direct = DirectCall(self.id, connection, permit, places, ended)
+        if not direct.begin(call):
+            return None
+        self.calls += 1
+        replica.entered()
+        return direct
+
+    def call_over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
+        """A call that was begun is over. `permit` None: it was given up."""
+        self.replica.left()
+        if permit is not None and (failure is not None or self.breaker.failures):
+            self.breaker.ended(permit, failure)
+        if isinstance(failure, BackendFault):
+            self.last_error = failure.detail
+            self.failures += 1
+
     async def _ask(self, replica: Replica, call: Call) -> Answer:
+        if call.met is not None:
+            # It was made already, and counted; what can be done about it is the same.
+            failure, call.met = call.met.failure, None
+            raise failure
         connection = replica.connection or await replica.ready()
         if call.name in self.offer.only_as_tasks and call.method == tasks.CALL:
             call.is_task = True

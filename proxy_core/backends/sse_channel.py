@@ -145,6 +145,9 @@ class SseChannel:
             self._receiver.closed(fault)
         return fault
 
+    def begin(self, message: Outgoing) -> bool:
+        return False
+
     def abort(self, request_id: int) -> None:
         if request_id in self._posts:
             asyncio.get_running_loop().call_later(POST_GRACE_S, self._posts.abort, request_id)

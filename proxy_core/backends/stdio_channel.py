@@ -85,6 +85,14 @@ class StdioChannel:
             asyncio.get_running_loop().call_soon(self._fail, full)
             raise full from error
 
+    def begin(self, message: Outgoing) -> bool:
+        try:
+            self._child.write(message.data + b"\n")
+        except (StdinClosed, StdinFull):
+            # The ordinary way says why.
+            return False
+        return True
+
     def abort(self, request_id: int) -> None:
         """Answers come on the shared pipe: there is nothing to end."""
 

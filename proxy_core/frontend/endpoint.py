@@ -14,8 +14,10 @@ from proxy_core.frontend.profile_gate import ProfileGate
 from proxy_core.frontend.responses import ACCEPTED, http_refusal, refused
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.wire import (
+    Begun,
     HeaderList,
     OpenStream,
+    Served,
     Streamed,
     WireAnswer,
     WireHead,
@@ -23,6 +25,7 @@ from proxy_core.frontend.wire import (
     WireRequest,
     WireStream,
 )
+from proxy_core.protocol import direct_request
 from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_post
 from proxy_core.protocol.headers import MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
@@ -89,6 +92,16 @@ class McpEndpoint:
         if origin is None or not self.guard.allows_origin(origin):
             return reply
         return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
+
+    def begin(self, request: WireRequest, served: Served) -> Begun | None:
+        head = request.head
+        if head.tool is None:
+            # Looked at once: clients send the same head again and again.
+            head.tool = "" if "origin" in head.values else direct_request.named_in(head.headers) or ""
+        if not head.tool or not self._is_known(head):
+            return None
+        direct = direct_request.read(request.body, head.tool)
+        return None if direct is None else self._modern.begin(request, direct, served)
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head

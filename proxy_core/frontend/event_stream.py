@@ -8,7 +8,7 @@ Spec: basic/transports/streamable-http, "Sending Messages to the Server"; WHATWG
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Raw
 
@@ -217,13 +217,24 @@ class EventStream:
             await self._wake
 
 
+class Quiet(Protocol):
+    """A request that has no stream, and needs one if it takes long."""
+
+    quiet_since: float
+    """In monotonic seconds."""
+
+    def keep_alive(self) -> None:
+        """Become one, and show that the connection lives."""
+        ...
+
+
 class EventStreams:
     """Every unfinished response of a listener. One sweep keeps them all alive, so no call needs a timer."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks = Tasks("event streams")
-        self._open: set[EventStream] = set()
+        self._open: set[EventStream | Quiet] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -232,6 +243,14 @@ class EventStreams:
         stream = EventStream(open_stream, self._tasks, self._clock, opening)
         self._open.add(stream)
         return stream
+
+    def watch(self, quiet: Quiet) -> None:
+        """Until `unwatch`: have it become a stream if it takes long."""
+        quiet.quiet_since = self._clock.monotonic()
+        self._open.add(quiet)
+
+    def unwatch(self, quiet: Quiet) -> None:
+        self._open.discard(quiet)
 
     def release(self, stream: EventStream) -> None:
         """The response is finished, or else given up: nothing more is sent on it."""

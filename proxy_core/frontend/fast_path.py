@@ -11,19 +11,21 @@ Spec: RFC 9112, sections 2.2, 3, 6, 9.3 and 11.2.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.http_heads import reply_head, stream_head
-from proxy_core.frontend.responses import http_refusal
+from proxy_core.frontend.responses import JSON_HEADERS, http_refusal
 from proxy_core.frontend.wire import (
-    Endpoint,
+    STREAMED,
+    Begun,
+    DirectEndpoint,
     HeaderList,
-    Streamed,
+    WireAnswer,
     WireHead,
     WireReply,
     WireRequest,
@@ -44,6 +46,7 @@ LINGER_S: Final = 2.0
 MAX_KNOWN: Final = 512
 MAX_KNOWN_BYTES: Final = 2048
 """Of a head that is remembered."""
+_CLOSE: Final = ("Connection", "close")
 _POST: Final = b"POST "
 _LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _VERSION: Final = b" HTTP/1.1"
@@ -67,16 +70,14 @@ class FastPath:
     """One listener's: makes its connections and ends them."""
 
     def __init__(
-        self,
-        endpoint_at: Callable[[str], Endpoint],
-        is_mcp: Callable[[str], bool],
-        other: Callable[[], asyncio.Protocol],
+        self, endpoint: DirectEndpoint, is_mcp: Callable[[str], bool], other: Callable[[], asyncio.Protocol]
     ) -> None:
         """`is_mcp`: whether a path, which may not change its mind, is MCP's. `other`: serves what is not."""
-        self.endpoint_at = endpoint_at
+        self.endpoint = endpoint
         self.other = other
         self._is_mcp = is_mcp
         self.connections: set[FastConnection] = set()
+        self._none_left: asyncio.Future[None] | None = None
         self.now = 0.0
         """The loop's seconds at the last sweep: near enough for times that are many seconds long."""
         self.known: dict[tuple[str, bytes], KnownHead] = {}
@@ -97,6 +98,12 @@ class FastPath:
         path = target.decode()
         return path if self._is_mcp(path) else None
 
+    def left(self, connection: "FastConnection") -> None:
+        """It has ended, or is another's."""
+        self.connections.discard(connection)
+        if not self.connections and self._none_left is not None and not self._none_left.done():
+            self._none_left.set_result(None)
+
     def remember(self, key: tuple[str, bytes], known: KnownHead) -> None:
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
@@ -110,17 +117,14 @@ class FastPath:
 
     async def aclose(self, grace_s: float) -> None:
         """End every connection; what is being served has `grace_s` to finish, then is cancelled."""
-        served = [each.task for each in self.connections if each.task is not None]
         for connection in list(self.connections):
             connection.end_soon()
-        if served:
-            _, late = await asyncio.wait(served, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=grace_s)
-        for connection in list(self.connections):
-            connection.abort()
+        if self.connections:
+            self._none_left = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._none_left], timeout=grace_s)
+        late = [work for each in list(self.connections) if (work := each.abandon()) is not None]
+        if late:
+            await asyncio.wait(late, timeout=grace_s)
 
 
 class FastConnection(asyncio.Protocol):
@@ -135,12 +139,14 @@ class FastConnection(asyncio.Protocol):
         "_held",
         "_is_gone",
         "_is_last",
+        "_is_looking",
         "_is_paused",
         "_missing",
         "_peer",
+        "_serving",
+        "_stream",
         "_transport",
         "due_at",
-        "task",
     )
 
     def __init__(self, fast: FastPath) -> None:
@@ -158,11 +164,15 @@ class FastConnection(asyncio.Protocol):
         self._is_last = False
         """Whether the connection ends with this request's answer."""
         self._is_gone = False
+        self._is_looking = False
+        """Whether requests are being begun, so that one that ends at once need not begin the next."""
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
         """Set while the client does not read what was written."""
-        self.task: asyncio.Task[None] | None = None
-        """Serves the present request."""
+        self._serving: Begun | asyncio.Task[None] | None = None
+        """What serves the present request."""
+        self._stream: FastStream | None = None
+        """What its answer has become."""
         self.due_at = _FOREVER
         """When its time is over, in the loop's seconds, if nothing happens before."""
 
@@ -177,7 +187,7 @@ class FastConnection(asyncio.Protocol):
         self._due_in(IDLE_S)
 
     def data_received(self, data: bytes) -> None:
-        if self.task is not None:
+        if self._serving is not None:
             self._hold(data)
         elif self._missing:
             self._body_came(data)
@@ -194,11 +204,13 @@ class FastConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_gone = True
-        self._fast.connections.discard(self)
+        self._fast.left(self)
         if self._drained is not None and not self._drained.done():
             self._drained.set_exception(ConnectionResetError("The client has gone."))
-        if self.task is not None:
-            self.task.cancel()
+        if self._serving is not None:
+            self._serving.cancel()
+            if not isinstance(self._serving, asyncio.Task):
+                self._serving = None
 
     def pause_writing(self) -> None:
         self._drained = asyncio.get_running_loop().create_future()
@@ -208,7 +220,7 @@ class FastConnection(asyncio.Protocol):
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
-        if self.task is not None:
+        if self._serving is not None:
             self.due_at = _FOREVER
 
     # --- httptools --------------------------------------------------------------------------------------------
@@ -227,7 +239,7 @@ class FastConnection(asyncio.Protocol):
             return
         length, key = self._key_of(data, end)
         known = self._fast.known.get(key) if key is not None else None
-        if known is not None and int(length) <= self._fast.endpoint_at(known.head.path).max_body_bytes:
+        if known is not None and int(length) <= self._fast.endpoint.max_body_bytes:
             self._is_last = known.is_last
             self._go_on(_with_length(known.head, length), int(length), data, end + 4)
             return
@@ -289,7 +301,7 @@ class FastConnection(asyncio.Protocol):
 
     def _go_on(self, head: WireHead, length: int, data: bytes, body_at: int) -> bool:
         """A head is whole: go on with its body, or answer that it is refused. Whether it is admitted."""
-        refusal = self._fast.endpoint_at(head.path).admit(head)
+        refusal = self._fast.endpoint.admit(head)
         missing = length - (len(data) - body_at)
         if refusal is not None:
             self._refused(refusal, missing, data[body_at + length :])
@@ -333,25 +345,41 @@ class FastConnection(asyncio.Protocol):
 
     def _start(self, head: WireHead, body: bytes) -> None:
         self.due_at = _FOREVER
-        self.task = asyncio.get_running_loop().create_task(self._serve(head, body))
+        self._stream = None
+        endpoint, request = self._fast.endpoint, WireRequest(head, body, self._open_stream)
+        self._serving = endpoint.begin(request, self)
+        if self._serving is None:
+            self.go_on(endpoint.answer(request))
 
-    async def _serve(self, head: WireHead, body: bytes) -> None:
-        stream: FastStream | None = None
+    async def _open_stream(self, status: int, headers: HeaderList) -> WireStream:
+        if self._is_gone:
+            raise ConnectionResetError("The client has gone.")
+        self._stream = stream = FastStream(self)
+        await self.send(stream_head(status, headers, is_last=self._is_last))
+        return stream
 
-        async def open_stream(status: int, headers: HeaderList) -> WireStream:
-            nonlocal stream
-            if self._is_gone:
-                raise ConnectionResetError("The client has gone.")
-            stream = FastStream(self)
-            await self.send(stream_head(status, headers, is_last=self._is_last))
-            return stream
+    def reply(self, reply: WireReply) -> None:
+        """The answer of what was begun."""
+        self._write(reply)
+        if self._drained is not None:
+            self.go_on(_nothing_more())
+            return
+        self._serving = None
+        self._next(b"")
 
+    def go_on(self, work: Coroutine[Any, Any, WireAnswer | None]) -> "asyncio.Task[None]":
+        """The answer comes from a task."""
+        self._serving = task = asyncio.get_running_loop().create_task(self._serve(work))
+        # One that is cancelled before its first step leaves it unbegun.
+        task.add_done_callback(lambda _: work.close())
+        return task
+
+    async def _serve(self, work: Coroutine[Any, Any, WireAnswer | None]) -> None:
         try:
-            answer = await self._fast.endpoint_at(head.path).answer(WireRequest(head, body, open_stream))
-            if not isinstance(answer, Streamed):
-                self._is_last |= ("Connection", "close") in answer.headers
+            answer = await work
+            if isinstance(answer, WireReply):
                 self._write(answer)
-            elif stream is None or not stream.is_ended:
+            elif answer is STREAMED and (self._stream is None or not self._stream.is_ended):
                 # Its client left before the first byte, or was left: what came is no whole answer.
                 self.abort()
             if self._drained is not None:
@@ -361,32 +389,47 @@ class FastConnection(asyncio.Protocol):
         except Exception:
             log.exception("serving a request failed")
             self._is_last = True
-            if stream is None:
+            if self._stream is None:
                 self._write(WireReply(500, []))
         finally:
-            self.task = None
+            self._serving = None
         self._next(b"")
 
-    def _next(self, data: bytes) -> None:
-        """The present request is done with: look at the one behind it, or wait for another."""
+    def _next(self, rest: bytes) -> None:
+        """The present request is done with; `rest` came behind it. Look at the next one, or wait for it."""
         if self._is_gone or self._transport.is_closing():
             return
         if self._is_last:
             self._transport.close()
             return
         self._due_in(IDLE_S)
+        if rest:
+            self._held[:0] = rest
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
-        if self._held:
-            data = bytes(self._held) + data
-            self._held.clear()
-        if data:
-            self._begin(data)
+        # Not from within itself: a client may send a thousand requests at once that all end at once.
+        if self._held and not self._is_looking:
+            self._is_looking = True
+            while self._held and not self._is_busy:
+                size, data = len(self._held), bytes(self._held)
+                self._held.clear()
+                self._begin(data)
+                if len(self._held) == size:
+                    # Half a head.
+                    break
+            self._is_looking = False
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether what has arrived must wait, or is nobody's."""
+        return self._serving is not None or bool(self._missing) or self._is_gone or self._transport.is_closing()
 
     def _write(self, reply: WireReply) -> None:
         if self._is_gone:
             return
+        if reply.headers is not JSON_HEADERS:
+            self._is_last |= _CLOSE in reply.headers
         head = reply_head(reply, is_last=self._is_last)
         if len(reply.body) < _JOINED_BYTES:
             self._transport.write(head + reply.body)
@@ -403,7 +446,6 @@ class FastConnection(asyncio.Protocol):
 
     def _refused(self, refusal: WireReply, missing: int, rest: bytes) -> None:
         """Answer before the body is there, which is thrown away, or takes the connection with it."""
-        self._is_last |= ("Connection", "close") in refusal.headers
         self._write(refusal)
         if self._is_last:
             self._linger()
@@ -427,7 +469,7 @@ class FastConnection(asyncio.Protocol):
 
     def _hand_over(self, data: bytes) -> None:
         """The connection is not ours any more."""
-        self._fast.connections.discard(self)
+        self._fast.left(self)
         other = self._fast.other()
         self._transport.set_protocol(other)
         other.connection_made(self._transport)
@@ -446,7 +488,7 @@ class FastConnection(asyncio.Protocol):
         if (head := self._head) is not None:
             self._head, self._body = None, []
             late = HttpRefusal(408, "The body took too long.", {"Connection": "close"})
-            self._refused(self._fast.endpoint_at(head.path).refuse(head, late), self._missing, b"")
+            self._refused(self._fast.endpoint.refuse(head, late), self._missing, b"")
         elif self._drained is not None:
             self.abort()
         else:
@@ -455,8 +497,18 @@ class FastConnection(asyncio.Protocol):
     def end_soon(self) -> None:
         """With the answer that is under way, or at once if there is none."""
         self._is_last = True
-        if self.task is None:
+        if self._serving is None:
             self._transport.close()
+
+    def abandon(self) -> "asyncio.Task[None] | None":
+        """Give up what is being served, and the connection; the task that is to end, if there is one."""
+        serving = self._serving
+        if serving is not None:
+            serving.cancel()
+            if not isinstance(serving, asyncio.Task):
+                self._serving = None
+        self.abort()
+        return serving if isinstance(serving, asyncio.Task) else None
 
     def abort(self) -> None:
         self._transport.abort()
@@ -503,5 +555,10 @@ def _with_length(head: WireHead, length: bytes) -> WireHead:
         values,
         head.principal,
         head.profile,
+        tool=head.tool,
         admitted_by=head.admitted_by,
     )
+
+
+async def _nothing_more() -> None:
+    """Of an answer that was sent, and is still to be read."""

@@ -92,7 +92,10 @@ class Frontend:
         )
         endpoint_at = self._mcp_alone if self._steering is None else self._steering.port.endpoint_at
         self._listener = Listener(
-            endpoint_at, config.proxy.host, config.proxy.port, self._is_mcp if fast_path else None
+            endpoint_at,
+            config.proxy.host,
+            config.proxy.port,
+            (self._endpoint, self._is_mcp) if fast_path else None,
         )
         self._tasks = Tasks("frontend")
 
@@ -100,7 +103,8 @@ class Frontend:
         return self._endpoint
 
     def _is_mcp(self, path: str) -> bool:
-        return self._endpoint.guard.profile_in(path) is not None
+        is_free = self._steering is None or self._steering.port.endpoint_at(path) is self._endpoint
+        return is_free and self._endpoint.guard.profile_in(path) is not None
 
     @property
     def admin_socket(self) -> Path | None:

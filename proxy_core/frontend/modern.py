@@ -4,18 +4,25 @@ Knows no sessions: none is minted, read or echoed.
 Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Server" and "Cancellation".
 """
 
+from typing import Final
+
+from proxy_core.backends.call import Plain
 from proxy_core.errors import Only1Error
 from proxy_core.frontend.affinity import Affinity
+from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
-from proxy_core.frontend.wire import WireAnswer, WireRequest
-from proxy_core.gateway.exchange import Caller, Exchange
-from proxy_core.protocol import capabilities
+from proxy_core.frontend.wire import Begun, Served, WireAnswer, WireRequest
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody
+from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import ModernRequest
+from proxy_core.protocol.direct_request import METHOD, DirectRequest
 from proxy_core.protocol.headers import param_headers
-from proxy_core.protocol.revisions import Era
+from proxy_core.protocol.revisions import MODERN, Era
+
+_NOBODY: Final = Nobody()
 
 
 class ModernEra:
@@ -46,6 +53,25 @@ class ModernEra:
             return await self._exchange(wire, posted, caller)
         except Only1Error as error:
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
+
+    def begin(self, wire: WireRequest, request: DirectRequest, served: Served) -> Begun | None:
+        """The same in no task, where nothing about it needs one; else nothing is done."""
+        head = wire.head
+        caller = Caller(
+            Era.MODERN,
+            MODERN,
+            head.principal,
+            request.client,
+            capabilities=request.capabilities,
+            affinity=self._affinity.of(head),
+            profile=head.profile,
+        )
+        exchange = Exchange(METHOD, request.params, caller, _NOBODY, None, jsonrpc.NO_JSON, target=request.name)
+        exchange.headers = head.headers
+        exchange.plain = Plain(request.arguments, request.own_meta)
+        open_stream = wire.open_stream
+        direct = DirectAnswer(self._calls, self._streams, exchange, request.raw_id, served, open_stream)
+        return direct if direct.begin(self._handler) else None
 
     async def _exchange(self, wire: WireRequest, posted: ModernRequest, caller: Caller) -> WireAnswer:
         request = posted.request

@@ -5,6 +5,7 @@ Spec: 2026-07-28 basic/transports/streamable-http; 2025-11-25 basic/transports; 
 """
 
 import logging
+from collections.abc import Awaitable
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Raw
@@ -20,7 +21,8 @@ from proxy_core.errors import (
 )
 from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.guards import JSON
-from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
+from proxy_core.frontend.wire import STREAMED, Begun, HeaderList, WireAnswer, WireReply
+from proxy_core.gateway.direct_exchange import DirectEnd
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -45,6 +47,10 @@ class Handler(Protocol):
         """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
         ...
 
+    def begin(self, exchange: Exchange, ended: DirectEnd) -> Begun | None:
+        """As `handle`, in no task; None: nothing was done."""
+        ...
+
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
         """The result of a legacy handshake under this profile, as JSON; `handshake` is for its record."""
         ...
@@ -67,8 +73,13 @@ class Outcome(NamedTuple):
 
 async def outcome_of(handler: Handler, exchange: Exchange, raw_id: bytes) -> Outcome:
     """Ask the gateway; whatever happens but a cancellation, there is something to answer."""
+    return await outcome_of_work(handler.handle(exchange), exchange, raw_id)
+
+
+async def outcome_of_work(work: Awaitable[bytes], exchange: Exchange, raw_id: bytes) -> Outcome:
+    """The same for work that has begun."""
     try:
-        return Outcome(200, jsonrpc.result(raw_id, await handler.handle(exchange)))
+        return Outcome(200, jsonrpc.result(raw_id, await work))
     except Only1Error as error:
         return failure(error, raw_id, exchange.caller.era)
     except Exception:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from proxy_core.backends.process_table import listener_on
 from proxy_core.errors import PortInUse
 from proxy_core.frontend.fast_path import FastPath
-from proxy_core.frontend.wire import Endpoint
+from proxy_core.frontend.wire import DirectEndpoint, Endpoint
 from proxy_core.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -25,18 +25,19 @@ BACKLOG: Final = 1024
 """Connections that may wait to be accepted; one too many hears nothing, and tries again a good while later."""
 Factory: TypeAlias = Callable[[], asyncio.Protocol]
 Listen: TypeAlias = Callable[[Factory], Awaitable[asyncio.Server]]
-IsMcp: TypeAlias = Callable[[str], bool]
+Direct: TypeAlias = tuple[DirectEndpoint, Callable[[str], bool]]
+"""An endpoint, and whether a path is surely its own."""
 
 
 class HttpServer:
     """What serves endpoints, wherever its connections come from."""
 
-    def __init__(self, endpoint_at: Callable[[str], Endpoint], is_mcp: IsMcp | None = None) -> None:
-        """`endpoint_at`: who serves a path. `is_mcp`: the paths whose POSTs take the fast path; None: none."""
+    def __init__(self, endpoint_at: Callable[[str], Endpoint], direct: Direct | None = None) -> None:
+        """`endpoint_at`: who serves a path. `direct`: whose POSTs take the fast path; None: nobody's do."""
         self._endpoint_at = endpoint_at
         self._listening: asyncio.Server | None = None
         self._rest = _Rest(endpoint_at)
-        self._fast = None if is_mcp is None else FastPath(endpoint_at, is_mcp, self._rest)
+        self._fast = None if direct is None else FastPath(*direct, self._rest)
 
     async def _serve_on(self, listen: Listen) -> asyncio.Server:
         """Serve whom `listen` lets in. Raises: OSError if it cannot be bound."""
@@ -66,10 +67,10 @@ class Listener(HttpServer):
     """One address."""
 
     def __init__(
-        self, endpoint_at: Callable[[str], Endpoint], host: str, port: int, is_mcp: IsMcp | None = None
+        self, endpoint_at: Callable[[str], Endpoint], host: str, port: int, direct: Direct | None = None
     ) -> None:
         """As `HttpServer`."""
-        super().__init__(endpoint_at, is_mcp)
+        super().__init__(endpoint_at, direct)
         self._host = host
         self._port = port
 

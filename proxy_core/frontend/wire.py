@@ -4,10 +4,11 @@ The handlers of both eras know only these types, so the listener can be replaced
 It must not know aiohttp, MCP, or who the client is.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from proxy_core.errors import HttpRefusal
 
@@ -52,6 +53,8 @@ class WireHead:
     """The profile it is served under, once it was admitted; empty: none, everything."""
     query: str = ""
     """What follows the question mark, still percent-encoded."""
+    tool: str | None = None
+    """For whoever serves it: what it is routed by, once that was looked at; empty: nothing of the kind."""
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
@@ -87,6 +90,24 @@ STREAMED: Final = Streamed.STREAMED
 WireAnswer: TypeAlias = WireReply | Streamed
 
 
+class Begun(Protocol):
+    """A request that is being served in no task."""
+
+    def cancel(self) -> None:
+        """Its client has gone; nothing is told any more. Not to be called once anything was."""
+        ...
+
+
+class Served(Protocol):
+    """The connection of a request that was begun. One of these is called, once."""
+
+    def reply(self, reply: WireReply) -> None: ...
+
+    def go_on(self, work: Coroutine[Any, Any, WireAnswer]) -> "asyncio.Task[None]":
+        """Run this to its end, which is the answer. The task may end before it has begun."""
+        ...
+
+
 class Endpoint(Protocol):
     """What a listener serves."""
 
@@ -103,4 +124,12 @@ class Endpoint(Protocol):
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         """Serve an admitted request. Cancelled when the client's connection is lost."""
+        ...
+
+
+class DirectEndpoint(Endpoint, Protocol):
+    """One that can do without a task."""
+
+    def begin(self, request: WireRequest, served: Served) -> Begun | None:
+        """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing."""
         ...

@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE, Answer, Call
+from proxy_core.backends.direct_call import DirectCall, Ended
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.routes import Route
 from proxy_core.clock import Clock
@@ -43,7 +44,7 @@ from proxy_core.gateway.sharing import Crowd, Sharing, is_personal
 from proxy_core.gateway.sink import ExchangeSink
 from proxy_core.gateway.states import StateKind, States
 from proxy_core.gateway.tasks_extension import TasksExtension
-from proxy_core.protocol import input_requests, jsonrpc, meta, tasks
+from proxy_core.protocol import contents, input_requests, jsonrpc, meta, results, tasks
 from proxy_core.protocol.capabilities import TASKS, as_object
 from proxy_core.protocol.input_answers import action
 from proxy_core.protocol.input_requests import MAY_ASK, Unaskable
@@ -147,7 +148,56 @@ class Asking:
             answer = await self._answered(turn)
         except BackendError as error:
             return self._refused(turn, error)
-        return answer if isinstance(answer, bytes) else self._result(turn, answer)
+        return answer if isinstance(answer, bytes) else self._turned(turn, answer)
+
+    # --- without a task ---------------------------------------------------------------------------------------
+
+    def begin(
+        self, exchange: Exchange, route: Route, replace: dict[str, bytes], ended: Ended
+    ) -> DirectCall | None:
+        """Make the call of a modern client in no task, where it is ordinary in every way; else nothing is done.
+
+        Its client can hear of nothing but the answer, and nobody can be asked anything on the way.
+        """
+        caller, backend = exchange.caller, self._registry().get(route.server)
+        if exchange.plain is None or self._desk.is_open or _may_have_to_wait(exchange, backend):
+            return None
+        call = Call(
+            exchange.method,
+            exchange.params,
+            replace,
+            name=route.origin,
+            principal=caller.principal,
+            client=caller.client,
+            affinity=caller.affinity,
+            capabilities=caller.capabilities,
+            plain=exchange.plain,
+        )
+        direct = backend.begin(call, ended)
+        if direct is not None:
+            exchange.backend = route.server
+        return direct
+
+    def result_of(self, exchange: Exchange, route: Route, answer: Answer) -> bytes | None:
+        """What an answer comes to; None if it is no result yet. Raises: Only1Error."""
+        plain = _plain(exchange, answer)
+        if plain is not None:
+            return plain
+        if exchange.method in MAY_ASK and needed_by(route.server, answer) is not None:
+            return None
+        created = self.tasks.created(exchange, self._registry().get(route.server), answer)
+        return created or self._result(exchange, route, answer)
+
+    async def go_on_with(
+        self, exchange: Exchange, route: Route, replace: dict[str, bytes], answer: Answer
+    ) -> bytes:
+        """The same for an answer that is no result yet. Raises: Only1Error."""
+        turn = self._turn(exchange, route, replace, None, jsonrpc.NO_JSON, None, None)
+        try:
+            judged = await self._judged(turn, answer)
+        except BackendError as error:
+            return self._refused(turn, error)
+        return judged if isinstance(judged, bytes) else self._turned(turn, judged)
 
     def _retry(self, exchange: Exchange) -> _Retry | None:
         members = jsonrpc.members(exchange.params)
@@ -197,6 +247,7 @@ class Asking:
             replica=(retry.replica or None) if retry is not None else exchange.aim and exchange.aim.replica,
             capabilities=self._desk.declared(caller.capabilities),
             may_be_task=_may_be_task(exchange),
+            met=exchange.met,
             trace=exchange.trace,
         )
         turn = _Turn(exchange, route, uri, backend, call, sink, sharing=sharing)
@@ -268,6 +319,10 @@ class Asking:
             answer = turn.waiting.answer()
         else:
             return self._parked(turn.exchange, turn.waiting)
+        return await self._judged(turn, answer)
+
+    async def _judged(self, turn: _Turn, answer: Answer) -> Answer | bytes:
+        """The answer, once its server needs nothing more for it."""
         exchange, server = turn.exchange, turn.route.server
         needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
         if needed is None:
@@ -334,15 +389,25 @@ class Asking:
 
     # --- what came of it --------------------------------------------------------------------------------------
 
-    def _result(self, turn: _Turn, answer: Answer) -> bytes:
-        exchange, result = turn.exchange, answer.result
-        if turn.uri is not None:
+    def _turned(self, turn: _Turn, answer: Answer) -> bytes:
+        return self._result(turn.exchange, turn.route, answer, turn.uri, turn.is_after_input)
+
+    def _result(
+        self,
+        exchange: Exchange,
+        route: Route,
+        answer: Answer,
+        uri: str | None = None,
+        is_after_input: bool = False,
+    ) -> bytes:
+        result = answer.result
+        if uri is not None:
             if answers.has_no_contents(result):
-                raise UnknownResource(turn.uri)
-            result = answers.with_uri(result, turn.route.origin, turn.uri)
-        era, server = answer.era, turn.route.server
+                raise UnknownResource(uri)
+            result = answers.with_uri(result, route.origin, uri)
+        era, server = answer.era, route.server
         result = self._owners.with_links(exchange.method, result, server, exchange.caller.viewer)
-        return answers.result_for(exchange.caller, exchange.method, result, era, server, turn.is_after_input)
+        return answers.result_for(exchange.caller, exchange.method, result, era, server, is_after_input)
 
     def _refused(self, turn: _Turn, error: BackendError) -> bytes:
         """An error that asks for something is put as a question; any other is raised."""
@@ -391,6 +456,14 @@ class Asking:
         """Answer what is still open with a cancellation; nothing is asked any more."""
         self._questions.close()
         await self._parking.aclose()
+
+
+def _plain(exchange: Exchange, answer: Answer) -> bytes | None:
+    """A tool's result that goes from the modern era into the modern era as it is, but for who signs it."""
+    if answer.era is Era.LEGACY or exchange.caller.era is Era.LEGACY or exchange.method != tasks.CALL:
+        return None
+    plain = results.plain_tool_result(answer.result, answers.SERVER_INFO)
+    return None if plain is None or contents.may_need_a_look(plain, exchange.caller.revision) else plain
 
 
 def _may_be_retry(exchange: Exchange) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 
+from proxy_core.backends.call import Met, Plain
 from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
@@ -106,6 +107,10 @@ class Exchange:
     """How it came, where that is worth a word in the record."""
     trace: Trace | None = field(default=None, repr=False)
     """Set by the gateway: where it is recorded, if it is."""
+    plain: Plain | None = None
+    """What the params of a modern tools/call are, where they are no more than that."""
+    met: Met | None = None
+    """What came of a call that was begun without a task, for the call that goes on from there."""
     replay_of: int | None = None
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None

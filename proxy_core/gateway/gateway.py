@@ -34,6 +34,7 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
+from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
@@ -59,6 +60,7 @@ from proxy_core.telemetry.recorder import Recorder
 from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.savings import Savings
 from proxy_core.telemetry.snapshot import ServerState
+from proxy_core.telemetry.trace import Trace
 
 DISCOVER_TTL_MS: Final = 60_000
 UNKNOWN_REFRESH_S: Final = 2.0
@@ -154,20 +156,29 @@ class Gateway:
     async def handle(self, exchange: Exchange) -> bytes:
         """The result's JSON, as the caller's revision wants it. Raises: Only1Error."""
         started_at = self._clock.monotonic()
-        code: int | None = ErrorCode.INTERNAL_ERROR
-        result = b""
-        failure: Only1Error | None = None
         recorder, trace = self._recorder, None
         if recorder is not None:
             if not recorder.is_on or exchange.method in recording.UNRECORDED:
                 recorder = None
             elif exchange.replay_of is not None or recorder.takes(started_at):
                 trace = recording.begun(recorder, exchange, started_at)
+        step = self._steps.get(exchange.method, _no_such_method)
+        return await self._watched(exchange, step(exchange), started_at, recorder, trace)
+
+    async def _watched(
+        self,
+        exchange: Exchange,
+        work: Awaitable[bytes],
+        started_at: float,
+        recorder: Recorder | None,
+        trace: Trace | None = None,
+    ) -> bytes:
+        """What `work` comes to, told and recorded however it ends."""
+        code: int | None = ErrorCode.INTERNAL_ERROR
+        result = b""
+        failure: Only1Error | None = None
         try:
-            step = self._steps.get(exchange.method)
-            if step is None:
-                raise MethodNotFound(f"Method not found: {exchange.method[:128]}")
-            result = await step(exchange)
+            result = await work
             code = None
             return result
         except asyncio.CancelledError:
@@ -188,6 +199,38 @@ class Gateway:
                     recording.ended(recorder, exchange, trace, finished, result, failure)
                 else:
                     recorder.brief(finished, memoryview(exchange.params).nbytes)
+
+    # --- one that needs no task -----------------------------------------------------------------------------
+
+    def begin(self, exchange: Exchange, ended: DirectEnd) -> DirectExchange | None:
+        """As `handle`, but that nothing waits: what comes of it is told. None: nothing was done.
+
+        Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
+        brief. What is returned may be cancelled, for as long as nothing was told.
+        """
+        started_at, recorder = self._clock.monotonic(), self._recorder
+        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
+            return None
+        viewer, name = exchange.caller.viewer, exchange.target or ""
+        if self._meta_calls.means(name, viewer):
+            return None
+        route = self.listing.routes(viewer).tool(name)
+        if route is None or route.header_params or not self._saving.is_plain(exchange):
+            return None
+        direct = DirectExchange(self, exchange, route, started_at, ended)
+        return direct if direct.begin() else None
+
+    def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
+        """One that was begun has ended."""
+        finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
+        self._publish(finished)
+        if self._recorder is not None and self._recorder.is_on:
+            self._recorder.brief(finished, memoryview(exchange.params).nbytes)
+
+    async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        """One that was begun takes longer than that. Raises: Only1Error."""
+        recorder = self._recorder if self._recorder is not None and self._recorder.is_on else None
+        return await self._watched(exchange, work(), started_at, recorder)
 
     # --- from our own state ---------------------------------------------------------------------------------
 
@@ -499,6 +542,10 @@ class Gateway:
         await self.flights.aclose()
         await self._index.aclose()
         self.hub.close()
+
+
+async def _no_such_method(exchange: Exchange) -> bytes:
+    raise MethodNotFound(f"Method not found: {exchange.method[:128]}")
 
 
 def _is_told_of(backend: str, uri: str, subject: Subject) -> bool:

@@ -73,12 +73,15 @@ class Saving:
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None = None
     ) -> Awaitable[bytes]:
         """As `Asking.ask`, for less where that is safe. Raises: Only1Error."""
-        is_tool = exchange.method == CALL and not self._tool_rules().is_named(exchange.target or "")
-        if is_tool or exchange.replay_of is not None:
+        if self.is_plain(exchange) or exchange.replay_of is not None:
             # Nearly every call of a tool: nothing more stands in its way, not even a coroutine. And what an
             # operator makes again is to reach the server.
             return self._asking.ask(exchange, route, replace, uri)
         return self._ask_for_less(exchange, route, replace, uri)
+
+    def is_plain(self, exchange: Exchange) -> bool:
+        """Whether its answer is neither kept nor shared: a call of a tool that no rule names."""
+        return exchange.method == CALL and not self._tool_rules().is_named(exchange.target or "")
 
     async def _ask_for_less(
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None

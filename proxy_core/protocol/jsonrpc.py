@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.errors import InvalidRequest, Only1Error, ParseError
 
 RequestId: TypeAlias = str | int
 
@@ -99,6 +99,26 @@ def parse(body: bytes) -> Message:
         return _message(_envelope(mended))
 
 
+class _Answer(Struct, gc=False, forbid_unknown_fields=True):
+    jsonrpc: str
+    id: int
+    result: Raw
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def parse_answer(body: bytes) -> Response | None:
+    """What `parse` makes of an answer to an id of ours, if it is one and well; None of everything else."""
+    try:
+        answer = _decode_answer(body)
+        if not body.isascii():
+            body.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return Response(answer.id, answer.result, NO_JSON) if answer.jsonrpc == "2.0" else None
+
+
 def _envelope(body: bytes) -> _Envelope:
     try:
         if not body.isascii():
@@ -109,6 +129,16 @@ def _envelope(body: bytes) -> _Envelope:
         raise NotOneMessage("The body must be one JSON-RPC object.", is_array=is_array(body)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError("The body is not valid JSON.") from error
+
+
+def request_envelope(body: bytes) -> _Envelope | None:
+    """The members of a request, each still JSON; None if it is anything else, or has anything else."""
+    try:
+        envelope = _envelope(body)
+    except Only1Error:
+        return None
+    is_request = envelope.result is NO_JSON and envelope.error is NO_JSON
+    return envelope if is_request and envelope.params is not NO_JSON else None
 
 
 def without_lone_surrogates(body: bytes) -> bytes:
@@ -125,7 +155,7 @@ def is_array(body: bytes) -> bool:
 
 def _message(envelope: _Envelope) -> Message:
     raw_id = bytes(envelope.id)
-    request_id = _read_id(raw_id)
+    request_id = read_id(raw_id)
     echo = b"" if request_id is None else raw_id
     if bytes(envelope.jsonrpc) != b'"2.0"':
         raise NotOneMessage('"jsonrpc" must be "2.0".', echo)
@@ -152,7 +182,7 @@ def _response(envelope: _Envelope, request_id: RequestId | None, raw_id: bytes) 
     return Response(request_id, envelope.result, envelope.error)
 
 
-def _read_id(raw_id: bytes) -> RequestId | None:
+def read_id(raw_id: bytes) -> RequestId | None:
     """The id's value, or None for one that is absent, null or of a type that MCP forbids."""
     if raw_id[:1] == b'"':
         return _read_string(raw_id)

@@ -6,9 +6,11 @@ Spec: 2026-07-28 basic, "Result type"; server/utilities/caching; 2025-11-25 sche
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct, field
 
 from proxy_core.errors import Only1Error, ParseError
 from proxy_core.protocol import jsonrpc, methods
@@ -24,6 +26,8 @@ _NOT_KEPT: Final = frozenset({"ttlMs", "cacheScope", "inputRequests", "requestSt
 # One pattern that starts with a quote scans text far faster than a substring search for each name.
 _FOR_LEGACY: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|io\.modelcontextprotocol\\?/serverInfo)"')
 _FOR_MODERN: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|_meta)"')
+_MAX_CACHED_BYTES: Final = 1024
+_ARRAY: Final = ord("[")
 _NEEDS_INPUT: Final = re.compile(rb'"input_required"')
 
 
@@ -106,6 +110,47 @@ def result_for_modern(
     for name in _MODERN_MEMBERS:
         members.pop(name, None)
     return jsonrpc.encode(members | _stamp(restamped(members, server_info), hints))
+
+
+class _ToolResult(Struct, gc=False, forbid_unknown_fields=True):
+    """All that an ordinary result of a tool has."""
+
+    content: Raw
+    resultType: str = "complete"
+    isError: Raw = jsonrpc.NO_JSON
+    structuredContent: Raw = jsonrpc.NO_JSON
+    meta: Raw = field(default=jsonrpc.NO_JSON, name="_meta")
+
+
+_decode_tool_result = msgspec.json.Decoder(_ToolResult).decode
+
+
+def plain_tool_result(result: Raw, server_info: bytes) -> bytes | None:
+    """What `result_for_modern` makes of a tool's result that has nothing out of the ordinary; None of others.
+
+    It is whole, not an error in disguise, and has no member that would have to be looked at. What is in its
+    content is not.
+    """
+    try:
+        found = _decode_tool_result(result)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    own = bytes(found.meta)
+    if found.resultType != "complete" or len(own) > _MAX_CACHED_BYTES or memoryview(found.content)[0] != _ARRAY:
+        return None
+    parts = [b'{"content":', found.content]
+    if found.isError is not jsonrpc.NO_JSON:
+        parts += (b',"isError":', found.isError)
+    if found.structuredContent is not jsonrpc.NO_JSON:
+        parts += (b',"structuredContent":', found.structuredContent)
+    parts += (b',"resultType":"complete","_meta":', _signed(own, server_info), b"}")
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _signed(meta: bytes, server_info: bytes) -> bytes:
+    # Servers sign all their results alike.
+    return jsonrpc.encode(restamped({"_meta": Raw(meta)}, server_info))
 
 
 def restamped(members: Mapping[str, Raw], server_info: bytes) -> dict[str, Raw]:

@@ -52,8 +52,10 @@ class LatencyWindow:
         self._told_at = -1
         self._told_sum_ms = 0.0
 
-    def add(self, now: float, ms: float) -> None:
-        bucket = _bucket(ms)
+    def add(self, now: float, ms: float, bucket: int | None = None) -> None:
+        """`bucket`: `bucket_of(ms)`, for whoever adds the same to several."""
+        if bucket is None:
+            bucket = bucket_of(ms)
         self._slot(now)[bucket] += 1
         self.sum_ms += ms
         if not self._low <= bucket < self._high:
@@ -146,7 +148,7 @@ def top_ms(bucket: int) -> float:
     return FIRST_MS * GROWTH**bucket
 
 
-def _bucket(ms: float) -> int:
+def bucket_of(ms: float) -> int:
     if ms <= FIRST_MS:
         return 0
     return min(BUCKETS - 1, 1 + int(math.log(ms / FIRST_MS) / _LOG_GROWTH))

@@ -16,7 +16,7 @@ from proxy_core.facts import (
 )
 from proxy_core.telemetry.changes import Changes
 from proxy_core.telemetry.clients import Clients
-from proxy_core.telemetry.histogram import LatencyWindow, RateWindow
+from proxy_core.telemetry.histogram import LatencyWindow, RateWindow, bucket_of
 from proxy_core.telemetry.snapshot import BreakerState
 
 NOT_THE_SERVERS_FAULT: Final = frozenset(
@@ -48,10 +48,11 @@ class Series:
     rate: RateWindow = field(default_factory=RateWindow)
     error_rate: RateWindow = field(default_factory=RateWindow)
 
-    def add(self, fact: RequestFinished) -> None:
+    def add(self, fact: RequestFinished, bucket: int) -> None:
+        """`bucket`: of its duration."""
         self.calls += 1
         self.rate.add(fact.at)
-        self.latency.add(fact.at, fact.duration_ms)
+        self.latency.add(fact.at, fact.duration_ms, bucket)
         if fact.error_code is not None:
             self._add_error(fact.at, fact.error_code)
         elif fact.is_tool_error:
@@ -94,10 +95,11 @@ class Metrics:
 
     def fold(self, fact: Fact) -> None:
         if isinstance(fact, RequestFinished):
-            self.total.add(fact)
+            bucket = bucket_of(fact.duration_ms)
+            self.total.add(fact, bucket)
             self.clients.fold(fact)
             if fact.server is not None:
-                self.of(fact.server).add(fact)
+                self.of(fact.server).add(fact, bucket)
         else:
             self._fold_rare(fact)
 

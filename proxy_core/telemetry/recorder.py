@@ -90,6 +90,7 @@ class Recorder:
         self._full = FULL_AT_ONCE
         """How many more may be recorded in full, since `_full_at`."""
         self._full_at = clock.monotonic()
+        self._reserved = 0
         self._ring: OrderedDict[int, Trace | Kept | Brief] = OrderedDict()
         """By id, in the order of `seq`."""
         self._pending: deque[Trace] = deque()
@@ -137,6 +138,19 @@ class Recorder:
 
     def takes(self, at: float) -> bool:
         """Whether one that begins now can be recorded in full."""
+        if self._reserved:
+            self._reserved -= 1
+            return True
+        return self._has_room(at)
+
+    def reserves(self, at: float) -> bool:
+        """What `takes` says; a yes is kept for the one that asks it next, for which this was asked."""
+        if not self._has_room(at):
+            return False
+        self._reserved += 1
+        return True
+
+    def _has_room(self, at: float) -> bool:
         if self._full < 1:
             grown = (at - self._full_at) * FULL_PER_S
             if grown < 1:
@@ -186,8 +200,7 @@ class Recorder:
             # News for those who know it, or for all: so many came after it that it was forgotten.
             self._touch(trace)
         self._pending.append(trace)
-        # What the server answered, in nearly the same words, is held too.
-        self._held += trace.held + 2 * size
+        self._held += _weight_of(trace)
         if self._held > self._rules.max_bytes // 4:
             self._let_go_of_oldest()
         if not self._is_woken:
@@ -213,7 +226,7 @@ class Recorder:
 
     def _next_pending(self) -> Trace:
         trace = self._pending.popleft()
-        self._held = max(0, self._held - trace.held - 2 * trace.size_out) if self._pending else 0
+        self._held = max(0, self._held - _weight_of(trace)) if self._pending else 0
         return trace
 
     def _let_go_of_oldest(self) -> None:
@@ -308,3 +321,9 @@ class Recorder:
         # In the meantime it may have been masked for good.
         known = self._ring.get(id)
         return records.unpacked(known) if isinstance(known, Kept) else making.detail()
+
+
+def _weight_of(trace: Trace) -> int:
+    """Bytes that it holds until it is masked, about. What goes on to the server, and what that answers, is held
+    in nearly the same words a second time."""
+    return trace.held + 2 * (trace.bytes_in + trace.size_out)

@@ -85,6 +85,9 @@ class ScriptedGateway:
     async def next_call(self) -> HeldCall:
         return await asyncio.wait_for(self._calls.get(), 20)
 
+    def begin(self, exchange: Exchange, ended: Any) -> None:
+        """Every request here takes a task."""
+
     async def handle(self, exchange: Exchange) -> bytes:
         self.exchanges.append(exchange)
         if exchange.method in self.held:

@@ -323,6 +323,12 @@ async def test_what_waits_to_be_masked_is_bounded_too(house: House) -> None:
     assert [trace.result == b"" for trace in traces] == [True] * 18 + [False] * 2
 
 
+async def test_requests_that_wait_to_be_masked_count_as_their_answers_do(house: House) -> None:
+    house.recorder.use(Rules(max_bytes=1_048_576))
+    traces = [house.call(params=b'{"text":"%s"}' % (b"x" * 60_000)) for _ in range(20)]
+    assert [bytes(trace.params) == b"" for trace in traces] == [True] * 18 + [False] * 2
+
+
 async def test_one_body_is_bounded_and_says_how_long_it_was(house: House) -> None:
     result = b'{"text":"%s"}' % (b"x" * 200_000)
     detail = await house.detail(house.call(result=result))

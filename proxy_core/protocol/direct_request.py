@@ -1,0 +1,99 @@
+"""A tools/call of a modern client that is ordinary in every way, read in two steps. Pure.
+
+What is read here `classify_post` would read in the same way; what is anything else is left to it, faults too.
+Spec: 2026-07-28 basic/transports/streamable-http, "Request Metadata"; server/tools, "Calling Tools".
+"""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from proxy_core.errors import Only1Error
+from proxy_core.protocol import capabilities, jsonrpc, meta, methods, revisions
+from proxy_core.protocol.capabilities import ClientCapabilities
+from proxy_core.protocol.classify import client_name
+from proxy_core.protocol.headers import Headers, decode_value, routing_headers
+
+METHOD: Final = "tools/call"
+MAX_META_BYTES: Final = 1024
+"""Of a `_meta` that is remembered, as it must be: one with a progress token of its own is not of this kind."""
+_VERSION_2: Final = b'"2.0"'
+_METHOD: Final = b'"tools/call"'
+
+
+class DirectRequest(NamedTuple):
+    raw_id: bytes
+    """The id's exact JSON, to be echoed."""
+    params: Raw
+    name: str
+    arguments: Raw
+    """As JSON, or empty."""
+    own_meta: bytes
+    """The JSON of `_meta`."""
+    client: str
+    """Self-reported and bounded: display only."""
+    capabilities: ClientCapabilities
+
+
+class _Params(Struct, gc=False, forbid_unknown_fields=True):
+    """All that such a call has."""
+
+    name: str
+    meta: Raw = field(name="_meta")
+    arguments: Raw = jsonrpc.NO_JSON
+
+
+class _Meta(NamedTuple):
+    client: str
+    capabilities: ClientCapabilities
+
+
+_decode_params = msgspec.json.Decoder(_Params).decode
+
+
+def named_in(headers: Headers) -> str | None:
+    """The tool that these headers route a modern tools/call by; None if they are of anything else, or amiss."""
+    try:
+        routing = routing_headers(headers)
+        if routing.version != revisions.MODERN or routing.method != METHOD or routing.name is None:
+            return None
+        return decode_value(routing.name)
+    except Only1Error:
+        return None
+
+
+def read(body: bytes, name: str) -> DirectRequest | None:
+    """`name`: of the tool that its headers route it by, which must be the one it calls."""
+    envelope = jsonrpc.request_envelope(body)
+    if envelope is None:
+        return None
+    raw_id, is_call = bytes(envelope.id), bytes(envelope.method) == _METHOD
+    if not is_call or bytes(envelope.jsonrpc) != _VERSION_2 or jsonrpc.read_id(raw_id) is None:
+        return None
+    try:
+        params = _decode_params(envelope.params)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    own = bytes(params.meta)
+    known = _read_meta(own) if len(own) <= MAX_META_BYTES else None
+    if known is None or params.name != name:
+        return None
+    return DirectRequest(raw_id, envelope.params, name, params.arguments, own, known.client, known.capabilities)
+
+
+@lru_cache(maxsize=256)
+def _read_meta(own: bytes) -> _Meta | None:
+    """None if it says anything that the answer, or what goes before it, would have to heed."""
+    try:
+        members = jsonrpc.members(own)
+        version = jsonrpc.decode(members.get(methods.PROTOCOL_VERSION, jsonrpc.NO_JSON))
+    except Only1Error:
+        return None
+    declared = bytes(members.get(methods.CLIENT_CAPABILITIES, jsonrpc.NO_JSON))
+    is_ordinary = version == revisions.MODERN and declared[:1] == b"{" and methods.LOG_LEVEL not in members
+    if not is_ordinary or meta.PROGRESS_TOKEN in members:
+        return None
+    client = client_name(members.get(methods.CLIENT_INFO, jsonrpc.NO_JSON))
+    return _Meta(client, capabilities.read(Raw(declared), revisions.MODERN))

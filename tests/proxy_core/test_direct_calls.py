@@ -1,0 +1,267 @@
+"""Calls that need no task, against the ordinary way: whatever a server does, their clients see the same.
+
+The gateway and its servers share this process, so that it can be told which way a call went.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from proxy_core.backends.direct_call import DirectCall
+from proxy_core.config.load import LoadedConfig
+from proxy_core.config.models import Config
+from proxy_core.frontend import event_stream
+from proxy_core.proxy import Proxy
+from tests.support.backend_server import (
+    BackendServer,
+    Handler,
+    Holds,
+    Seen,
+    answers,
+    event,
+    json_reply,
+    refuses,
+    result_event,
+    rpc_error,
+    serving,
+    streams,
+)
+from tests.support.http_client import Client, Reply, modern
+from tests.support.scripted_channel import until
+
+TOOLS = {"resultType": "complete", "tools": [{"name": "run", "inputSchema": {"type": "object"}}]}
+DISCOVERED = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}
+QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
+WAYS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "ordinary"])
+PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}'
+
+
+@dataclass
+class House:
+    client: Client
+    server: BackendServer
+    proxy: Proxy
+    begun: list[DirectCall]
+
+    async def call(self, **more: Any) -> Reply:
+        body, headers = modern("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
+        return await self.client.send("POST", body, headers=headers)
+
+    @property
+    def row(self) -> Any:
+        return self.proxy.snapshot().servers[0]
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[DirectCall]:
+    """The calls that went without a task."""
+    seen: list[DirectCall] = []
+    begin = DirectCall.begin
+
+    def noted(self: DirectCall, call: Any) -> bool:
+        is_begun = begin(self, call)
+        if is_begun:
+            seen.append(self)
+        return is_begun
+
+    monkeypatch.setattr(DirectCall, "begin", noted)
+    return seen
+
+
+@asynccontextmanager
+async def house(direct: bool, begun: list[DirectCall], call: Any, **more: Any) -> AsyncIterator[House]:
+    """A gateway that records nothing, so that every call may go without a task, or one in which none does."""
+    table: dict[str, Handler | list[Handler]] = {
+        "server/discover": answers(DISCOVERED),
+        "tools/list": answers(TOOLS),
+        "tools/call": call,
+    }
+    async with serving(table) as server:
+        box = {"id": "box", "transport": {"type": "http", "url": server.url}} | more.pop("box", {})
+        sections = {"proxy": {"port": 0, "grace_s": 1}, "inspect": {"exchanges": 0}} | more
+        loaded = LoadedConfig(Config.model_validate({"servers": [box]} | sections), None, {})
+        proxy = Proxy(loaded, fast_path=direct)
+        running = asyncio.ensure_future(proxy.run())
+        try:
+            await until(lambda: proxy.snapshot().url)
+            await until(lambda: proxy.snapshot().servers[0].state == "healthy")
+            async with aiohttp.ClientSession() as session:
+                yield House(Client(session, proxy.snapshot().url), server, proxy, begun)
+        finally:
+            proxy.request_stop()
+            await running
+
+
+def seen_by_the_client(reply: Reply) -> Any:
+    shown = reply.json if reply.headers["Content-Type"] == "application/json" else reply.events
+    return reply.status, reply.headers["Content-Type"], shown
+
+
+async def on_both_ways(begun: list[DirectCall], call: Any, **more: Any) -> Any:
+    """What the client sees, which is the same on either way; the direct one was gone."""
+    told = []
+    for direct in (True, False):
+        begun.clear()
+        async with house(direct, begun, call, **more) as gateway:
+            # The first call may open a connection, which takes a task.
+            replies = [seen_by_the_client(await gateway.call()) for _ in range(3)]
+            assert (len(begun) >= 1) is direct
+            row = gateway.row
+            told.append((replies, row.calls, row.errors, gateway.proxy.snapshot().totals.in_flight))
+    assert told[0] == told[1]
+    return told[0][0][-1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        answers(RESULT),
+        answers(RESULT | {"isError": True}),
+        answers({"content": [{"type": "resource_link", "uri": "box:///a", "name": "a"}]}),
+        answers({"content": [{"type": "hologram"}]}),
+        answers({"resultType": "odd", "content": []}),
+        answers("no object"),
+        rpc_error(-32602),
+        rpc_error(-32603, 500),
+        rpc_error(-32001, 404),
+        refuses(401),
+        refuses(404),
+        refuses(500),
+        refuses(202),
+        streams(result_event(RESULT)),
+        streams(event(PROGRESS), result_event(RESULT)),
+        streams(event(PROGRESS)),
+        streams(b"data: nonsense\n\n"),
+        refuses(200, b"<html>", "text/html"),
+        refuses(200, b"{", "application/json"),
+        refuses(200, b'{"jsonrpc":"2.0","id":"another","result":{}}', "application/json"),
+        answers(RESULT | {"content": [{"type": "text", "text": "x" * 1_000_000}]}),
+    ],
+)
+async def test_whatever_a_server_answers_its_client_sees_the_same(
+    begun: list[DirectCall], call: Handler
+) -> None:
+    await on_both_ways(begun, call)
+
+
+async def test_a_server_that_needs_input_is_put_to_its_client(begun: list[DirectCall]) -> None:
+    needed = {
+        "resultType": "input_required",
+        "requestState": "s",
+        "inputRequests": {
+            "q": {"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {}}}
+        },
+    }
+    status, _, told = await on_both_ways(begun, answers(needed))
+    assert (status == 200 and "error" in told) or told["result"]["resultType"] == "input_required"
+
+
+@WAYS
+async def test_a_server_that_hangs_up_is_told_and_the_next_call_is_served(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    hangs = False
+
+    async def call(seen: Seen) -> web.StreamResponse:
+        if hangs:
+            assert seen.request.transport is not None
+            seen.request.transport.abort()
+        return json_reply(seen.result(RESULT))
+
+    async with house(direct, begun, call) as gateway:
+        assert (await gateway.call()).status == 200
+        hangs = True
+        lost = await gateway.call()
+        hangs = False
+        assert lost.json["error"]["data"]["dev.only1mcp"]["kind"] == "backend_stream_lost"
+        assert (await gateway.call()).status == 200
+        assert gateway.row.calls == 3 and gateway.row.errors == 1
+
+
+@WAYS
+async def test_what_may_be_repeated_is(begun: list[DirectCall], direct: bool) -> None:
+    handlers: list[Handler] = [answers(RESULT), refuses(503), answers(RESULT)]
+    async with house(direct, begun, handlers, box={"tools": {"retry": ["run"]}}) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        assert len(gateway.server.of("tools/call")) == 3
+
+
+@WAYS
+async def test_a_client_that_hangs_up_has_cancelled_its_call(begun: list[DirectCall], direct: bool) -> None:
+    holds = Holds()
+    handlers: list[Handler] = [answers(RESULT), holds]
+    async with house(direct, begun, handlers) as gateway:
+        await gateway.call()
+        calling = asyncio.ensure_future(gateway.call())
+        await holds.arrived.wait()
+        calling.cancel()
+        await asyncio.wait_for(holds.gone.wait(), 20)
+        await until(lambda: gateway.proxy.snapshot().totals.in_flight == 0)
+        assert gateway.row.in_flight == 0
+
+
+@WAYS
+async def test_a_silent_server_is_given_up(begun: list[DirectCall], direct: bool) -> None:
+    holds = Holds()
+    handlers: list[Handler] = [answers(RESULT), holds]
+    async with house(direct, begun, handlers, box={"timeouts": {"call_idle_s": 1}}) as gateway:
+        await gateway.call()
+        late = await gateway.call()
+        assert late.json["error"]["data"]["dev.only1mcp"]["kind"] == "backend_timeout"
+        await asyncio.wait_for(holds.gone.wait(), 20)
+
+
+@WAYS
+async def test_a_long_call_becomes_a_stream_that_is_kept_alive(
+    begun: list[DirectCall], direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.1)
+
+    async def late(seen: Seen) -> web.StreamResponse:
+        await asyncio.sleep(2.5)
+        return json_reply(seen.result(RESULT))
+
+    async with house(direct, begun, [answers(RESULT), late]) as gateway:
+        await gateway.call()
+        reply = await gateway.call()
+        assert reply.headers["Content-Type"] == "text/event-stream"
+        assert reply.body.startswith(b": ping") and len(reply.events) == 1
+
+
+@WAYS
+async def test_calls_in_flight_are_waited_for_when_the_gateway_stops(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    async def late(seen: Seen) -> web.StreamResponse:
+        await asyncio.sleep(0.5)
+        return json_reply(seen.result(RESULT))
+
+    async with house(direct, begun, [answers(RESULT), late]) as gateway:
+        await gateway.call()
+        calling = asyncio.ensure_future(gateway.call())
+        await until(lambda: gateway.row.in_flight == 1)
+        gateway.proxy.request_stop()
+        assert (await calling).status == 200
+
+
+@WAYS
+async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectCall], direct: bool) -> None:
+    async def echo(seen: Seen) -> web.StreamResponse:
+        await asyncio.sleep(0.01)
+        return json_reply(
+            seen.result({"content": [{"type": "text", "text": seen.message["params"]["arguments"]["n"]}]})
+        )
+
+    async with house(direct, begun, echo) as gateway:
+        await asyncio.gather(*(gateway.call() for _ in range(8)))
+        replies = await asyncio.gather(*(gateway.call(arguments={"n": str(n)}) for n in range(64)))
+        assert [reply.json["result"]["content"][0]["text"] for reply in replies] == [str(n) for n in range(64)]
+        assert {reply.json["id"] for reply in replies} == {replies[0].json["id"]}
+        assert (len(begun) > 8) is direct
