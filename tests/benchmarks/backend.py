@@ -1,21 +1,22 @@
 """The smallest MCP server that can stand behind the gateway: a tool, a resource, and nothing to wait for.
 
-Run as `python -m tests.benchmarks.backend --stdio | --port P [--tools N] [--slow-ms MS]`. Modern era, or
-2025-03-26 with its batches for whoever initializes; answers are built by hand so that the figures are the
-gateway's and not its own. Over HTTP it counts what it was asked: GET /asked tells, by method.
+Run as `python -m tests.benchmarks.backend --stdio | --port P [OPTION...]`. Modern era, and 2025-03-26 with its
+batches for whoever initializes; or `--legacy`, 2025-11-25 alone. Answers are built by hand so that the figures
+are the gateway's and not its own. Over HTTP it counts what it was asked: GET /asked tells, by method.
 """
 
 import argparse
-import asyncio
 import sys
 from collections import Counter
+from functools import partial
 from typing import Final
 
 import msgspec
-from aiohttp import web
+
+from tests.benchmarks.raw_http import Respond, serve_raw
 
 INFO: Final = '"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1"}}'
-TEXT: Final = "x" * 200
+TEXT_BYTES: Final = 200
 ECHO: Final = '{"name":"echo","inputSchema":{"type":"object"}}'
 MORE: Final = (
     '{"name":"tool_%d","description":"Does what tools of its kind do, with what it is given, and says how that '
@@ -23,27 +24,24 @@ MORE: Final = (
     '"required":["path"]}}'
 )
 """About 250 bytes, as clients get it."""
+_CALL: Final = "tools/call"
+_PROGRESS: Final = (
+    b'{"jsonrpc":"2.0","method":"notifications/progress",'
+    b'"params":{"progressToken":%b,"progress":%d,"total":%d}}'
+)
 
 
-def _tools(count: int) -> str:
-    """A list of `echo` and `count` - 1 others."""
-    listed = ",".join([ECHO, *(MORE % number for number in range(1, count))])
-    return f'{{"resultType":"complete","tools":[{listed}],"ttlMs":600000,"cacheScope":"public",{INFO}}}'
+class _Meta(msgspec.Struct):
+    progressToken: msgspec.Raw = msgspec.Raw()
 
 
-RESULTS: Final = {
-    "server/discover": '{"resultType":"complete","supportedVersions":["2026-07-28"],'
-    f'"capabilities":{{"tools":{{}},"resources":{{}}}},"ttlMs":600000,"cacheScope":"public",{INFO}}}',
-    "initialize": '{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},'
-    '"serverInfo":{"name":"bench","version":"1"}}',
-    "ping": "{}",
-    "tools/list": _tools(1),
-    "resources/list": '{"resultType":"complete","resources":[{"uri":"bench:///a","name":"a"}],'
-    f'"ttlMs":600000,"cacheScope":"public",{INFO}}}',
-    "resources/read": f'{{"resultType":"complete","contents":[{{"uri":"bench:///a","text":"{TEXT}"}}],'
-    f'"ttlMs":600000,"cacheScope":"public",{INFO}}}',
-    "tools/call": f'{{"resultType":"complete","content":[{{"type":"text","text":"{TEXT}"}}],{INFO}}}',
-}
+class _Params(msgspec.Struct):
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+    meta: _Meta = msgspec.field(default_factory=_Meta, name="_meta")
+
+
+class _Call(msgspec.Struct):
+    params: _Params = msgspec.field(default_factory=_Params)
 
 
 class _Head(msgspec.Struct):
@@ -51,54 +49,80 @@ class _Head(msgspec.Struct):
     method: str = ""
 
 
-asked: Counter[str] = Counter()
-"""By method."""
 _decode = msgspec.json.Decoder(_Head).decode
 _decode_batch = msgspec.json.Decoder(list[_Head]).decode
+_decode_call = msgspec.json.Decoder(_Call).decode
 
 
-def answer(body: bytes) -> bytes:
-    """Empty for a notification."""
-    if body[:1] == b"[":
-        return b"[%s]" % b",".join(map(_answer, _decode_batch(body)))
-    return _answer(_decode(body))
+class Backend:
+    """Answers messages, whatever brought them."""
+
+    def __init__(self, *, tools: int = 1, text_bytes: int = TEXT_BYTES, is_legacy: bool = False) -> None:
+        """`tools`: how many it lists. `text_bytes`: of the text that a call or a read is answered with."""
+        self.asked: Counter[str] = Counter()
+        """By method."""
+        text = "x" * text_bytes
+        listed = ",".join([ECHO, *(MORE % number for number in range(1, tools))])
+        kept = f',"ttlMs":600000,"cacheScope":"public",{INFO}}}'
+        results = {
+            "server/discover": '{"resultType":"complete","supportedVersions":["2026-07-28"],'
+            f'"capabilities":{{"tools":{{}},"resources":{{}}}}{kept}',
+            "initialize": '{"protocolVersion":"2025-03-26","capabilities":{"tools":{}},'
+            '"serverInfo":{"name":"bench","version":"1"}}',
+            "ping": "{}",
+            "tools/list": f'{{"resultType":"complete","tools":[{listed}]{kept}',
+            "resources/list": f'{{"resultType":"complete","resources":[{{"uri":"bench:///a","name":"a"}}]{kept}',
+            "resources/read": '{"resultType":"complete","contents":'
+            f'[{{"uri":"bench:///a","text":"{text}"}}]{kept}',
+            _CALL: f'{{"resultType":"complete","content":[{{"type":"text","text":"{text}"}}],{INFO}}}',
+        }
+        if is_legacy:
+            del results["server/discover"]
+            results["initialize"] = results["initialize"].replace("2025-03-26", "2025-11-25")
+            results["tools/list"] = f'{{"tools":[{listed}]}}'
+            results[_CALL] = f'{{"content":[{{"type":"text","text":"{text}"}}]}}'
+        self._results = {method: result.encode() for method, result in results.items()}
+
+    def answer(self, body: bytes) -> bytes:
+        """Empty for a notification."""
+        if body[:1] == b"[":
+            return b"[%s]" % b",".join(map(self._answer, _decode_batch(body)))
+        return self._answer(_decode(body))
+
+    def echo(self, body: bytes) -> bytes:
+        """As `answer`, but a call's text is its arguments."""
+        reply = self.answer(body)
+        if _decode(body).method != _CALL:
+            return reply
+        head, _, rest = reply.partition(b'"text":"')
+        text = msgspec.json.encode(bytes(_decode_call(body).params.arguments).decode())
+        return head + b'"text":' + text + rest[rest.index(b'"') + 1 :]
+
+    def stream(self, body: bytes, progress: int) -> bytes | list[bytes]:
+        """As `answer`, but the answer to a call that wants progress comes after so many events of it."""
+        reply = self.answer(body)
+        if _decode(body).method != _CALL:
+            return reply
+        token = bytes(_decode_call(body).params.meta.progressToken)
+        steps = range(1, progress + 1) if token else ()
+        return [*(_PROGRESS % (token, step, progress) for step in steps), reply]
+
+    def _answer(self, head: _Head) -> bytes:
+        self.asked[head.method] += 1
+        if not bytes(head.id):
+            return b""
+        result = self._results.get(head.method)
+        if result is None:
+            error = b'{"code":-32601,"message":"Method not found"}'
+            return b'{"jsonrpc":"2.0","id":%s,"error":%s}' % (bytes(head.id), error)
+        return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (bytes(head.id), result)
 
 
-def _answer(head: _Head) -> bytes:
-    asked[head.method] += 1
-    if not bytes(head.id):
-        return b""
-    result = RESULTS.get(head.method)
-    if result is None:
-        error = b'{"code":-32601,"message":"Method not found"}'
-        return b'{"jsonrpc":"2.0","id":%s,"error":%s}' % (bytes(head.id), error)
-    return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (bytes(head.id), result.encode())
-
-
-def serve_stdio() -> None:
+def serve_stdio(backend: Backend) -> None:
     for line in sys.stdin.buffer:
-        if reply := answer(line):
+        if reply := backend.answer(line):
             sys.stdout.buffer.write(reply + b"\n")
             sys.stdout.buffer.flush()
-
-
-async def serve_http(port: int, slow_s: float) -> None:
-    async def handle(request: web.BaseRequest) -> web.Response:
-        if request.path == "/asked":
-            return web.json_response(asked)
-        if request.method != "POST":
-            return web.Response(status=405)
-        reply = answer(await request.read())
-        if slow_s:
-            await asyncio.sleep(slow_s)
-        return web.Response(body=reply, content_type="application/json", status=200 if reply else 202)
-
-    runner = web.ServerRunner(web.Server(handle, access_log=None))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    print(site.port, flush=True)
-    await asyncio.Event().wait()
 
 
 def main() -> None:
@@ -106,15 +130,22 @@ def main() -> None:
     parser.add_argument("--stdio", action="store_true")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tools", type=int, default=1)
+    parser.add_argument("--text-bytes", type=int, default=TEXT_BYTES, help="in the answer to a call or a read")
+    parser.add_argument("--legacy", action="store_true", help="2025-11-25, and no other")
     parser.add_argument("--slow-ms", type=float, default=0, help="how long each answer over HTTP takes")
+    parser.add_argument("--echo", action="store_true", help="over HTTP: answer a call with its arguments")
+    parser.add_argument("--progress", type=int, default=0, help="over HTTP: events before the answer to a call")
     options = parser.parse_args()
-    RESULTS["tools/list"] = _tools(options.tools)
+    backend = Backend(tools=options.tools, text_bytes=options.text_bytes, is_legacy=options.legacy)
     if options.stdio:
-        serve_stdio()
+        serve_stdio(backend)
         return
     import uvloop
 
-    uvloop.run(serve_http(options.port, options.slow_ms / 1000))
+    respond: Respond = backend.echo if options.echo else backend.answer
+    if options.progress:
+        respond = partial(backend.stream, progress=options.progress)
+    uvloop.run(serve_raw(respond, options.port, options.slow_ms / 1000, backend.asked))
 
 
 if __name__ == "__main__":

@@ -169,7 +169,10 @@ async def _house(scenario: Scenario) -> AsyncIterator[_House]:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "admin.sock"
         sections = {"admin": {"socket": str(socket)}} | dict(scenario.sections)
-        async with http_backend(slow_ms=SLOW_MS) as (backend_port, _), aiohttp.ClientSession() as session:
+        async with (
+            http_backend("--slow-ms", str(SLOW_MS)) as (backend_port, _),
+            aiohttp.ClientSession() as session,
+        ):
             base = f"http://127.0.0.1:{backend_port}"
             transport = {"type": "http", "url": f"{base}/mcp"}
             servers = [{"id": f"s{number}", "transport": transport} for number in range(scenario.servers)]

@@ -40,7 +40,7 @@ class Way:
 
 async def list_table(turns: int, seconds: float) -> list[str]:
     """`seconds`: of each way in each turn."""
-    async with http_backend(TOOLS) as (backend_port, _):
+    async with http_backend("--tools", str(TOOLS)) as (backend_port, _):
         url = f"http://127.0.0.1:{backend_port}/mcp"
         servers = [{"id": f"s{n}", "transport": {"type": "http", "url": url}} for n in range(SERVERS)]
         async with gateway(servers) as (port, pid, _):

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +21,19 @@ START_S: Final = 60.0
 
 
 def cpu_of(pid: int, *, children: bool = True) -> float:
-    """Seconds of processor time that a process has used; with `children`, all that it started as well."""
+    """Seconds of processor time that a process has used; with `children`, those that it started as well."""
     process = psutil.Process(pid)
     tree = (process, *process.children(recursive=True)) if children else (process,)
-    return sum(times.user + times.system for times in (each.cpu_times() for each in tree))
+    return sum(map(_cpu_of_one, tree))
+
+
+def _cpu_of_one(process: psutil.Process) -> float:
+    if sys.platform == "linux":
+        # The process's own clock (man 3 clock_getcpuclockid): to the nanosecond, where /proc counts
+        # hundredths of a second.
+        return time.clock_gettime((~process.pid << 3) | 2)
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def rss_mb(pid: int) -> float:
@@ -42,24 +52,29 @@ async def listening(*command: str) -> AsyncIterator[tuple[int, int]]:
         await process.wait()
 
 
-def http_backend(tools: int = 1, slow_ms: float = 0) -> AbstractAsyncContextManager[tuple[int, int]]:
+def http_backend(*options: str) -> AbstractAsyncContextManager[tuple[int, int]]:
     """(port, pid) of the small backend."""
-    return listening(*BACKEND, "--tools", str(tools), "--slow-ms", str(slow_ms))
+    return listening(*BACKEND, *options)
 
 
 @asynccontextmanager
 async def gateway(
-    servers: list[dict[str, Any]], config: Path | None = None, **sections: Any
+    servers: list[dict[str, Any]], config: Path | None = None, arguments: Sequence[str] = (), **sections: Any
 ) -> AsyncIterator[tuple[int, int, float]]:
-    """(port, pid, seconds from start to the first answered request) of a headless gateway."""
+    """(port, pid, seconds from start to the first answered request) of a headless gateway.
+
+    `arguments`: of its command, beside those that every one here has.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = config or Path(folder) / "only1mcp.json"
         settings = {"version": 1, "proxy": {"port": 0, "grace_s": 1}, "servers": servers}
         config.write_text(json.dumps(settings | sections))
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "only1mcp_tui", "--headless", "--config", str(config),
+            sys.executable, "-m", "only1mcp_tui", "--headless", "--config", str(config), *arguments,
             cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+            # What another gateway remembers of a server that had this port would be of another server.
+            env={**os.environ, "XDG_STATE_HOME": folder},
         )  # fmt: skip
         assert process.stderr is not None
         while b"serving http" not in (line := await asyncio.wait_for(process.stderr.readline(), START_S)):

@@ -1,0 +1,52 @@
+"""The middle of a few measured values, and how far from it the truth may be. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    middle: float
+    low: float
+    high: float
+
+    def shown(self, form: str = ".2f", unit: str = "") -> str:
+        """As in a table: `0.61x [0.58, 0.64]`."""
+        low, middle, high = (_shown(value, form) for value in (self.low, self.middle, self.high))
+        return f"{middle}{unit} [{low}, {high}]"
+
+
+def median_interval(values: Sequence[float]) -> Interval:
+    """The median, between two of the values that hold the true one with a confidence of at least 95 %.
+
+    By ranks: each value is above the true median with a chance of one half, whatever the distribution is, so
+    some may be infinite. Raises: ValueError for fewer than 6 values, of which not even all hold it so surely.
+    """
+    count = len(values)
+    ordered = sorted(values)
+    rank, outside = 0, 0.0
+    while (outside := outside + 2 * math.comb(count, rank) / 2**count) <= 1 - CONFIDENCE:
+        rank += 1
+    if rank == 0:
+        raise ValueError(f"{count} values are too few for a confidence of {CONFIDENCE:.0%}.")
+    return Interval(median(ordered), ordered[rank - 1], ordered[count - rank])
+
+
+def added_ratio(ours: float, reference: float, without: float) -> float:
+    """How many times what `reference` adds to `without` is what `ours` adds; never below 0.
+
+    Infinite where the reference added nothing, for then we added any number of times that.
+    """
+    added, allowed = ours - without, reference - without
+    if added <= 0:
+        return 0.0
+    return added / allowed if allowed > 0 else math.inf
+
+
+def _shown(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "∞"

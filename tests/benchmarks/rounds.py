@@ -1,0 +1,53 @@
+"""Ways to do the same, measured in turns, so that a machine's moods fall on all of them alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from tests.benchmarks.intervals import Interval, median_interval
+from tests.benchmarks.lines import Line, saturate
+from tests.benchmarks.load import Measured
+from tests.benchmarks.processes import cpu_of
+
+
+@dataclass(eq=False)
+class Way:
+    """One of them, and what it has cost in each turn."""
+
+    name: str
+    pid: int
+    """Of the process whose tree does the work."""
+    lines: Sequence[Line]
+    turns: list[Measured] = field(default_factory=list)
+
+    def saturated(self, seconds: float) -> None:
+        """A turn with as many requests as go through."""
+        self.turns.append(saturate(self.lines, seconds, lambda: cpu_of(self.pid)))
+
+    def middle(self, figure: Callable[[Measured], float]) -> float:
+        return median(map(figure, self.turns))
+
+    def interval(self, figure: Callable[[Measured], float]) -> Interval:
+        return median_interval([figure(turn) for turn in self.turns])
+
+
+def cpu_us(turn: Measured) -> float:
+    return turn.cpu_us
+
+
+def per_s(turn: Measured) -> float:
+    return turn.per_s
+
+
+def in_turns(ways: Sequence[Way], rounds: int, turn: Callable[[Way], None]) -> None:
+    """A turn of each way in each round; who begins changes, for a turn feels the one before it."""
+    for number in range(rounds):
+        first = number % len(ways)
+        for way in (*ways[first:], *ways[:first]):
+            turn(way)
+
+
+def ratio(above: Way, below: Way, figure: Callable[[Measured], float]) -> Interval:
+    """Of the same round each time."""
+    pairs = zip(above.turns, below.turns, strict=True)
+    return median_interval([figure(a) / figure(b) for a, b in pairs])
