@@ -23,10 +23,11 @@ from tests.benchmarks.calls import calls_table
 from tests.benchmarks.efficiency import efficiency_table
 from tests.benchmarks.figures import renew
 from tests.benchmarks.footprint import cold_start_table, memory_table
-from tests.benchmarks.listing import list_table
+from tests.benchmarks.listing import listing
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
 from tests.benchmarks.reloading import reload_table, servers
 from tests.benchmarks.screen import screen_table
+from tests.benchmarks.whole import goals_table
 
 DOCS: Final = ROOT / "docs"
 QUICK: Final = os.environ.get("QUICK", "") not in ("", "0")
@@ -44,9 +45,14 @@ async def balancing() -> list[str]:
     return balancer_table()
 
 
+async def lists() -> list[str]:
+    return [*(await listing(*((6, 0.3) if QUICK else (9, 1.5)))).table]
+
+
 SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str]]]]] = {
+    "goals": lambda: goals_table(QUICK),
     "calls": lambda: calls_table(1.5 if QUICK else 6.0),
-    "lists": lambda: list_table(*((3, 0.7) if QUICK else (9, 1.5))),
+    "lists": lists,
     "saving": saving_table,
     "efficiency": efficiency_table,
     "batches": lambda: batch_table(*((1, 0.4) if QUICK else (4, 0.8))),

@@ -8,6 +8,7 @@ are the gateway's and not its own. Over HTTP it counts what it was asked: GET /a
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -24,6 +25,7 @@ MORE: Final = (
     '"required":["path"]}}'
 )
 """About 250 bytes, as clients get it."""
+ROW: Final = '{"id":1%05d,"name":"Ada","path":"a/b","isOpen":true}'
 _CALL: Final = "tools/call"
 _PROGRESS: Final = (
     b'{"jsonrpc":"2.0","method":"notifications/progress",'
@@ -57,11 +59,19 @@ _decode_call = msgspec.json.Decoder(_Call).decode
 class Backend:
     """Answers messages, whatever brought them."""
 
-    def __init__(self, *, tools: int = 1, text_bytes: int = TEXT_BYTES, is_legacy: bool = False) -> None:
-        """`tools`: how many it lists. `text_bytes`: of the text that a call or a read is answered with."""
+    def __init__(
+        self, *, tools: int = 1, text_bytes: int = TEXT_BYTES, rows: int = 0, is_legacy: bool = False
+    ) -> None:
+        """`tools`: how many it lists. `text_bytes`: of the text that a call or a read is answered with.
+
+        `rows`: in the structured content of a call, 50 bytes each; none: there is no such content.
+        """
         self.asked: Counter[str] = Counter()
         """By method."""
         text = "x" * text_bytes
+        content = f'"content":[{{"type":"text","text":"{text}"}}]'
+        if rows:
+            content += f',"structuredContent":{{"rows":[{",".join(ROW % number for number in range(rows))}]}}'
         listed = ",".join([ECHO, *(MORE % number for number in range(1, tools))])
         kept = f',"ttlMs":600000,"cacheScope":"public",{INFO}}}'
         results = {
@@ -74,13 +84,13 @@ class Backend:
             "resources/list": f'{{"resultType":"complete","resources":[{{"uri":"bench:///a","name":"a"}}]{kept}',
             "resources/read": '{"resultType":"complete","contents":'
             f'[{{"uri":"bench:///a","text":"{text}"}}]{kept}',
-            _CALL: f'{{"resultType":"complete","content":[{{"type":"text","text":"{text}"}}],{INFO}}}',
+            _CALL: f'{{"resultType":"complete",{content},{INFO}}}',
         }
         if is_legacy:
             del results["server/discover"]
             results["initialize"] = results["initialize"].replace("2025-03-26", "2025-11-25")
             results["tools/list"] = f'{{"tools":[{listed}]}}'
-            results[_CALL] = f'{{"content":[{{"type":"text","text":"{text}"}}]}}'
+            results[_CALL] = f"{{{content}}}"
         self._results = {method: result.encode() for method, result in results.items()}
 
     def answer(self, body: bytes) -> bytes:
@@ -118,9 +128,9 @@ class Backend:
         return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (bytes(head.id), result)
 
 
-def serve_stdio(backend: Backend) -> None:
+def serve_stdio(answer: Callable[[bytes], bytes]) -> None:
     for line in sys.stdin.buffer:
-        if reply := backend.answer(line):
+        if reply := answer(line):
             sys.stdout.buffer.write(reply + b"\n")
             sys.stdout.buffer.flush()
 
@@ -131,20 +141,22 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tools", type=int, default=1)
     parser.add_argument("--text-bytes", type=int, default=TEXT_BYTES, help="in the answer to a call or a read")
+    parser.add_argument("--rows", type=int, default=0, help="of 50 bytes each, in the answer to a call")
     parser.add_argument("--legacy", action="store_true", help="2025-11-25, and no other")
     parser.add_argument("--slow-ms", type=float, default=0, help="how long each answer over HTTP takes")
-    parser.add_argument("--echo", action="store_true", help="over HTTP: answer a call with its arguments")
+    parser.add_argument("--echo", action="store_true", help="answer a call with its arguments")
     parser.add_argument("--progress", type=int, default=0, help="over HTTP: events before the answer to a call")
     options = parser.parse_args()
-    backend = Backend(tools=options.tools, text_bytes=options.text_bytes, is_legacy=options.legacy)
+    backend = Backend(
+        tools=options.tools, text_bytes=options.text_bytes, rows=options.rows, is_legacy=options.legacy
+    )
+    answer = backend.echo if options.echo else backend.answer
     if options.stdio:
-        serve_stdio(backend)
+        serve_stdio(answer)
         return
     import uvloop
 
-    respond: Respond = backend.echo if options.echo else backend.answer
-    if options.progress:
-        respond = partial(backend.stream, progress=options.progress)
+    respond: Respond = partial(backend.stream, progress=options.progress) if options.progress else answer
     uvloop.run(serve_raw(respond, options.port, options.slow_ms / 1000, backend.asked))
 
 

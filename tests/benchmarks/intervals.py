@@ -17,6 +17,8 @@ class Interval:
 
     def shown(self, form: str = ".2f", unit: str = "") -> str:
         """As in a table: `0.61x [0.58, 0.64]`."""
+        if self.low == self.high:
+            return _shown(self.middle, form) + unit
         low, middle, high = (_shown(value, form) for value in (self.low, self.middle, self.high))
         return f"{middle}{unit} [{low}, {high}]"
 

@@ -45,17 +45,22 @@ class Line:
     def send(self, due_at: float) -> None:
         self.due_at = due_at
         self._id = next(_ids)
-        self._post(*self._ask(self._id))
+        self.post(*self._ask(self._id))
 
     def exchange(self, headers: bytes, body: bytes) -> tuple[bytes, bytes]:
-        """One request of any kind: head and body of its answer. `headers`: lines beside those of every POST."""
-        self._post(headers, body)
+        """One request of any kind, and its answer."""
+        self.post(headers, body)
+        return self.reply()
+
+    def reply(self) -> tuple[bytes, bytes]:
+        """Wait for head and body of the answer."""
         while not self._take():
             pass
         head, _, answer = b"".join(self._received).partition(b"\r\n\r\n")
         return head, answer
 
-    def _post(self, headers: bytes, body: bytes) -> None:
+    def post(self, headers: bytes, body: bytes) -> None:
+        """Send a request of any kind. `headers`: lines beside those of every POST."""
         self._received.clear()
         self._missing = -1
         self.socket.sendall(

@@ -171,9 +171,12 @@ def modern_headers(method: str, name: str = "") -> bytes:
     return (lines + (f"Mcp-Name: {name}\r\n" if name else "")).encode()
 
 
-def modern_call(tool: str) -> Ask:
+def modern_call(tool: str, *, wants_progress: bool = False) -> Ask:
     headers = modern_headers("tools/call", tool)
-    return lambda request_id: (headers, call_body(request_id, tool))
+    if not wants_progress:
+        return lambda request_id: (headers, call_body(request_id, tool))
+    meta, token = b'"_meta":{', b'"_meta":{"progressToken":%d,'
+    return lambda request_id: (headers, call_body(request_id, tool).replace(meta, token % request_id, 1))
 
 
 def modern_list(method: str = "tools/list") -> Ask:

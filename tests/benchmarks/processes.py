@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -18,17 +19,24 @@ from tests.benchmarks.load import connected, modern_list
 ROOT: Final = Path(__file__).resolve().parents[2]
 BACKEND: Final = [sys.executable, "-m", "tests.benchmarks.backend"]
 START_S: Final = 60.0
+IDLE_S: Final = 0.2
+IDLE_SHARE: Final = 0.05
+"""Of one core, that a process may use which has nothing to do."""
 
 
 def cpu_of(pid: int, *, children: bool = True) -> float:
     """Seconds of processor time that a process has used; with `children`, those that it started as well."""
     process = psutil.Process(pid)
-    tree = (process, *process.children(recursive=True)) if children else (process,)
-    return sum(map(_cpu_of_one, tree))
+    if not children:
+        return _cpu_of_one(process)
+    ended = process.cpu_times()
+    running = sum(map(_cpu_of_one, (process, *process.children(recursive=True))))
+    # Without those that have ended, time would run backwards when one does.
+    return float(running + ended.children_user + ended.children_system)
 
 
 def _cpu_of_one(process: psutil.Process) -> float:
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         # The process's own clock (man 3 clock_getcpuclockid): to the nanosecond, where /proc counts
         # hundredths of a second.
         return time.clock_gettime((~process.pid << 3) | 2)
@@ -105,6 +113,18 @@ async def ask(port: int, method: str) -> dict[str, Any]:
     assert "result" in answer, answer
     result: dict[str, Any] = answer["result"]
     return result
+
+
+async def settled(pid: int) -> None:
+    """Wait until a process and its children have nothing left to do; what counts tokens is one of them."""
+    until = time.perf_counter() + START_S
+    before = cpu_of(pid)
+    while time.perf_counter() < until:
+        await asyncio.sleep(IDLE_S)
+        if (now := cpu_of(pid)) - before < IDLE_SHARE * IDLE_S:
+            return
+        before = now
+    raise RuntimeError(f"process {pid} was not idle within {START_S} s")
 
 
 async def tools_ready(port: int, count: int) -> None:

@@ -42,9 +42,8 @@ def per_s(turn: Measured) -> float:
 def in_turns(ways: Sequence[Way], rounds: int, turn: Callable[[Way], None]) -> None:
     """A turn of each way in each round; who begins changes, for a turn feels the one before it."""
     for number in range(rounds):
-        first = number % len(ways)
-        for way in (*ways[first:], *ways[:first]):
-            turn(way)
+        for offset in range(len(ways)):
+            turn(ways[(number + offset) % len(ways)])
 
 
 def ratio(above: Way, below: Way, figure: Callable[[Measured], float]) -> Interval:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.processes import START_S
+from tests.benchmarks.processes import ROOT, START_S
 
 _NGINX: Final = """
 daemon off;
@@ -73,7 +73,7 @@ def free_port() -> int:
 async def serving(port: int, *command: str) -> AsyncIterator[tuple[int, int]]:
     """(port, pid) of a program that was told its port, once it listens. Raises: RuntimeError if it does not."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+        *command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
     )
     try:
         await _listens(port, process)

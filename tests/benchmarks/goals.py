@@ -1,0 +1,78 @@
+"""What the gateway is measured against, and whether it holds. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.benchmarks.intervals import Interval
+
+NOT_MEASURED: Final = "not measured: what it is compared with is not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    number: str
+    what: str
+    must: float
+    aim: float
+    unit: str = "x"
+    is_floor: bool = True
+    """Whether more is better."""
+    form: str = ".2f"
+
+    def bound(self, value: float) -> str:
+        # As short as it can be said: 0.35, 2, 10,000.
+        return f"{'>=' if self.is_floor else '<='} {value:,g}{self.unit}"
+
+    def verdict(self, found: Interval | None) -> str:
+        """By the median; the interval says how sure that is."""
+        if found is None:
+            return NOT_MEASURED
+        if self._holds(found.middle, self.aim):
+            return "aim met"
+        return "must met" if self._holds(found.middle, self.must) else "missed"
+
+    def _holds(self, value: float, bound: float) -> bool:
+        return value >= bound if self.is_floor else value <= bound
+
+
+GOALS: Final = (
+    Goal("G1", "nginx's CPU for a forwarded tools/call / ours, 64 connections", 0.35, 0.60),
+    Goal("G2", "the CPU of a 40-line aiohttp.web + ClientSession + json proxy / ours", 4, 6),
+    Goal("G3 p50", "what we add to p50 at 1,000 calls/s / what nginx adds", 2, 1.5, is_floor=False),
+    Goal("G3 p99", "the same of p99", 3, 2, is_floor=False),
+    Goal("G4", "forwarded calls of one core: 1 / CPU seconds a call", 10_000, 15_000, "/s", form=",.0f"),
+    Goal("G5", "the CPU of aiohttp.web with the ready bytes of a 10 KB tools/list / ours", 2, 3),
+    Goal("G6", "our calls/s at 8 connections / those of FastMCP's proxy", 200, 500, form=".0f"),
+    Goal("G7", "the same / the best bridge's over the same stdio child", 6, 12, form=".1f"),
+    Goal(
+        "G12 modern", "CPU of a 100 KB reply less that of a 1 KB one, in decodings of 100 KB",
+        1.2, 0.7, " passes", is_floor=False,
+    ),
+    Goal("G12 legacy", "the same, legacy client and server", 1.2, 0.7, " passes", is_floor=False),
+    Goal("G13", "of 64 calls at once with one JSON-RPC id, those answered right", 100, 100, " %", form=".0f"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one measurement found."""
+
+    found: Mapping[str, Interval | None]
+    """By goal; None where there was nothing to compare with."""
+    table: Sequence[str] = field(default=())
+    """The figures behind it."""
+
+
+def goal_rows(parts: Sequence[Part]) -> list[str]:
+    """Raises: KeyError for a goal that no part looked at."""
+    found = {number: interval for part in parts for number, interval in part.found.items()}
+    rows = ["| goal | must | aim | measured | verdict |", "|---|---|---|---|---|"]
+    for goal in GOALS:
+        interval = found[goal.number]
+        shown = interval.shown(goal.form, goal.unit) if interval else "-"
+        rows.append(
+            f"| {goal.number}: {goal.what} | {goal.bound(goal.must)} | {goal.bound(goal.aim)} | {shown} "
+            f"| {goal.verdict(interval)} |"
+        )
+    return rows

@@ -1,0 +1,85 @@
+"""What the gateway adds to a call's time, at paces that do not wait for answers, beside what nginx adds.
+
+Run as `python -m tests.benchmarks.pace`. A call's time counts from when it was due.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import uvloop
+
+from tests.benchmarks.goals import Part
+from tests.benchmarks.intervals import Interval, added_ratio, median_interval
+from tests.benchmarks.lines import at_pace, schedule
+from tests.benchmarks.rounds import Way, in_turns
+from tests.benchmarks.standing import DIRECT, GATEWAY, NGINX, standing
+
+PER_S: Final = (100, 1_000, 5_000)
+GOAL_PER_S: Final = 1_000
+SHARES: Final = (0.5, 0.99, 0.999)
+WARM_UP_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Milliseconds of each call, by turn."""
+
+    turns: list[Sequence[float]] = field(default_factory=list)
+
+    def of_turns(self, share: float) -> list[float]:
+        """A percentile of each turn."""
+        return [percentile(turn, share) for turn in self.turns]
+
+    def of_all(self, share: float) -> float:
+        return percentile([each for turn in self.turns for each in turn], share)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so large a share of them does not pass."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
+
+
+async def pace(rounds: int, seconds: float, paces: Sequence[int] = PER_S) -> Part:
+    """`seconds`: of each way in each round, at each pace; `GOAL_PER_S` has to be among them."""
+    async with standing((DIRECT, NGINX, GATEWAY)) as ways:
+        measured = {per_s: _paced(ways, per_s, rounds, seconds) for per_s in paces}
+    table = [
+        "| open loop | calls/s | p50 ms | p99 ms | p99.9 ms | added p50 / nginx's | added p99 / nginx's |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for per_s, by_name in measured.items():
+        for name in (DIRECT, NGINX, GATEWAY):
+            if name not in by_name:
+                table.append(f"| {name} | {per_s:,} | not installed | - | - | - | - |")
+                continue
+            figures = " | ".join(f"{by_name[name].of_all(share):.3f}" for share in SHARES)
+            added = [_added(by_name, share) for share in SHARES[:2]] if name == GATEWAY else [None, None]
+            shown = " | ".join(each.shown() if each else "-" for each in added)
+            table.append(f"| {name} | {per_s:,} | {figures} | {shown} |")
+    at_goal = measured[GOAL_PER_S]
+    return Part({"G3 p50": _added(at_goal, 0.5), "G3 p99": _added(at_goal, 0.99)}, table)
+
+
+def _paced(ways: dict[str, Way], per_s: int, rounds: int, seconds: float) -> dict[str, Paced]:
+    found = {name: Paced() for name in ways}
+    due_s, warming = schedule(per_s, seconds), schedule(per_s, WARM_UP_S)
+
+    def turn(way: Way) -> None:
+        at_pace(way.lines, warming)
+        found[way.name].turns.append(at_pace(way.lines, due_s))
+
+    in_turns(list(ways.values()), rounds, turn)
+    return found
+
+
+def _added(by_name: dict[str, Paced], share: float) -> Interval | None:
+    if NGINX not in by_name:
+        return None
+    turns = (by_name[name].of_turns(share) for name in (GATEWAY, NGINX, DIRECT))
+    return median_interval([added_ratio(*figures) for figures in zip(*turns, strict=True)])
+
+
+if __name__ == "__main__":
+    print("\n".join(uvloop.run(pace(6, 0.5)).table))

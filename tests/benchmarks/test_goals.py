@@ -1,0 +1,63 @@
+"""Verdicts on what was measured, and the table of them."""
+
+import math
+
+import pytest
+
+from tests.benchmarks.goals import GOALS, NOT_MEASURED, Goal, Part, goal_rows
+from tests.benchmarks.intervals import Interval
+
+MORE = Goal("M", "more is better", must=4, aim=6)
+LESS = Goal("L", "less is better", must=2, aim=1.5, is_floor=False)
+
+
+def at(value: float) -> Interval:
+    return Interval(value, value - 1, value + 1)
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "verdict"),
+    [
+        (MORE, 3.99, "missed"),
+        (MORE, 4.0, "must met"),
+        (MORE, 5.99, "must met"),
+        (MORE, 6.0, "aim met"),
+        (LESS, math.inf, "missed"),
+        (LESS, 2.01, "missed"),
+        (LESS, 2.0, "must met"),
+        (LESS, 1.5, "aim met"),
+        (LESS, 0.0, "aim met"),
+    ],
+)
+def test_the_median_decides(goal: Goal, value: float, verdict: str):
+    assert goal.verdict(at(value)) == verdict
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed():
+    assert MORE.verdict(None) == NOT_MEASURED
+
+
+def test_no_aim_is_easier_than_what_must_be():
+    for goal in GOALS:
+        assert goal.verdict(Interval(goal.aim, goal.aim, goal.aim)) == "aim met"
+        assert (goal.aim >= goal.must) is goal.is_floor or goal.aim == goal.must
+
+
+def test_every_goal_has_its_row_in_order_whatever_part_found_it():
+    found = {goal.number: at(goal.must) for goal in GOALS}
+    some, others = dict(list(found.items())[5:]), dict(list(found.items())[:5])
+    rows = goal_rows([Part(some), Part({**others, "G4": None})])
+    assert [row.split(":")[0] for row in rows[2:]] == [f"| {goal.number}" for goal in GOALS]
+    assert {row.count("|") for row in rows} == {6}
+    assert f"| - | {NOT_MEASURED} |" in rows[2 + [goal.number for goal in GOALS].index("G4")]
+
+
+def test_a_goal_that_nobody_looked_at_is_no_goal_that_is_met():
+    with pytest.raises(KeyError):
+        goal_rows([Part({"G1": at(1)})])
+
+
+def test_a_row_says_bounds_in_their_unit():
+    rate = next(goal for goal in GOALS if goal.number == "G4")
+    assert rate.bound(rate.must) == ">= 10,000/s"
+    assert LESS.bound(LESS.aim) == "<= 1.5x"
