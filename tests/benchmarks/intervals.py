@@ -1,4 +1,4 @@
-"""The middle of a few measured values, and how far from it the truth may be. Pure."""
+"""What measured values say: their middle, how far from it the truth may be, and their tail. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -37,6 +37,11 @@ def median_interval(values: Sequence[float]) -> Interval:
     if rank == 0:
         raise ValueError(f"{count} values are too few for a confidence of {CONFIDENCE:.0%}.")
     return Interval(median(ordered), ordered[rank - 1], ordered[count - rank])
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so large a share of them does not pass."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 def added_ratio(ours: float, reference: float, without: float) -> float:

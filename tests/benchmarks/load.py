@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+
+from tests.benchmarks.intervals import percentile
 
 MAX_HEAD: Final = 600
 """Bytes: the id comes within these, for all servers here write it first."""
@@ -38,7 +39,7 @@ class Measured:
         return self.cpu_s / self.calls * 1e6
 
     def percentile_ms(self, share: float) -> float:
-        return sorted(self.latencies_ms)[max(0, math.ceil(len(self.latencies_ms) * share) - 1)]
+        return percentile(self.latencies_ms, share)
 
 
 async def closed_loop(callers: Sequence[Call], seconds: float, cpu_s: Callable[[], float]) -> Measured:

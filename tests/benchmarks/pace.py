@@ -3,7 +3,6 @@
 Run as `python -m tests.benchmarks.pace`. A call's time counts from when it was due.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import uvloop
 
 from tests.benchmarks.goals import Part
-from tests.benchmarks.intervals import Interval, added_ratio, median_interval
+from tests.benchmarks.intervals import Interval, added_ratio, median_interval, percentile
 from tests.benchmarks.lines import at_pace, schedule
 from tests.benchmarks.rounds import Way, in_turns
 from tests.benchmarks.standing import DIRECT, GATEWAY, NGINX, standing
@@ -34,11 +33,6 @@ class Paced:
 
     def of_all(self, share: float) -> float:
         return percentile([each for turn in self.turns for each in turn], share)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of them does not pass."""
-    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
 
 
 async def pace(rounds: int, seconds: float, paces: Sequence[int] = PER_S) -> Part:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.benchmarks.intervals import Interval, added_ratio, median_interval
+from tests.benchmarks.intervals import Interval, added_ratio, median_interval, percentile
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,11 @@ def test_the_interval_holds_the_true_median_as_often_as_it_says():
         for found in (median_interval([rng.expovariate(1) for _ in range(12)]) for _ in range(2000))
     ]
     assert 0.95 <= sum(held) / len(held) <= 0.975
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 50), (0.99, 99), (0.999, 100), (1.0, 100)])
+def test_a_percentile_is_one_of_the_values(share: float, value: int):
+    assert percentile([float(each) for each in range(100, 0, -1)], share) == value
 
 
 def test_too_few_values_are_refused():
