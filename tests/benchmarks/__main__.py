@@ -23,6 +23,7 @@ from tests.benchmarks.calls import calls_table
 from tests.benchmarks.efficiency import efficiency_table
 from tests.benchmarks.figures import renew
 from tests.benchmarks.footprint import cold_start_table, memory_table
+from tests.benchmarks.growth.report import GROUP, growth_sections
 from tests.benchmarks.listing import listing
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
 from tests.benchmarks.reloading import reload_table, servers
@@ -61,8 +62,9 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str]]]]] = {
     "reload": reloads,
     "balancing": balancing,
     "screen": screen_table,
+    **growth_sections(QUICK),
 }
-"""In the order of docs/benchmarks.md."""
+"""In the order of docs/benchmarks.md, then of docs/performance_guide.md."""
 
 
 async def main(wanted: list[str]) -> None:
@@ -81,8 +83,12 @@ async def main(wanted: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; none: all")
-    sections = parser.parse_args().sections or list(SECTIONS)
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; {GROUP}: its kind; none: all"
+    )
+    asked = parser.parse_args().sections or list(SECTIONS)
+    growth = list(growth_sections(QUICK))
+    sections = [name for each in asked for name in (growth if each == GROUP else [each])]
     if unknown := set(sections) - SECTIONS.keys():
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     uvloop.run(main(sections))
