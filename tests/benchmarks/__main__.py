@@ -67,14 +67,18 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str]]]]] = {
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""
 
 
-async def main(wanted: list[str]) -> None:
+def measured_on() -> str:
+    """The line below a table: the day and the machine."""
     machine = (
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     )
-    measured_on = f"*{time.strftime('%Y-%m-%d')}; {machine}*"
+    return f"*{time.strftime('%Y-%m-%d')}; {machine}*"
+
+
+async def main(wanted: list[str]) -> None:
     figures = {}
     for section in wanted:
-        figures[section] = [*await SECTIONS[section](), "", measured_on]
+        figures[section] = [*await SECTIONS[section](), "", measured_on()]
         print(f"\n## {section}\n", *figures[section], sep="\n", flush=True)
     if not QUICK:
         for path in renew(DOCS, figures):

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Final
 
 END: Final = "<!-- end of figures -->"
-_BEGIN: Final = re.compile(r"<!-- figures of `([a-z-]+)`: written by `make bench` -->")
+BENCH: Final = "make bench"
+_BEGIN: Final = re.compile(r"<!-- figures of `([a-z-]+)`: written by `([^`]+)` -->")
 
 
-def begin(section: str) -> str:
-    return f"<!-- figures of `{section}`: written by `make bench` -->"
+def begin(section: str, command: str = BENCH) -> str:
+    """`command`: what writes them."""
+    return f"<!-- figures of `{section}`: written by `{command}` -->"
 
 
-def sections_in(document: str) -> list[str]:
-    """Whose figures it has, in order."""
-    return _BEGIN.findall(document)
+def sections_in(document: str, command: str = BENCH) -> list[str]:
+    """Whose figures it has that `command` writes, in order."""
+    return [section for section, writer in _BEGIN.findall(document) if writer == command]
 
 
 def updated(document: str, figures: Mapping[str, Iterable[str]]) -> str:
@@ -25,13 +27,13 @@ def updated(document: str, figures: Mapping[str, Iterable[str]]) -> str:
     """
     head, *rest = _BEGIN.split(document)
     pieces = [head]
-    for section, part in zip(rest[::2], rest[1::2], strict=True):
+    for section, command, part in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
         _, end, after = part.partition(END)
         if not end:
             raise ValueError(f"The figures of {section} have no end.")
         lines = figures.get(section)
         inside = part[: -len(end + after)] if lines is None else "\n\n" + "\n".join(lines) + "\n\n"
-        pieces += [begin(section), inside, end, after]
+        pieces += [begin(section, command), inside, end, after]
     return "".join(pieces)
 
 

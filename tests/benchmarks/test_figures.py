@@ -49,6 +49,14 @@ def test_a_part_without_an_end_is_not_guessed_at():
         updated(broken, {"lists": ["| new |"]})
 
 
+def test_figures_of_another_command_are_renewed_as_well_and_keep_its_name():
+    page = PAGE.replace(begin("calls"), begin("calls", "make soak"))
+    after = updated(page, {"calls": ["| a |"]})
+    assert after == page.replace("| old |", "| a |")
+    assert sections_in(after) == ["lists"]
+    assert sections_in(after, "make soak") == ["calls"]
+
+
 def test_the_documents_that_changed_are_written_and_no_others(tmp_path: Path):
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     page.write_text(PAGE)

@@ -74,7 +74,7 @@ async def tools(effort: Effort) -> Series:
     first: list[Figure] = []
     last: list[Figure] = []
     for count in effort.of(TOOLS):
-        async with http_backend(count // TOOL_SERVERS) as (backend_port, _):
+        async with http_backend("--tools", str(count // TOOL_SERVERS)) as (backend_port, _):
             servers = [{"id": f"s{number}", "transport": at(backend_port)} for number in range(TOOL_SERVERS)]
             async with gateway(servers) as (port, pid, _):
                 pages = await _pages(port, count)

@@ -2,8 +2,6 @@
 
 import asyncio
 import resource
-import sys
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,17 +11,6 @@ from tests.benchmarks.processes import cpu_of
 
 SPARE_FILES: Final = 200
 """Descriptors of a process beside the sockets of a series."""
-
-
-def cpu_s(pid: int) -> float:
-    """Seconds of processor time of one process, without its children; on Linux to the nanosecond.
-
-    A tick of /proc is 10 ms, which is more than some of what is measured takes.
-    """
-    if sys.platform != "linux":
-        return cpu_of(pid, children=False)
-    # What clock_getcpuclockid(3) gives: the kernel's MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED).
-    return time.clock_gettime((~pid << 3) | 2)
 
 
 def allow_files(count: int) -> None:
@@ -41,7 +28,10 @@ def allow_files(count: int) -> None:
 
 async def cheapest(callers: Sequence[Call], pid: int, effort: Effort) -> Measured:
     """Of a few turns, for what else runs on the machine can only add to a cost."""
-    turns = [await closed_loop(callers, effort.seconds, lambda: cpu_s(pid)) for _ in range(effort.turns)]
+    turns = [
+        await closed_loop(callers, effort.seconds, lambda: cpu_of(pid, children=False))
+        for _ in range(effort.turns)
+    ]
     return min(turns, key=lambda turn: turn.cpu_us)
 
 

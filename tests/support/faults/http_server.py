@@ -185,8 +185,10 @@ async def _serve(folder: Path, instances: Sequence[str]) -> None:
 class HttpHost:
     """The process of some instances. It can be killed, stopped and started again on the same ports."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, module: str = __spec__.name) -> None:
+        """`module`: the program, which takes the arguments that this one takes."""
         self._folder = folder
+        self._module = module
         self._log = folder / f"{name}.log"
         self._instances: list[str] = []
         self._ports: list[HeldPort] = []
@@ -202,7 +204,7 @@ class HttpHost:
     def start(self) -> None:
         if not self._instances:
             return
-        command = module_command("tests.support.faults.http_server", str(self._folder), *self._instances)
+        command = module_command(self._module, str(self._folder), *self._instances)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **MODULE_ENV}

@@ -87,7 +87,8 @@ class Rewrites:
         if self._extra is None:
             return self._added()
         self._extra = self._extra | {"tools": {"deny": [self._random.choice(TOOLS)]}}
-        self._sections = self._sections | {"limits": {"server_queue": 100 + self._number}}
+        limits = self._sections.get("limits", {}) | {"server_queue": 100 + self._number}
+        self._sections = self._sections | {"limits": limits}
         return self._version()
 
     def _replaced(self) -> Version:
