@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tests.benchmarks.growth.meter import allow_files, at, cheapest, figure, repeated
+from tests.benchmarks.growth.meter import CALLERS, allow_files, at, cheapest, figure, fill_rings, repeated
 from tests.benchmarks.growth.series import Curve, Effort, Figure, Series
 from tests.benchmarks.load import META, Ask, connected, modern_call, modern_headers, modern_list
 from tests.benchmarks.processes import gateway, http_backend, rss_mb, tools_ready
@@ -13,11 +13,8 @@ from tests.benchmarks.processes import gateway, http_backend, rss_mb, tools_read
 CONNECTIONS: Final = (1, 8, 64, 512, 2000)
 BACKENDS: Final = (1, 10, 100, 500)
 TOOLS: Final = (10, 100, 1000, 20_000)
-KEPT_CALLS: Final = 5000
-"""inspect.exchanges, unless it is set."""
 TOOL_SERVERS: Final = 5
 """They share the tools of the catalogue: the gateway takes 5,000 of one server."""
-CALLERS: Final = 32
 LISTERS: Final = 4
 """A page of a thousand tools has 300 KB."""
 
@@ -31,9 +28,7 @@ async def connections(effort: Effort) -> Series:
     async with http_backend() as (backend_port, _):
         async with gateway([{"id": "web", "transport": at(backend_port)}]) as (port, pid, _):
             await tools_ready(port, 1)
-            async with connected(port, CALLERS, call) as callers:
-                # What the gateway keeps of its last calls is no matter of connections.
-                await repeated(callers, KEPT_CALLS // CALLERS)
+            await fill_rings(port, call)
             for count in counts:
                 async with connected(port, count, call) as callers:
                     await repeated(callers, 1)

@@ -92,11 +92,11 @@ def _verdict(points: Sequence[Point], line: Line) -> Verdict:
 
 
 def _breaks_its_promise(points: Sequence[Point]) -> bool:
-    """Whether the last point is above the line through the first and the last but one, noise allowed."""
+    """Whether the last point is above the line from the least cost through the last but one, noise allowed."""
     if len(points) < 3:
         return False
     first, before, last = points[0], points[-2], points[-1]
-    least_first = first.cost * (1 - NOISE)
-    # What gets dearer by less than that is allowed to be flat, and not to fall.
-    per_unit = max(0.0, before.cost * (1 + NOISE) - least_first) / (before.units - first.units)
-    return last.cost * (1 - NOISE) > least_first + per_unit * (last.units - first.units)
+    # The first may be dear because it was the first: the line begins as low as any of those before the last.
+    base = min(point.cost for point in points[:-1]) * (1 - NOISE)
+    per_unit = (before.cost * (1 + NOISE) - base) / (before.units - first.units)
+    return last.cost * (1 - NOISE) > base + per_unit * (last.units - first.units)

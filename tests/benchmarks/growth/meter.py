@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.benchmarks.growth.series import Effort, Figure
-from tests.benchmarks.load import Call, Measured, closed_loop
+from tests.benchmarks.load import Ask, Call, Measured, closed_loop, connected
 from tests.benchmarks.processes import cpu_of
 
+CALLERS: Final = 32
+"""Connections, where it is not their number that grows."""
+KEPT_CALLS: Final = 5000
+"""inspect.exchanges, unless it is set."""
 SPARE_FILES: Final = 200
 """Descriptors of a process beside the sockets of a series."""
 
@@ -43,6 +47,12 @@ async def repeated(callers: Sequence[Call], times: int) -> None:
             await call(number + 1)
 
     await asyncio.gather(*map(repeat, callers))
+
+
+async def fill_rings(port: int, ask: Ask) -> None:
+    """Make as many calls as the gateway keeps: what they take is no matter of what grows."""
+    async with connected(port, CALLERS, ask) as callers:
+        await repeated(callers, KEPT_CALLS // CALLERS + 1)
 
 
 def figure(units: int, measured: Measured) -> Figure:

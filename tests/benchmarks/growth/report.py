@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
-from tests.benchmarks.growth import calls
+from tests.benchmarks.growth import bodies, calls, listeners, sessions
 from tests.benchmarks.growth.series import FULL, QUICK, Effort, Series
 from tests.benchmarks.processes import ROOT
 
@@ -17,6 +17,10 @@ MEASURES: Final[Mapping[str, Callable[[Effort], Awaitable[Series]]]] = {
     "connections": calls.connections,
     "backends": calls.backends,
     "tools": calls.tools,
+    "listeners": listeners.listeners,
+    "sessions": sessions.sessions,
+    "requests": bodies.requests,
+    "replies": bodies.replies,
 }
 """In the order of docs/performance_guide.md."""
 
