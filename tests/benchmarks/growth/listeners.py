@@ -82,7 +82,7 @@ async def listeners(effort: Effort) -> Series:
         await tools_ready(port, 2)
         await fill_rings(port, call)
         streams: list[Listener] = []
-        stack.callback(lambda: [stream.close() for stream in streams])
+        stack.callback(_close, streams)
         changing = Changing(config, pid, streams)
         await _open(port, streams, 1)
         # The first reload loads what every later one needs.
@@ -99,6 +99,11 @@ async def listeners(effort: Effort) -> Series:
         Curve("memory", "MB", memory),
     ]
     return Series("By open listens of the modern era", "listener", "listeners", curves)
+
+
+def _close(streams: Sequence[Listener]) -> None:
+    for stream in streams:
+        stream.close()
 
 
 async def _open(port: int, streams: list[Listener], count: int) -> None:

@@ -8,7 +8,8 @@ from tests.benchmarks.growth.fit import Fit, Point, Verdict, fitted
 from tests.benchmarks.growth.plot import Drawn, svg
 
 QUICK_POINTS: Final = 3
-KB_BELOW_MB: Final = 0.5
+SMALLER: Final = 500
+"""Of a smaller unit: more of it is told in the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Effort:
         return counts[:QUICK_POINTS] if self.is_quick else counts
 
 
-FULL: Final = Effort(turns=3, seconds=1.0, is_quick=False)
-QUICK: Final = Effort(turns=1, seconds=0.4, is_quick=True)
+FULL: Final = Effort(turns=3, seconds=0.8, is_quick=False)
+QUICK: Final = Effort(turns=1, seconds=0.3, is_quick=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,10 @@ class Series:
 
 def _price(per_unit: float, measure: str) -> str:
     """Memory for each is told in the size that it has."""
-    if measure == "MB" and abs(per_unit) < KB_BELOW_MB:
-        return f"{rounded(per_unit * 1000)} KB"
+    if measure == "MB":
+        for smaller, factor in (("bytes", 1e6), ("KB", 1e3)):
+            if abs(per_unit) * factor < SMALLER:
+                return f"{rounded(per_unit * factor)} {smaller}"
     return f"{rounded(per_unit)} {measure}"
 
 

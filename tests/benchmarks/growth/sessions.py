@@ -16,7 +16,9 @@ TOOL: Final = "web__echo"
 
 async def sessions(effort: Effort) -> Series:
     """Each has shaken hands and is never heard of again; one more makes the calls."""
-    modern, legacy, memory = [], [], []
+    modern: list[Figure] = []
+    legacy: list[Figure] = []
+    memory: list[Figure] = []
     async with http_backend() as (backend_port, _):
         servers = [{"id": "web", "transport": at(backend_port)}]
         async with gateway(servers, limits=LIMITS) as (port, pid, _):

@@ -26,6 +26,12 @@ def test_the_tables_of_a_series():
     ]
 
 
+@pytest.mark.parametrize(("mb", "said"), [(0.7, "0.700 MB"), (0.25, "250 KB"), (66e-6, "66.0 bytes")])
+def test_memory_for_each_is_told_in_the_size_that_it_has(mb: float, said: str):
+    memory = Curve("memory", "MB", [Figure(n, 70 + mb * n) for n in (0, 10, 10**7)])
+    assert said in Series("t", "x", "xs", [memory]).rows()[-1]
+
+
 def test_what_is_worse_says_so():
     assert series(10, 100, 10_000).rows()[-2].endswith("| worse than linear |")
 
