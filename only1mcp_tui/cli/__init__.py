@@ -48,6 +48,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "logs": ("logs", "Show what the running gateway and its servers logged."),
     "requests": ("requests", "Show the recorded requests of clients, or one of them in full."),
     "wait": ("wait", "Wait until the gateway answers and its servers are in service."),
+    "bench": ("bench", "Put load on an MCP endpoint of your own, and show how it held."),
     "doctor": ("doctor", "Look for what keeps the gateway from running well, and say what to do."),
     "version": ("about", "Show the version."),
 }

@@ -60,9 +60,14 @@ def gateway_token() -> str | None:
 
     Raises: click.UsageError if no header can carry it.
     """
-    token = os.environ.get(TOKEN_ENV, "").strip()
+    return token_in(TOKEN_ENV)
+
+
+def token_in(variable: str) -> str | None:
+    """The token in an environment variable. Raises: click.UsageError if no header can carry it."""
+    token = os.environ.get(variable, "").strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise click.UsageError(f"{TOKEN_ENV} is not a token.")
+        raise click.UsageError(f"{variable} is not a token.")
     return token or None
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from only1mcp_tui.cli.exits import Exit
+from only1mcp_tui.cli.loops import loop_factory
 from only1mcp_tui.cli.output import note, say
 from proxy_core.config.demo import demo_config
 from proxy_core.config.load import LoadedConfig, find_config, load, user_config_path
@@ -151,7 +152,7 @@ def run_headless(proxy: Proxy, is_urgent: Callable[[], bool] = lambda: False) ->
     """`is_urgent`: whether the first signal already ends it at once."""
     settle_memory()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(proxy, is_urgent))
     except OSError as error:
         host, port = proxy.config.proxy.host, proxy.config.proxy.port
@@ -198,7 +199,7 @@ def run_screen(
     )
     settle_memory()
     # Not `app.run()`: the calls deserve the same quick loop as without a screen.
-    with asyncio.Runner(loop_factory=_loop_factory() if UNDER_SCREENS else None) as runner:
+    with asyncio.Runner(loop_factory=loop_factory() if UNDER_SCREENS else None) as runner:
         runner.run(app.run_async())
     if app.failure is not None:
         raise app.failure
@@ -243,12 +244,3 @@ async def _serve(proxy: Proxy, is_urgent: Callable[[], bool]) -> None:
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, proxy.request_reload)
     await proxy.run()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -22,6 +22,7 @@ ROOMS = (
     "proxy_core/protocol",
     "proxy_core/telemetry",
     "proxy_core/demo",
+    "proxy_core/load",
     "only1mcp_tui",
     "only1mcp_tui/cli",
     "only1mcp_tui/screens",

@@ -1,0 +1,70 @@
+"""Whether a reply is the answer to what was asked, and if not, what it is instead. Pure.
+
+The usual good answer is known by its first bytes; whatever looks otherwise is parsed whole.
+"""
+
+from typing import Final, NamedTuple
+
+from proxy_core.errors import Only1Error
+from proxy_core.protocol import jsonrpc
+
+MAX_DETAIL: Final = 200
+"""Characters of what a server said that are kept with a fault."""
+_DOUBTFUL: Final = (b'"isError"', b'"input_required"')
+"""A result in which one of these stands may be no success."""
+
+
+class Fault(NamedTuple):
+    """What went wrong with one request."""
+
+    kind: str
+    """What faults are counted by: one of few."""
+    detail: str = ""
+    """Of this one; may hold untrusted text."""
+
+
+def fault_in(status: int, body: bytes, request_id: int) -> Fault | None:
+    """None: the answer is there, with this id, and is a success. `body`: one JSON-RPC message."""
+    if status == 200:
+        is_usual = body.startswith(b'{"jsonrpc":"2.0","id":%d,"result":' % request_id)
+        if is_usual and body.endswith(b"}") and not any(word in body for word in _DOUBTFUL):
+            return None
+    try:
+        message = jsonrpc.parse(body)
+    except Only1Error:
+        message = None
+    if not isinstance(message, jsonrpc.Response):
+        kind = "no JSON-RPC answer" if status == 200 else f"HTTP {status}"
+        return Fault(kind, _text(body))
+    if not jsonrpc.is_empty(message.error):
+        error = jsonrpc.rpc_error(message.error)
+        return Fault(f"JSON-RPC error {error.code}", error.message[:MAX_DETAIL])
+    if status != 200:
+        return Fault(f"HTTP {status}", _text(body))
+    if message.id != request_id:
+        return Fault("the answer to another request", f"asked with id {request_id}, answered {message.id!r}")
+    return _fault_in_result(jsonrpc.decode(message.result))
+
+
+def _fault_in_result(result: object) -> Fault | None:
+    if not isinstance(result, dict):
+        return Fault("no JSON-RPC answer", "its result is no object")
+    if result.get("isError") is True:
+        return Fault("the tool failed", str(result.get("content", ""))[:MAX_DETAIL])
+    if result.get("resultType") == "input_required":
+        return Fault("the server asks for input", str(result.get("inputRequests", ""))[:MAX_DETAIL])
+    return None
+
+
+def is_answer(data: bytes, request_id: int) -> bool:
+    """Whether this event of a stream is what the stream was opened for; others precede it."""
+    if data.startswith(b'{"jsonrpc":"2.0","id":%d,"result":' % request_id):
+        return True
+    try:
+        return isinstance(jsonrpc.parse(data), jsonrpc.Response)
+    except Only1Error:
+        return False
+
+
+def _text(body: bytes) -> str:
+    return body[: 4 * MAX_DETAIL].decode(errors="replace")[:MAX_DETAIL]
