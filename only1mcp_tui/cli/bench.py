@@ -197,7 +197,7 @@ async def _benched(
         # One answer first: a load of failures tells nothing.
         await server.try_once(ask)
         with _progress() as progress:
-            return await Loader(target, ask, plan).run(progress), server.revision
+            return await Loader(target, ask, plan, is_list=wish.tool is None).run(progress), server.revision
 
 
 async def _asking(server: Acquaintance, wish: Wish) -> tuple[Ask, str]:

@@ -23,11 +23,14 @@ class Fault(NamedTuple):
     """Of this one; may hold untrusted text."""
 
 
-def fault_in(status: int, body: bytes, request_id: int) -> Fault | None:
-    """None: the answer is there, with this id, and is a success. `body`: one JSON-RPC message."""
+def fault_in(status: int, body: bytes, request_id: int, is_list: bool = False) -> Fault | None:
+    """None: the answer is there, with this id, and is a success. `body`: one JSON-RPC message.
+
+    `is_list`: it answers a list or a ping, whose results are always successes; long ones are then not searched.
+    """
     if status == 200:
         is_usual = body.startswith(b'{"jsonrpc":"2.0","id":%d,"result":' % request_id)
-        if is_usual and body.endswith(b"}") and not any(word in body for word in _DOUBTFUL):
+        if is_usual and body.endswith(b"}") and (is_list or not any(word in body for word in _DOUBTFUL)):
             return None
     try:
         message = jsonrpc.parse(body)

@@ -44,7 +44,9 @@ class Plan:
 class Loader:
     """One load; `run` once."""
 
-    def __init__(self, target: Target, ask: Ask, plan: Plan) -> None:
+    def __init__(self, target: Target, ask: Ask, plan: Plan, is_list: bool = False) -> None:
+        """`is_list`: what is asked is a list or a ping, which cannot fail in its result."""
+        self._is_list = is_list
         self._target = target
         self._ask = ask
         self._plan = plan
@@ -128,7 +130,9 @@ class Loader:
     # --- for its connections ----------------------------------------------------------------------------------
 
     def finished(self, connection: LoadConnection) -> None:
-        fault = connection.fault or fault_in(connection.status, connection.body, connection.request_id)
+        fault = connection.fault or fault_in(
+            connection.status, connection.body, connection.request_id, self._is_list
+        )
         if connection.due_at >= self._counts_from:
             tally = self._tally
             if fault is not None:

@@ -1,18 +1,29 @@
 """tools/call through the gateway and without it, over HTTP and stdio, by one caller and by many."""
 
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.benchmarks.load import Measured, StdioPeer, closed_loop, connected, modern_call
 from tests.benchmarks.processes import BACKEND, ROOT, cpu_of, gateway, http_backend, tools_ready
+from tests.benchmarks.results import Figure, Section
+from tests.benchmarks.rounds import Turns, cpu_us, per_s
 
 CALLERS: Final = (1, 64)
 
 
-async def calls_table(seconds: float) -> list[str]:
-    rows = [
-        "| path | callers | calls/s | p50 ms | p99 ms | CPU µs a call (gateway alone) |",
-        "|---|---|---|---|---|---|",
-    ]
+@dataclass(eq=False)
+class Way(Turns):
+    """One for a call to go, by so many callers at once."""
+
+    callers: int
+    measure: Callable[[], Awaitable[Measured]]
+    is_ours: bool
+    """Whether the gateway's process is on it, whose processor time is told."""
+
+
+async def calls_table(rounds: int, seconds: float) -> Section:
+    """`seconds`: of each way in each round."""
     async with http_backend() as (backend_port, backend_pid):
         child = {"type": "stdio", "command": BACKEND[0], "args": [*BACKEND[1:], "--stdio"], "cwd": str(ROOT)}
         servers: list[dict[str, Any]] = [
@@ -21,22 +32,63 @@ async def calls_table(seconds: float) -> list[str]:
         ]
         async with gateway(servers) as (port, pid, _):
             await tools_ready(port, 2)
-            for callers in CALLERS:
-                direct = await _through_http(backend_port, "echo", callers, backend_pid, seconds)
-                rows.append(_row("HTTP backend, directly", callers, direct, cpu="-"))
-                by_http = await _through_http(port, "web__echo", callers, pid, seconds)
-                rows.append(_row("HTTP backend, gateway", callers, by_http))
-                straight = await _straight_to_child(callers, seconds)
-                rows.append(_row("stdio child, directly", callers, straight, cpu="-"))
-                by_stdio = await _through_http(port, "child__echo", callers, pid, seconds)
-                rows.append(_row("stdio child, gateway", callers, by_stdio))
-    return rows
+
+            def http(port: int, pid: int, tool: str, callers: int) -> Callable[[], Awaitable[Measured]]:
+                return lambda: _through_http(port, tool, callers, pid, seconds)
+
+            def stdio(callers: int) -> Callable[[], Awaitable[Measured]]:
+                return lambda: _straight_to_child(callers, seconds)
+
+            ways = [
+                way
+                for callers in CALLERS
+                for way in (
+                    Way(
+                        "HTTP backend, directly",
+                        callers,
+                        http(backend_port, backend_pid, "echo", callers),
+                        False,
+                    ),
+                    Way("HTTP backend, gateway", callers, http(port, pid, "web__echo", callers), True),
+                    Way("stdio child, directly", callers, stdio(callers), False),
+                    Way("stdio child, gateway", callers, http(port, pid, "child__echo", callers), True),
+                )
+            ]
+            for _ in range(rounds):
+                for way in ways:
+                    way.turns.append(await way.measure())
+    return section_of(ways)
 
 
-def _row(path: str, callers: int, measured: Measured, cpu: str = "") -> str:
-    p50, p99 = measured.percentile_ms(0.5), measured.percentile_ms(0.99)
-    cpu = cpu or f"{measured.cpu_us:.0f}"
-    return f"| {path} | {callers} | {measured.per_s:,.0f} | {p50:.2f} | {p99:.2f} | {cpu} |"
+def section_of(ways: list[Way]) -> Section:
+    rows = [
+        "| path | callers | calls/s | p50 ms | p99 ms | CPU µs a call (gateway alone) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for way in ways:
+        cpu = f"{way.middle(cpu_us):.0f}" if way.is_ours else "-"
+        rows.append(
+            f"| {way.name} | {way.callers} | {way.middle(per_s):,.0f} | {way.middle(_p50):.2f} "
+            f"| {way.middle(_p99):.2f} | {cpu} |"
+        )
+    return Section(rows, tuple(figure for way in ways for figure in _figures(way)))
+
+
+def _figures(way: Way) -> Iterator[Figure]:
+    name = f"{way.name}, {way.callers}"
+    yield Figure(name, "calls/s", "higher", way.samples(per_s))
+    yield Figure(f"{name}: p50", "ms", "lower", way.samples(_p50))
+    yield Figure(f"{name}: p99", "ms", "lower", way.samples(_p99))
+    if way.is_ours:
+        yield Figure(f"{name}: CPU", "µs a call", "lower", way.samples(cpu_us), is_must=True)
+
+
+def _p50(measured: Measured) -> float:
+    return measured.percentile_ms(0.5)
+
+
+def _p99(measured: Measured) -> float:
+    return measured.percentile_ms(0.99)
 
 
 async def _through_http(port: int, tool: str, callers: int, pid: int, seconds: float) -> Measured:

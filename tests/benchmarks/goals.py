@@ -1,10 +1,12 @@
 """What the gateway is measured against, and whether it holds. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tests.benchmarks.intervals import Interval
+from tests.benchmarks.results import Figure
 
 NOT_MEASURED: Final = "not measured: what it is compared with is not installed"
 
@@ -52,6 +54,8 @@ GOALS: Final = (
     Goal("G12 legacy", "the same, legacy client and server", 1.2, 0.7, " passes", is_floor=False),
     Goal("G13", "of 64 calls at once with one JSON-RPC id, those answered right", 100, 100, " %", form=".0f"),
 )  # fmt: skip
+BY_THE_WALL: Final = frozenset({"G3 p50", "G3 p99", "G6", "G7"})
+"""Of time by the clock on the wall, in which two runs differ by more than the code; the others are of CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,13 @@ class Part:
     """By goal; None where there was nothing to compare with."""
     table: Sequence[str] = field(default=())
     """The figures behind it."""
+    figures: tuple[Figure, ...] = ()
+    """Those of them that can be compared with another run's, beside the goals."""
 
 
 def goal_rows(parts: Sequence[Part]) -> list[str]:
     """Raises: KeyError for a goal that no part looked at."""
-    found = {number: interval for part in parts for number, interval in part.found.items()}
+    found = _found(parts)
     rows = ["| goal | must | aim | measured | verdict |", "|---|---|---|---|---|"]
     for goal in GOALS:
         interval = found[goal.number]
@@ -76,3 +82,26 @@ def goal_rows(parts: Sequence[Part]) -> list[str]:
             f"| {goal.verdict(interval)} |"
         )
     return rows
+
+
+def goal_figures(parts: Sequence[Part]) -> tuple[Figure, ...]:
+    """The goals that were measured, and came to a number, as figures that runs are compared by."""
+    found = _found(parts)
+    return tuple(
+        Figure(
+            name=f"{goal.number}: {goal.what}",
+            unit=goal.unit.strip(),
+            better="higher" if goal.is_floor else "lower",
+            samples=samples,
+            must=goal.must,
+            aim=goal.aim,
+            is_must=goal.number not in BY_THE_WALL,
+        )
+        for goal in GOALS
+        if (interval := found.get(goal.number))
+        and all(map(math.isfinite, samples := interval.values or (interval.middle,)))
+    )
+
+
+def _found(parts: Sequence[Part]) -> dict[str, Interval | None]:
+    return {number: interval for part in parts for number, interval in part.found.items()}

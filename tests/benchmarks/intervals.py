@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
@@ -14,6 +14,8 @@ class Interval:
     middle: float
     low: float
     high: float
+    values: tuple[float, ...] = field(default=(), compare=False)
+    """What it was made of, in the order of the rounds."""
 
     def shown(self, form: str = ".2f", unit: str = "") -> str:
         """As in a table: `0.61x [0.58, 0.64]`."""
@@ -36,7 +38,7 @@ def median_interval(values: Sequence[float]) -> Interval:
         rank += 1
     if rank == 0:
         raise ValueError(f"{count} values are too few for a confidence of {CONFIDENCE:.0%}.")
-    return Interval(median(ordered), ordered[rank - 1], ordered[count - rank])
+    return Interval(median(ordered), ordered[rank - 1], ordered[count - rank], tuple(values))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

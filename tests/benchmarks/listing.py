@@ -6,7 +6,7 @@ tree; the ratio is taken within each turn, since the machine may be noisy, and t
 
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,11 @@ from typing import Final
 import uvloop
 
 from tests.benchmarks.cores import FEEDING, MEASURED, feeding, pin
-from tests.benchmarks.goals import Part
+from tests.benchmarks.goals import GOALS, Part
 from tests.benchmarks.lines import opened
 from tests.benchmarks.load import modern_list
 from tests.benchmarks.processes import gateway, http_backend, listening, settled, tools_ready
+from tests.benchmarks.results import Figure
 from tests.benchmarks.rounds import Way, cpu_us, in_turns, per_s, ratio
 from tests.benchmarks.sessions import legacy_headers, legacy_list
 from tests.benchmarks.standing import CONNECTIONS
@@ -25,6 +26,8 @@ from tests.benchmarks.standing import CONNECTIONS
 SERVERS: Final = 10
 TOOLS: Final = 4
 """Of each server: 1 KB of list."""
+GOAL: Final = next(goal for goal in GOALS if goal.number == "G5")
+"""Of modern clients; legacy ones are held to the same."""
 
 
 async def listing(rounds: int, seconds: float) -> Part:
@@ -50,16 +53,19 @@ async def _compare(port: int, pid: int, rounds: int, seconds: float) -> Part:
             # What is ready-made cannot repeat the id of the request.
             with opened(ready_port, CONNECTIONS, modern_list(), repeats_ids=False) as ready:
                 reference = Way("aiohttp.web, the same bytes ready-made", ready_pid, ready)
-                modern, legacy_way = (
-                    Way("gateway, modern", pid, by_modern),
-                    Way("gateway, legacy", pid, by_legacy),
-                )
-                ways = [reference, modern, legacy_way]
+                ours = [Way("gateway, modern", pid, by_modern), Way("gateway, legacy", pid, by_legacy)]
+                ways = [reference, *ours]
                 in_turns(ways, rounds, lambda way: way.saturated(seconds))
-    return Part({"G5": ratio(reference, modern, cpu_us)}, _rows(ways, len(body)))
+    return part_of(ways, len(body))
 
 
-def _rows(ways: list[Way], size: int) -> list[str]:
+def part_of(ways: Sequence[Way], size: int) -> Part:
+    """Of the reference, the gateway's modern clients and its legacy ones."""
+    reference, modern, _ = ways
+    return Part({GOAL.number: ratio(reference, modern, cpu_us)}, _rows(ways, size), tuple(_figures(ways)))
+
+
+def _rows(ways: Sequence[Way], size: int) -> list[str]:
     rows = [
         f"| tools/list, {size:,} bytes, {CONNECTIONS} connections | CPU µs a request | requests/s "
         "| the first's CPU / its own |",
@@ -69,6 +75,15 @@ def _rows(ways: list[Way], size: int) -> list[str]:
         share = ratio(ways[0], way, cpu_us).shown() if way is not ways[0] else "-"
         rows.append(f"| {way.name} | {way.middle(cpu_us):.0f} | {way.middle(per_s):,.0f} | {share} |")
     return rows
+
+
+def _figures(ways: Sequence[Way]) -> Iterator[Figure]:
+    for way in ways:
+        yield Figure(f"{way.name}: CPU", "µs a request", "lower", way.samples(cpu_us))
+        yield Figure(way.name, "requests/s", "higher", way.samples(per_s))
+        if way is not ways[0]:
+            name, shares = f"{way.name}: the first's CPU / its own", ratio(ways[0], way, cpu_us).values
+            yield Figure(name, "times", "higher", shares, GOAL.must, GOAL.aim, is_must=True)
 
 
 @asynccontextmanager

@@ -11,24 +11,33 @@ from tests.benchmarks.processes import cpu_of
 
 
 @dataclass(eq=False)
-class Way:
+class Turns:
     """One of them, and what it has cost in each turn."""
 
     name: str
+    turns: list[Measured] = field(default_factory=list, init=False)
+
+    def samples(self, figure: Callable[[Measured], float]) -> tuple[float, ...]:
+        return tuple(map(figure, self.turns))
+
+    def middle(self, figure: Callable[[Measured], float]) -> float:
+        return median(self.samples(figure))
+
+    def interval(self, figure: Callable[[Measured], float]) -> Interval:
+        return median_interval(self.samples(figure))
+
+
+@dataclass(eq=False)
+class Way(Turns):
+    """One over plain sockets."""
+
     pid: int
     """Of the process whose tree does the work."""
     lines: Sequence[Line]
-    turns: list[Measured] = field(default_factory=list)
 
     def saturated(self, seconds: float) -> None:
         """A turn with as many requests as go through."""
         self.turns.append(saturate(self.lines, seconds, lambda: cpu_of(self.pid)))
-
-    def middle(self, figure: Callable[[Measured], float]) -> float:
-        return median(map(figure, self.turns))
-
-    def interval(self, figure: Callable[[Measured], float]) -> Interval:
-        return median_interval([figure(turn) for turn in self.turns])
 
 
 def cpu_us(turn: Measured) -> float:

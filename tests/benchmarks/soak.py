@@ -19,9 +19,11 @@ from typing import Final
 
 import uvloop
 
-from tests.benchmarks.__main__ import DOCS, measured_on
+from tests.benchmarks.__main__ import DOCS
 from tests.benchmarks.figures import renew
 from tests.benchmarks.intervals import percentile
+from tests.benchmarks.processes import ROOT
+from tests.benchmarks.results import this_machine
 from tests.benchmarks.soaking.house import RECOVERY_S, SERVERS, TARGETS, House
 from tests.benchmarks.soaking.load import Ledger, Load, is_excused
 from tests.benchmarks.soaking.report import Soak, as_json, line_of, rows
@@ -121,7 +123,7 @@ def main() -> int:
     seed = SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     say(f"--seed {seed}: trouble until {100 * (1 - QUIET):.0f} % of the time")
     result = uvloop.run(soak(options.minutes, options.share, seed))
-    table = [*rows(result), "", measured_on()]
+    table = [*rows(result), "", this_machine(ROOT).short]
     print("\n".join(table))
     if options.json:
         options.json.write_text(json.dumps(as_json(result), indent=1), encoding="utf-8")

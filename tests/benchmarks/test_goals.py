@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.benchmarks.goals import GOALS, NOT_MEASURED, Goal, Part, goal_rows
+from tests.benchmarks.goals import BY_THE_WALL, GOALS, NOT_MEASURED, Goal, Part, goal_figures, goal_rows
 from tests.benchmarks.intervals import Interval
 
 MORE = Goal("M", "more is better", must=4, aim=6)
@@ -61,3 +61,17 @@ def test_a_row_says_bounds_in_their_unit():
     rate = next(goal for goal in GOALS if goal.number == "G4")
     assert rate.bound(rate.must) == ">= 10,000/s"
     assert LESS.bound(LESS.aim) == "<= 1.5x"
+
+
+def test_goals_are_figures_that_another_run_can_be_compared_with():
+    rounds = Interval(0.5, 0.4, 0.6, (0.4, 0.5, 0.6))
+    parts = [Part({"G1": rounds, "G2": None, "G3 p50": Interval(math.inf, 1, math.inf, (1, math.inf))})]
+    parts.append(Part({"G13": at(100)}))
+    nginx, ids = goal_figures(parts)
+    assert (nginx.samples, nginx.better, nginx.must, nginx.aim) == (rounds.values, "higher", 0.35, 0.6)
+    assert (ids.samples, ids.unit) == ((100,), "%")
+    assert nginx.is_must and ids.is_must
+
+
+def test_only_goals_there_are_may_differ_by_the_clock():
+    assert {goal.number for goal in GOALS} >= BY_THE_WALL

@@ -7,9 +7,10 @@ from tests.benchmarks.bridges import beside_bridges
 from tests.benchmarks.cores import where
 from tests.benchmarks.equal_ids import equal_ids
 from tests.benchmarks.forwarding import forwarding
-from tests.benchmarks.goals import goal_rows
+from tests.benchmarks.goals import goal_figures, goal_rows
 from tests.benchmarks.listing import listing
 from tests.benchmarks.pace import GOAL_PER_S, pace
+from tests.benchmarks.results import Section
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.streams import streams
 
@@ -25,7 +26,7 @@ _TURNS: Final[Mapping[str, tuple[int, float]]] = {
 _SHORT: Final = (6, 0.1)
 
 
-async def goals_table(is_quick: bool) -> list[str]:
+async def goals_section(is_quick: bool) -> Section:
     """The goals first, then the figures behind them. A quick look leaves out what no goal is about."""
     turns = dict.fromkeys(_TURNS, _SHORT) if is_quick else _TURNS
     parts = [
@@ -41,4 +42,4 @@ async def goals_table(is_quick: bool) -> list[str]:
     rows = goal_rows(parts)
     for part in parts:
         rows += ["", *part.table]
-    return [*rows, "", where()]
+    return Section([*rows, "", where()], goal_figures(parts))

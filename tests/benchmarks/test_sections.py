@@ -1,0 +1,61 @@
+"""What sections make of what they measured: rows for the documents, figures that can be compared."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tests.benchmarks.calls import Way, section_of
+from tests.benchmarks.listing import part_of
+from tests.benchmarks.load import Measured
+from tests.benchmarks.rounds import Turns
+from tests.benchmarks.rounds import Way as LineWay
+
+Some = TypeVar("Some", bound=Turns)
+
+
+def measured(per_s: float, cpu_us: float) -> Measured:
+    """Of one second."""
+    return Measured(int(per_s), 1.0, [1.0, 2.0, 3.0], cpu_us * per_s / 1e6)
+
+
+def gone(way: Some, turns: Sequence[Measured]) -> Some:
+    way.turns.extend(turns)
+    return way
+
+
+async def nothing() -> Measured:
+    raise AssertionError("not measured here")
+
+
+def test_calls_tell_the_medians_of_their_rounds_and_keep_the_rounds():
+    rounds = [measured(100, 40), measured(300, 50), measured(200, 60)]
+    section = section_of(
+        [gone(Way("there", 8, nothing, False), rounds), gone(Way("here", 8, nothing, True), rounds)]
+    )
+    assert section.rows[2:] == [
+        "| there | 8 | 200 | 2.00 | 3.00 | - |",
+        "| here | 8 | 200 | 2.00 | 3.00 | 50 |",
+    ]
+    by_name = {figure.name: figure for figure in section.figures}
+    assert len(by_name) == len(section.figures) == 7
+    assert by_name["there, 8"].samples == (100.0, 300.0, 200.0)
+    assert by_name["here, 8: CPU"].is_must
+    assert sum(figure.is_must for figure in section.figures) == 1
+
+
+def test_lists_tell_the_ratio_within_each_turn():
+    ways = [
+        gone(LineWay(name, 1, []), [measured(100, by * each) for by in (1, 2, 3, 4, 5, 6)])
+        for name, each in (("ready", 30), ("modern", 10), ("legacy", 20))
+    ]
+    for way in ways:
+        way.turns[0] = measured(100, 30)
+    part = part_of(ways, 10_220)
+    assert part.table[-2:] == [
+        "| modern | 35 | 100 | 3.00 [1.00, 3.00] |",
+        "| legacy | 70 | 100 | 1.50 [1.00, 1.50] |",
+    ]
+    by_name = {figure.name: figure for figure in part.figures}
+    assert len(by_name) == len(part.figures) == 8
+    ratio = by_name["modern: the first's CPU / its own"]
+    assert [round(sample, 6) for sample in ratio.samples] == [1.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    assert (ratio.must, ratio.aim, ratio.is_must, ratio.better) == (2.0, 3.0, True, "higher")
