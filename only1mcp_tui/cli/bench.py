@@ -146,6 +146,9 @@ def bench_command(
             say(line)
     if result.good < result.requests:
         complain(f"{counted(result.requests - result.good, 'request')} of {result.requests:,} failed.")
+    elif not result.good:
+        complain("No request both began and ended in the time that counts; give it a longer --duration.")
+    if result.good < result.requests or not result.good:
         ctx.exit(Exit.FAILURE)
 
 

@@ -75,7 +75,7 @@ def section_of(ways: list[Way]) -> Section:
 
 
 def _figures(way: Way) -> Iterator[Figure]:
-    name = f"{way.name}, {way.callers}"
+    name = f"{way.name}, {way.callers} at once"
     yield Figure(name, "calls/s", "higher", way.samples(per_s))
     yield Figure(f"{name}: p50", "ms", "lower", way.samples(_p50))
     yield Figure(f"{name}: p99", "ms", "lower", way.samples(_p99))

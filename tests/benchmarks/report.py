@@ -23,7 +23,7 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums;
   display: block; overflow-x: auto; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; }
+th { color: var(--soft); font-weight: 600; } td:not(:first-child) { white-space: nowrap; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .name { text-anchor: end; } svg .bar { fill: var(--bar); } svg .round { fill: var(--round); }
 svg path { stroke-width: 2; fill: none; } svg .before { stroke: var(--before); stroke-dasharray: 3 2; }

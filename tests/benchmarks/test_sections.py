@@ -37,8 +37,8 @@ def test_calls_tell_the_medians_of_their_rounds_and_keep_the_rounds():
     ]
     by_name = {figure.name: figure for figure in section.figures}
     assert len(by_name) == len(section.figures) == 7
-    assert by_name["there, 8"].samples == (100.0, 300.0, 200.0)
-    assert by_name["here, 8: CPU"].is_must
+    assert by_name["there, 8 at once"].samples == (100.0, 300.0, 200.0)
+    assert by_name["here, 8 at once: CPU"].is_must
     assert sum(figure.is_must for figure in section.figures) == 1
 
 

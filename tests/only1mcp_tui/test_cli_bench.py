@@ -23,7 +23,7 @@ from tests.support.backend_server import (
 
 LOOK = {"name": "look", "annotations": {"readOnlyHint": True}, "inputSchema": {"type": "object"}}
 CHANGE = {"name": "change", "inputSchema": {"type": "object"}}
-QUICK = ("--connections", "2", "--duration", "0.2")
+QUICK = ("--connections", "2", "--duration", "0.5")
 
 
 def table() -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_it_lists_tools_unless_told_otherwise_and_shows_how_it_went(server: Back
     )
     assert "2 connections" in result.stderr
     words = [line.split() for line in result.stdout.splitlines()]
-    assert words[0] == ["IN", "0.2", "s"]
+    assert words[0] == ["IN", "0.5", "s"]
     assert ["failed", "0"] in words
     assert all(any(line[:1] == [name] for line in words) for name in ("p50", "p90", "p99", "p99.9"))
     assert set(server.keys) == {"server/discover", "tools/list"}
@@ -84,7 +84,7 @@ def test_json_is_for_machines(server: BackendServer):
     found = json.loads(result.stdout)
     assert (found["url"], found["method"], found["tool"]) == (server.url, "tools/list", None)
     assert (found["rate"], found["connections"], found["revision"]) == (100.0, 2, "2026-07-28")
-    assert 19 <= found["requests"] == found["good"] <= 21
+    assert 49 <= found["requests"] == found["good"] <= 51
     assert set(found["latency_ms"]) == {"p50", "p90", "p99", "p99.9", "longest"}
     assert found["faults"] == []
 
@@ -142,6 +142,14 @@ def test_what_fails_at_once_is_not_loaded(server: BackendServer):
     assert result.exit_code == 1
     assert "Nothing was loaded, for the first request failed: JSON-RPC error -32000: no" in result.stderr
     assert len(server.of("tools/list")) == 1
+
+
+def test_a_load_in_which_nothing_was_asked_is_no_success(server: BackendServer):
+    """A rate so low that the second request would be due after the end, and the first is one of warming up."""
+    result = run(server.url, *QUICK, "--yes", "--rate", "0.1")
+    assert result.exit_code == 1
+    assert "No request both began and ended in the time that counts" in result.stderr
+    assert len(server.of("tools/list")) == 2
 
 
 @pytest.mark.parametrize(
