@@ -23,8 +23,8 @@ def lines(result: LoadResult, is_paced: bool) -> Iterator[str]:
         *([("longest ms", _ms(result.longest_ms))] if result.good else []),
         ("bytes received", f"{result.received_bytes:,}"),
     ]
-    if result.reopened:
-        rows.append(("connections opened again", f"{result.reopened:,}"))
+    if result.replaced:
+        rows.append(("connections replaced", f"{result.replaced:,}"))
     yield table((f"IN {result.seconds:g} s", ""), rows)
     if is_paced and result.late_ms is not None:
         yield ""
@@ -58,7 +58,7 @@ def plain(
         | {"longest": result.longest_ms},
         "late_ms": result.late_ms,
         "received_bytes": result.received_bytes,
-        "reopened": result.reopened,
+        "replaced": result.replaced,
     }
 
 

@@ -1,7 +1,7 @@
 """What is asked before a load: which era the endpoint speaks, a session where one is needed, and its tools."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from http import HTTPStatus
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from proxy_core.errors import ClientFault, Only1Error, TokenRefused
+from proxy_core.errors import ClientFault, GatewayUnreachable, Only1Error, TokenRefused
 from proxy_core.load.asking import CLIENT_INFO, FIRST_ID, Ask, Dialect, goodbye, notification, question
 from proxy_core.load.judging import Fault, fault_in
 from proxy_core.load.line import Line
@@ -109,9 +109,11 @@ async def greeted(target: Target, era: str, token: str | None) -> AsyncIterator[
         elif era == Era.MODERN:
             await _result(line, target, dialect, "server/discover")
         yield Acquaintance(line, target, dialect)
-        if dialect.session is not None:
-            await line.ask(goodbye(dialect))
     finally:
+        if dialect.session is not None:
+            # One that does not answer any more ends its sessions by itself.
+            with suppress(GatewayUnreachable):
+                await line.ask(goodbye(dialect))
         line.close()
 
 

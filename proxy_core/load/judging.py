@@ -53,9 +53,10 @@ def _fault_in_result(result: object) -> Fault | None:
     if not isinstance(result, dict):
         return Fault("no JSON-RPC answer", "its result is no object")
     if result.get("isError") is True:
-        return Fault("the tool failed", str(result.get("content", ""))[:MAX_DETAIL])
+        return Fault("the tool failed", _said(result.get("content")))
     if result.get("resultType") == "input_required":
-        return Fault("the server asks for input", str(result.get("inputRequests", ""))[:MAX_DETAIL])
+        asked = requests if isinstance(requests := result.get("inputRequests"), dict) else {}
+        return Fault("the server asks for input", ", ".join(map(str, asked))[:MAX_DETAIL])
     return None
 
 
@@ -67,6 +68,13 @@ def is_answer(data: bytes, request_id: int) -> bool:
         return isinstance(jsonrpc.parse(data), jsonrpc.Response)
     except Only1Error:
         return False
+
+
+def _said(content: object) -> str:
+    """The first text of a tool's result."""
+    items = content if isinstance(content, list) else []
+    texts = (item["text"] for item in items if isinstance(item, dict) and "text" in item)
+    return str(next(texts, ""))[:MAX_DETAIL]
 
 
 def _text(body: bytes) -> str:

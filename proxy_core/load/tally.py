@@ -39,8 +39,8 @@ class LoadResult:
     """By how much this program itself was late to ask, at worst in 99 of 100 cases; None without a rate."""
     received_bytes: int
     """Heads and bodies, warming up included."""
-    reopened: int
-    """Connections that had to be opened again."""
+    replaced: int
+    """Connections that ended before the load did, and for which another was opened or tried."""
     faults: tuple[FaultCount, ...]
     """The most frequent first."""
 
@@ -52,7 +52,7 @@ class Tally:
         self.took_ms = array("d")
         self.late_ms = array("d")
         self.in_time = 0
-        self.reopened = 0
+        self.replaced = 0
         self._faults: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
 
@@ -71,7 +71,7 @@ class Tally:
             longest_ms=took[-1] if took else 0.0,
             late_ms=percentile(late, 0.99) if late else None,
             received_bytes=received_bytes,
-            reopened=self.reopened,
+            replaced=self.replaced,
             faults=tuple(
                 FaultCount(kind, count, self._examples[kind]) for kind, count in self._faults.most_common()
             ),

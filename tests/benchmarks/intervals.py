@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from proxy_core.load.tally import percentile as percentile_of_ordered
+
 CONFIDENCE: Final = 0.95
 
 
@@ -42,8 +44,8 @@ def median_interval(values: Sequence[float]) -> Interval:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of them does not pass."""
-    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
+    """Of one or more, in any order: the smallest value that so large a share of them does not pass."""
+    return percentile_of_ordered(sorted(values), share)
 
 
 def added_ratio(ours: float, reference: float, without: float) -> float:

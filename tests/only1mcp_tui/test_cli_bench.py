@@ -208,4 +208,4 @@ def test_what_a_server_said_cannot_steer_a_terminal():
     result = LoadResult(1.0, 3, 0, 0.0, {}, 0.0, 0.4, 10, 2, (fault,))
     text = "\n".join(bench.lines(result, is_paced=True))
     assert "\x1b" not in text and max(map(len, text.splitlines())) <= 100
-    assert "connections opened again  2" in text and "0.40 ms late" in text
+    assert "connections replaced  2" in text and "0.40 ms late" in text

@@ -52,6 +52,14 @@ async def test_a_legacy_server_is_shaken_hands_with_and_left(era: str):
     assert server.of("DELETE")[0].headers["Mcp-Session-Id"] == "abc"
 
 
+async def test_a_session_is_left_also_by_whoever_changes_his_mind():
+    async with serving(dict(LEGACY_TABLE)) as server:
+        with pytest.raises(KeyError):
+            async with greeted(await target_of(server.url), "legacy", None):
+                raise KeyError
+    assert server.keys[-1] == "DELETE"
+
+
 async def test_a_server_that_knows_no_modern_revision_is_spoken_to_in_a_legacy_one():
     old = answers(DISCOVERED | {"supportedVersions": ["2025-11-25"]})
     async with serving({**LEGACY_TABLE, "server/discover": old}) as server:

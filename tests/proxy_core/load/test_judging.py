@@ -68,6 +68,31 @@ def test_an_error_is_counted_by_its_code_whatever_the_status(status: int, writte
     assert fault_in(status, body, ID) == Fault("JSON-RPC error -32601", "no")
 
 
+@pytest.mark.parametrize(
+    ("result", "fault"),
+    [
+        (
+            {"isError": True, "content": [{"type": "image"}, {"type": "text", "text": "full"}]},
+            Fault("the tool failed", "full"),
+        ),
+        ({"isError": True, "content": 7}, Fault("the tool failed")),
+        (
+            {"resultType": "input_required", "inputRequests": {"name": {}, "age": {}}},
+            Fault("the server asks for input", "name, age"),
+        ),
+        ({"resultType": "input_required", "inputRequests": 7}, Fault("the server asks for input")),
+    ],
+)
+def test_a_result_that_is_no_success_says_why(result: Any, fault: Fault):
+    assert fault_in(200, tight(result), ID) == fault
+
+
+def test_a_list_is_a_success_whatever_its_words():
+    body = tight({"tools": [{"name": "isError"}], "isError": True})
+    assert fault_in(200, body, ID, is_list=True) is None
+    assert fault_in(200, body, ID + 1, is_list=True) is not None
+
+
 def test_what_a_server_said_is_kept_in_part():
     fault = fault_in(502, b"x" * 10_000, ID)
     assert fault is not None and fault.detail == "x" * MAX_DETAIL

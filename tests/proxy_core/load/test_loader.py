@@ -56,7 +56,7 @@ async def test_every_request_has_an_id_of_its_own_and_is_answered(rate: float | 
     assert 0 < result.good == result.requests <= len(server.seen)
     asked = Counter(seen.id for seen in server.seen)
     assert asked.most_common(1)[0][1] == 1
-    assert result.received_bytes > 0 and result.reopened == 0
+    assert result.received_bytes > 0 and result.replaced == 0
     assert result.percentiles_ms[0.5] <= result.percentiles_ms[0.999] <= result.longest_ms
 
 
@@ -121,7 +121,7 @@ async def test_an_answer_that_takes_too_long_is_not_waited_for():
     async with answering(never) as server:
         result = await asyncio.wait_for(loaded(server.url, replace(SHORT, warm_up_s=0.0, timeout_s=0.1)), 5)
     assert kinds(result) == {"no answer in time"}
-    assert result.reopened > 0
+    assert result.replaced > 0
 
 
 async def test_a_connection_that_its_server_closes_is_opened_again():
@@ -133,7 +133,7 @@ async def test_a_connection_that_its_server_closes_is_opened_again():
     async with answering(last) as server:
         result = await loaded(server.url)
     assert result.faults == ()
-    assert result.good > SHORT.connections and result.reopened > 0
+    assert result.good > SHORT.connections and result.replaced > 0
 
 
 async def test_a_server_that_breaks_off_is_a_lost_connection():
