@@ -7,7 +7,7 @@ Keys of the table are JSON-RPC methods, `batch` for an array, `answer` for a res
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -175,15 +175,30 @@ async def serving(table: dict[str, Handler | list[Handler]]) -> AsyncIterator[Ba
 async def serving_bytes(reply: bytes) -> AsyncIterator[str]:
     """A socket that answers every request with these bytes and hangs up; its URL."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(reply)
-        await writer.drain()
-        writer.close()
+    answering: set[asyncio.Task[None]] = set()
 
-    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Whoever has opened a connection may leave without asking.
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(reply)
+                await writer.drain()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(answer(reader, writer))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with listener:
         yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp"
+    for task in answering:
+        task.cancel()
+    await asyncio.gather(*answering, return_exceptions=True)
 
 
 async def closed_port() -> int:
