@@ -55,7 +55,11 @@ def in_turns(ways: Sequence[Way], rounds: int, turn: Callable[[Way], None]) -> N
             turn(ways[(number + offset) % len(ways)])
 
 
-def ratio(above: Way, below: Way, figure: Callable[[Measured], float]) -> Interval:
+def pairwise_ratios(above: Turns, below: Turns, figure: Callable[[Measured], float]) -> tuple[float, ...]:
     """Of the same round each time."""
     pairs = zip(above.turns, below.turns, strict=True)
-    return median_interval([figure(a) / figure(b) for a, b in pairs])
+    return tuple(figure(a) / figure(b) for a, b in pairs)
+
+
+def ratio(above: Turns, below: Turns, figure: Callable[[Measured], float]) -> Interval:
+    return median_interval(pairwise_ratios(above, below, figure))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.benchmarks.goals import BY_THE_WALL, GOALS, NOT_MEASURED, Goal, Part, goal_figures, goal_rows
+from tests.benchmarks.goals import GOALS, NOT_MEASURED, STEADY, Goal, Part, goal_figures, goal_rows
 from tests.benchmarks.intervals import Interval
 
 MORE = Goal("M", "more is better", must=4, aim=6)
@@ -73,5 +73,5 @@ def test_goals_are_figures_that_another_run_can_be_compared_with():
     assert nginx.is_must and ids.is_must
 
 
-def test_only_goals_there_are_may_differ_by_the_clock():
-    assert {goal.number for goal in GOALS} >= BY_THE_WALL
+def test_only_goals_there_are_can_be_a_must():
+    assert {goal.number for goal in GOALS} >= STEADY

@@ -27,19 +27,26 @@ async def nothing() -> Measured:
 
 
 def test_calls_tell_the_medians_of_their_rounds_and_keep_the_rounds():
-    rounds = [measured(100, 40), measured(300, 50), measured(200, 60)]
-    section = section_of(
-        [gone(Way("there", 8, nothing, False), rounds), gone(Way("here", 8, nothing, True), rounds)]
-    )
+    direct = gone(Way("there", 8, nothing), [measured(100, 20), measured(300, 25), measured(200, 20)])
+    ours = gone(Way("here", 8, nothing, direct), [measured(100, 40), measured(300, 50), measured(200, 60)])
+    section = section_of([direct, ours])
     assert section.rows[2:] == [
         "| there | 8 | 200 | 2.00 | 3.00 | - |",
         "| here | 8 | 200 | 2.00 | 3.00 | 50 |",
     ]
     by_name = {figure.name: figure for figure in section.figures}
-    assert len(by_name) == len(section.figures) == 7
+    assert len(by_name) == len(section.figures) == 8
     assert by_name["there, 8 at once"].samples == (100.0, 300.0, 200.0)
-    assert by_name["here, 8 at once: CPU"].is_must
-    assert sum(figure.is_must for figure in section.figures) == 1
+    (must,) = (figure for figure in section.figures if figure.is_must)
+    assert must.name == "here, 8 at once: CPU / the backend's, directly"
+    assert [round(sample, 6) for sample in must.samples] == [2.0, 2.0, 3.0]
+
+
+def test_one_caller_alone_is_no_must():
+    direct = gone(Way("there", 1, nothing), [measured(100, 20)])
+    section = section_of([direct, gone(Way("here", 1, nothing, direct), [measured(100, 40)])])
+    assert "here, 1 at once: CPU" in {figure.name for figure in section.figures}
+    assert not any(figure.is_must for figure in section.figures)
 
 
 def test_lists_tell_the_ratio_within_each_turn():
