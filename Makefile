@@ -40,6 +40,7 @@ test: .venv/.installed-dev node-servers ## Run the tests; ARGS="..." go to pytes
 
 test-long: .venv/.installed-dev node-servers ## Run the tests with the full counts as well
 	$(BIN)/python -m pytest $(PARALLEL) -m "long or not long" $(ARGS)
+	NO_FAST_PATH=1 $(BIN)/python -m pytest $(PARALLEL) -m "not long" $(ARGS)
 
 conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today, ARGS="--only HTTP" is quick
 	$(BIN)/python -m tests.conformance $(ARGS)

@@ -17,6 +17,7 @@ from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
+    REDIRECTS,
     HttpClient,
     Posts,
     events,
@@ -83,6 +84,8 @@ class HttpChannel:
         """Of modern requests without headers of their own, by method and name."""
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
+        self._is_elsewhere = False
+        """Whether it redirects, which takes a task to follow."""
         self._is_closed = False
         self._revision: str | None = None
         self.session_id: str | None = None
@@ -103,7 +106,7 @@ class HttpChannel:
         await self._posts.run(message, self._post)
 
     def begin(self, message: Outgoing) -> bool:
-        if self._http is None or self._is_closed or message.request_id is None:
+        if self._http is None or self._is_closed or self._is_elsewhere or message.request_id is None:
             return False
         answer = _Answer(self, message, message.request_id)
         connection = self._http.tell(self._url, self._head_of(self._http, message), message.data, answer)
@@ -141,7 +144,12 @@ class HttpChannel:
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
         try:
-            await self._read(response, answer.message, Resumption(MAX_EVENT_BYTES), None)
+            if response.status in REDIRECTS:
+                # Nothing was done there.
+                response.close()
+                await self._ask(answer.message)
+            else:
+                await self._read(response, answer.message, Resumption(MAX_EVENT_BYTES), None)
         except BackendFault as fault:
             self._receiver.request_failed(answer.request_id, fault)
         except FrameTooLarge:
@@ -174,7 +182,9 @@ class HttpChannel:
     async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
         if self._http is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        return await self._http.ask(method, self._url, headers, data)
+        response = await self._http.ask(method, self._url, headers, data)
+        self._is_elsewhere |= response.url != self._url
+        return response
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
         headers = _BASE_HEADERS | _version_header(message.revision)

@@ -34,7 +34,7 @@ _FRAMING: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
 )
 """Headers that say where a message ends and how it travels, which no configuration may set but for Host."""
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _KEEPING_METHOD: Final = frozenset({307, 308})
 """The others let a client turn a POST into a GET."""
 
@@ -79,7 +79,7 @@ class HttpClient:
             request = f"{method} {lead}{self._lines(headers)}{framed}".encode() + (body or b"")
             response = await pool.ask(request, is_idempotent=method in _IDEMPOTENT)
             response.url = target
-            if response.status not in _REDIRECTS:
+            if response.status not in REDIRECTS:
                 return response
             response.close()
             target = _redirected(self._backend, response)

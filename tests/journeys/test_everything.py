@@ -108,8 +108,10 @@ async def test_a_tool_that_asks_reaches_the_person_and_the_model_behind_any_clie
         call = client.client.call_tool
         form = await call(f"{server}__trigger-elicitation-request", {})
         sample = await call(f"{server}__trigger-sampling-request", {"prompt": "tea", "maxTokens": 10})
-    assert [method for method, _ in client.asked] == ["elicitation/create", "sampling/createMessage"]
+    # Some while after its handshake this server asks for roots by itself, whoever calls it then.
+    asked = [each for each in client.asked if each[0] != "roots/list"]
+    assert [method for method, _ in asked] == ["elicitation/create", "sampling/createMessage"]
     title = f"[{server}] "
-    assert client.asked[0][1]["message"].startswith(title)
+    assert asked[0][1]["message"].startswith(title)
     assert not form.is_error
     assert "Paris" in sample.content[0].text

@@ -4,22 +4,14 @@ The gateway and its servers share this process, so that it can be told which way
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from proxy_core.backends.direct_call import DirectCall
-from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import Config
 from proxy_core.frontend import event_stream
-from proxy_core.proxy import Proxy
 from tests.support.backend_server import (
-    BackendServer,
     Handler,
     Holds,
     Seen,
@@ -29,74 +21,16 @@ from tests.support.backend_server import (
     refuses,
     result_event,
     rpc_error,
-    serving,
     streams,
 )
-from tests.support.http_client import Client, Reply, modern
+from tests.support.direct_house import house
+from tests.support.http_client import Reply
 from tests.support.scripted_channel import until
 
-TOOLS = {"resultType": "complete", "tools": [{"name": "run", "inputSchema": {"type": "object"}}]}
-DISCOVERED = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
 RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}
 QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
 WAYS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "ordinary"])
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}'
-
-
-@dataclass
-class House:
-    client: Client
-    server: BackendServer
-    proxy: Proxy
-    begun: list[DirectCall]
-
-    async def call(self, **more: Any) -> Reply:
-        body, headers = modern("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
-        return await self.client.send("POST", body, headers=headers)
-
-    @property
-    def row(self) -> Any:
-        return self.proxy.snapshot().servers[0]
-
-
-@pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[DirectCall]:
-    """The calls that went without a task."""
-    seen: list[DirectCall] = []
-    begin = DirectCall.begin
-
-    def noted(self: DirectCall, call: Any) -> bool:
-        is_begun = begin(self, call)
-        if is_begun:
-            seen.append(self)
-        return is_begun
-
-    monkeypatch.setattr(DirectCall, "begin", noted)
-    return seen
-
-
-@asynccontextmanager
-async def house(direct: bool, begun: list[DirectCall], call: Any, **more: Any) -> AsyncIterator[House]:
-    """A gateway that records nothing, so that every call may go without a task, or one in which none does."""
-    table: dict[str, Handler | list[Handler]] = {
-        "server/discover": answers(DISCOVERED),
-        "tools/list": answers(TOOLS),
-        "tools/call": call,
-    }
-    async with serving(table) as server:
-        box = {"id": "box", "transport": {"type": "http", "url": server.url}} | more.pop("box", {})
-        sections = {"proxy": {"port": 0, "grace_s": 1}, "inspect": {"exchanges": 0}} | more
-        loaded = LoadedConfig(Config.model_validate({"servers": [box]} | sections), None, {})
-        proxy = Proxy(loaded, fast_path=direct)
-        running = asyncio.ensure_future(proxy.run())
-        try:
-            await until(lambda: proxy.snapshot().url)
-            await until(lambda: proxy.snapshot().servers[0].state == "healthy")
-            async with aiohttp.ClientSession() as session:
-                yield House(Client(session, proxy.snapshot().url), server, proxy, begun)
-        finally:
-            proxy.request_stop()
-            await running
 
 
 def seen_by_the_client(reply: Reply) -> Any:
@@ -119,9 +53,16 @@ async def on_both_ways(begun: list[DirectCall], call: Any, **more: Any) -> Any:
     return told[0][0][-1]
 
 
+async def redirects(seen: Seen) -> web.StreamResponse:
+    if seen.request.path == "/mcp":
+        return web.Response(status=307, headers={"Location": "/there"})
+    return json_reply(seen.result(RESULT))
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        redirects,
         answers(RESULT),
         answers(RESULT | {"isError": True}),
         answers({"content": [{"type": "resource_link", "uri": "box:///a", "name": "a"}]}),

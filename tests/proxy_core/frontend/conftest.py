@@ -10,6 +10,7 @@ from proxy_core.clock import SystemClock
 from proxy_core.config.models import AuthConfig, Config, LimitsConfig, ProxyConfig
 from proxy_core.facts import Fact
 from proxy_core.frontend.frontend import Frontend
+from tests.support.gateway_process import on_fast_path
 from tests.support.http_client import SOON_S, Client, Stream, request
 from tests.support.scripted_gateway import HeldCall, ScriptedGateway
 
@@ -29,7 +30,7 @@ def facts() -> list[Fact]:
 @pytest.fixture
 def fast_path(request: pytest.FixtureRequest) -> bool:
     """Whether POSTs go past aiohttp; the tests of the wire are run with and without."""
-    return bool(getattr(request, "param", True))
+    return bool(getattr(request, "param", on_fast_path()))
 
 
 @pytest.fixture

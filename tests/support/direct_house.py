@@ -1,0 +1,70 @@
+"""A whole gateway and its one HTTP server in this process, so that it can be told which way a call went."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from proxy_core.backends.direct_call import DirectCall
+from proxy_core.config.load import LoadedConfig
+from proxy_core.config.models import Config
+from proxy_core.proxy import Proxy
+from tests.support.backend_server import BackendServer, Handler, answers, serving
+from tests.support.http_client import Client, Reply, modern
+from tests.support.scripted_channel import until
+
+TOOLS = {"resultType": "complete", "tools": [{"name": "run", "inputSchema": {"type": "object"}}]}
+DISCOVERED = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+
+
+@dataclass
+class House:
+    client: Client
+    server: BackendServer
+    proxy: Proxy
+    begun: list[DirectCall]
+
+    async def call(self, **more: Any) -> Reply:
+        body, headers = modern("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
+        return await self.client.send("POST", body, headers=headers)
+
+    @property
+    def row(self) -> Any:
+        return self.proxy.snapshot().servers[0]
+
+
+@asynccontextmanager
+async def house(
+    direct: bool,
+    begun: list[DirectCall],
+    call: Any,
+    through: Callable[[str], AbstractAsyncContextManager[str]] | None = None,
+    **more: Any,
+) -> AsyncIterator[House]:
+    """A gateway that records nothing, so that every call may go without a task, or one in which none does.
+
+    `through`: stands before the server, at a URL of its own.
+    """
+    table: dict[str, Handler | list[Handler]] = {
+        "server/discover": answers(DISCOVERED),
+        "tools/list": answers(TOOLS),
+        "tools/call": call,
+    }
+    async with serving(table) as server, AsyncExitStack() as stack:
+        url = server.url if through is None else await stack.enter_async_context(through(server.url))
+        box = {"id": "box", "transport": {"type": "http", "url": url}} | more.pop("box", {})
+        sections = {"proxy": {"port": 0, "grace_s": 1}, "inspect": {"exchanges": 0}} | more
+        loaded = LoadedConfig(Config.model_validate({"servers": [box]} | sections), None, {})
+        proxy = Proxy(loaded, fast_path=direct)
+        running = asyncio.ensure_future(proxy.run())
+        try:
+            await until(lambda: proxy.snapshot().url)
+            await until(lambda: proxy.snapshot().servers[0].state == "healthy")
+            async with aiohttp.ClientSession() as session:
+                yield House(Client(session, proxy.snapshot().url), server, proxy, begun)
+        finally:
+            proxy.request_stop()
+            await running
