@@ -68,7 +68,7 @@ async def test_a_process_is_settled_when_its_children_are(parent: "subprocess.Po
     assert cpu_of(parent.pid) >= 0.28
 
 
-@pytest.mark.skipif(not cores._CAN_PIN, reason="There is one core, or nobody may choose.")
+@pytest.mark.skipif(not cores._CAN_PIN, reason="only Linux lets choose, where there are two cores")
 def test_who_is_measured_has_a_core_and_the_load_another_for_a_while(parent: "subprocess.Popen[str]"):
     before = os.sched_getaffinity(0)
     cores.pin(parent.pid, cores.MEASURED)
@@ -89,7 +89,7 @@ async def test_a_server_beside_the_gateway_passes_requests_on(
 ):
     async with http_backend("--text-bytes", "100000") as (backend_port, _), start(backend_port) as found:
         if found is None:
-            pytest.skip("It is not installed.")
+            pytest.skip("needs nginx and haproxy, which only Linux machines are given")
         with opened(found[0], 1, modern_call("echo")) as (line,):
             for _ in range(2):
                 line.send(0.0)

@@ -17,7 +17,7 @@ from tests.support.direct_house import house
 
 # Debian has it where only root looks.
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-pytestmark = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+pytestmark = pytest.mark.skipif(not NGINX, reason="needs nginx, which only Linux machines are given")
 RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done " * 2000}]}
 WAYS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "ordinary"])
 CONFIG = """
