@@ -129,7 +129,8 @@ class HttpChannel:
     def answered(self, answer: "_Answer", response: HttpResponse) -> None:
         """The whole of an ordinary answer is there."""
         request_id = answer.request_id
-        del self._begun[request_id]
+        if self._begun.pop(request_id, None) is None:
+            return
         self._receiver.message(response.take(), request_id)
         if self._receiver.waits_for(request_id):
             self._receiver.request_failed(request_id, self._of_no_request())
@@ -416,12 +417,12 @@ class _Answer:
         return False
 
     def set_result(self, response: HttpResponse) -> None:
-        is_plain = response.status == 200 and response.content_type == b"application/json"
-        if not is_plain or not response.is_small:
-            self._channel.read_on(self, response)
-            return
         self._response = response
-        response.on_end = self._ended
+        is_plain = response.status == 200 and response.content_type == b"application/json"
+        if is_plain and response.is_small:
+            response.on_end = self._ended
+        else:
+            self._channel.read_on(self, response)
 
     def set_exception(self, fault: BackendFault) -> None:
         self._channel.failed(self, fault)
@@ -434,10 +435,15 @@ class _Answer:
 
     def abort(self) -> None:
         """Nobody waits for it any more."""
+        if self.reading is not None and self.reading is asyncio.current_task():
+            # It has just brought the answer, and ends by itself.
+            return
         if self.reading is not None:
-            # Not from within: it has just brought the answer, and ends by itself.
-            if self.reading is not asyncio.current_task():
-                self.reading.cancel()
+            self.reading.cancel()
+        if self._response is not None:
+            # Not the connection, which may carry another's by now. Nor is it for the task that reads, which may
+            # be cancelled before its first step.
+            self._response.close()
         elif self.connection is not None:
             self.connection.close()
 

@@ -154,7 +154,8 @@ class HttpResponse:
             while self._pieces:
                 piece = self._pieces.popleft()
                 self._waiting_bytes -= len(piece)
-                if self._waiting_bytes <= HIGH_WATER_BYTES // 2:
+                if self._waiting_bytes <= HIGH_WATER_BYTES // 2 and not self.is_complete:
+                    # Once it is complete, the connection may carry another's.
                     self._connection.go_on_reading()
                 yield piece
             if self._fault is not None:

@@ -67,20 +67,12 @@ class HttpPool:
         connection = self.take() or await self._next()
         was_used = connection.uses > 0
         try:
-            return await connection.ask(request)
+            return await _asked(connection, request)
         except BackendStreamLost:
             if not (was_used and is_idempotent):
                 raise
-        except BaseException:
-            connection.close()
-            raise
         # Its server closed it while we wrote: what may be asked twice is asked once more, on a fresh one.
-        connection = await self._connected()
-        try:
-            return await connection.ask(request)
-        except BaseException:
-            connection.close()
-            raise
+        return await _asked(await self._connected(), request)
 
     def take(self) -> HttpConnection | None:
         """An idle one, for one request; None if there is none. The one used last: those beneath it expire."""
@@ -222,6 +214,15 @@ class HttpPool:
         if self._all:
             self._ended = self._ended or asyncio.get_running_loop().create_future()
             await asyncio.wait([self._ended], timeout=CLOSE_S)
+
+
+async def _asked(connection: HttpConnection, request: bytes) -> HttpResponse:
+    try:
+        return await connection.ask(request)
+    except BaseException:
+        # Also of whoever is cancelled: an answer that comes yet must not be another's.
+        connection.close()
+        raise
 
 
 def _kept_s(connection: HttpConnection) -> float:

@@ -1,4 +1,4 @@
-"""POST to the MCP endpoint over llhttp, a task a request; all else on the same connection is aiohttp's.
+"""POST to the MCP endpoint over llhttp, and in no task where none is needed; all else is aiohttp's.
 
 A request is taken here if it is a plain one: its target is MCP's own, and a Content-Length says how long it is.
 At the first other request (GET, DELETE, a chunked body, a long head, HTTP/1.0, another path) the connection is
@@ -13,7 +13,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import httptools
 
@@ -58,6 +58,10 @@ _JOINED_BYTES: Final = 65_536
 log = logging.getLogger(__name__)
 
 
+HeadKey: TypeAlias = tuple[str, int, bytes]
+"""Peer; where Content-Length stands, since what follows it may be its continuation; the head without it."""
+
+
 class KnownHead(NamedTuple):
     """A head that llhttp has read, that was admitted, and that comes again but for its Content-Length."""
 
@@ -80,8 +84,8 @@ class FastPath:
         self._none_left: asyncio.Future[None] | None = None
         self.now = 0.0
         """The loop's seconds at the last sweep: near enough for times that are many seconds long."""
-        self.known: dict[tuple[str, bytes], KnownHead] = {}
-        """By peer and all of a head but its Content-Length. Clients send few, and each of them often."""
+        self.known: dict[HeadKey, KnownHead] = {}
+        """Clients send few different heads, and each of them often."""
         # Asked for each request, and every client asks for one path.
         self.path_of = lru_cache(maxsize=256)(self._path_of)
 
@@ -104,7 +108,7 @@ class FastPath:
         if not self.connections and self._none_left is not None and not self._none_left.done():
             self._none_left.set_result(None)
 
-    def remember(self, key: tuple[str, bytes], known: KnownHead) -> None:
+    def remember(self, key: HeadKey, known: KnownHead) -> None:
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
         self.known[key] = known
@@ -270,7 +274,7 @@ class FastConnection(asyncio.Protocol):
         if self._go_on(head, int(declared), data, end + 4) and key is not None and length:
             self._fast.remember(key, KnownHead(head, self._is_last))
 
-    def _key_of(self, data: bytes, end: int) -> tuple[bytes, tuple[str, bytes] | None]:
+    def _key_of(self, data: bytes, end: int) -> tuple[bytes, HeadKey | None]:
         """The digits of a head's Content-Length, and what the head is remembered by; None: it is not."""
         if end > MAX_KNOWN_BYTES:
             return b"", None
@@ -281,7 +285,7 @@ class FastConnection(asyncio.Protocol):
                 length = data[at + len(name) : line_end]
                 # Digits alone, as llhttp has them too; ten of them are more than any body has.
                 if length.isdigit() and len(length) <= 10:
-                    return length, (self._peer, data[:at] + data[line_end:end])
+                    return length, (self._peer, at, data[:at] + data[line_end:end])
                 break
         return b"", None
 

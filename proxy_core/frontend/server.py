@@ -119,18 +119,19 @@ class _Rest:
         self._waiting.discard(connection)
 
     async def _load(self) -> None:
-        # In a thread: the calls that are in flight go on between its steps.
-        module = await asyncio.to_thread(importlib.import_module, "proxy_core.frontend.aiohttp_server")
-        self._server = server = cast("AiohttpServer", module.AiohttpServer(self._endpoint_at))
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        for connection in waiting:
-            connection.go_on(server())
+        try:
+            # In a thread: the calls that are in flight go on between its steps.
+            module = await asyncio.to_thread(importlib.import_module, "proxy_core.frontend.aiohttp_server")
+            self._server = server = cast("AiohttpServer", module.AiohttpServer(self._endpoint_at))
+            while self._waiting:
+                self._waiting.pop().go_on(server())
+        finally:
+            # Nobody else would end those that could not be served.
+            for connection in list(self._waiting):
+                connection.abort()
 
     async def aclose(self, grace_s: float) -> None:
         await self._tasks.aclose()
-        for connection in list(self._waiting):
-            connection.abort()
         if self._server is not None:
             await self._server.aclose(grace_s)
 

@@ -159,8 +159,10 @@ class Asking:
 
         Its client can hear of nothing but the answer, and nobody can be asked anything on the way.
         """
-        caller, backend = exchange.caller, self._registry().get(route.server)
-        if exchange.plain is None or self._desk.is_open or _may_have_to_wait(exchange, backend):
+        caller, backend = exchange.caller, self._registry().find(route.server)
+        if backend is None or exchange.plain is None or self._desk.is_open:
+            return None
+        if _may_have_to_wait(exchange, backend):
             return None
         call = Call(
             exchange.method,

@@ -134,9 +134,12 @@ async def test_what_may_be_repeated_is(begun: list[DirectCall], direct: bool) ->
         assert len(gateway.server.of("tools/call")) == 3
 
 
+@pytest.mark.parametrize("as_stream", [False, True], ids=["silent", "streaming"])
 @WAYS
-async def test_a_client_that_hangs_up_has_cancelled_its_call(begun: list[DirectCall], direct: bool) -> None:
-    holds = Holds()
+async def test_a_client_that_hangs_up_has_cancelled_its_call(
+    begun: list[DirectCall], direct: bool, as_stream: bool
+) -> None:
+    holds = Holds(as_stream=as_stream)
     handlers: list[Handler] = [answers(RESULT), holds]
     async with house(direct, begun, handlers) as gateway:
         await gateway.call()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from proxy_core.config.models import AuthConfig, Config
+from proxy_core.config.tokens import new_token
 from proxy_core.frontend import fast_path
 from tests.support.http_client import SOON_S
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
@@ -59,3 +61,71 @@ async def test_what_does_not_end_is_cancelled_with_the_listener(serving: Any, ga
         await asyncio.wait_for(frontend.aclose(), SOON_S)
         assert call.cancelled.is_set()
         assert await idle.ended()
+
+
+# --- heads that come again ------------------------------------------------------------------------------------
+
+
+async def test_a_head_that_comes_again_is_read_once_and_each_length_is_its_own(
+    frontend: Any, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[object] = []
+    parser = fast_path.httptools.HttpRequestParser
+
+    def parsing(connection: object) -> object:
+        read.append(connection)
+        return parser(connection)
+
+    monkeypatch.setattr(fast_path.httptools, "HttpRequestParser", parsing)
+    async with connected(frontend) as wire:
+        for number in (1, 22, 333, 4):
+            wire.send(wire.post(number))
+            assert await wire.answered() == number
+    assert len(read) == 1
+    said = [dict(each.headers)["content-length"] for each in gateway.exchanges]
+    assert len(set(said)) == 3 and said[0] == said[3]
+
+
+async def test_a_head_that_comes_again_is_let_in_only_as_long_as_the_first_would_be(serving: Any):
+    token, entry = new_token("ann")
+    line = f"Authorization: Bearer {token}"
+    async with serving(tokens=(entry,)) as frontend, connected(frontend) as wire:
+        for number in (1, 2):
+            wire.send(wire.post(number, line))
+            assert await wire.answered() == number
+        _, other = new_token("ann")
+        frontend.use(Config(auth=AuthConfig(tokens=(other,))))
+        wire.send(wire.post(3, line))
+        assert (await wire.response())[0] == 401
+
+
+async def test_a_head_that_comes_again_is_held_to_the_size_of_its_own_body(serving: Any):
+    async with serving(max_body_bytes=4096) as frontend, connected(frontend) as wire:
+        wire.send(wire.post(1))
+        assert await wire.answered() == 1
+        head = wire.post(2, framed="Content-Length: 4097").partition(b"\r\n\r\n")[0]
+        wire.send(head + b"\r\n\r\n")
+        assert (await wire.response())[0] == 413
+
+
+async def test_a_length_that_goes_on_in_the_next_line_is_never_taken_for_a_head_that_is_known(
+    frontend: Any, gateway: ScriptedGateway
+):
+    async with connected(frontend) as wire, connected(frontend) as other:
+        # The same bytes without their length, which stands elsewhere: behind the line that goes on, or before.
+        wire.send(wire.post(1, "X: y\r\n 0"))
+        await wire.response()
+        before = len(gateway.exchanges)
+        other.send(other.post(1, "X: y", framed="Content-Length: 10\r\n 0") + other.post(2))
+        assert (await other.response())[0] == 400
+        assert await other.ended()
+        assert len(gateway.exchanges) == before
+
+
+async def test_a_thousand_requests_at_once_may_all_be_refused(frontend: Any):
+    async with connected(frontend) as wire:
+        refused = wire.post(1).replace(b"application/json\r\n", b"text/plain\r\n")
+        wire.send(refused * 1000 + wire.post(2))
+        for _ in range(1000):
+            assert (await wire.response())[0] == 415
+        assert await wire.answered() == 2
