@@ -4,10 +4,9 @@ Spec: 2026-07-28 basic, "Per-request protocol fields"; basic/patterns/mrtr.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from proxy_core.backends.upward import CallSink
 from proxy_core.errors import BackendError, BackendFault
@@ -25,8 +24,7 @@ class Place(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(Struct, eq=False):
     """`params` as the client sent them; the members in `replace` are put in their place."""
 
     method: str

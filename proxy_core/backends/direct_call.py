@@ -57,8 +57,9 @@ class DirectCall:
 
     def _over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
         self._is_over = True
-        assert self._pending is not None
-        self._connection.ended(self._pending)
+        pending, self._pending = self._pending, None
+        assert pending is not None
+        self._connection.ended(pending)
         self._places.call_over(failure, permit)
 
     # --- what its connection tells (Waiter) -------------------------------------------------------------------

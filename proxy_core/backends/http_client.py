@@ -223,7 +223,7 @@ class Posts:
 
     def abort(self, request_id: int) -> None:
         task = self._tasks.get(request_id)
-        if task is not None and task is not asyncio.current_task() and request_id not in self._aborted:
+        if task is not None and request_id not in self._aborted and task is not asyncio.current_task():
             self._aborted.add(request_id)
             task.cancel()
 

@@ -7,16 +7,20 @@ Spec: RFC 9110; RFC 9112, sections 6 (message body), 9.3 (persistence) and 11.2 
 
 import asyncio
 import select
+import time
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import httptools
 from yarl import URL
 
+from proxy_core import known_heads
 from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost
+from proxy_core.known_heads import HeadKey
+from proxy_core.outbox import Outbox
 
 MAX_HEAD_BYTES: Final = 65_536
 """Of a response's status line and headers, and of what frames its body, between two pieces of it."""
@@ -27,6 +31,7 @@ HIGH_WATER_BYTES: Final = 262_144
 DOUBTFUL_AFTER_S: Final = 0.05
 """How long a connection lies idle before the kernel is asked whether its server has closed it."""
 NOWHERE: Final = URL()
+MAX_KNOWN: Final = 64
 _INFLATED_PIECE_BYTES: Final = 65_536
 _AUTO_HEADER: Final = zlib.MAX_WBITS | 32
 _LOST: Final = "The connection to the server was lost."
@@ -49,7 +54,19 @@ class Listener(Protocol):
         ...
 
 
+class KnownHead(NamedTuple):
+    """The head of a response that may come again but for its Content-Length: 200, and the connection stays."""
+
+    headers: dict[bytes, bytes]
+    length: bytes
+    """The Content-Length among them."""
+
+
 class ConnectionOwner(Protocol):
+    known: dict[HeadKey, KnownHead]
+    """Servers send few different heads, and each of them often, for as long as their Date stays the same."""
+    outbox: Outbox
+
     def made(self, connection: "HttpConnection") -> None:
         """It is open. Once, and before anything else."""
         ...
@@ -200,14 +217,18 @@ class HttpResponse:
     def complete(self) -> None:
         self.is_complete = True
         self._wake()
-        if self.on_end is not None:
-            self.on_end(None)
+        self._end(None)
 
     def fail(self, fault: BackendFault) -> None:
         self._fault = fault
         self._wake()
-        if self.on_end is not None:
-            self.on_end(fault)
+        self._end(fault)
+
+    def _end(self, fault: BackendFault | None) -> None:
+        if (on_end := self.on_end) is not None:
+            # Whoever hears of it has the response: a ring that only the garbage collector would undo.
+            self.on_end = None
+            on_end(fault)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -220,7 +241,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, backend: str, owner: ConnectionOwner) -> None:
         self.backend = backend
         self.freed_at = 0.0
-        """When its last response ended, in the loop's seconds."""
+        """When its last response ended, in monotonic seconds."""
         self.uses = 0
         """Requests that it has carried."""
         self.keep_s: float | None = None
@@ -231,12 +252,16 @@ class HttpConnection(asyncio.Protocol):
         self._fault: BackendFault | None = None
         self._is_gone = False
         self._poll: select.poll | None = None
+        self._unsent = b""
+        """A request that is written with the end of this turn of the loop."""
         self._waiter: Listener | None = None
         self._response: HttpResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._interim = 0
         self._framing_bytes = 0
         self._is_paused = False
+        self._whole: HttpResponse | None = None
+        """The response to the last request, once it has ended and the connection stays."""
 
     # --- for the pool -----------------------------------------------------------------------------------------
 
@@ -251,11 +276,19 @@ class HttpConnection(asyncio.Protocol):
         assert self._transport is not None and self._waiter is None and self._response is None
         self.uses += 1
         self._interim = 0
+        self._whole = None
         self._waiter = listener
-        self._transport.write(request)
+        self._unsent = request
+        self._owner.outbox.put(self)
+
+    def flush(self) -> None:
+        """Write what is to be sent (`outbox.Sender`)."""
+        request, self._unsent = self._unsent, b""
+        if request and self._transport is not None and not self._is_gone:
+            self._transport.write(request)
 
     def is_usable(self, now: float) -> bool:
-        """Whether, as far as anyone can know here, its server still listens. `now`: the loop's seconds."""
+        """Whether, as far as anyone can know here, its server still listens. `now`: monotonic seconds."""
         if self._is_gone or self._transport is None or self._transport.is_closing():
             return False
         if now - self.freed_at < DOUBTFUL_AFTER_S:
@@ -296,14 +329,59 @@ class HttpConnection(asyncio.Protocol):
             # Nothing was asked: it is either an error that precedes the end, or somebody else's answer.
             self.close()
             return
+        if self._unsent:
+            # The same, and a request that can go elsewhere.
+            self._break(BackendStreamLost(self.backend, _LOST, "it answered before it was asked"))
+            return
+        found = None
+        if not self._framing_bytes and not self._interim and self._waiter is not None:
+            found = self._read_known(data)
+            if found is not None and (known := self._owner.known.get(found[1])) is not None:
+                self._whole_came(known, *found, data)
+                return
         self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._break(self._fault or self.invalid(str(error.__context__ or error)[:200]))
         else:
+            if found is not None and self._whole is not None:
+                self._remember(self._whole, *found)
             if self._framing_bytes > MAX_HEAD_BYTES:
                 self._break(self.invalid(f"its headers are longer than {MAX_HEAD_BYTES} bytes"))
+
+    @staticmethod
+    def _read_known(data: bytes) -> tuple[bytes, HeadKey] | None:
+        """As `known_heads.read`, of a response that is all there and nothing behind it."""
+        end = data.find(b"\r\n\r\n", 0, known_heads.MAX_BYTES)
+        found = known_heads.read(data, end)
+        return found if found is not None and len(data) == end + 4 + int(found[0]) else None
+
+    def _remember(self, response: HttpResponse, length: bytes, key: HeadKey) -> None:
+        headers, known = response.headers, self._owner.known
+        if response.status != 200 or headers.get(b"content-length") != length:
+            return
+        if len(known) >= MAX_KNOWN:
+            known.clear()
+        known[key] = KnownHead(headers, length)
+
+    def _whole_came(self, known: KnownHead, length: bytes, key: HeadKey, data: bytes) -> None:
+        """What llhttp would say of this response it has said before: of the very same head."""
+        waiter, self._waiter = self._waiter, None
+        assert waiter is not None
+        if waiter.done():
+            self.close()
+            return
+        headers = known.headers
+        if length != known.length:
+            headers = headers | {b"content-length": length}
+            self._owner.known[key] = KnownHead(headers, length)
+        response = HttpResponse(self, 200, headers)
+        waiter.set_result(response)
+        if size := int(length):
+            response.feed(data[-size:])
+        response.complete()
+        self._settle(response, is_kept=True)
 
     def eof_received(self) -> bool:
         response = self._response
@@ -329,8 +407,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _fail(self, fault: BackendFault) -> None:
         waiter, self._waiter = self._waiter, None
+        unsent, self._unsent = self._unsent, b""
         if waiter is not None and not waiter.done():
-            waiter.set_exception(fault)
+            waiter.set_exception(fault.unsent() if unsent else fault)
         response, self._response = self._response, None
         if response is not None:
             response.fail(fault)
@@ -377,20 +456,21 @@ class HttpConnection(asyncio.Protocol):
             return
         # First: whoever hears of it may ask again at once, and bytes behind this response must answer nobody.
         response.complete()
-        self._settle(response)
+        self._settle(response, is_kept=self._parser.should_keep_alive())
 
-    def _settle(self, response: HttpResponse) -> None:
-        """Whether another request may follow this response."""
+    def _settle(self, response: HttpResponse, *, is_kept: bool) -> None:
+        """Whether another request may follow this response. `is_kept`: whether HTTP says so."""
         transport = self._transport
         assert transport is not None
-        if not self._parser.should_keep_alive() or transport.get_write_buffer_size():
+        if not is_kept or transport.get_write_buffer_size():
             # An answer that came before the whole request was sent leaves a rest that nobody will read.
             transport.close()
             return
         if self._is_paused:
             self.go_on_reading()
+        self._whole = response
         self._note_keep_alive(response.headers.get(b"keep-alive"))
-        self.freed_at = asyncio.get_running_loop().time()
+        self.freed_at = time.monotonic()
         self._owner.freed(self)
 
     @property

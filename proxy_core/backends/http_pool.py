@@ -8,14 +8,17 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections import deque
 from functools import lru_cache
 from typing import Final
 
 from yarl import URL
 
-from proxy_core.backends.http_connection import HttpConnection, HttpResponse
+from proxy_core.backends.http_connection import HttpConnection, HttpResponse, KnownHead
 from proxy_core.errors import BackendStreamLost, BackendTimeout, BackendUnavailable
+from proxy_core.known_heads import HeadKey
+from proxy_core.outbox import Outbox
 
 KEEP_S: Final = 4.0
 """Below the five seconds after which common servers close an idle connection under our feet."""
@@ -44,6 +47,8 @@ class HttpPool:
         self._origin = origin
         self._connect_s = connect_s
         self._max = max_connections
+        self.known: dict[HeadKey, KnownHead] = {}
+        self.outbox = Outbox()
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
         self._opening = 0
@@ -76,7 +81,8 @@ class HttpPool:
 
     def take(self) -> HttpConnection | None:
         """An idle one, for one request; None if there is none. The one used last: those beneath it expire."""
-        now = asyncio.get_running_loop().time()
+        # Not the loop's own time: to ask for the loop is a system call.
+        now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
             if now - connection.freed_at < _kept_s(connection) and connection.is_usable(now):
@@ -190,15 +196,14 @@ class HttpPool:
 
     def _expire(self) -> None:
         """Close what has been idle too long; one timer for all."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         for connection in [each for each in self._idle if now - each.freed_at >= _kept_s(each)]:
             self._idle.remove(connection)
             connection.close()
         self._expiry = None
         if self._idle:
-            next_at = min(each.freed_at + _kept_s(each) for each in self._idle)
-            self._expiry = loop.call_at(max(next_at, now + 0.05), self._expire)
+            due_in_s = min(each.freed_at + _kept_s(each) for each in self._idle) - now
+            self._expiry = asyncio.get_running_loop().call_later(max(due_in_s, 0.05), self._expire)
 
     async def aclose(self) -> None:
         """Close every connection, whatever is under way, and wait until they are. Safe to call twice."""

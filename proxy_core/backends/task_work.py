@@ -6,10 +6,10 @@ Knows no clients but the call's sink. Spec: the extension io.modelcontextprotoco
 """
 
 import asyncio
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core.backends.call import Call
 from proxy_core.backends.correlation import Pending

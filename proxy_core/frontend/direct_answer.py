@@ -82,6 +82,8 @@ class DirectAnswer:
         return self._stream
 
     def _release(self) -> None:
+        # Each knows the other: left so, they would be garbage that only the collector finds.
+        self._call = None
         if self._stream is None:
             self._streams.unwatch(self)
         else:

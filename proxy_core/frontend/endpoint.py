@@ -93,14 +93,16 @@ class McpEndpoint:
             return reply
         return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
 
-    def begin(self, request: WireRequest, served: Served) -> Begun | None:
+    def begin(self, request: WireRequest, served: Served) -> Begun | WireReply | None:
         head = request.head
-        if head.tool is None:
+        routed = head.direct
+        if routed is None:
             # Looked at once: clients send the same head again and again.
-            head.tool = "" if "origin" in head.values else direct_request.named_in(head.headers) or ""
-        if not head.tool or not self._is_known(head):
+            routed = None if "origin" in head.values else direct_request.routed_by(head.headers)
+            head.direct = routed or False
+        if not isinstance(routed, direct_request.Routed) or not self._is_known(head):
             return None
-        direct = direct_request.read(request.body, head.tool)
+        direct = direct_request.read(request.body, routed)
         return None if direct is None else self._modern.begin(request, direct, served)
 
     async def answer(self, request: WireRequest) -> WireAnswer:

@@ -13,10 +13,11 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 
+from proxy_core import known_heads
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.http_heads import reply_head, stream_head
 from proxy_core.frontend.responses import JSON_HEADERS, http_refusal
@@ -31,6 +32,8 @@ from proxy_core.frontend.wire import (
     WireRequest,
     WireStream,
 )
+from proxy_core.known_heads import HeadKey
+from proxy_core.outbox import Outbox
 
 MAX_HEAD_BYTES: Final = 8192
 """A longer one is aiohttp's to judge, line by line."""
@@ -44,11 +47,8 @@ not read its answer."""
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
 MAX_KNOWN: Final = 512
-MAX_KNOWN_BYTES: Final = 2048
-"""Of a head that is remembered."""
 _CLOSE: Final = ("Connection", "close")
 _POST: Final = b"POST "
-_LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _VERSION: Final = b" HTTP/1.1"
 _NOT_PLAIN: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _FOREVER: Final = float("inf")
@@ -56,10 +56,6 @@ _ENDLESS: Final = sys.maxsize
 _JOINED_BYTES: Final = 65_536
 """Up to here copying costs less than a second piece."""
 log = logging.getLogger(__name__)
-
-
-HeadKey: TypeAlias = tuple[str, int, bytes]
-"""Peer; where Content-Length stands, since what follows it may be its continuation; the head without it."""
 
 
 class KnownHead(NamedTuple):
@@ -84,8 +80,9 @@ class FastPath:
         self._none_left: asyncio.Future[None] | None = None
         self.now = 0.0
         """The loop's seconds at the last sweep: near enough for times that are many seconds long."""
-        self.known: dict[HeadKey, KnownHead] = {}
-        """Clients send few different heads, and each of them often."""
+        self.known: dict[tuple[str, HeadKey], KnownHead] = {}
+        """By peer. Clients send few different heads, and each of them often."""
+        self.outbox = Outbox()
         # Asked for each request, and every client asks for one path.
         self.path_of = lru_cache(maxsize=256)(self._path_of)
 
@@ -108,7 +105,7 @@ class FastPath:
         if not self.connections and self._none_left is not None and not self._none_left.done():
             self._none_left.set_result(None)
 
-    def remember(self, key: HeadKey, known: KnownHead) -> None:
+    def remember(self, key: tuple[str, HeadKey], known: KnownHead) -> None:
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
         self.known[key] = known
@@ -150,6 +147,7 @@ class FastConnection(asyncio.Protocol):
         "_serving",
         "_stream",
         "_transport",
+        "_unsent",
         "due_at",
     )
 
@@ -173,6 +171,8 @@ class FastConnection(asyncio.Protocol):
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
         """Set while the client does not read what was written."""
+        self._unsent = b""
+        """An answer that is written with the end of this turn of the loop."""
         self._serving: Begun | asyncio.Task[None] | None = None
         """What serves the present request."""
         self._stream: FastStream | None = None
@@ -241,12 +241,18 @@ class FastConnection(asyncio.Protocol):
             self._held += data
             self._head_came(0)
             return
-        length, key = self._key_of(data, end)
-        known = self._fast.known.get(key) if key is not None else None
-        if known is not None and int(length) <= self._fast.endpoint.max_body_bytes:
-            self._is_last = known.is_last
-            self._go_on(_with_length(known.head, length), int(length), data, end + 4)
-            return
+        found = known_heads.read(data, end)
+        if found is not None:
+            length, key = found[0], (self._peer, found[1])
+            known = self._fast.known.get(key)
+            if known is not None and int(length) <= self._fast.endpoint.max_body_bytes:
+                self._is_last = known.is_last
+                head = known.head
+                if head.values["content-length"] != (value := length.decode()):
+                    head = _with_length(head, value)
+                    self._fast.known[key] = KnownHead(head, known.is_last)
+                self._go_on(head, int(length), data, end + 4)
+                return
         path = self._fast.path_of(data[5 : data.find(b"\r\n")]) if data.startswith(_POST) else None
         if path is None or end > MAX_HEAD_BYTES:
             self._hand_over(data)
@@ -271,23 +277,8 @@ class FastConnection(asyncio.Protocol):
             return
         self._is_last = not parser.should_keep_alive()
         head = WireHead("POST", path, headers, self._peer, values)
-        if self._go_on(head, int(declared), data, end + 4) and key is not None and length:
-            self._fast.remember(key, KnownHead(head, self._is_last))
-
-    def _key_of(self, data: bytes, end: int) -> tuple[bytes, HeadKey | None]:
-        """The digits of a head's Content-Length, and what the head is remembered by; None: it is not."""
-        if end > MAX_KNOWN_BYTES:
-            return b"", None
-        for name in _LENGTHS:
-            at = data.find(name, 0, end)
-            if at >= 0:
-                line_end = data.find(b"\r\n", at + len(name), end + 2)
-                length = data[at + len(name) : line_end]
-                # Digits alone, as llhttp has them too; ten of them are more than any body has.
-                if length.isdigit() and len(length) <= 10:
-                    return length, (self._peer, at, data[:at] + data[line_end:end])
-                break
-        return b"", None
+        if self._go_on(head, int(declared), data, end + 4) and found is not None:
+            self._fast.remember((self._peer, found[1]), KnownHead(head, self._is_last))
 
     def _head_came(self, seen: int) -> None:
         """More of a head: all of it, or enough to tell that it is not for here. `seen` bytes were looked at."""
@@ -351,9 +342,13 @@ class FastConnection(asyncio.Protocol):
         self.due_at = _FOREVER
         self._stream = None
         endpoint, request = self._fast.endpoint, WireRequest(head, body, self._open_stream)
-        self._serving = endpoint.begin(request, self)
-        if self._serving is None:
+        begun = endpoint.begin(request, self)
+        if begun is None:
             self.go_on(endpoint.answer(request))
+        elif isinstance(begun, WireReply):
+            self.reply(begun)
+        else:
+            self._serving = begun
 
     async def _open_stream(self, status: int, headers: HeaderList) -> WireStream:
         if self._is_gone:
@@ -363,7 +358,7 @@ class FastConnection(asyncio.Protocol):
         return stream
 
     def reply(self, reply: WireReply) -> None:
-        """The answer of what was begun."""
+        """The answer of what was begun, or was ready."""
         self._write(reply)
         if self._drained is not None:
             self.go_on(_nothing_more())
@@ -404,7 +399,7 @@ class FastConnection(asyncio.Protocol):
         if self._is_gone or self._transport.is_closing():
             return
         if self._is_last:
-            self._transport.close()
+            self._close()
             return
         self._due_in(IDLE_S)
         if rest:
@@ -435,15 +430,28 @@ class FastConnection(asyncio.Protocol):
         if reply.headers is not JSON_HEADERS:
             self._is_last |= _CLOSE in reply.headers
         head = reply_head(reply, is_last=self._is_last)
-        if len(reply.body) < _JOINED_BYTES:
+        if len(reply.body) >= _JOINED_BYTES:
+            self.flush()
+            self._transport.writelines((head, reply.body))
+        elif self._unsent or self._held or self._is_last:
+            # Of a client that asks many things at once, it must show at once whether he reads the answers.
+            self.flush()
             self._transport.write(head + reply.body)
         else:
-            self._transport.writelines((head, reply.body))
+            self._unsent = head + reply.body
+            self._fast.outbox.put(self)
+
+    def flush(self) -> None:
+        """Write what is to be sent (`outbox.Sender`). Goes before all that is written otherwise."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent and not self._is_gone:
+            self._transport.write(unsent)
 
     async def send(self, data: bytes) -> None:
         """Raises: ConnectionError, once the client has gone."""
         if self._is_gone or self._transport.is_closing():
             raise ConnectionResetError("The client has gone.")
+        self.flush()
         self._transport.write(data)
         if self._drained is not None:
             await asyncio.shield(self._drained)
@@ -473,6 +481,7 @@ class FastConnection(asyncio.Protocol):
 
     def _hand_over(self, data: bytes) -> None:
         """The connection is not ours any more."""
+        self.flush()
         self._fast.left(self)
         other = self._fast.other()
         self._transport.set_protocol(other)
@@ -486,6 +495,10 @@ class FastConnection(asyncio.Protocol):
     def _due_in(self, seconds: float) -> None:
         self.due_at = self._fast.now + seconds
 
+    def _close(self) -> None:
+        self.flush()
+        self._transport.close()
+
     def expire(self) -> None:
         """Its time is over: a client that was sending is told so."""
         self.due_at = _FOREVER
@@ -496,13 +509,13 @@ class FastConnection(asyncio.Protocol):
         elif self._drained is not None:
             self.abort()
         else:
-            self._transport.close()
+            self._close()
 
     def end_soon(self) -> None:
         """With the answer that is under way, or at once if there is none."""
         self._is_last = True
         if self._serving is None:
-            self._transport.close()
+            self._close()
 
     def abandon(self) -> "asyncio.Task[None] | None":
         """Give up what is being served, and the connection; the task that is to end, if there is one."""
@@ -544,11 +557,8 @@ def _name(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape").lower()
 
 
-def _with_length(head: WireHead, length: bytes) -> WireHead:
+def _with_length(head: WireHead, value: str) -> WireHead:
     """The same head with another Content-Length."""
-    value = length.decode()
-    if head.values["content-length"] == value:
-        return head
     headers = [line if line[0] != "content-length" else ("content-length", value) for line in head.headers]
     values = head.values | {"content-length": value}
     return WireHead(
@@ -559,7 +569,7 @@ def _with_length(head: WireHead, length: bytes) -> WireHead:
         values,
         head.principal,
         head.profile,
-        tool=head.tool,
+        direct=head.direct,
         admitted_by=head.admitted_by,
     )
 

@@ -134,6 +134,9 @@ class LegacyEra:
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
+        ready = self._calls.at_once(session, request, wire.head.headers)
+        if ready is not None:
+            return reply(Outcome(200, jsonrpc.result(request.raw_id, ready)))
         stream = self._sessions.new_stream(session)
         carrier = self._carrier(wire, stream)
         ended: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()

@@ -10,19 +10,21 @@ from typing import Final
 
 from msgspec import Raw
 
-from proxy_core.errors import InvalidRequest
+from proxy_core.errors import InvalidRequest, ParseError
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import cancelled_id, client_name
+from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import Era, negotiate_legacy
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.trace import Headers
 
 CANCELLED: Final = "notifications/cancelled"
 _MAX_TASK_NAME: Final = 40
+_NOBODY: Final = Nobody()
 
 
 class LegacyCalls:
@@ -66,6 +68,15 @@ class LegacyCalls:
 
         call.add_done_callback(end)
 
+    def at_once(self, session: Session, request: jsonrpc.Request, headers: Headers) -> bytes | None:
+        """The result of a list, if it is ready; None: nothing was done."""
+        if request.method not in LIST_METHODS or request.id in session.calls:
+            return None
+        if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
+            return None
+        exchange = Exchange(request.method, request.params, session.caller, _NOBODY, headers=headers)
+        return self._handler.at_once(exchange)
+
     def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:
         """Act on what has no answer; what it names and we do not know is ignored."""
         if isinstance(message, jsonrpc.Response):
@@ -97,6 +108,14 @@ def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
 def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = ()) -> Exchange:
     """An initialize, for its record."""
     return Exchange(request.method, request.params, caller, Nobody(), headers=headers)
+
+
+def _is_first_page(params: Raw) -> bool:
+    """Whether a list is asked for with nothing that would have to be looked at."""
+    try:
+        return jsonrpc.members(params).keys() <= {"_meta"}
+    except ParseError:
+        return False
 
 
 def _cancel(session: Session, params: Raw) -> None:

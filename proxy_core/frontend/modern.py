@@ -13,12 +13,12 @@ from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
-from proxy_core.frontend.wire import Begun, Served, WireAnswer, WireRequest
+from proxy_core.frontend.responses import JSON_HEADERS, Handler, deliver, failure, outcome_of, reply
+from proxy_core.frontend.wire import Begun, Served, WireAnswer, WireReply, WireRequest
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import ModernRequest
-from proxy_core.protocol.direct_request import METHOD, DirectRequest
+from proxy_core.protocol.direct_request import DirectRequest
 from proxy_core.protocol.headers import param_headers
 from proxy_core.protocol.revisions import MODERN, Era
 
@@ -54,7 +54,7 @@ class ModernEra:
         except Only1Error as error:
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
 
-    def begin(self, wire: WireRequest, request: DirectRequest, served: Served) -> Begun | None:
+    def begin(self, wire: WireRequest, request: DirectRequest, served: Served) -> Begun | WireReply | None:
         """The same in no task, where nothing about it needs one; else nothing is done."""
         head = wire.head
         caller = Caller(
@@ -66,8 +66,21 @@ class ModernEra:
             affinity=self._affinity.of(head),
             profile=head.profile,
         )
-        exchange = Exchange(METHOD, request.params, caller, _NOBODY, None, jsonrpc.NO_JSON, target=request.name)
-        exchange.headers = head.headers
+        exchange = Exchange(
+            request.method,
+            request.params,
+            caller,
+            _NOBODY,
+            None,
+            jsonrpc.NO_JSON,
+            target=request.name or None,
+            headers=head.headers,
+        )
+        if not request.name:
+            ready = None if self._calls.is_full(head.principal) else self._handler.at_once(exchange)
+            if ready is None:
+                return None
+            return WireReply(200, JSON_HEADERS, jsonrpc.result(request.raw_id, ready))
         exchange.plain = Plain(request.arguments, request.own_meta)
         open_stream = wire.open_stream
         direct = DirectAnswer(self._calls, self._streams, exchange, request.raw_id, served, open_stream)

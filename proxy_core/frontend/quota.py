@@ -15,9 +15,13 @@ class Quota:
         self._held: Counter[str] = Counter()
         self.total = 0
 
+    def is_full(self, principal: str) -> bool:
+        """Whether one more would be refused."""
+        return bool(self.limit) and principal not in self._exempt and self._held[principal] >= self.limit
+
     def enter(self, principal: str) -> None:
         """Raises: Overloaded."""
-        if self.limit and principal not in self._exempt and self._held[principal] >= self.limit:
+        if self.is_full(principal):
             raise Overloaded(f"Too many {self._what} at once; the limit is {self.limit}.")
         self._held[principal] += 1
         self.total += 1

@@ -51,6 +51,10 @@ class Handler(Protocol):
         """As `handle`, in no task; None: nothing was done."""
         ...
 
+    def at_once(self, exchange: Exchange) -> bytes | None:
+        """As `handle`, if the result is ready; None: nothing was done."""
+        ...
+
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
         """The result of a legacy handshake under this profile, as JSON; `handshake` is for its record."""
         ...

@@ -6,9 +6,10 @@ It must not know aiohttp, MCP, or who the client is.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
 
 from proxy_core.errors import HttpRefusal
 
@@ -35,8 +36,7 @@ class WireStream(Protocol):
 OpenStream: TypeAlias = Callable[[int, HeaderList], Awaitable[WireStream]]
 
 
-@dataclass(slots=True, eq=False)
-class WireHead:
+class WireHead(msgspec.Struct, eq=False):
     """A request before its body was read."""
 
     method: str
@@ -53,8 +53,8 @@ class WireHead:
     """The profile it is served under, once it was admitted; empty: none, everything."""
     query: str = ""
     """What follows the question mark, still percent-encoded."""
-    tool: str | None = None
-    """For whoever serves it: what it is routed by, once that was looked at; empty: nothing of the kind."""
+    direct: object = None
+    """For whoever serves it: what it is routed by, once that was looked at; False: nothing of the kind."""
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
@@ -63,16 +63,14 @@ class WireHead:
         return [value for key, value in self.headers if key == name]
 
 
-@dataclass(slots=True, eq=False)
-class WireRequest:
+class WireRequest(msgspec.Struct, eq=False):
     head: WireHead
     body: bytes
     open_stream: OpenStream
     """Commit this request's answer to a stream. At most once, and then `STREAMED` is the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireReply:
+class WireReply(msgspec.Struct, frozen=True):
     """A whole response. Whoever sends it adds Content-Length and Date."""
 
     status: int
@@ -130,6 +128,9 @@ class Endpoint(Protocol):
 class DirectEndpoint(Endpoint, Protocol):
     """One that can do without a task."""
 
-    def begin(self, request: WireRequest, served: Served) -> Begun | None:
-        """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing."""
+    def begin(self, request: WireRequest, served: Served) -> Begun | WireReply | None:
+        """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing.
+
+        What is ready is returned, and is not told to `served`.
+        """
         ...

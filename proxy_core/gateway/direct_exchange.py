@@ -71,7 +71,7 @@ class DirectExchange:
             self._gateway.told(self._exchange, self._started_at, CANCELLED, b"")
 
     def answered(self, answer: Answer) -> None:
-        exchange = self._exchange
+        exchange, self._call = self._exchange, None
         try:
             result = self._gateway.asking.result_of(exchange, self._route, answer)
         except Only1Error as error:
@@ -90,6 +90,7 @@ class DirectExchange:
         self._ended.result(result)
 
     def failed(self, failure: BackendError | BackendFault) -> None:
+        self._call = None
         self._exchange.met = Met(failure, self._started_at)
         self._go_on(partial(self._gateway.asking.ask, self._exchange, self._route, self._replace))
 

@@ -3,10 +3,9 @@
 The eras' handlers build it, the gateway answers it. It knows no sockets: notifications leave by its outlet.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.call import Met, Plain
 from proxy_core.errors import ClientSilent
@@ -59,8 +58,7 @@ class Nobody:
         raise ClientSilent("Nobody is there to be asked.")
 
 
-@dataclass(slots=True, eq=False)
-class Caller:
+class Caller(Struct, eq=False):
     """Who asks. For the legacy era one object lives as long as the session; modern makes one per request."""
 
     era: Era
@@ -85,8 +83,7 @@ class Caller:
         return Viewer(self.principal, self.profile)
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
+class Exchange(Struct, eq=False):
     """One client request. `params` is JSON of an object, or empty."""
 
     method: str
@@ -101,11 +98,11 @@ class Exchange:
     """Set by the gateway: the id of the backend that answered."""
     target: str | None = None
     """Set by the gateway: the exposed name or URI that was asked for."""
-    headers: HeaderLines = field(default=(), repr=False)
+    headers: HeaderLines = ()
     """Of the HTTP request that brought it, for the record alone; a client's token may be among them."""
     arrival: str = ""
     """How it came, where that is worth a word in the record."""
-    trace: Trace | None = field(default=None, repr=False)
+    trace: Trace | None = None
     """Set by the gateway: where it is recorded, if it is."""
     plain: Plain | None = None
     """What the params of a modern tools/call are, where they are no more than that."""
@@ -115,6 +112,10 @@ class Exchange:
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None
     """Of a replay: whom to ask instead of the server that has the name."""
+
+    def __repr__(self) -> str:
+        # Its headers may hold a client's token, and what it carries is for the record alone.
+        return f"Exchange(method={self.method!r}, target={self.target!r}, caller={self.caller!r})"
 
 
 class Aim(NamedTuple):

@@ -45,6 +45,7 @@ from proxy_core.gateway.saving import Saving
 from proxy_core.gateway.savings import savings_of
 from proxy_core.gateway.sealing import Sealing
 from proxy_core.gateway.served_lists import ServedLists, uncounted
+from proxy_core.gateway.standing import Standing
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
 from proxy_core.gateway.tool_forms import ToolForms
@@ -220,6 +221,21 @@ class Gateway:
         direct = DirectExchange(self, exchange, route, started_at, ended)
         return direct if direct.begin() else None
 
+    def at_once(self, exchange: Exchange) -> bytes | None:
+        """As `handle`, of a list's first page that is ready. None: nothing was done."""
+        started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
+        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
+            return None
+        viewer = exchange.caller.viewer
+        if not self.listing.is_prepared(method, viewer):
+            return None
+        standing = self.listing.standing(method, viewer)
+        if standing is None:
+            return None
+        result = self._page(exchange, viewer, standing, None)
+        self.told(exchange, started_at, None, result)
+        return result
+
     def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
         """One that was begun has ended."""
         finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
@@ -308,6 +324,11 @@ class Gateway:
             standing = self.listing.standing_now(method, viewer)
         if not self.listing.is_prepared(method, viewer):
             await self.listing.prepare(viewer)
+        return self._page(exchange, viewer, standing, cursor)
+
+    def _page(self, exchange: Exchange, viewer: Viewer, standing: Standing, cursor: str | None) -> bytes:
+        """Raises: InvalidParams."""
+        method, caller = exchange.method, exchange.caller
         page = self.listing.page(method, caller.revision, viewer, cursor)
         if method == "tools/list" and cursor is None:
             self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)

@@ -4,10 +4,10 @@ Spec: 2026-07-28 basic/patterns/mrtr, "Client Requirements"; 2025-11-25 client/e
 """
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import Answer, Call

@@ -1,4 +1,4 @@
-"""A tools/call of a modern client that is ordinary in every way, read in two steps. Pure.
+"""A tools/call or a list of a modern client that is ordinary in every way, read in two steps. Pure.
 
 What is read here `classify_post` would read in the same way; what is anything else is left to it, faults too.
 Spec: 2026-07-28 basic/transports/streamable-http, "Request Metadata"; server/tools, "Calling Tools".
@@ -16,18 +16,28 @@ from proxy_core.protocol.capabilities import ClientCapabilities
 from proxy_core.protocol.classify import client_name
 from proxy_core.protocol.headers import Headers, decode_value, routing_headers
 
-METHOD: Final = "tools/call"
+CALL: Final = "tools/call"
 MAX_META_BYTES: Final = 1024
 """Of a `_meta` that is remembered, as it must be: one with a progress token of its own is not of this kind."""
 _VERSION_2: Final = b'"2.0"'
-_METHOD: Final = b'"tools/call"'
+_METHODS: Final = {method: b'"%s"' % method.encode() for method in (CALL, *methods.LIST_METHODS)}
+
+
+class Routed(NamedTuple):
+    """What the headers of a request say of it."""
+
+    method: str
+    name: str
+    """Of the tool; empty for a list."""
 
 
 class DirectRequest(NamedTuple):
+    method: str
     raw_id: bytes
     """The id's exact JSON, to be echoed."""
     params: Raw
     name: str
+    """Of the tool; empty for a list."""
     arguments: Raw
     """As JSON, or empty."""
     own_meta: bytes
@@ -38,10 +48,10 @@ class DirectRequest(NamedTuple):
 
 
 class _Params(Struct, gc=False, forbid_unknown_fields=True):
-    """All that such a call has."""
+    """All that such a call has; a list has `_meta` alone."""
 
-    name: str
     meta: Raw = field(name="_meta")
+    name: str = ""
     arguments: Raw = jsonrpc.NO_JSON
 
 
@@ -53,24 +63,27 @@ class _Meta(NamedTuple):
 _decode_params = msgspec.json.Decoder(_Params).decode
 
 
-def named_in(headers: Headers) -> str | None:
-    """The tool that these headers route a modern tools/call by; None if they are of anything else, or amiss."""
+def routed_by(headers: Headers) -> Routed | None:
+    """What these headers route a modern call or list by; None if they are of anything else, or amiss."""
     try:
         routing = routing_headers(headers)
-        if routing.version != revisions.MODERN or routing.method != METHOD or routing.name is None:
+        if routing.version != revisions.MODERN or routing.method not in _METHODS:
             return None
-        return decode_value(routing.name)
+        if routing.method != CALL:
+            return Routed(routing.method, "")
+        name = "" if routing.name is None else decode_value(routing.name)
+        return Routed(CALL, name) if name else None
     except Only1Error:
         return None
 
 
-def read(body: bytes, name: str) -> DirectRequest | None:
-    """`name`: of the tool that its headers route it by, which must be the one it calls."""
+def read(body: bytes, routed: Routed) -> DirectRequest | None:
+    """`routed`: what its headers say, which must be what it is."""
     envelope = jsonrpc.request_envelope(body)
     if envelope is None:
         return None
-    raw_id, is_call = bytes(envelope.id), bytes(envelope.method) == _METHOD
-    if not is_call or bytes(envelope.jsonrpc) != _VERSION_2 or jsonrpc.read_id(raw_id) is None:
+    raw_id, is_so = bytes(envelope.id), bytes(envelope.method) == _METHODS[routed.method]
+    if not is_so or bytes(envelope.jsonrpc) != _VERSION_2 or jsonrpc.read_id(raw_id) is None:
         return None
     try:
         params = _decode_params(envelope.params)
@@ -78,9 +91,18 @@ def read(body: bytes, name: str) -> DirectRequest | None:
         return None
     own = bytes(params.meta)
     known = _read_meta(own) if len(own) <= MAX_META_BYTES else None
-    if known is None or params.name != name:
+    if known is None or params.name != routed.name or not (routed.name or params.arguments is jsonrpc.NO_JSON):
         return None
-    return DirectRequest(raw_id, envelope.params, name, params.arguments, own, known.client, known.capabilities)
+    return DirectRequest(
+        routed.method,
+        raw_id,
+        envelope.params,
+        params.name,
+        params.arguments,
+        own,
+        known.client,
+        known.capabilities,
+    )
 
 
 @lru_cache(maxsize=256)

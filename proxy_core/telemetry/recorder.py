@@ -37,7 +37,7 @@ SHARE_S: Final = 0.015
 """How long one look may work."""
 FULL_PER_S: Final = 250.0
 """Requests that are recorded in full, where more keep coming; masking one takes about 50 microseconds."""
-FULL_AT_ONCE: Final = 1000.0
+FULL_AT_ONCE: Final = 250.0
 """Likewise, after a time with fewer."""
 SLICE_S: Final = 0.001
 """After how much work others are let go on."""

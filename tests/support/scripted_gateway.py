@@ -85,6 +85,9 @@ class ScriptedGateway:
     async def next_call(self) -> HeldCall:
         return await asyncio.wait_for(self._calls.get(), 20)
 
+    def at_once(self, exchange: Exchange) -> None:
+        """Nothing is ready here."""
+
     def begin(self, exchange: Exchange, ended: Any) -> None:
         """Every request here takes a task."""
 

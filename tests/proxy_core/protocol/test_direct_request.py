@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from proxy_core.protocol import direct_request
 from proxy_core.protocol.classify import ModernRequest, classify_post
+from proxy_core.protocol.direct_request import Routed
 from proxy_core.protocol.headers import Headers
+from proxy_core.protocol.methods import LIST_METHODS
 
 P = "io.modelcontextprotocol/"
 META = {P + "protocolVersion": "2026-07-28", P + "clientCapabilities": {}}
@@ -25,8 +27,11 @@ def body(*, meta: Any = META, **more: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params} | more).encode()
 
 
+ROUTED = Routed("tools/call", "a__b")
+
+
 def test_an_ordinary_call_is_read() -> None:
-    found = direct_request.read(body(), "a__b")
+    found = direct_request.read(body(), ROUTED)
     assert found is not None
     assert (found.raw_id, found.name, json.loads(bytes(found.arguments))) == (b"7", "a__b", {"x": 1})
     assert (found.client, found.capabilities.features) == ("", frozenset())
@@ -34,7 +39,7 @@ def test_an_ordinary_call_is_read() -> None:
 
 def test_a_client_is_known_by_what_it_says_of_itself() -> None:
     info = {P + "clientInfo": {"name": "x" * 200}, P + "clientCapabilities": {"elicitation": {}}}
-    found = direct_request.read(body(meta=META | info), "a__b")
+    found = direct_request.read(body(meta=META | info), ROUTED)
     assert found is not None
     assert (found.client, found.capabilities.features) == ("x" * 80, {"elicitation.form"})
 
@@ -71,7 +76,38 @@ def test_a_client_is_known_by_what_it_says_of_itself() -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_others(data: bytes) -> None:
-    assert direct_request.read(data, "a__b") is None
+    assert direct_request.read(data, ROUTED) is None
+
+
+def listed(method: str = "tools/list", **params: Any) -> bytes:
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": META} | params}
+    ).encode()
+
+
+@pytest.mark.parametrize("method", LIST_METHODS)
+def test_a_first_page_of_a_list_is_read(method: str) -> None:
+    routed = direct_request.routed_by(headers(method=method)[:2])
+    assert routed == Routed(method, "")
+    found = direct_request.read(listed(method), routed)
+    assert found is not None
+    assert (found.method, found.raw_id, found.name) == (method, b"7", "")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        listed(cursor="x"),
+        listed(cursor=None),
+        listed(arguments={}),
+        listed(name="a"),
+        listed(_meta=META | {"progressToken": 1}),
+        listed("prompts/list"),
+        body(),
+    ],
+)
+def test_a_list_that_asks_for_more_is_left_to_others(data: bytes) -> None:
+    assert direct_request.read(data, Routed("tools/list", "")) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +116,8 @@ def test_what_is_out_of_the_ordinary_is_left_to_others(data: bytes) -> None:
         (headers(), "a__b"),
         (headers("=?base64?w6k=?="), "é"),
         (headers(" a__b\t"), "a__b"),
-        (headers(method="tools/list"), None),
+        (headers("", "tools/call"), None),
+        (headers(method="prompts/get"), None),
         (headers(version="2025-11-25"), None),
         (headers("=?base64?w6k?="), None),
         (headers()[:2], None),
@@ -90,7 +127,7 @@ def test_what_is_out_of_the_ordinary_is_left_to_others(data: bytes) -> None:
     ],
 )
 def test_which_tool_headers_name(lines: Headers, name: str | None) -> None:
-    assert direct_request.named_in(lines) == name
+    assert direct_request.routed_by(lines) == (None if name is None else Routed("tools/call", name))
 
 
 @given(
@@ -111,7 +148,7 @@ def test_what_is_read_here_is_read_so_elsewhere(
     whole = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params} if is_whole else {}
     data = json.dumps(whole | own).encode()
     lines = headers(name)
-    routed = direct_request.named_in(lines)
+    routed = direct_request.routed_by(lines)
     found = direct_request.read(data, routed) if routed is not None else None
     if found is None:
         return
