@@ -118,7 +118,7 @@ class EventStream:
 
     def is_waiting(self, line: bytes) -> bool:
         """Whether an event with this data, whatever its id, still waits to be written."""
-        return has_event_with(self._queue, line)
+        return bool(self._queue) and has_event_with(self._queue, line)
 
     def keep_alive(self) -> None:
         """Show that the connection lives, unless something waits to be sent anyway."""

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from proxy_core.errors import InvalidParams, Overloaded, ParseError
 from proxy_core.frontend.event_stream import EventStream, EventStreams
+from proxy_core.frontend.list_changes import tagged
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.wire import STREAMED, WireAnswer, WireRequest
@@ -21,7 +22,6 @@ from proxy_core.gateway.subscriptions import ListKind
 from proxy_core.gateway.tasks_extension import check_declared
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import (
-    LIST_CHANGED,
     RESOURCE_UPDATED,
     SUBSCRIPTION_ID,
     SUBSCRIPTIONS_ACKNOWLEDGED,
@@ -112,7 +112,7 @@ class Listen:
             self._say(message)
 
     def _list_changed(self, kind: ListKind) -> None:
-        self._say(jsonrpc.notification(LIST_CHANGED[kind], jsonrpc.encode({"_meta": self._tag})))
+        self._say(tagged(kind, self._raw_id))
 
     def _updated(self, uri: str) -> None:
         self._say(jsonrpc.notification(RESOURCE_UPDATED, jsonrpc.encode({"_meta": self._tag, "uri": uri})))
