@@ -236,6 +236,6 @@ class Frontend:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self._open.sweep()
-            self._sessions.sweep()
+            await self._open.sweep()
+            await self._sessions.sweep()
             self._listener.sweep()

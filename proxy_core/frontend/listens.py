@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from msgspec import Raw
 
 from proxy_core.errors import InvalidParams, Overloaded, ParseError
-from proxy_core.frontend.event_stream import EventStream, EventStreams
+from proxy_core.frontend.event_stream import SLICE, EventStream, EventStreams
 from proxy_core.frontend.list_changes import tagged
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler
@@ -28,6 +28,7 @@ from proxy_core.protocol.methods import (
     TASK_CHANGED,
 )
 from proxy_core.protocol.results import result_for_modern
+from proxy_core.turns import in_turns
 
 _KIND_OF_FLAG: Final[dict[str, ListKind]] = {
     "toolsListChanged": "tools",
@@ -189,7 +190,10 @@ class Listens:
 
     async def end_all(self) -> None:
         """End every listen with its result, and wait until the clients have it."""
-        await asyncio.gather(*(stream.end(listen.result()) for stream, listen in list(self._open.items())))
+        ended = list(self._open.items())
+        await in_turns(ended, SLICE, lambda each: each[0].end_soon(each[1].result()))
+        for stream, _ in ended:
+            await stream.finished()
 
 
 def _filter(params: Raw) -> _Filter:

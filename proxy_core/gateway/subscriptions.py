@@ -6,10 +6,11 @@ profile shows nothing of it. However many listen, other work goes on between a f
 
 import asyncio
 from collections.abc import Callable, Collection
-from itertools import islice
+from functools import partial
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from proxy_core.tasks import Tasks
+from proxy_core.turns import in_turns
 
 ListKind: TypeAlias = Literal["tools", "resources", "prompts"]
 ALL_KINDS: Final[frozenset[ListKind]] = frozenset({"tools", "resources", "prompts"})
@@ -96,13 +97,9 @@ class SubscriptionHub:
             concerned = {kind: self._concerned.pop(kind) for kind in self._ripe}
             # What changes from here on is told again, to those too who are still to be told of this.
             self._ripe.clear()
-            keys = iter(list(self._listeners))
-            while some := list(islice(keys, SLICE)):
-                for key in some:
-                    self._tell(key, concerned)
-                await asyncio.sleep(0)
+            await in_turns(list(self._listeners), SLICE, partial(self._tell, concerned))
 
-    def _tell(self, key: object, concerned: dict[ListKind, set[str] | None]) -> None:
+    def _tell(self, concerned: dict[ListKind, set[str] | None], key: object) -> None:
         for kind, profiles in concerned.items():
             # It may leave at any time, even by being told.
             listener = self._listeners.get(key)

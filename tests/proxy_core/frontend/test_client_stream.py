@@ -67,7 +67,7 @@ async def test_silence_primes_a_stream_before_it_is_broken(
 ):
     carrier = carry(stream, streams, wire := OpenWire())
     clock.advance(KEEP_ALIVE_S)
-    streams.sweep()
+    await streams.sweep()
     stream.finish(b"{}")
     await carrier.finished()
     assert wire.sent.startswith(b"id: 1-1\r\nretry: 1000\r\ndata: \r\n\r\n: ping\r\n\r\n")

@@ -1,13 +1,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sized
-from itertools import groupby
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy_core.gateway.subscriptions import ALL_KINDS, SLICE, ListKind, SubscriptionHub
+from tests.support.other_work import beside
 from tests.support.scripted_channel import until
 
 KINDS: tuple[ListKind, ...] = ("prompts", "resources", "tools")
@@ -143,22 +143,13 @@ async def first_slice(hub: SubscriptionHub, told: Sized) -> None:
 
 
 async def test_other_work_goes_on_between_a_few_listeners_and_the_next(hub: SubscriptionHub):
-    log: list[int] = []
-    many = 5 * SLICE + 1
-    crowd(hub, many, log)
-
-    async def other() -> None:
-        while True:
-            log.append(-1)
-            await asyncio.sleep(0)
-
-    working = asyncio.ensure_future(other())
+    told: list[int] = []
+    crowd(hub, 5 * SLICE + 1, told)
     hub.changed("tools")
-    await hub.settled()
-    working.cancel()
-    assert [number for number in log if number >= 0] == list(range(many))
-    held = [len(list(some)) for is_told, some in groupby(log, lambda number: number >= 0) if is_told]
-    assert held == [SLICE] * 5 + [1]
+    async with beside(told) as runs:
+        await hub.settled()
+    assert told == list(range(5 * SLICE + 1))
+    assert runs() == [SLICE] * 5 + [1]
 
 
 async def test_who_leaves_before_his_turn_hears_nothing_of_a_change_that_others_heard_of(hub: SubscriptionHub):
