@@ -19,10 +19,13 @@ from proxy_core.frontend.wire import HeaderList, OpenStream, WireStream
 from proxy_core.protocol.jsonrpc import one_line
 from proxy_core.protocol.sse import KEEPALIVE, encode_event, has_event_with
 from proxy_core.tasks import Tasks
+from proxy_core.turns import in_turns
 
 KEEP_ALIVE_S: Final = 15.0
 MAX_QUEUED_EVENTS: Final = 256
 MAX_QUEUED_BYTES: Final = 16 << 20
+SLICE: Final = 64
+"""Streams that are kept alive in one turn of the loop."""
 STREAM_HEADERS: Final[HeaderList] = [
     ("Content-Type", EVENT_STREAM),
     ("Cache-Control", "no-cache, no-transform"),
@@ -118,7 +121,7 @@ class EventStream:
 
     def is_waiting(self, line: bytes) -> bool:
         """Whether an event with this data, whatever its id, still waits to be written."""
-        return has_event_with(self._queue, line)
+        return bool(self._queue) and has_event_with(self._queue, line)
 
     def keep_alive(self) -> None:
         """Show that the connection lives, unless something waits to be sent anyway."""
@@ -258,11 +261,15 @@ class EventStreams:
         if not stream.is_finished:
             stream.abort()
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """Break the silence of those that said nothing for `KEEP_ALIVE_S`; that commits them to a stream."""
         due = self._clock.monotonic() - KEEP_ALIVE_S
-        for stream in [stream for stream in self._open if stream.quiet_since <= due]:
-            stream.keep_alive()
+
+        def keep_alive(stream: EventStream | Quiet) -> None:
+            if stream in self._open and stream.quiet_since <= due:
+                stream.keep_alive()
+
+        await in_turns([stream for stream in self._open if stream.quiet_since <= due], SLICE, keep_alive)
 
     async def aclose(self) -> None:
         await self._tasks.aclose()

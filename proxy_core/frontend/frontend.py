@@ -61,6 +61,7 @@ class Frontend:
         `fast_path`: whether POSTs to MCP's paths go past aiohttp.
         """
         self._config = config
+        self._hub = handler.hub
         self._clock = clock
         self._publish = publish
         self._port = config.proxy.port
@@ -168,7 +169,11 @@ class Frontend:
         await self._listener.stop_accepting()
 
     async def end_streams(self) -> None:
-        """End the listens, with their result, and the GET streams; wait at most `END_STREAMS_S` for clients."""
+        """End the listens, with their result, and the GET streams, once they heard of all that has changed.
+
+        Waits at most `END_STREAMS_S` for clients.
+        """
+        await self._hub.settled()
         self._sessions.end_streams()
         try:
             async with asyncio.timeout(END_STREAMS_S):
@@ -231,6 +236,6 @@ class Frontend:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self._open.sweep()
-            self._sessions.sweep()
+            await self._open.sweep()
+            await self._sessions.sweep()
             self._listener.sweep()

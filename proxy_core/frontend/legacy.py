@@ -15,6 +15,7 @@ from proxy_core.frontend.client_stream import ClientStream
 from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, accepts
 from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of, handshake
+from proxy_core.frontend.list_changes import UNTAGGED
 from proxy_core.frontend.responses import (
     ACCEPTED,
     JSON_HEADERS,
@@ -33,7 +34,6 @@ from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import LegacyPost, Refused
 from proxy_core.protocol.headers import LAST_EVENT_ID, MCP_SESSION_ID
-from proxy_core.protocol.methods import LIST_CHANGED
 from proxy_core.protocol.revisions import Era
 
 _SESSION_HEADER: Final = "Mcp-Session-Id"
@@ -217,7 +217,7 @@ class LegacyEra:
         if own.newest is None:
 
             def deliver(kind: ListKind) -> None:
-                own.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
+                own.notify_once(UNTAGGED[kind])
 
             self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver, session.caller.profile))
         stream = self._sessions.new_own_stream(session)

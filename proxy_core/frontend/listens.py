@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from msgspec import Raw
 
 from proxy_core.errors import InvalidParams, Overloaded, ParseError
-from proxy_core.frontend.event_stream import EventStream, EventStreams
+from proxy_core.frontend.event_stream import SLICE, EventStream, EventStreams
+from proxy_core.frontend.list_changes import tagged
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.wire import STREAMED, WireAnswer, WireRequest
@@ -21,13 +22,13 @@ from proxy_core.gateway.subscriptions import ListKind
 from proxy_core.gateway.tasks_extension import check_declared
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import (
-    LIST_CHANGED,
     RESOURCE_UPDATED,
     SUBSCRIPTION_ID,
     SUBSCRIPTIONS_ACKNOWLEDGED,
     TASK_CHANGED,
 )
 from proxy_core.protocol.results import result_for_modern
+from proxy_core.turns import in_turns
 
 _KIND_OF_FLAG: Final[dict[str, ListKind]] = {
     "toolsListChanged": "tools",
@@ -112,7 +113,7 @@ class Listen:
             self._say(message)
 
     def _list_changed(self, kind: ListKind) -> None:
-        self._say(jsonrpc.notification(LIST_CHANGED[kind], jsonrpc.encode({"_meta": self._tag})))
+        self._say(tagged(kind, self._raw_id))
 
     def _updated(self, uri: str) -> None:
         self._say(jsonrpc.notification(RESOURCE_UPDATED, jsonrpc.encode({"_meta": self._tag, "uri": uri})))
@@ -189,7 +190,10 @@ class Listens:
 
     async def end_all(self) -> None:
         """End every listen with its result, and wait until the clients have it."""
-        await asyncio.gather(*(stream.end(listen.result()) for stream, listen in list(self._open.items())))
+        ended = list(self._open.items())
+        await in_turns(ended, SLICE, lambda each: each[0].end_soon(each[1].result()))
+        for stream, _ in ended:
+            await stream.finished()
 
 
 def _filter(params: Raw) -> _Filter:

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.frontend.client_requests import ClientRequests
+from proxy_core.frontend.list_changes import UNTAGGED
 from proxy_core.frontend.pipe import LineWriter
 from proxy_core.frontend.pipe_calls import PipeOutlet
 from proxy_core.frontend.responses import Handler
@@ -15,7 +16,6 @@ from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import client_name
-from proxy_core.protocol.methods import LIST_CHANGED
 from proxy_core.protocol.revisions import Era, negotiate_legacy
 
 
@@ -73,4 +73,4 @@ class PipeSession:
         return await self._requests.ask(self._stream, method, params, timeout_s=timeout_s)
 
     def _list_changed(self, kind: ListKind) -> None:
-        self._stream.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
+        self._stream.notify_once(UNTAGGED[kind])

@@ -55,7 +55,8 @@ class Position(NamedTuple, Generic[S]):
 class EventRing(Generic[S]):
     """The events of one session. An event's id is its stream's number and its own within the stream."""
 
-    def __init__(self, revision: str, clock: Clock) -> None:
+    def __init__(self, revision: str, clock: Clock, in_use: "set[EventRing[S]] | None" = None) -> None:
+        """`in_use`: has this ring in it for as long as there is something to resume."""
         self.is_primed = revision in _WITH_PRIMING
         """Whether a stream can be resumed before anything was sent on it."""
         self._clock = clock
@@ -63,14 +64,10 @@ class EventRing(Generic[S]):
         self._bytes = 0
         self._logs: dict[int, _Log[S]] = {}
         self._opened = 0
+        self._in_use = set() if in_use is None else in_use
 
     def __len__(self) -> int:
         return len(self._events)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to resume."""
-        return not self._logs
 
     @property
     def streams(self) -> list[S]:
@@ -79,6 +76,7 @@ class EventRing(Generic[S]):
 
     def open(self, stream: S) -> int:
         """The number of a new stream."""
+        self._in_use.add(self)
         self._opened += 1
         self._logs[self._opened] = _Log(stream)
         return self._opened
@@ -118,6 +116,11 @@ class EventRing(Generic[S]):
         """How many events the stream has had."""
         return self._logs[number].count
 
+    def retire(self) -> None:
+        """Nobody can come back any more, whatever is still sent."""
+        self._in_use.discard(self)
+        self._in_use = set()
+
     def expire(self) -> None:
         due = self._clock.monotonic() - KEEP_S
         while self._events and self._events[0].sent_at <= due:
@@ -148,3 +151,5 @@ class EventRing(Generic[S]):
     def _forget_if_done(self, number: int, log: _Log[S]) -> None:
         if log.is_closed and not log.kept:
             del self._logs[number]
+            if not self._logs:
+                self._in_use.discard(self)

@@ -7,7 +7,7 @@ Spec: 2025-11-25 basic/transports, "Session Management".
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +19,10 @@ from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.resumption import WITHOUT_IDS, EventRing
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.jsonrpc import RequestId
+from proxy_core.turns import in_turns
 
+SLICE: Final = 64
+"""Sessions that are swept in one turn of the loop; to end one takes some microseconds."""
 _ID_BYTES: Final = 24
 _NAME_BYTES: Final = 9
 
@@ -68,6 +71,8 @@ class LegacySessions:
         self._on_end = on_end
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         """Least recently used first."""
+        self._rings: set[EventRing[ClientStream]] = set()
+        """Those with something to resume."""
         self.stream_count = 0
 
     def __len__(self) -> int:
@@ -82,7 +87,7 @@ class LegacySessions:
             self._evict()
         session = Session(secrets.token_urlsafe(_ID_BYTES), caller, self._clock.monotonic())
         if caller.revision not in WITHOUT_IDS:
-            session.ring = EventRing(caller.revision, self._clock)
+            session.ring = EventRing(caller.revision, self._clock, self._rings)
         # Not the id: it is the client's key, and nobody else's business.
         caller.session = secrets.token_urlsafe(_NAME_BYTES)
         caller.stream = session.own
@@ -105,6 +110,8 @@ class LegacySessions:
         for call in session.calls.values():
             call.cancel()
         session.requests.end()
+        if session.ring is not None:
+            session.ring.retire()
         for end in session.ends:
             end()
         if session.stream is not None:
@@ -152,19 +159,26 @@ class LegacySessions:
             self._touch(session)
             self._on_change()
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """End the sessions that were idle too long; forget of the others what nobody came back for."""
-        for session in self._sessions.values():
-            if session.ring is not None and not session.ring.is_idle:
-                session.ring.expire()
-                for stream in session.ring.streams:
-                    stream.give_up_late_readers()
+        await in_turns(list(self._rings), SLICE, _expire)
+        await in_turns(self._unused(), SLICE, self._end_if_idle)
+
+    def _unused(self) -> Iterator[Session]:
+        """Those last used too long ago. Each must be ended or touched before the next is asked for."""
         due = self._clock.monotonic() - self.idle_s
-        for session in list(self._sessions.values()):
-            if session.last_used_at > due:
+        for _ in range(len(self._sessions)):
+            session = next(iter(self._sessions.values()), None)
+            if session is None or session.last_used_at > due:
                 break
-            if not session.is_busy:
-                self.end(session)
+            yield session
+
+    def _end_if_idle(self, session: Session) -> None:
+        if session.is_busy:
+            # To be waited for is to be used; so it is not looked at again each time.
+            self._touch(session)
+        else:
+            self.end(session)
 
     def end_streams(self) -> None:
         """End every stream that carries no answers; the sessions stay."""
@@ -205,3 +219,9 @@ class LegacySessions:
             session.stream = None
             session.own.has_reader.clear()
             self.stream_count -= 1
+
+
+def _expire(ring: EventRing[ClientStream]) -> None:
+    ring.expire()
+    for stream in ring.streams:
+        stream.give_up_late_readers()

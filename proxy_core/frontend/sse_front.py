@@ -16,6 +16,7 @@ from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, MESSAGES_PATH, accepts
 from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of, handshake
+from proxy_core.frontend.list_changes import UNTAGGED
 from proxy_core.frontend.responses import (
     ACCEPTED,
     Handler,
@@ -31,7 +32,6 @@ from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import Refused
-from proxy_core.protocol.methods import LIST_CHANGED
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.sse import encode_event
 
@@ -132,7 +132,7 @@ class SseFront:
 
         def deliver(kind: ListKind) -> None:
             if line.is_open:
-                stream.notify_once(jsonrpc.notification(LIST_CHANGED[kind]))
+                stream.notify_once(UNTAGGED[kind])
 
         self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver, session.caller.profile))
         return line

@@ -562,7 +562,7 @@ class Gateway:
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()
-        self.hub.close()
+        await self.hub.aclose()
 
 
 async def _no_such_method(exchange: Exchange) -> bytes:

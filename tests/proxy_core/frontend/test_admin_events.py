@@ -261,7 +261,7 @@ async def test_a_stream_on_which_nothing_happens_is_kept_alive(watching: Any):
     await settle()
     sent = len(watched.wire.sent)
     watched.clock.advance(KEEP_ALIVE_S)
-    watched.streams.sweep()
+    await watched.streams.sweep()
     await settle()
     assert watched.wire.sent[sent:].startswith(b":")
 

@@ -67,7 +67,7 @@ async def test_silence_primes_a_stream_before_it_is_broken(
 ):
     carrier = carry(stream, streams, wire := OpenWire())
     clock.advance(KEEP_ALIVE_S)
-    streams.sweep()
+    await streams.sweep()
     stream.finish(b"{}")
     await carrier.finished()
     assert wire.sent.startswith(b"id: 1-1\r\nretry: 1000\r\ndata: \r\n\r\n: ping\r\n\r\n")
@@ -359,8 +359,7 @@ async def test_changes_of_lists_that_nobody_heard_are_told_once_on_coming_back(
         await dropped(session, own, frontend)
     for _ in range(2):
         gateway.hub.changed("prompts")
-        while gateway.hub._due:
-            await asyncio.sleep(0)
+        await gateway.hub.settled()
     async with resuming(session, last["id"]) as own:
         assert frontend.stream_count == 1
         assert (await own.next())["method"] == "notifications/prompts/list_changed"

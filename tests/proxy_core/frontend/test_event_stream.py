@@ -8,12 +8,14 @@ from proxy_core.frontend.event_stream import (
     KEEP_ALIVE_S,
     MAX_QUEUED_BYTES,
     MAX_QUEUED_EVENTS,
+    SLICE,
     STREAM_HEADERS,
     EventStreams,
 )
 from proxy_core.protocol.sse import KEEPALIVE, encode_event
 from tests.support.clock import FakeClock
 from tests.support.open_wire import OpenWire
+from tests.support.other_work import beside
 
 SOON_S = 20
 
@@ -163,19 +165,58 @@ async def test_silence_commits_to_a_stream_and_is_broken_again_and_again(
 ):
     stream = streams.open(wire.open)
     clock.advance(KEEP_ALIVE_S - 0.1)
-    streams.sweep()
+    await streams.sweep()
     assert not stream.is_committed
     clock.advance(0.1)
     for times in (1, 2):
         wire.writing.clear()
-        streams.sweep()
+        await streams.sweep()
         await asyncio.wait_for(wire.writing.wait(), SOON_S)
         assert wire.sent == KEEPALIVE * times
         await asyncio.sleep(0)
-        streams.sweep()
+        await streams.sweep()
         clock.advance(KEEP_ALIVE_S)
     await stream.end(b"{}")
     assert wire.sent == KEEPALIVE * 2 + encode_event(b"{}")
+
+
+class Waiting:
+    """A request without a stream."""
+
+    def __init__(self, told: list["Waiting"]) -> None:
+        self.quiet_since = 0.0
+        self._told = told
+
+    def keep_alive(self) -> None:
+        self._told.append(self)
+
+
+async def test_many_silences_are_broken_a_few_at_a_time(streams: EventStreams, clock: FakeClock):
+    told: list[Waiting] = []
+    for _ in range(2 * SLICE + 1):
+        streams.watch(Waiting(told))
+    clock.advance(KEEP_ALIVE_S)
+    async with beside(told) as runs:
+        await streams.sweep()
+    assert len(set(told)) == 2 * SLICE + 1
+    assert runs() == [SLICE, SLICE, 1]
+
+
+async def test_what_ends_or_is_heard_of_before_its_turn_is_left_alone(streams: EventStreams, clock: FakeClock):
+    told: list[Waiting] = []
+    all_of_them = [Waiting(told) for _ in range(3 * SLICE)]
+    for each in all_of_them:
+        streams.watch(each)
+    clock.advance(KEEP_ALIVE_S)
+    sweeping = asyncio.ensure_future(streams.sweep())
+    while not told:
+        await asyncio.sleep(0)
+    first = set(told)
+    gone, heard, *rest = (each for each in all_of_them if each not in first)
+    streams.unwatch(gone)
+    streams.watch(heard)
+    await sweeping
+    assert set(told) == first | set(rest)
 
 
 async def test_a_client_that_does_not_read_is_not_fed_keep_alives(
@@ -186,7 +227,7 @@ async def test_a_client_that_does_not_read_is_not_fed_keep_alives(
     stream.commit()
     for _ in range(10):
         clock.advance(KEEP_ALIVE_S)
-        streams.sweep()
+        await streams.sweep()
         await asyncio.sleep(0)
     wire.reads.set()
     await stream.end()

@@ -105,6 +105,18 @@ async def test_a_listen_ends_with_its_result_when_the_gateway_stops(client: Clie
         assert await stream.rest() == b""
 
 
+async def test_a_change_just_before_the_gateway_stops_is_still_told(
+    client: Client, gateway: ScriptedGateway, frontend: Any
+):
+    async with listen(client, {"toolsListChanged": True}, "last") as stream:
+        await stream.next()
+        gateway.hub.changed("tools")
+        await frontend.stop_listening()
+        await frontend.end_streams()
+        assert (await stream.next())["method"] == "notifications/tools/list_changed"
+        assert (await stream.next())["id"] == "last"
+
+
 async def test_listens_beyond_the_limit_are_refused_where_strangers_may_connect(serving: Any, http: Any):
     async with serving(host="0.0.0.0", allow_remote=True, limits=LimitsConfig(listens=1)) as frontend:
         client = Client(http, frontend.url)

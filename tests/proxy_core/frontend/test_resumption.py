@@ -125,7 +125,8 @@ def test_an_id_that_was_never_given_out_resumes_nothing(ring: EventRing[str], ev
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 200_000), st.booleans()), max_size=400))
 def test_whatever_is_sent_the_ring_stays_within_its_bounds(steps: list[tuple[int, int, bool]]):
     clock = FakeClock()
-    ring: EventRing[int] = EventRing(LATEST_LEGACY, clock)
+    in_use: set[EventRing[int]] = set()
+    ring = EventRing(LATEST_LEGACY, clock, in_use)
     open_streams: dict[int, int] = {}
     for which, size, is_last in steps:
         number = open_streams.setdefault(which, 0) or ring.open(which)
@@ -137,6 +138,7 @@ def test_whatever_is_sent_the_ring_stays_within_its_bounds(steps: list[tuple[int
         clock.advance(1)
         ring.expire()
         assert len(ring) <= min(MAX_EVENTS, KEEP_S)
+        assert (ring in in_use) == bool(ring.streams)
     for number in open_streams.values():
         ring.close(number)
     clock.advance(KEEP_S)

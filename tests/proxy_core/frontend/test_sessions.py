@@ -6,11 +6,13 @@ import pytest
 
 from proxy_core.errors import ClientSilent, HttpRefusal
 from proxy_core.frontend.event_stream import EventStream, EventStreams
-from proxy_core.frontend.sessions import LegacySessions, Session
+from proxy_core.frontend.resumption import KEEP_S
+from proxy_core.frontend.sessions import SLICE, LegacySessions, Session
 from proxy_core.frontend.wire import HeaderList, WireStream
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.revisions import LATEST_LEGACY, Era
 from tests.support.clock import FakeClock
+from tests.support.other_work import beside
 
 IDLE_S = 60.0
 
@@ -65,15 +67,50 @@ def test_a_session_is_found_by_its_own_principal_alone(sessions: LegacySessions)
     assert sessions.find(session.id + "x", "ann") is None
 
 
-def test_a_session_that_is_used_lives_on_and_an_idle_one_ends(sessions: LegacySessions, clock: FakeClock):
+async def test_a_session_that_is_used_lives_on_and_an_idle_one_ends(sessions: LegacySessions, clock: FakeClock):
     used, idle = opened(sessions), opened(sessions)
     clock.advance(IDLE_S - 1)
     assert is_alive(sessions, used)
     clock.advance(1)
-    sessions.sweep()
+    await sessions.sweep()
     assert len(sessions) == 1
     assert is_alive(sessions, used)
     assert not is_alive(sessions, idle)
+
+
+async def test_sessions_that_end_together_end_a_few_at_a_time(clock: FakeClock, ended: list[Caller]):
+    sessions = LegacySessions(10 * SLICE, IDLE_S, clock, lambda: None, ended.append)
+    all_of_them = [opened(sessions) for _ in range(3 * SLICE + 1)]
+    clock.advance(IDLE_S)
+    async with beside(ended) as runs:
+        await sessions.sweep()
+    assert ended == [session.caller for session in all_of_them]
+    assert runs() == [SLICE] * 3 + [1]
+
+
+async def test_who_comes_back_while_others_end_lives_on(clock: FakeClock, ended: list[Caller]):
+    sessions = LegacySessions(10 * SLICE, IDLE_S, clock, lambda: None, ended.append)
+    *others, last = (opened(sessions) for _ in range(2 * SLICE))
+    clock.advance(IDLE_S)
+    sweeping = asyncio.ensure_future(sessions.sweep())
+    while not ended:
+        await asyncio.sleep(0)
+    assert is_alive(sessions, last)
+    await sweeping
+    assert ended == [session.caller for session in others]
+    assert is_alive(sessions, last)
+
+
+async def test_a_sweep_ends_whoever_is_waited_for(clock: FakeClock):
+    """However short the time to be idle is: less than the clock can tell, here."""
+    sessions = LegacySessions(9, 1e-30, clock, lambda: None, lambda caller: None)
+    call = asyncio.ensure_future(asyncio.Event().wait())
+    clock.advance(1.0)
+    busy, idle = opened(sessions), opened(sessions)
+    sessions.begin_call(busy, 1, call)
+    await asyncio.wait_for(sessions.sweep(), 5)
+    assert (is_alive(sessions, busy), is_alive(sessions, idle)) == (True, False)
+    call.cancel()
 
 
 async def test_a_call_or_a_stream_keeps_a_session(sessions: LegacySessions, clock: FakeClock):
@@ -83,15 +120,15 @@ async def test_a_call_or_a_stream_keeps_a_session(sessions: LegacySessions, cloc
     its_stream = stream(clock)
     sessions.attach(listening, its_stream)
     clock.advance(10 * IDLE_S)
-    sessions.sweep()
+    await sessions.sweep()
     assert len(sessions) == 2
     sessions.end_call(calling, 1)
     sessions.detach(listening, its_stream)
     clock.advance(IDLE_S - 1)
-    sessions.sweep()
+    await sessions.sweep()
     assert len(sessions) == 2
     clock.advance(1)
-    sessions.sweep()
+    await sessions.sweep()
     assert len(sessions) == 0
     call.cancel()
 
@@ -161,14 +198,14 @@ def test_a_session_is_named_inside_by_something_else_than_its_id(sessions: Legac
     assert None not in names
 
 
-def test_everyone_who_ends_is_told(sessions: LegacySessions, clock: FakeClock, ended: list[Caller]):
+async def test_everyone_who_ends_is_told(sessions: LegacySessions, clock: FakeClock, ended: list[Caller]):
     evicted, expired, deleted = (opened(sessions) for _ in range(3))
     newest = opened(sessions)
     assert ended == [evicted.caller]
     sessions.end(deleted)
     clock.advance(IDLE_S)
     assert is_alive(sessions, newest)
-    sessions.sweep()
+    await sessions.sweep()
     assert ended == [evicted.caller, deleted.caller, expired.caller]
     sessions.end_all()
     assert ended[-1] is newest.caller
@@ -191,6 +228,28 @@ async def test_neither_a_question_nor_what_is_kept_for_resumption_keeps_a_sessio
         opened(sessions)
     with pytest.raises(ClientSilent):
         await asking
+
+
+async def test_what_nobody_resumes_is_forgotten_and_a_session_that_ends_leaves_nothing_to_look_at(
+    sessions: LegacySessions, clock: FakeClock
+):
+    one, other = opened(sessions), opened(sessions)
+    for session in (one, other):
+        stream = sessions.new_stream(session)
+        stream.opening()
+        stream.notify(b"{}")
+        stream.finish(b"{}")
+    assert one.ring is not None
+    assert one.ring.streams
+    clock.advance(KEEP_S)
+    # Still used, by others than who left.
+    assert is_alive(sessions, one)
+    sessions.end(other)
+    late = sessions.new_stream(other)
+    late.opening()
+    assert sessions._rings == {one.ring}
+    await sessions.sweep()
+    assert (sessions._rings, one.ring.streams) == (set(), [])
 
 
 async def test_streams_that_carry_answers_stay_when_the_others_end(sessions: LegacySessions, clock: FakeClock):

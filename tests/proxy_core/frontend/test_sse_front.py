@@ -152,8 +152,7 @@ async def test_notifications_questions_and_answers_share_the_stream(sse: SseClie
     async with sse.stream() as stream:
         # Nothing is told unasked before the handshake.
         gateway.hub.changed("tools")
-        while gateway.hub._due:
-            await asyncio.sleep(0)
+        await gateway.hub.settled()
         await sse.initialize(stream)
         await sse.post(CALL)
         call = await gateway.next_call()

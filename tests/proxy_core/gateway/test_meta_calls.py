@@ -470,5 +470,5 @@ async def test_a_change_behind_the_search_is_no_change_of_the_list():
         box.changes("tools", big(151).items["tools/list"])
         await until(lambda: len(home.gateway.listing.catalog.tools) == 151)
         home.hub.changed("prompts")
-        await until(lambda: not home.hub._due)
+        await home.hub.settled()
         assert told == []
