@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 MAX_PATH_BYTES: Final = 100
 """The systems take 104 to 108, the end of the text included."""
 _NAME: Final = "only1mcp"
@@ -71,6 +69,9 @@ def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _platform_folder() -> Path | None:
+    # Where XDG_RUNTIME_DIR says it, nobody needs this, and its import takes some milliseconds.
+    import platformdirs
+
     with warnings.catch_warnings():
         # That XDG_RUNTIME_DIR is not set is no fault of who starts a gateway.
         warnings.simplefilter("ignore")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import platformdirs
 
 MAX_FILE_BYTES: Final = 32 << 20
 _VERSION: Final = 1
@@ -86,4 +85,7 @@ def _home(environ: Mapping[str, str]) -> Path:
         return Path(xdg) / "only1mcp"
     if sys.platform == "linux" and environ.get("HOME"):
         return Path(environ["HOME"]) / ".local" / "state" / "only1mcp"
+    # Most starts come to an answer without it, and its import takes some milliseconds.
+    import platformdirs
+
     return platformdirs.user_state_path("only1mcp", appauthor=False)

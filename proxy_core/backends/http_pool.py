@@ -9,7 +9,6 @@ import os
 import socket
 import ssl
 import time
-from collections import deque
 from functools import lru_cache
 from typing import Final
 
@@ -52,7 +51,7 @@ class HttpPool:
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
         self._opening = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._ended: asyncio.Future[None] | None = None
@@ -118,7 +117,7 @@ class HttpPool:
 
     def _wake_next(self) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn = self._waiting.pop(0)
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -4,7 +4,6 @@ Knows neither clients' names nor other replicas; tells its backend by `MemberOwn
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any, Final, Protocol
@@ -108,7 +107,7 @@ class Member:
         self.wanted = WantedTopics(owner.resource_updated, lambda task: owner.task_changed(self, task))
         """What clients want to hear of from this replica."""
         self._lost_at: float | None = None
-        self._words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._words: tuple[str, ...] = ()
         """What the present child said lately; the next one starts anew."""
         self.last_error = ""
         self.calls = 0
@@ -151,7 +150,7 @@ class Member:
         return f"Member({self.settings.id}/{self.id} {self.state})"
 
     def _new_channel(self, kind: TransportKind, receiver: Receiver) -> Channel:
-        self._words.clear()
+        self._words = ()
         return self._make_channel(self.settings, kind, receiver, self.heard_stderr)
 
     # --- for the backend ------------------------------------------------------------------------------------
@@ -501,7 +500,7 @@ class Member:
         return method_not_found(request.method)
 
     def heard_stderr(self, line: str) -> None:
-        self._words.append(line)
+        self._words = (*self._words, line)[-LAST_WORDS:]
         self._owner.heard_stderr(self, line)
 
     def _state_changed(self, before: ServerState, now: ServerState, reason: str) -> None:

@@ -2,14 +2,17 @@
 
 Reads and signals nothing. Any process may end while it is looked at, or be somebody else's: that is an absent
 answer here, never an error. Call from a thread: a pass over all of them takes milliseconds.
+
+psutil is imported where it is asked: a gateway without children never asks, and does without its 0.7 MB.
 """
 
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 NAME_LIMIT: Final = 64
 IS_LINUX: Final = sys.platform == "linux"
@@ -50,6 +53,8 @@ class SystemProcesses:
 
     def parents(self) -> Mapping[int, int]:
         if not IS_LINUX:
+            import psutil
+
             return {each.pid: each.info["ppid"] or 0 for each in psutil.process_iter(["ppid"])}
         # psutil makes an object of each and reads five files for it; this is one file.
         found = {}
@@ -59,6 +64,8 @@ class SystemProcesses:
         return found
 
     def measured(self, pid: int) -> Measured | None:
+        import psutil
+
         try:
             process = psutil.Process(pid)
             with process.oneshot():
@@ -77,10 +84,15 @@ class SystemProcesses:
             return None
 
     def environment(self, pid: int) -> frozenset[bytes]:
-        try:
-            if IS_LINUX:
+        if IS_LINUX:
+            try:
                 with open(f"/proc/{pid}/environ", "rb") as file:
                     return frozenset(file.read().split(b"\0"))
+            except OSError:
+                return frozenset()
+        import psutil
+
+        try:
             pairs = psutil.Process(pid).environ().items()
             return frozenset(os.fsencode(f"{name}={value}") for name, value in pairs)
         except (psutil.Error, OSError):
@@ -88,6 +100,8 @@ class SystemProcesses:
 
     def arguments(self, pid: int) -> tuple[str, ...]:
         """Its command line; nothing where that is not told."""
+        import psutil
+
         try:
             return tuple(psutil.Process(pid).cmdline())
         except (psutil.Error, OSError):
@@ -95,13 +109,17 @@ class SystemProcesses:
 
     def is_ours(self, pid: int) -> bool:
         """Whether it runs as the person that we run as."""
+        import psutil
+
         try:
             return psutil.Process(pid).uids().real == os.getuid()
         except psutil.Error:
             return False
 
 
-def _open_files(process: psutil.Process) -> int | None:
+def _open_files(process: "psutil.Process") -> int | None:
+    import psutil
+
     try:
         return process.num_fds()
     except (psutil.Error, OSError):
@@ -118,6 +136,8 @@ def variable(environment: frozenset[bytes], name: str) -> str:
 
 def listener_on(port: int) -> str | None:
     """Which process listens on this TCP port, where the system lets us see it."""
+    import psutil
+
     try:
         listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
         pid = next((c.pid for c in listening if c.laddr and c.laddr.port == port), None)

@@ -7,7 +7,6 @@ says that a connection is open.
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, NoReturn
@@ -85,7 +84,7 @@ class Replica:
         self._turn = asyncio.Event()
         self._woken_at = float("-inf")
         self._is_attempting = False
-        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._crashes: tuple[float, ...] = ()
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
         self.state = ServerState.STARTING if settings.enabled else ServerState.DISABLED
@@ -258,7 +257,7 @@ class Replica:
     def start(self) -> None:
         """Connect, and stay connected until `stop`. Also ends a wait for the next attempt, or a crash loop."""
         if self._run is None or self._run.done():
-            self._crashes.clear()
+            self._crashes = ()
             self._is_attempting = True
             self.move(Event.START)
             self._run = self._tasks.start(self._keep_connected(), "run")
@@ -377,7 +376,7 @@ class Replica:
         if self._settings.transport.type != "stdio":
             return False
         now = self._clock.monotonic()
-        self._crashes.append(now)
+        self._crashes = (*self._crashes, now)[-CRASHES:]
         return len(self._crashes) == CRASHES and now - self._crashes[0] < CRASH_WINDOW_S
 
     # --- stopping -------------------------------------------------------------------------------------------

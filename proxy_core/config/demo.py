@@ -3,8 +3,6 @@
 import sys
 from contextlib import suppress
 
-import platformdirs
-
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config, ServerConfig, StdioTransport
 
@@ -17,6 +15,9 @@ def demo_config() -> LoadedConfig:
 
     Makes the folder of the notes.
     """
+    # Not at the top, as this module is imported where there is a configuration too.
+    import platformdirs
+
     state = platformdirs.user_state_path("only1mcp", appauthor=False)
     # Where it cannot be made, the notes server says so in its own row.
     with suppress(OSError):

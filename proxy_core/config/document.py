@@ -1,7 +1,7 @@
 """A configuration file as plain values, with the line of every key, so that a fault can name its place.
 
-Knows YAML, TOML and JSON as syntax, nothing of what the keys mean. YAML is bounded against alias bombs and
-builds plain values only; JSON may hold comments and trailing commas, because VS Code's own files do.
+Knows YAML, TOML and JSON as syntax, nothing of what the keys mean. JSON may hold comments and trailing commas,
+because VS Code's own files do.
 """
 
 import re
@@ -10,10 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from proxy_core.config import jsonc
 from proxy_core.errors import ConfigError, ConfigProblem
@@ -25,8 +21,6 @@ MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
 """Values in one file after aliases are followed."""
 ENDINGS: Final = (".yaml", ".yml", ".toml", ".json")
-_PLAIN_TAGS = {"null", "bool", "int", "float"}
-_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +96,13 @@ def parse(text: str, path: Path) -> Document:
     return document
 
 
+def read_yaml(text: str) -> Document:
+    # The parser is 1.5 MB, which a gateway with a file of TOML or JSON, or with none, does without.
+    from proxy_core.config import yaml_document
+
+    return yaml_document.read_yaml(text)
+
+
 def read_json(text: str) -> Document:
     try:
         data, lines = jsonc.read(text, MAX_DEPTH)
@@ -125,74 +126,6 @@ def read_toml(text: str) -> Document:
         # tomllib lets a number beyond Python's digit limit, or a date that does not exist, through to here.
         raise DocumentFault("not valid TOML: a number or date is out of range") from error
     return Document(data, {}, is_empty=not data)
-
-
-def read_yaml(text: str) -> Document:
-    try:
-        root: Node | None = YAML(typ="safe", pure=True).compose(text)
-    except RecursionError as error:
-        raise DocumentFault("nested too deeply") from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message = error.problem or error.context or "bad syntax"
-        line = mark.line + 1 if mark else None
-        raise DocumentFault(f"not valid YAML: {printable(message, 200)}", line) from error
-    except YAMLError as error:
-        raise DocumentFault(f"not valid YAML: {printable(str(error), 200)}") from error
-    if root is None:
-        return Document({}, {}, is_empty=True)
-    walk = _YamlWalk()
-    return Document(walk.value(root, ()), walk.lines)
-
-
-class _YamlWalk:
-    """Builds plain values from composed nodes and notes where each came from."""
-
-    def __init__(self) -> None:
-        self.lines: dict[KeyPath, int] = {}
-        self._left = MAX_NODES
-        self._scalars = YAML(typ="safe", pure=True).constructor
-
-    def value(self, node: Node, path: KeyPath) -> Any:
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        self._left -= 1
-        if self._left < 0:
-            raise DocumentFault(f"more than {MAX_NODES} values; are aliases nested?", line)
-        if len(path) > MAX_DEPTH:
-            raise DocumentFault("nested too deeply", line)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, ScalarNode) or str(key_node.tag) == f"{_TAG}merge":
-                raise DocumentFault("a key must be plain text; merge keys (<<) are not supported", line)
-            key_path = (*path, key := str(key_node.value))
-            if key in result:
-                first = self.lines[key_path]
-                raise DocumentFault(f"duplicate key, already on line {first}", line, shown_path(key_path))
-            self.lines[key_path] = line
-            result[key] = self.value(value_node, key_path)
-        return result
-
-    def _scalar(self, node: Node, path: KeyPath) -> Any:
-        tag = str(node.tag).removeprefix(_TAG)
-        if tag in {"str", "timestamp"}:
-            return str(node.value)
-        line, key = node.start_mark.line + 1, shown_path(path)
-        if tag not in _PLAIN_TAGS:
-            raise DocumentFault(f"the tag {printable(str(node.tag))} is not supported", line, key)
-        try:
-            return self._scalars.construct_object(node)
-        except (ValueError, LookupError, YAMLError) as error:
-            # An explicit tag, as `!!int`, hands the constructor what it does not expect.
-            raise DocumentFault(f"not a usable {tag}", line, key) from error
 
 
 def _check_text(document: Document, path: KeyPath, value: Any) -> None:

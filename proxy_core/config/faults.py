@@ -6,7 +6,6 @@ stand: under `env`, `headers`, `args`, in URLs, paths of probes, sealing keys an
 
 import types
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -49,6 +48,9 @@ def checked_server(settings: dict[str, Any], source: str) -> ServerConfig:
 
 def nearest(word: str, known: list[str]) -> str:
     """` Did you mean 'x'?`, or nothing."""
+    # Here, as only a configuration with a mistake in it comes this way.
+    from difflib import get_close_matches
+
     close = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import platformdirs
-
 from proxy_core.config import foreign
 from proxy_core.config.document import ENDINGS, parse, read_text
 from proxy_core.config.models import Config, ServerConfig, StdioTransport, Transport
@@ -62,6 +60,9 @@ def user_config_path(environ: Mapping[str, str]) -> Path:
     elif sys.platform == "linux" and environ.get("HOME"):
         folder = Path(environ["HOME"]) / ".config" / STEM
     else:
+        # Not at the top: where the environment says it, nobody needs it.
+        import platformdirs
+
         folder = platformdirs.user_config_path(STEM, appauthor=False)
     return folder / f"{STEM}.yaml"
 

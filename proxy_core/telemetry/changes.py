@@ -1,6 +1,5 @@
 """How each server came to be as it is: its last changes of state and turns of its breakers. Pure."""
 
-from collections import deque
 from typing import Final
 
 from proxy_core.facts import BreakerTurned, Fact, ReplicaChanged, StateChanged
@@ -12,7 +11,7 @@ KEPT: Final = 24
 
 class Changes:
     def __init__(self) -> None:
-        self._servers: dict[str, deque[Change]] = {}
+        self._servers: dict[str, tuple[Change, ...]] = {}
 
     def fold(self, fact: Fact) -> None:
         match fact:
@@ -24,11 +23,11 @@ class Changes:
                 change = Change(fact.at, fact.replica, "breaker", fact.state, reason=fact.reason)
             case _:
                 return
-        self._servers.setdefault(fact.server, deque(maxlen=KEPT)).append(change)
+        self._servers[fact.server] = (*self._servers.get(fact.server, ()), change)[-KEPT:]
 
     def of(self, server: str) -> tuple[Change, ...]:
         """Oldest first."""
-        return tuple(self._servers.get(server, ()))
+        return self._servers.get(server, ())
 
     def keep(self, servers: set[str]) -> None:
         """Forget the servers that are no longer configured."""

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from proxy_core import runtime
@@ -29,7 +30,7 @@ def test_it_is_in_the_runtime_folder_and_bears_the_port(own_runtime_folder: Path
 def test_without_the_variable_it_is_where_the_platform_keeps_such(
     own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(runtime.platformdirs, "user_runtime_path", lambda **_: own_runtime_folder)
+    monkeypatch.setattr(platformdirs, "user_runtime_path", lambda **_: own_runtime_folder)
     assert socket_path(1, {}) == own_runtime_folder / "only1mcp" / "1.sock"
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy_core.config.document import read_yaml
 from proxy_core.config.load import from_text
 from proxy_core.config.models import Config, ReplicaConfig, ServerConfig, ToolRules
+from proxy_core.config.yaml_document import read_yaml
 
 TEMPLATES = [
     path for path in (files("proxy_core.config") / "templates").iterdir() if path.name.endswith(".yaml")
