@@ -19,7 +19,7 @@ from tests.benchmarks.lines import opened
 from tests.benchmarks.load import modern_list
 from tests.benchmarks.processes import gateway, http_backend, listening, settled, tools_ready
 from tests.benchmarks.results import Figure
-from tests.benchmarks.rounds import Way, cpu_us, in_turns, per_s, ratio
+from tests.benchmarks.rounds import Way, cpu_us, in_turns, per_s, ratio, warm_up
 from tests.benchmarks.sessions import legacy_headers, legacy_list
 from tests.benchmarks.standing import CONNECTIONS
 
@@ -38,7 +38,6 @@ async def listing(rounds: int, seconds: float) -> Part:
         servers = [{"id": f"s{n}", "transport": {"type": "http", "url": url}} for n in range(SERVERS)]
         async with gateway(servers) as (port, pid, _):
             await tools_ready(port, SERVERS * TOOLS)
-            await settled(pid)
             pin(pid, MEASURED)
             with feeding():
                 return await _compare(port, pid, rounds, seconds)
@@ -55,6 +54,8 @@ async def _compare(port: int, pid: int, rounds: int, seconds: float) -> Part:
                 reference = Way("aiohttp.web, the same bytes ready-made", ready_pid, ready)
                 ours = [Way("gateway, modern", pid, by_modern), Way("gateway, legacy", pid, by_legacy)]
                 ways = [reference, *ours]
+                warm_up(ways)
+                await settled(pid)
                 in_turns(ways, rounds, lambda way: way.saturated(seconds))
     return part_of(ways, len(body))
 
