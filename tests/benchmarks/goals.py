@@ -77,6 +77,7 @@ GOALS: Final = (
     Goal("G12 legacy", "the same, legacy client and server", 1.2, 0.7, " passes", is_floor=False),
     Goal("G13", "of 64 calls at once with one JSON-RPC id, those answered right", 100, 100, " %", form=".0f"),
 )  # fmt: skip
+GOAL: Final[Mapping[str, Goal]] = {goal.number: goal for goal in GOALS}
 STEADY: Final = frozenset({"G1", "G2", "G5", "G13"})
 """On which equal runs agree: counts, and processor time beside another's in the same round."""
 
