@@ -31,6 +31,7 @@ from tests.benchmarks.figures import renew
 from tests.benchmarks.growth.report import GROUP, growth_sections
 from tests.benchmarks.parts import Parts
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
+from tests.benchmarks.profiling import profile_section
 from tests.benchmarks.reloading import reload_table, servers
 from tests.benchmarks.targets import targets_section
 from tests.benchmarks.whole import goals_section
@@ -62,6 +63,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "reload": reloads,
     "screen": lambda: PARTS.section("screen"),
     "targets": lambda: targets_section(PARTS),
+    "profile": lambda: profile_section(3.0 if QUICK else 8.0),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""

@@ -17,9 +17,8 @@ _OWN_SECTIONS: Final = frozenset({"listing", "memory", "start", "micro", "screen
 
 async def goals_section(parts: Parts, *, is_must: bool = False) -> Section:
     """The goals first, then the figures behind them. `is_must`: those alone that the CI judges."""
-    if is_must:
-        names = STEADY_PARTS
-    else:
+    names: tuple[str, ...] = STEADY_PARTS
+    if not is_must:
         names = _SHORT_PARTS if parts.is_quick else _ALL_PARTS
     found = {name: await parts.of(name) for name in names}
     rows = goal_rows(list(found.values()), is_short=is_must or parts.is_quick)
