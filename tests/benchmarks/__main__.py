@@ -34,6 +34,7 @@ from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
 from tests.benchmarks.profiling import profile_section
 from tests.benchmarks.reloading import reload_table, servers
 from tests.benchmarks.targets import targets_section
+from tests.benchmarks.tuning import tuning_section
 from tests.benchmarks.whole import goals_section
 
 DOCS: Final = ROOT / "docs"
@@ -64,6 +65,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "screen": lambda: PARTS.section("screen"),
     "targets": lambda: targets_section(PARTS),
     "profile": lambda: profile_section(3.0 if QUICK else 8.0),
+    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.6))),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""

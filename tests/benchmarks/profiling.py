@@ -1,8 +1,8 @@
 """Where the time of a request goes, by layers: the real gateway under load, its stacks sampled by py-spy.
 
 Run as `python -m tests.benchmarks.profiling [FOLDER]`, which leaves the stacks there, for any viewer of them.
-The sampler stops the process for each look, so that less goes through meanwhile; what a request costs is measured
-before, without it, and shared out by the samples.
+The sampler stops the process for each look, so that less goes through meanwhile; what a request costs is
+measured before, without it, and shared out by the samples.
 """
 
 import shutil
