@@ -49,23 +49,23 @@ async def reloads() -> list[str]:
         config = Path(folder) / "only1mcp.json"
         async with gateway(servers(BACKEND, str(ROOT), 3), config) as (port, _, _):
             await tools_ready(port, 3)
-            return await reload_table(port, config, 20 if QUICK else 100)
+            return await reload_table(port, config, 20 if QUICK else 60)
 
 
 SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]]]] = {
     "goals": lambda: goals_section(PARTS, is_must=MUST),
-    "calls": lambda: calls_table(*((4, 0.4) if QUICK else (6, 0.6))),
+    "calls": lambda: calls_table(*((4, 0.4) if QUICK else (6, 0.4))),
     "lists": lambda: PARTS.section("listing"),
     "micro": lambda: PARTS.section("micro"),
     "efficiency": efficiency_table,
-    "batches": lambda: batch_table(*((1, 0.4) if QUICK else (4, 0.4))),
+    "batches": lambda: batch_table(*((1, 0.4) if QUICK else (4, 0.3))),
     "memory": lambda: PARTS.section("memory"),
     "start": lambda: PARTS.section("start"),
     "reload": reloads,
     "screen": lambda: PARTS.section("screen"),
     "targets": lambda: targets_section(PARTS),
-    "profile": lambda: profile_section(3.0 if QUICK else 8.0),
-    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.6))),
+    "profile": lambda: profile_section(3.0 if QUICK else 6.0),
+    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.4))),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""

@@ -93,7 +93,7 @@ async def _ready_server(body: bytes) -> AsyncIterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "body.json"
         file.write_bytes(body)
-        async with listening(sys.executable, "-m", "tests.benchmarks.ready_server", str(file)) as found:
+        async with listening(sys.executable, "-m", "tests.benchmarks.peers.ready_server", str(file)) as found:
             yield found
 
 

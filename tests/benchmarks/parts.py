@@ -18,14 +18,14 @@ from tests.benchmarks.streams import streams
 
 _SHORT: Final = (6, 0.1)
 """Rounds, and seconds of each way in each, for a short look: enough to see that it works."""
-_STEADY: Final = (10, 0.2)
+_STEADY: Final = (9, 0.2)
 """The same at what the CI judges."""
 _MEASURES: Final[Mapping[str, Callable[[bool], Awaitable[Part]]]] = {
-    "forwarding": lambda is_quick: forwarding(*((*_STEADY, JUDGED) if is_quick else (12, 0.6, NAMES))),
+    "forwarding": lambda is_quick: forwarding(*((*_STEADY, JUDGED) if is_quick else (12, 0.5, NAMES))),
     "bridges": lambda is_quick: beside_bridges(*(_SHORT if is_quick else (9, 0.5))),
-    "pace": lambda is_quick: pace(*((6, 0.2, (GOAL_PER_S,)) if is_quick else (8, 0.9, PER_S))),
-    "listing": lambda is_quick: listing(*(_STEADY if is_quick else (12, 0.6))),
-    "sizes": lambda is_quick: sizes(*(_SHORT if is_quick else (10, 0.5))),
+    "pace": lambda is_quick: pace(*((6, 0.2, (GOAL_PER_S,)) if is_quick else (6, 0.6, PER_S))),
+    "listing": lambda is_quick: listing(*(_STEADY if is_quick else (12, 0.5))),
+    "sizes": lambda is_quick: sizes(*(_SHORT if is_quick else (10, 0.4))),
     "ids": lambda is_quick: equal_ids(),
     "streams": lambda is_quick: streams(*(_SHORT if is_quick else (8, 0.4))),
     "memory": lambda is_quick: memory(),

@@ -8,7 +8,7 @@ from typing import Final
 from tests.benchmarks.intervals import Interval, median_interval
 
 ROUNDS: Final = 9
-ROUND_S: Final = 0.015
+ROUND_S: Final = 0.01
 """As many times as fit into it, found out beforehand, are one round."""
 Once = Callable[[], object]
 
