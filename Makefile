@@ -45,8 +45,8 @@ test-long: .venv/.installed-dev node-servers ## Run the tests with the full coun
 conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--accept promises what passes today, ARGS="--only HTTP" is quick
 	$(BIN)/python -m tests.conformance $(ARGS)
 
-bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1: a short look; ARGS="lists saving": some of it; SAVE=name, BASELINE=name: keep, compare
-	QUICK=$(QUICK) SAVE=$(SAVE) BASELINE=$(BASELINE) $(BIN)/python -m tests.benchmarks $(ARGS)
+bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1: a short look; ARGS="lists micro": some of it; SAVE=name, BASELINE=name: keep, compare; MUST=1: fail where a must is missed
+	QUICK=$(QUICK) MUST=$(MUST) SAVE=$(SAVE) BASELINE=$(BASELINE) $(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## Remove what the other targets made, .venv included
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

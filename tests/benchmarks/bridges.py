@@ -19,7 +19,7 @@ from tests.benchmarks.intervals import Interval
 from tests.benchmarks.lines import opened
 from tests.benchmarks.peers.web_servers import free_port, serving
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, http_backend, settled, tools_ready
-from tests.benchmarks.rounds import Way, in_turns, per_s, ratio
+from tests.benchmarks.rounds import Way, in_turns, per_s, ratio, warm_up
 from tests.benchmarks.sessions import legacy_call, legacy_headers
 from tests.benchmarks.standing import GATEWAY, OF_300_BYTES
 
@@ -43,6 +43,9 @@ async def beside_bridges(rounds: int, seconds: float) -> Part:
         by_http = await _over_http(stack)
         by_stdio = await _over_stdio(stack)
         for ways in (by_http, by_stdio):
+            warm_up(ways.values())
+            if GATEWAY in ways:
+                await settled(ways[GATEWAY].pid)
             in_turns(list(ways.values()), rounds, lambda way: way.saturated(seconds))
     table = [
         f"| tools/call, {CONNECTIONS} connections, 2025-11-25 | calls/s | gateway's calls/s / its own |",
@@ -98,7 +101,6 @@ async def _over_stdio(stack: AsyncExitStack) -> dict[str, Way]:
 async def _gateway(stack: AsyncExitStack, transport: dict[str, Any]) -> Way:
     port, pid, _ = await stack.enter_async_context(gateway([{"id": "one", "transport": transport}]))
     await tools_ready(port, 1)
-    await settled(pid)
     return _way(stack, GATEWAY, port, pid, "one__echo")
 
 

@@ -1,16 +1,10 @@
-"""What it costs to save a call, without sockets: looking up, keeping, joining.
-
-Run as `python -m tests.benchmarks.caching`. CPU time, the best of a few runs, for the machine may be shared.
-"""
+"""What it costs to save a call, without sockets: looking up, keeping, joining, counting."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from itertools import cycle
 from random import Random
 from typing import Final, Protocol
 
-import uvloop
 from cachetools import TLRUCache
 from msgspec import Raw
 
@@ -22,16 +16,18 @@ from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.protocol.canonical import canonical_params
 from proxy_core.protocol.revisions import LATEST_LEGACY, MODERN, Era
+from tests.benchmarks.intervals import Interval
+from tests.benchmarks.timing import async_step_us, per, step_us
 from tests.support.stub_backends import House, Item, StubServer, client, tool
 
+HIT: Final = "get, a hit"
 CAPACITY: Final = 1000
 KEYS: Final = 2 * CAPACITY
 TTL_S: Final = 600.0
 METHOD: Final = "resources/read"
 SUBJECT: Final = Subject("box", METHOD)
 BODY: Final = b'{"contents":[{"uri":"file:///a","text":"%s"}]}' % (b"x" * 1000)
-FOLLOWERS: Final = 64
-BEST_OF: Final = 7
+FOLLOWERS: Final = (1, 8, 64, 512)
 A_READ: Final = Raw(b'{"uri":"file:///home/user/project/readme.md","_meta":{"progressToken":7}}')
 A_CALL: Final = Raw(
     b'{"name":"box__search","arguments":{"query":"%s","limit":20,"paths":["src","tests"],"deep":true}}'
@@ -42,42 +38,29 @@ LIST_TOOLS: Final = 4
 """Of each server, some 250 bytes each."""
 
 
-async def saving_table() -> list[str]:
-    """Microseconds of what lies on the way of a request that is saved."""
+def cache_us() -> dict[str, tuple[Interval, Interval]]:
+    """Microseconds of each use: of our cache, and of the class made for it."""
     ours, other = _measure(_Ours()), _measure(_Cachetools())
-    return [
-        f"| cache of {CAPACITY:,} entries of 1 KB | ours, µs | `cachetools.TLRUCache`, µs |",
-        "|---|---|---|",
-        *(f"| {name} | {us:.2f} | {other[name]:.2f} |" for name, us in ours.items()),
-        "",
-        "| step | µs |",
-        "|---|---|",
-        f"| key of a resources/read | {best_us(lambda: packed(canonical_params(A_READ) or b'')):.2f} |",
-        "| key of a tools/call with 200 bytes of arguments, its digest "
-        f"| {best_us(lambda: packed(canonical_params(A_CALL) or b'')):.2f} |",
-        f"| a request that joins a call under way, {FOLLOWERS} at a time | {await _join_us():.2f} |",
-        *[f"| {name} | {us:.2f} |" for name, us in await _list_us()],
-    ]
+    return {name: (interval, other[name]) for name, interval in ours.items()}
 
 
-def best_us(once: Callable[[], object], number: int = 4000) -> float:
-    def run() -> float:
-        begun = time.thread_time()
-        for _ in range(number):
-            once()
-        return time.thread_time() - begun
+async def saving_us() -> dict[str, Interval]:
+    """Microseconds of the steps beside the cache."""
+    return {
+        "key of a resources/read": step_us(lambda: packed(canonical_params(A_READ) or b"")),
+        "key of a tools/call with 200 bytes of arguments, its digest": step_us(
+            lambda: packed(canonical_params(A_CALL) or b"")
+        ),
+        **{_joined(number): await _join_us(number) for number in FOLLOWERS},
+        "a call that nobody may join": await _alone_us(),
+        **await _house_us(),
+    }
 
-    return min(run() for _ in range(BEST_OF)) / number * 1e6
 
-
-async def best_async_us(once: Callable[[], Awaitable[object]], number: int) -> float:
-    async def run() -> float:
-        begun = time.thread_time()
-        for _ in range(number):
-            await once()
-        return time.thread_time() - begun
-
-    return min([await run() for _ in range(BEST_OF)]) / number * 1e6
+def _joined(number: int) -> str:
+    if number == 1:
+        return "a request that others may join, and none does"
+    return f"each of {number} equal requests at once, which become one call"
 
 
 # --- caches ---------------------------------------------------------------------------------------------------
@@ -117,7 +100,7 @@ class _Cachetools:
         self._cache[key] = Entry(BODY, SUBJECT, now, now + TTL_S)
 
 
-def _measure(cache: _Cache) -> dict[str, float]:
+def _measure(cache: _Cache) -> dict[str, Interval]:
     shared = [Key(METHOD, "box", packed(b'{"uri":"file:///%d"}' % n), MODERN, EVERYONE) for n in range(KEYS)]
     pairs = [(key, key._replace(owner="anon")) for key in shared]
     kept, strange, every, some = cycle(pairs[:CAPACITY]), cycle(pairs[CAPACITY:]), cycle(shared), _some(pairs)
@@ -136,10 +119,10 @@ def _measure(cache: _Cache) -> dict[str, float]:
     for key in shared[:CAPACITY]:
         cache.put(key)
     return {
-        "get, a hit": best_us(hit),
-        "get, a miss": best_us(miss),
-        "put, where another has to go": best_us(lambda: cache.put(next(every))),
-        f"get, and put on a miss, 80 % of them for 20 % of {KEYS:,} keys": best_us(mix),
+        HIT: step_us(hit),
+        "get, a miss": step_us(miss),
+        "put, where another has to go": step_us(lambda: cache.put(next(every))),
+        f"get, and put on a miss, 80 % of them for 20 % of {KEYS:,} keys": step_us(mix),
     }
 
 
@@ -153,40 +136,55 @@ def _some(pairs: list[tuple[Key, Key]]) -> "cycle[tuple[Key, Key]]":
 # --- joined requests ------------------------------------------------------------------------------------------
 
 
-async def _join_us() -> float:
-    settings = BatchingConfig(window_ms=0)
-    flights = Flights(SystemClock(), lambda: settings)
-
-    async def make(flight: Flight[bytes]) -> bytes:
-        await asyncio.sleep(0)
-        return BODY
+async def _join_us(number: int) -> Interval:
+    """Of each of so many."""
+    flights = _flights()
 
     async def together() -> None:
-        await asyncio.gather(*(flights.join("key", SUBJECT, make) for _ in range(FOLLOWERS)))
+        await asyncio.gather(*(flights.join("key", SUBJECT, _make) for _ in range(number)))
 
-    took_us = await best_async_us(together, 50)
+    took = await async_step_us(together, max(4, 3000 // number))
     counts = flights.counts[SUBJECT.method, SUBJECT.server]
-    assert counts.asked == FOLLOWERS * counts.made, counts
+    assert counts.asked == number * counts.made, counts
     await flights.aclose()
-    return took_us / FOLLOWERS
+    return per(took, number)
 
 
-# --- a list that needs no call --------------------------------------------------------------------------------
+async def _alone_us() -> Interval:
+    flights = _flights()
+    took = await async_step_us(lambda: flights.alone(SUBJECT, _make), 3000)
+    await flights.aclose()
+    return took
 
 
-async def _list_us() -> list[tuple[str, float]]:
+def _flights() -> Flights:
+    settings = BatchingConfig(window_ms=0)
+    return Flights(SystemClock(), lambda: settings)
+
+
+async def _make(flight: Flight[bytes]) -> bytes:
+    await asyncio.sleep(0)
+    return BODY
+
+
+# --- a list that needs no call, and what all of it saved ------------------------------------------------------
+
+
+async def _house_us() -> dict[str, Interval]:
     servers = {f"s{n}": StubServer(MODERN, tools=_tools(), hints=_HINTS) for n in range(LIST_SERVERS)}
     async with House(servers, SystemClock()).open() as place:
         place.gateway._publish = _unheard
-        return [await _one_list_us(place, revision) for revision in (MODERN, LATEST_LEGACY)]
+        found = dict([await _one_list_us(place, revision) for revision in (MODERN, LATEST_LEGACY)])
+        found[f"all counts of what was saved, of {LIST_SERVERS} servers"] = step_us(place.gateway.savings)
+        return found
 
 
-async def _one_list_us(place: House, revision: str) -> tuple[str, float]:
+async def _one_list_us(place: House, revision: str) -> tuple[str, Interval]:
     caller = client(revision)
     params = Raw(b'{"_meta":{}}') if caller.era is Era.MODERN else Raw()
     size = len(await place.bytes_of("tools/list", {}, caller))
     calls = [server.count("tools/list") for server in place.servers.values()]
-    us = await best_async_us(lambda: place.gateway.handle(_listing(params, caller)), 2000)
+    us = await async_step_us(lambda: place.gateway.handle(_listing(params, caller)), 1000)
     assert calls == [server.count("tools/list") for server in place.servers.values()]
     return f"a {caller.era} tools/list of {LIST_SERVERS} servers, {size:,} bytes, without HTTP", us
 
@@ -205,7 +203,3 @@ def _listing(params: Raw, caller: Caller) -> Exchange:
 
 def _unheard(fact: Fact) -> None:
     return
-
-
-if __name__ == "__main__":
-    print("\n".join(uvloop.run(saving_table())))

@@ -3,12 +3,14 @@
 Run as `python -m tests.benchmarks.forwarding`. The unit is CPU microseconds a call of each one's process tree.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import uvloop
 
 from tests.benchmarks.goals import Part
 from tests.benchmarks.load import Measured
+from tests.benchmarks.results import Figure
 from tests.benchmarks.rounds import cpu_us, in_turns, per_s, ratio
 from tests.benchmarks.standing import (
     CONNECTIONS,
@@ -22,11 +24,14 @@ from tests.benchmarks.standing import (
 )
 
 NAMES: Final = (DIRECT, NGINX, HAPROXY, USUAL, SLOW_GATEWAY, GATEWAY)
+JUDGED: Final = (NGINX, USUAL, GATEWAY)
+"""Those that goals are about."""
+RATE: Final = "gateway, forwarded"
 
 
-async def forwarding(rounds: int, seconds: float) -> Part:
+async def forwarding(rounds: int, seconds: float, names: Sequence[str] = NAMES) -> Part:
     """`seconds`: of each way in each round."""
-    async with standing(NAMES) as ways:
+    async with standing(names) as ways:
         in_turns(list(ways.values()), rounds, lambda way: way.saturated(seconds))
     ours, usual, nginx = ways[GATEWAY], ways[USUAL], ways.get(NGINX)
     table = [
@@ -34,7 +39,7 @@ async def forwarding(rounds: int, seconds: float) -> Part:
         "| nginx's CPU / its own |",
         "|---|---|---|---|",
     ]
-    for name in NAMES:
+    for name in names:
         if (way := ways.get(name)) is None:
             table.append(f"| {name} | not installed | - | - |")
             continue
@@ -45,7 +50,7 @@ async def forwarding(rounds: int, seconds: float) -> Part:
         "G2": ratio(usual, ours, cpu_us),
         "G4": ours.interval(_per_core),
     }
-    return Part(found, table)
+    return Part(found, table, (Figure(RATE, "calls/s", "higher", ours.samples(per_s)),))
 
 
 def _per_core(turn: Measured) -> float:

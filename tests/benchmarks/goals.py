@@ -9,6 +9,7 @@ from tests.benchmarks.intervals import Interval
 from tests.benchmarks.results import Figure
 
 NOT_MEASURED: Final = "not measured: what it is compared with is not installed"
+LEFT_OUT: Final = "not measured in a short look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,10 @@ class Goal:
     """Whether more is better."""
     form: str = ".2f"
 
+    @property
+    def title(self) -> str:
+        return f"{self.number}: {self.what}"
+
     def bound(self, value: float) -> str:
         # As short as it can be said: 0.35, 2, 10,000.
         return f"{'>=' if self.is_floor else '<='} {value:,g}{self.unit}"
@@ -30,12 +35,19 @@ class Goal:
         """By the median; the interval says how sure that is."""
         if found is None:
             return NOT_MEASURED
-        if self._holds(found.middle, self.aim):
+        if self.holds(found.middle, self.aim):
             return "aim met"
-        return "must met" if self._holds(found.middle, self.must) else "missed"
+        return "must met" if self.holds(found.middle, self.must) else "missed"
 
-    def _holds(self, value: float, bound: float) -> bool:
+    def holds(self, value: float, bound: float) -> bool:
         return value >= bound if self.is_floor else value <= bound
+
+    def best_of(self, found: Interval) -> float:
+        """The end of the interval that is kinder to us."""
+        return found.high if self.is_floor else found.low
+
+    def worst_of(self, found: Interval) -> float:
+        return found.low if self.is_floor else found.high
 
 
 GOALS: Final = (
@@ -48,12 +60,24 @@ GOALS: Final = (
     Goal("G6", "our calls/s at 8 connections / those of FastMCP's proxy", 200, 500, form=".0f"),
     Goal("G7", "the same / the best bridge's over the same stdio child", 6, 12, form=".1f"),
     Goal(
+        "G8 kept", "with the screen open: calls a second of processor time, of those headless",
+        85, 95, " %", form=".0f",
+    ),
+    Goal("G8 p99", "with the screen open: p99 at 300 calls/s / that headless", 5, 2, is_floor=False),
+    Goal("G9 headless", "memory with 100 idle backends", 60, 45, " MB", is_floor=False, form=".0f"),
+    Goal("G9 screen", "the same with the screen", 100, 75, " MB", is_floor=False, form=".0f"),
+    Goal("G10", "from start to the first answer / bare aiohttp.web to its port", 2, 1.3, is_floor=False),
+    Goal("G11 cache", "a hit of the cache, 1,000 entries", 2, 1, " µs", is_floor=False),
+    Goal("G11 balancer", "a pick of 100 replicas, the slowest of five policies", 2, 1, " µs", is_floor=False),
+    Goal("G11 metrics", "metrics and the ring of requests, for each call", 2, 1, " µs", is_floor=False),
+    Goal(
         "G12 modern", "CPU of a 100 KB reply less that of a 1 KB one, in decodings of 100 KB",
         1.2, 0.7, " passes", is_floor=False,
     ),
     Goal("G12 legacy", "the same, legacy client and server", 1.2, 0.7, " passes", is_floor=False),
     Goal("G13", "of 64 calls at once with one JSON-RPC id, those answered right", 100, 100, " %", form=".0f"),
 )  # fmt: skip
+GOAL: Final[Mapping[str, Goal]] = {goal.number: goal for goal in GOALS}
 STEADY: Final = frozenset({"G1", "G2", "G5", "G13"})
 """On which equal runs agree: counts, and processor time beside another's in the same round."""
 
@@ -70,16 +94,19 @@ class Part:
     """Those of them that can be compared with another run's, beside the goals."""
 
 
-def goal_rows(parts: Sequence[Part]) -> list[str]:
-    """Raises: KeyError for a goal that no part looked at."""
+def goal_rows(parts: Sequence[Part], *, is_short: bool = False) -> list[str]:
+    """Raises: KeyError for a goal that no part looked at, unless it was a short look."""
     found = _found(parts)
     rows = ["| goal | must | aim | measured | verdict |", "|---|---|---|---|---|"]
     for goal in GOALS:
-        interval = found[goal.number]
-        shown = interval.shown(goal.form, goal.unit) if interval else "-"
+        if is_short and goal.number not in found:
+            shown, verdict = "-", LEFT_OUT
+        else:
+            interval = found[goal.number]
+            shown = interval.shown(goal.form, goal.unit) if interval else "-"
+            verdict = goal.verdict(interval)
         rows.append(
-            f"| {goal.number}: {goal.what} | {goal.bound(goal.must)} | {goal.bound(goal.aim)} | {shown} "
-            f"| {goal.verdict(interval)} |"
+            f"| {goal.title} | {goal.bound(goal.must)} | {goal.bound(goal.aim)} | {shown} | {verdict} |"
         )
     return rows
 
@@ -89,7 +116,7 @@ def goal_figures(parts: Sequence[Part]) -> tuple[Figure, ...]:
     found = _found(parts)
     return tuple(
         Figure(
-            name=f"{goal.number}: {goal.what}",
+            name=goal.title,
             unit=goal.unit.strip(),
             better="higher" if goal.is_floor else "lower",
             samples=samples,

@@ -9,6 +9,8 @@ from typing import Final
 from proxy_core.load.tally import percentile as percentile_of_ordered
 
 CONFIDENCE: Final = 0.95
+FEWEST: Final = 6
+"""Values that hold the true median between them so surely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def median_interval(values: Sequence[float]) -> Interval:
     """The median, between two of the values that hold the true one with a confidence of at least 95 %.
 
     By ranks: each value is above the true median with a chance of one half, whatever the distribution is, so
-    some may be infinite. Raises: ValueError for fewer than 6 values, of which not even all hold it so surely.
+    some may be infinite. Raises: ValueError for fewer than `FEWEST` values.
     """
     count = len(values)
     ordered = sorted(values)

@@ -14,19 +14,20 @@ from typing import Final
 import uvloop
 
 from tests.benchmarks.cores import FEEDING, MEASURED, feeding, pin
-from tests.benchmarks.goals import GOALS, Part
+from tests.benchmarks.goals import GOAL as GOALS
+from tests.benchmarks.goals import Part
 from tests.benchmarks.lines import opened
 from tests.benchmarks.load import modern_list
 from tests.benchmarks.processes import gateway, http_backend, listening, settled, tools_ready
 from tests.benchmarks.results import Figure
-from tests.benchmarks.rounds import Way, cpu_us, in_turns, per_s, ratio
+from tests.benchmarks.rounds import Way, cpu_us, in_turns, per_s, ratio, warm_up
 from tests.benchmarks.sessions import legacy_headers, legacy_list
 from tests.benchmarks.standing import CONNECTIONS
 
 SERVERS: Final = 10
 TOOLS: Final = 4
 """Of each server: 1 KB of list."""
-GOAL: Final = next(goal for goal in GOALS if goal.number == "G5")
+GOAL: Final = GOALS["G5"]
 """Of modern clients; legacy ones are held to the same."""
 
 
@@ -38,7 +39,6 @@ async def listing(rounds: int, seconds: float) -> Part:
         servers = [{"id": f"s{n}", "transport": {"type": "http", "url": url}} for n in range(SERVERS)]
         async with gateway(servers) as (port, pid, _):
             await tools_ready(port, SERVERS * TOOLS)
-            await settled(pid)
             pin(pid, MEASURED)
             with feeding():
                 return await _compare(port, pid, rounds, seconds)
@@ -55,6 +55,8 @@ async def _compare(port: int, pid: int, rounds: int, seconds: float) -> Part:
                 reference = Way("aiohttp.web, the same bytes ready-made", ready_pid, ready)
                 ours = [Way("gateway, modern", pid, by_modern), Way("gateway, legacy", pid, by_legacy)]
                 ways = [reference, *ours]
+                warm_up(ways)
+                await settled(pid)
                 in_turns(ways, rounds, lambda way: way.saturated(seconds))
     return part_of(ways, len(body))
 
@@ -91,7 +93,7 @@ async def _ready_server(body: bytes) -> AsyncIterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "body.json"
         file.write_bytes(body)
-        async with listening(sys.executable, "-m", "tests.benchmarks.ready_server", str(file)) as found:
+        async with listening(sys.executable, "-m", "tests.benchmarks.peers.ready_server", str(file)) as found:
             yield found
 
 

@@ -3,7 +3,7 @@
 Run by `painting`, as `python -m tests.benchmarks.painted OUT --frames N --busy|--still`; leaves its figures in
 OUT. A frame is a pull and all that follows from it. Frames come faster than the four a second of real life, on
 a clock that counts a quarter of a second for each: what a frame costs does not depend on how long ago the last
-one was, and a thousand of them need not take four minutes.
+one was, and hundreds of them need not take minutes.
 """
 
 import argparse

@@ -22,6 +22,8 @@ START_S: Final = 60.0
 IDLE_S: Final = 0.2
 IDLE_SHARE: Final = 0.05
 """Of one core, that a process may use which has nothing to do."""
+QUIET_S: Final = 1.4
+"""How long it has to be so: a gateway begins to count the tokens of new tools a second after they came."""
 
 
 def cpu_of(pid: int, *, children: bool = True) -> float:
@@ -117,13 +119,16 @@ async def ask(port: int, method: str) -> dict[str, Any]:
 
 async def settled(pid: int) -> None:
     """Wait until a process and its children have nothing left to do; what counts tokens is one of them."""
-    until = time.perf_counter() + START_S
+    quiet_from = begun = time.perf_counter()
     before = cpu_of(pid)
-    while time.perf_counter() < until:
-        await asyncio.sleep(IDLE_S)
-        if (now := cpu_of(pid)) - before < IDLE_SHARE * IDLE_S:
+    while (now := time.perf_counter()) < begun + START_S:
+        if now - quiet_from >= QUIET_S:
             return
-        before = now
+        await asyncio.sleep(IDLE_S)
+        used = cpu_of(pid)
+        if used - before >= IDLE_SHARE * IDLE_S:
+            quiet_from = time.perf_counter()
+        before = used
     raise RuntimeError(f"process {pid} was not idle within {START_S} s")
 
 

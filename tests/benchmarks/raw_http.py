@@ -36,8 +36,10 @@ class _Connection(asyncio.Protocol):
         self._respond = respond
         self._slow_s = slow_s
         self._counts = counts
-        self._held = b""
-        """The beginning of a request that is not whole."""
+        self._held: list[bytes] = []
+        """The beginning of a request that is not whole, in the pieces that came."""
+        self._missing = 0
+        """Bytes without which it cannot be; only then are its pieces put together, once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's are no subclasses.
@@ -45,7 +47,13 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._held:
-            data = self._held + data
+            self._held.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            data = b"".join(self._held)
+            self._held.clear()
+        self._missing = 1
         while data:
             body_at = data.find(b"\r\n\r\n") + 4
             if body_at < 4:
@@ -57,10 +65,12 @@ class _Connection(asyncio.Protocol):
                 digits_at = length_at + len(_LENGTH)
                 body_end += int(head[digits_at : head.find(b"\r", digits_at)])
             if len(data) < body_end:
+                self._missing = body_end - len(data)
                 break
             self._answer(head, data[body_at:body_end])
             data = data[body_end:]
-        self._held = data
+        if data:
+            self._held.append(data)
 
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"post "):

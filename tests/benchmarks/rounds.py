@@ -1,13 +1,17 @@
 """Ways to do the same, measured in turns, so that a machine's moods fall on all of them alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Final
 
 from tests.benchmarks.intervals import Interval, median_interval
 from tests.benchmarks.lines import Line, saturate
 from tests.benchmarks.load import Measured
 from tests.benchmarks.processes import cpu_of
+
+WARM_UP_S: Final = 0.6
+"""After so long a gateway has seen as many calls as it keeps, and what it does for each is what it will do."""
 
 
 @dataclass(eq=False)
@@ -38,6 +42,12 @@ class Way(Turns):
     def saturated(self, seconds: float) -> None:
         """A turn with as many requests as go through."""
         self.turns.append(saturate(self.lines, seconds, lambda: cpu_of(self.pid)))
+
+
+def warm_up(ways: Iterable[Way]) -> None:
+    """Before anything counts."""
+    for way in ways:
+        saturate(way.lines, WARM_UP_S, lambda: 0.0)
 
 
 def cpu_us(turn: Measured) -> float:

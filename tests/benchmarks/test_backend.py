@@ -46,6 +46,19 @@ async def test_requests_are_found_in_whatever_pieces_they_come():
         assert [json.loads(await body_of(reader))["id"] for _ in range(2)] == ["a", 2]
 
 
+async def test_a_large_request_in_many_pieces_is_whole_and_so_is_the_next():
+    argument = b"x" * 2_000_000
+    long = CALL.replace(b'\\"7\\"', argument)
+    async with connection("--echo") as (reader, writer):
+        sent = post(long) + post(CALL)
+        for at in range(0, len(sent), 70_000):
+            writer.write(sent[at : at + 70_000])
+            await writer.drain()
+        echoed = json.loads(await body_of(reader))["result"]["content"][0]["text"]
+        assert json.loads(echoed) == {"n": argument.decode()}
+        assert json.loads(await body_of(reader))["id"] == "a"
+
+
 async def test_it_counts_what_it_was_asked_and_has_no_other_pages():
     async with connection() as (reader, writer):
         writer.write(post(CALL) + b"GET /asked HTTP/1.1\r\n\r\n" + b"GET /mcp HTTP/1.1\r\n\r\n")

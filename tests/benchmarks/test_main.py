@@ -6,6 +6,8 @@ import pytest
 
 from tests.benchmarks import __main__ as bench
 from tests.benchmarks import results
+from tests.benchmarks.goals import Part, goal_figures, goal_rows
+from tests.benchmarks.intervals import median_interval
 from tests.benchmarks.results import Figure, Section
 
 
@@ -64,6 +66,39 @@ def test_a_run_fails_only_if_a_must_has_become_worse(
     assert bench.main(["calls"]) is is_well
     assert ("worse" in capsys.readouterr().out) is (by > 1)
     assert (kept / "before.json").exists() and (kept / "latest.json").exists()
+
+
+@pytest.mark.parametrize(("of_usual", "is_well"), [(2.0, False), (5.0, True)])
+def test_a_must_that_is_missed_fails_the_run_and_its_sentence_says_so(
+    kept: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    of_usual: float,
+    is_well: bool,
+):
+    found = Part({"G2": median_interval([of_usual + step / 10 for step in range(6)]), "G1": None})
+
+    async def goals() -> Section:
+        return Section(goal_rows([found], is_short=True), goal_figures([found]))
+
+    monkeypatch.setattr(bench, "SECTIONS", {"goals": goals})
+    assert bench.main(["goals"])
+    assert "what must hold" not in capsys.readouterr().out
+    monkeypatch.setattr(bench, "MUST", True)
+    assert bench.main(["goals"]) is is_well
+    printed = capsys.readouterr().out.split("## what must hold")[1]
+    assert ("FAILED: G2" in printed) is not is_well
+    assert "G1 was not measured" in printed
+
+
+def test_each_kind_of_run_has_its_usual_sections(monkeypatch: pytest.MonkeyPatch):
+    for is_quick, is_must in ((False, False), (True, False), (True, True), (False, True)):
+        monkeypatch.setattr(bench, "QUICK", is_quick)
+        monkeypatch.setattr(bench, "MUST", is_must)
+        asked = bench.usual()
+        assert set(asked) <= bench.SECTIONS.keys()
+        assert (asked == ["goals"]) is is_must
+        assert not any(name.startswith("growth") for name in asked)
 
 
 def test_a_baseline_that_is_not_there_is_said_before_anything_is_measured(

@@ -1,45 +1,28 @@
 """The gateway as a whole beside what else does its work: every goal, its figure and its verdict."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from tests.benchmarks.bridges import beside_bridges
 from tests.benchmarks.cores import where
-from tests.benchmarks.equal_ids import equal_ids
-from tests.benchmarks.forwarding import forwarding
 from tests.benchmarks.goals import goal_figures, goal_rows
-from tests.benchmarks.listing import listing
-from tests.benchmarks.pace import GOAL_PER_S, pace
+from tests.benchmarks.parts import Parts
 from tests.benchmarks.results import Section
-from tests.benchmarks.sizes import sizes
-from tests.benchmarks.streams import streams
 
-_TURNS: Final[Mapping[str, tuple[int, float]]] = {
-    "forwarding": (12, 0.6),
-    "bridges": (9, 0.5),
-    "pace": (8, 0.9),
-    "listing": (12, 0.5),
-    "sizes": (10, 0.5),
-    "streams": (8, 0.4),
-}
-"""Rounds, and seconds of each way in each; less than five minutes in all."""
-_SHORT: Final = (6, 0.1)
+STEADY_PARTS: Final = ("forwarding", "listing", "ids")
+"""Those with the goals that the CI judges."""
+_SHORT_PARTS: Final = ("forwarding", "bridges", "pace", "listing", "ids", "memory", "start", "micro")
+_ALL_PARTS: Final = (*_SHORT_PARTS, "sizes", "streams", "screen")
+_OWN_SECTIONS: Final = frozenset({"listing", "memory", "start", "micro", "screen"})
+"""Whose tables stand in sections of their own."""
 
 
-async def goals_section(is_quick: bool) -> Section:
-    """The goals first, then the figures behind them. A quick look leaves out what no goal is about."""
-    turns = dict.fromkeys(_TURNS, _SHORT) if is_quick else _TURNS
-    parts = [
-        await forwarding(*turns["forwarding"]),
-        await beside_bridges(*turns["bridges"]),
-        await (pace(6, 0.25, (GOAL_PER_S,)) if is_quick else pace(*turns["pace"])),
-        await listing(*turns["listing"]),
-        await sizes(*turns["sizes"]),
-        await equal_ids(),
-    ]
-    if not is_quick:
-        parts.append(await streams(*turns["streams"]))
-    rows = goal_rows(parts)
-    for part in parts:
-        rows += ["", *part.table]
-    return Section([*rows, "", where()], goal_figures(parts))
+async def goals_section(parts: Parts, *, is_must: bool = False) -> Section:
+    """The goals first, then the figures behind them. `is_must`: those alone that the CI judges."""
+    names: tuple[str, ...] = STEADY_PARTS
+    if not is_must:
+        names = _SHORT_PARTS if parts.is_quick else _ALL_PARTS
+    found = {name: await parts.of(name) for name in names}
+    rows = goal_rows(list(found.values()), is_short=is_must or parts.is_quick)
+    for name, part in found.items():
+        if name not in _OWN_SECTIONS:
+            rows += ["", *part.table]
+    return Section([*rows, "", where()], goal_figures(list(found.values())))

@@ -3,13 +3,14 @@
 Run as `python -m tests.benchmarks.peers.usual_proxy URL`; prints the port that it serves.
 """
 
-import asyncio
 import json
 import sys
 from typing import Any
 
 import uvloop
 from aiohttp import ClientSession, TCPConnector, web
+
+from tests.benchmarks.peers.aiohttp_site import serve_posts
 
 PASSED_ON = ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name")
 
@@ -24,14 +25,7 @@ async def serve(url: str) -> None:
             async with session.post(url, json=message, headers=headers) as response:
                 return web.json_response(await response.json(), status=response.status)
 
-        app = web.Application()
-        app.router.add_post("/mcp", forward)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        print(site.port, flush=True)
-        await asyncio.Event().wait()
+        await serve_posts(forward)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """What a cached list is compared with: aiohttp.web under uvloop, answering each POST with the same ready bytes.
 
-Run as `python -m tests.benchmarks.ready_server FILE`, which holds the body.
+Run as `python -m tests.benchmarks.peers.ready_server FILE`, which holds the body.
 """
 
-import asyncio
 import sys
 from pathlib import Path
 
 import uvloop
 from aiohttp import web
+
+from tests.benchmarks.peers.aiohttp_site import serve_posts
 
 
 async def serve(ready: bytes) -> None:
@@ -16,14 +17,7 @@ async def serve(ready: bytes) -> None:
         await request.read()
         return web.Response(body=ready, content_type="application/json")
 
-    app = web.Application()
-    app.router.add_post("/mcp", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(site.port, flush=True)
-    await asyncio.Event().wait()
+    await serve_posts(answer)
 
 
 if __name__ == "__main__":
