@@ -49,6 +49,7 @@ from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
 from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.gateway.tool_index import ToolIndex
+from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
 from proxy_core.protocol import header_params, jsonrpc
@@ -92,9 +93,10 @@ class Gateway:
         measured: Measured = unmeasured,
         recorder: Recorder | None = None,
         served: ServedLists | None = None,
+        watch: ToolWatch | None = None,
     ) -> None:
         """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
-        `served`: adds up what is listed."""
+        `served`: adds up what is listed. `watch`: whether tools are what they were; None: forgets with us."""
         self._recorder = recorder
         self._config = config
         self._clock = clock
@@ -110,6 +112,7 @@ class Gateway:
         self._index = ToolIndex()
         forms = ToolForms()
         maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
+        self.watch = watch or forgetful(clock, publish)
         self.listing = Listing(
             lambda: self.registry,
             config,
@@ -120,6 +123,7 @@ class Gateway:
             maker,
             self.cache,
             self.flights,
+            self.watch,
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
@@ -541,6 +545,7 @@ class Gateway:
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()
+        await self.watch.mentions.aclose()
         self.hub.close()
 
 
