@@ -175,7 +175,8 @@ class ItemsPane(Vertical):
         can_call = self._kinds[0] == "tool" and self.screen.check_action("call_tool", ())
         calls: Line = (("  c", "key"), (" calls it", "muted")) if can_call else ()
         changed = self.selected is not None and self._marks.has_changed(self.selected)
-        approves: Line = (("  A", "key"), (" shows what is different", "muted")) if changed else ()
+        may_approve = changed and self.screen.check_action("approve", ())
+        approves: Line = (("  A", "key"), (" shows what is different", "muted")) if may_approve else ()
         opens: Line = ((" Enter", "key"), (" opens it", "muted")) if not self.is_withheld else ()
         return *opens, *calls, *approves, ("  /", "key"), (" searches", "muted")
 

@@ -146,6 +146,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
             round(snapshot.wall - snapshot.at, 1),
             caches,
             self._data.orphans,
+            not self.is_readonly,
         )
 
     def _show_head(self, head: Line, tabs: list[Line]) -> None:

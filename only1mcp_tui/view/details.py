@@ -57,6 +57,8 @@ class Scene:
     """Of this server."""
     orphans: Sequence[OrphanRow] | str | None = None
     """What earlier gateways left behind, or why nobody knows; None: nobody has looked."""
+    may_change: bool = True
+    """False: one may only look."""
 
 
 def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
@@ -68,7 +70,7 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
         yield _labelled("drain", (reason_of(row, scene.now), "warn"))
     if row.reason:
         yield from _paragraph("why", row.reason, look.role, scene.width)
-    yield from _suspects(row)
+    yield from _suspects(row, scene.may_change)
     if row.retry_at is not None:
         yield _labelled("next try", (f"in {duration(row.retry_at - scene.now)}", "info"))
     if row.breaker is not BreakerState.CLOSED:
@@ -100,10 +102,10 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
         yield from _paragraph("instructions", detail.instructions, "text", scene.width)
 
 
-def _suspects(row: ServerRow) -> Iterator[Line]:
+def _suspects(row: ServerRow, may_change: bool) -> Iterator[Line]:
     """Which of its tools want an eye."""
     if row.changed:
-        key: Line = (("  A", "key"), (" shows what is different", "muted"))
+        key: Line = (("  A", "key"), (" shows what is different", "muted")) if may_change else ()
         yield _labelled("tools", (f"≠ {suspect_words(row.changed, row.withheld)}", "warn"), *key)
     if row.naming:
         named = plural(row.naming, "tool")

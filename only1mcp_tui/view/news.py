@@ -128,14 +128,14 @@ class News:
 
 
 def _tools_sentence(changed: dict[str, int]) -> str:
-    """`2 tools of files changed: A shows what is different.`"""
+    """`2 tools of files changed: see Servers.`"""
     if not changed:
         return ""
     named = [
         f"{plural(number, 'tool')} of {safe(server, 40)}" for server, number in list(changed.items())[:NAMED]
     ]
     more = f" and {len(changed) - NAMED} more servers" if len(changed) > NAMED else ""
-    return f"{', '.join(named)}{more} changed: A shows what is different."
+    return f"{', '.join(named)}{more} changed: see Servers."
 
 
 def _sentence(servers: dict[str, tuple[str, str]], many: str) -> str:

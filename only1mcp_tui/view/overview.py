@@ -109,7 +109,7 @@ def _notice_lines(notice: Notice, room: int, hint: str) -> Iterator[Line]:
         yield (glyph, role), (fit(part, room), "text")
 
 
-def selected_line(target: Target | None, now: float, width: int) -> Line:
+def selected_line(target: Target | None, now: float, width: int, may_change: bool = True) -> Line:
     """The row under the cursor in words: why it is not well, or else where it is."""
     if target is None:
         return ()
@@ -119,7 +119,9 @@ def selected_line(target: Target | None, now: float, width: int) -> Line:
     words, role = (reason, role) if reason else (safe(target.row.address), "muted")
     name = (f"{target.label}  ", "strong")
     key: Line = (
-        ((": ", role), ("A", "key"), (" shows what is different", "muted")) if has_changes(target) else ()
+        ((": ", role), ("A", "key"), (" shows what is different", "muted"))
+        if may_change and has_changes(target)
+        else ()
     )
     return clip(((f" {look.glyph} ", look.role), name, (words, role), *key), width)
 
@@ -205,7 +207,7 @@ def _tool_words(fact: facts.ToolChanged) -> str:
             return f"{tool}: again as before"
         case _:
             said = f"{tool}: {fact.what}"
-    return f"{said}; withheld until approved (A)" if fact.is_withheld else said
+    return f"{said}; withheld until approved" if fact.is_withheld else said
 
 
 _ANSWER_WORDS = {

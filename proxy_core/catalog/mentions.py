@@ -35,6 +35,8 @@ class Names:
             if _NO_PLAIN_WORD.search(each.exposed):
                 self._exposed[each.exposed] = each.server
             self._own.setdefault(each.server, set()).add(each.origin)
+        self._telling = frozenset(self._exposed) | frozenset(self._own)
+        """Words without which nothing is named."""
 
     def named_by(self, tool: Entry) -> tuple[str, ...]:
         """Tools of other servers that its texts name, as `server/tool` or the exposed name, in order."""
@@ -47,6 +49,8 @@ class Names:
         return tuple(found)
 
     def _found(self, server: str, text: str) -> Iterator[str]:
+        if "__" not in text and self._telling.isdisjoint(_WORD.findall(text)):
+            return
         words = list(_WORD.finditer(text))
         for number, word in enumerate(words):
             said = word[0]

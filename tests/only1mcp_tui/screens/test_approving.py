@@ -97,9 +97,12 @@ async def test_a_server_without_changes_offers_nothing():
 async def test_read_only_hides_it_and_refuses_it():
     control = changed_control()
     async with shown(control, SIZE, tui=TuiConfig(readonly=True)) as (app, pilot):
-        assert "A Approve" not in text_of(app)
-        await pilot.press("A", "2", "right_square_bracket", "l", "g", "enter")
-        await pulled(app, pilot)
+        for keys in ((), ("2",), ("right_square_bracket", "l", "g"), ("A",), ("enter",)):
+            await pilot.press(*keys)
+            await pulled(app, pilot)
+            assert "A Approve" not in text_of(app)
+            assert "A shows" not in text_of(app)
+        assert "Read-only" in text_of(app), "of Enter on what is withheld"
         assert not isinstance(app.screen, ApproveScreen)
         await asyncio.sleep(0)
         assert control.approved == []

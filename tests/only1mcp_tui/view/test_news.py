@@ -101,7 +101,7 @@ def test_tools_that_changed_are_news_and_new_ones_only_where_they_are_withheld()
     assert news.take(facts, 10.0) is None
     toast = news.take((), 11.0)
     assert toast is not None
-    assert toast.words == "5 tools of files, 1 tool of git changed: A shows what is different."
+    assert toast.words == "5 tools of files, 1 tool of git changed: see Servers."
     assert not toast.is_bad
     assert news.take((), 20.0) is None
     assert news.take(facts, 40.0) is None, "too old to be news"

@@ -113,7 +113,7 @@ def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for()
     [
         (
             ToolChanged(NOW, "files", "read\x1b", "changed", ("title", "description"), True),
-            "≠ files            read␛ changed: title, description; withheld until approved (A)",
+            "≠ files            read␛ changed: title, description; withheld until approved",
         ),
         (ToolChanged(NOW, "files", "read", "new"), "+ files            read: new"),
         (ToolChanged(NOW, "files", "read", "gone"), "- files            read: gone"),
@@ -135,4 +135,5 @@ def test_the_selected_row_says_that_tools_changed_and_which_key_shows_it() -> No
     row = row_of("files", changed=3, withheld=1)
     said = plain(selected_line(Target(row), NOW, 120))
     assert said.endswith("3 tools changed or new, 1 withheld: A shows what is different")
+    assert plain(selected_line(Target(row), NOW, 120, may_change=False)).endswith("1 withheld")
     assert "npx" in plain(selected_line(Target(row_of("files")), NOW, 120))
