@@ -199,7 +199,7 @@ _TOOL_LOOKS = {"changed": ("warn", "≠"), "new": ("info", "+"), "gone": ("info"
 
 
 def _tool_words(fact: facts.ToolChanged) -> str:
-    tool = fact.tool or f"{fact.more} more tools"
+    tool = fact.tool or plural(fact.more, "more tool")
     match fact.what:
         case "changed":
             said = f"{tool} changed{': ' + ', '.join(fact.parts) if fact.parts else ''}"

@@ -31,6 +31,7 @@ class ToolNews:
         """By server, when each of the last ones was told."""
         self._untold: defaultdict[str, Counter[tuple[str, bool]]] = defaultdict(Counter)
         """By server, what was only counted."""
+        self._flushed_at: dict[str, float] = {}
 
     def tell(
         self,
@@ -52,11 +53,15 @@ class ToolNews:
         self._says(server, _LEVELS[what], f"tool {_name(tool)} {_words(what, parts, is_withheld)}")
 
     def flush(self, server: str) -> None:
-        """Say how many there were that were not told one by one."""
+        """Say how many there were that were not told one by one; as seldom as that may be said too."""
         now = self._clock.monotonic()
+        if server not in self._untold or now - self._flushed_at.get(server, float("-inf")) < PERIOD_S:
+            return
+        self._flushed_at[server] = now
         for (what, is_withheld), more in self._untold.pop(server, Counter()).items():
             self._publish(ToolChanged(now, server, "", what, (), is_withheld, more))
-            self._says(server, _LEVELS[what], f"{more} more tools: each {_words(what, (), is_withheld)}")
+            tools = "tool" if more == 1 else "tools"
+            self._says(server, _LEVELS[what], f"{more} more {tools}: each {_words(what, (), is_withheld)}")
 
     def names_others(self, server: str, tool: str, named: tuple[str, ...]) -> None:
         if self._may_tell(server):

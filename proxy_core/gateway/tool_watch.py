@@ -64,6 +64,18 @@ class _Judged:
     """What clients may have of it."""
 
 
+class _Told:
+    """What waits for a person at one server."""
+
+    __slots__ = ("changes", "counts", "version")
+
+    def __init__(self, version: int, changes: tuple[ToolChange, ...]) -> None:
+        self.version = version
+        self.changes = changes
+        withheld = {each.tool for each in changes if each.is_withheld}
+        self.counts = len({each.tool for each in changes}), len(withheld)
+
+
 class ToolWatch:
     """Owns the records of what is approved, and what is not."""
 
@@ -81,8 +93,8 @@ class ToolWatch:
         self.mentions = MentionWatch(self._news)
         self._judged: dict[str, dict[str, _Judged]] = {}
         """By server and principal."""
-        self._counts: dict[str, tuple[int, tuple[int, int]]] = {}
-        """Of each server, with the version that they were counted in."""
+        self._told: dict[str, _Told] = {}
+        """Of each server, as it was last asked for."""
         self.version = 0
         """Grows with every change of what is found."""
 
@@ -185,16 +197,20 @@ class ToolWatch:
 
     def counts(self, server: str) -> tuple[int, int]:
         """Tools that are not approved, and how many of them are withheld. Asked for with every picture."""
-        version, counts = self._counts.get(server, (-1, (0, 0)))
-        if version != self.version:
-            changes = self.changes(server)
-            withheld = {each.tool for each in changes if each.is_withheld}
-            counts = len({each.tool for each in changes}), len(withheld)
-            self._counts[server] = self.version, counts
-        return counts
+        return self._told_of(server).counts
 
     def changes(self, server: str) -> tuple[ToolChange, ...]:
         """Everything that nobody has approved, by name."""
+        return self._told_of(server).changes
+
+    def _told_of(self, server: str) -> "_Told":
+        """A screen asks for it with every picture: made anew only if something was found or approved."""
+        told = self._told.get(server)
+        if told is None or told.version != self.version:
+            told = self._told[server] = _Told(self.version, self._rows(server))
+        return told
+
+    def _rows(self, server: str) -> tuple[ToolChange, ...]:
         rows: dict[tuple[str, str], ToolChange] = {}
         for principal, judged, name, found in self._all(server):
             before = rows.get((name, found.now.digest))
@@ -264,7 +280,7 @@ class ToolWatch:
         """Those that are configured; of others nothing waits."""
         for gone in self._judged.keys() - set(servers):
             del self._judged[gone]
-            self._counts.pop(gone, None)
+            self._told.pop(gone, None)
             self.version += 1
 
     def merged(self, catalog: Catalog) -> None:

@@ -1,15 +1,20 @@
 """Tools that are not what they were: told, marked, and withheld where the configuration wishes it."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy_core.backends.tool_records import ToolRecords
+from proxy_core.catalog.fingerprints import fingerprint_of
 from proxy_core.errors import InvalidParams, UnknownChange
 from proxy_core.facts import OtherToolNamed, ToolChanged
 from proxy_core.gateway import subscriptions, tool_news
 from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.protocol.revisions import MODERN
+from proxy_core.state import StateFolder
+from tests.support.clock import FakeClock
 from tests.support.scripted_channel import Asked, until
 from tests.support.stub_backends import House, StubServer, client, echo, text_of, tool
 
@@ -23,6 +28,11 @@ def box(*tools: Any, **more: Any) -> StubServer:
 
 def watch_of(house: House) -> ToolWatch:
     return house.gateway.watch
+
+
+def kept(folder: StateFolder, clock: FakeClock) -> Any:
+    """A watch over records in this folder, for a house."""
+    return lambda publish: ToolWatch(ToolRecords(folder, clock), clock, publish, lambda *words: None)
 
 
 def told(house: House) -> list[tuple[str, str, bool]]:
@@ -296,3 +306,57 @@ async def test_a_text_that_names_another_servers_tool_is_flagged_and_offered():
         facts = [fact for fact in house.facts if isinstance(fact, OtherToolNamed)]
         assert [(fact.server, fact.tool, fact.named) for fact in facts] == [("spy", "sum", ("files__read",))]
         await watch_of(house).aclose()
+
+
+# --- other gateways, and restarts ---------------------------------------------------------------------------
+
+
+async def test_an_approval_of_another_gateway_with_the_same_configuration_counts_here(tmp_path: Path):
+    folder, clock, server = StateFolder(tmp_path), FakeClock(), box(SAFE)
+    async with House({"box": server}, settings=HELD, watch=kept(folder, clock)).open() as house:
+        await changed(house, server, POISON)
+        await watch_of(house).save()
+        assert not await watch_of(house).take_over()
+        clock.advance(5)
+        other = ToolRecords(folder, clock)
+        other.approve("box", "read", fingerprint_of(POISON), POISON)
+        await other.aclose()
+        assert await watch_of(house).take_over()
+        house.gateway.servers_changed()
+        assert await house.names() == ["box__read"]
+        assert watch_of(house).counts("box") == (0, 0)
+        assert told(house) == [("read", "changed", True)], "what a person approved is no news"
+
+
+async def test_a_restart_forgets_nothing(tmp_path: Path):
+    folder, clock = StateFolder(tmp_path), FakeClock()
+    server = box(SAFE, tool("list"))
+    async with House({"box": server}, settings=HELD, watch=kept(folder, clock)).open() as house:
+        await house.names()
+        await watch_of(house).aclose()
+    server = box(POISON, tool("list"), tool("more"))
+    async with House({"box": server}, settings=HELD, watch=kept(folder, clock)).open() as house:
+        assert await house.names() == ["box__list"]
+        assert told(house) == [("read", "changed", True), ("more", "new", True)]
+        assert watch_of(house).approve("box") == ("more", "read")
+        await watch_of(house).aclose()
+    async with House({"box": server}, settings=HELD, watch=kept(folder, clock)).open() as house:
+        assert await house.names() == ["box__list", "box__more", "box__read"]
+        assert told(house) == []
+
+
+async def test_one_that_comes_and_goes_is_told_of_seldom(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tool_news, "MAX_TOLD", 3)
+    server = box(SAFE)
+    async with House({"box": server}).open() as house:
+        for number in range(12):
+            await changed(house, server, SAFE if number % 2 else POISON)
+        assert len(told(house)) == 4, "three by name, one as a number"
+        assert isinstance(house.clock, FakeClock)
+        house.clock.advance(tool_news.PERIOD_S)
+        await changed(house, server, POISON)
+        assert told(house)[4:] == [
+            ("read", "changed", False),
+            ("4 more", "changed", False),
+            ("4 more", "restored", False),
+        ]
