@@ -603,8 +603,7 @@ class Proxy(Control):
     async def approve(
         self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"
     ) -> tuple[str, ...]:
-        tools = self._watch.approve(self._registry.get(server).id, tool, digest)
-        self._gateway.servers_changed()
+        tools = self._gateway.approve(self._registry.get(server).id, tool, digest)
         self._verb(server, "approve", f"{_named(tools)} by {by}")
         # Before anybody is told that it is done: it must outlive us.
         await self._watch.save()

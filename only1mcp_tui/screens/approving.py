@@ -79,7 +79,7 @@ class ApproveScreen(ScrolledDialog[ToolChange | None]):
     def _fetch(self) -> None:
         self._lines, self._fault = None, ""
         self.query_one("#yes", Button).disabled = True
-        self.run_worker(self._take(self._change), group="diff", exclusive=True)
+        self.run_worker(self._take(self._change), group="diff", exclusive=True, exit_on_error=False)
 
     async def _take(self, change: ToolChange) -> None:
         try:

@@ -503,6 +503,16 @@ class Gateway:
         self.listing.changed()
         self.updates.routes_changed()
 
+    def approve(self, server: str, tool: str | None, digest: str | None) -> tuple[str, ...]:
+        """As `ToolWatch.approve`; clients have at once what was withheld. Raises: UnknownChange."""
+        is_own = any(each.principals and each.is_withheld for each in self.watch.changes(server))
+        tools = self.watch.approve(server, tool, digest)
+        self.servers_changed()
+        if is_own:
+            # Lists of one principal alone are not compared when everybody's is merged.
+            self.hub.changed("tools")
+        return tools
+
     def costs_known(self) -> None:
         """What the lists in force cost was counted: `auto` may have been wrong to estimate."""
         if self._contexts.has_choice:

@@ -33,6 +33,7 @@ from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 QUARANTINE: Final = "quarantine"
 MAX_OWN_LISTS: Final = 64
 """Principals whose own lists of one server are judged at a time; the oldest are judged anew if they return."""
+MAX_NAME_CHARS: Final = 1024
 
 Item: TypeAlias = dict[str, Any]
 
@@ -139,8 +140,8 @@ class ToolWatch:
         back: list[str] = []
         for item in items:
             name = item.get("name")
-            # Of two with one name the first counts, as in the merged list.
-            if not isinstance(name, str) or name in seen:
+            # Of two with one name the first counts, and some names are never listed, as the merged list has it.
+            if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS or name in seen:
                 continue
             seen.add(name)
             now, entry = fingerprint_of(item), known.get(name)

@@ -1,11 +1,13 @@
 """What changed in tools is shown, and approved by key alone."""
 
 import asyncio
+from dataclasses import replace
 
 from only1mcp_tui.screens.approving import ApproveScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen
 from proxy_core.config.models import TuiConfig
 from proxy_core.errors import UnknownChange
+from proxy_core.telemetry.tool_changes import ToolDiff, ToolText
 from tests.support.changes import ADDED, CHANGED, changed_control
 from tests.support.screens import pulled, shown, text_of
 
@@ -115,3 +117,16 @@ async def test_a_withheld_tool_cannot_be_called():
         await pulled(app, pilot)
         assert control.called == []
         assert "c calls it" not in text_of(app)
+
+
+async def test_hostile_names_and_texts_steer_no_terminal():
+    control = changed_control()
+    bad = "\x1b]0;x\x07\u202e[red]\U000e0041" * 40
+    change = replace(CHANGED.change, tool=bad, parts=(bad,), principals=(bad,) * 5)
+    control.diffs = [ToolDiff(change, ToolText(bad, bad, bad, bad, bad), None)]
+    for size in ((120, 36), (80, 24), (40, 12)):
+        async with shown(control, size) as (app, pilot):
+            await pilot.press("A")
+            await pulled(app, pilot)
+            assert isinstance(app.screen, ApproveScreen)
+            assert not {"\x1b", "\x07", "\u202e", "\U000e0041"} & set(text_of(app))

@@ -140,6 +140,16 @@ async def test_many_at_once_are_told_as_a_number(monkeypatch: pytest.MonkeyPatch
         assert len(watch_of(house).changes("box")) == 10
 
 
+async def test_what_is_never_listed_is_not_kept_either():
+    server = box(SAFE)
+    async with House({"box": server}, settings=HELD).open() as house:
+        odd = [tool(""), tool("x" * 2000), {"name": 5}, {"title": "No name"}, SAFE | {"title": "Twice"}]
+        await changed(house, server, SAFE, *odd)
+        assert told(house) == []
+        assert watch_of(house).counts("box") == (0, 0)
+        assert await house.names() == ["box__read"]
+
+
 async def test_nothing_is_told_of_what_the_configuration_denies():
     server = box(SAFE, tool("rm"))
     settings = {"box": {"on_change": "quarantine", "tools": {"deny": ["rm"]}}}
@@ -282,9 +292,11 @@ async def test_a_list_of_ones_own_is_judged_as_well():
         assert await house.names() == ["box__read"]
         (change,) = watch_of(house).changes("box")
         assert change.principals == ("token:ann",)
-        watch_of(house).approve("box", "read")
-        house.gateway.servers_changed()
+        heard: list[str] = []
+        house.hub.add(subscriptions.ALL_KINDS, heard.append)
+        assert house.gateway.approve("box", "read", change.digest) == ("read",)
         assert await house.names(caller=ann) == ["box__read"]
+        await until(lambda: heard == ["tools"])
         assert await house.names() == ["box__read"], "what everybody has was approved before"
 
 
