@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from only1mcp_tui.screens.approving import ApproveScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen
+from only1mcp_tui.screens.palette import commands_of
 from proxy_core.config.models import TuiConfig
 from proxy_core.errors import UnknownChange
 from proxy_core.telemetry.tool_changes import ToolDiff, ToolText
@@ -130,3 +131,18 @@ async def test_hostile_names_and_texts_steer_no_terminal():
             await pulled(app, pilot)
             assert isinstance(app.screen, ApproveScreen)
             assert not {"\x1b", "\x07", "\u202e", "\U000e0041"} & set(text_of(app))
+
+
+async def test_the_palette_offers_it_where_something_waits_and_may_be_changed():
+    for readonly in (False, True):
+        control = changed_control()
+        async with shown(control, SIZE, tui=TuiConfig(readonly=readonly)) as (app, pilot):
+            names = [command.name for command in commands_of(app, app.screen)]
+            assert ("Approve changes of GitHub ..." in names) is not readonly
+            assert "Approve changes of files ..." not in names
+            await pilot.press("colon", *("space" if letter == " " else letter for letter in "approve changes"))
+            await pulled(app, pilot)
+            await pilot.press("enter")
+            await pulled(app, pilot)
+            await pulled(app, pilot)
+            assert isinstance(app.screen, ApproveScreen) is not readonly
