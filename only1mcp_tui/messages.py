@@ -43,6 +43,14 @@ class DrillRequested(ServerIntent):
     """Make a fault on purpose there, or end the one that is."""
 
 
+class ApprovalRequested(ServerIntent):
+    """Show what is different in its tools, to be approved; that of `tool`, by the server's own name, first."""
+
+    def __init__(self, target: str, tool: str = "") -> None:
+        super().__init__(target)
+        self.tool = tool
+
+
 class ServerOpened(ServerIntent):
     """Show this server in full."""
 

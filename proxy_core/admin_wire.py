@@ -29,6 +29,7 @@ from proxy_core.errors import (
     NotReplayable,
     Only1Error,
     Overloaded,
+    UnknownChange,
     UnknownExchange,
     UnknownQuestion,
     UnknownReplica,
@@ -67,6 +68,17 @@ class DrillBody(Struct, frozen=True, forbid_unknown_fields=True):
     delay_ms: float = 0.0
     share: float = 1.0
     for_s: float = 60.0
+
+
+class ApproveBody(Struct, frozen=True, forbid_unknown_fields=True):
+    tool: str | None = None
+    """The server's own name; none: all of the server's."""
+    digest: str | None = None
+    """Of what was looked at."""
+
+
+class Approved(Struct, frozen=True):
+    tools: tuple[str, ...]
 
 
 class Cleared(Struct, frozen=True):
@@ -171,6 +183,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "unknown_replica": (404, "The server has no replica with this id."),
     "unknown_exchange": (404, "The recorded exchange is not kept any more."),
     "unknown_question": (409, "The question is not open any more; the message says what became of it."),
+    "unknown_change": (409, "Nothing of that name waits for an approval, or it is another change by now."),
     "not_allowed": (403, "The configuration does not allow it; the message names the key."),
     "not_replayable": (409, "The recorded exchange cannot be made again as it was; the message says why."),
     "nothing_to_roll_back": (409, "No other configuration was in force before."),
@@ -213,6 +226,8 @@ def error_body(error: Only1Error) -> ErrorBody:
             return ErrorBody("unknown_exchange", error.message)
         case UnknownQuestion():
             return ErrorBody("unknown_question", error.message)
+        case UnknownChange():
+            return ErrorBody("unknown_change", error.message)
         case NotAllowed():
             return ErrorBody("not_allowed", error.message)
         case NotReplayable():
@@ -251,6 +266,8 @@ def error_of(body: ErrorBody) -> Only1Error:
             return _saying(UnknownExchange, body.message)
         case "unknown_question":
             return UnknownQuestion(body.message)
+        case "unknown_change":
+            return UnknownChange(body.message)
         case "not_allowed":
             return NotAllowed(body.message)
         case "not_replayable":

@@ -21,6 +21,7 @@ from proxy_core.telemetry.snapshot import (
     ServerDetail,
     Snapshot,
 )
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 from proxy_core.telemetry.tool_detail import ToolDetail
 
 __all__ = [
@@ -154,6 +155,19 @@ class Control(Protocol):
         """One tool in full, by its exposed name. Raises: InvalidParams, if there is none."""
         ...
 
+    async def tool_changes(self, server: str | None = None) -> tuple[ToolChange, ...]:
+        """Every tool that is not what was approved or first seen, of one server or of all, in list order.
+
+        Raises: UnknownServer.
+        """
+        ...
+
+    async def tool_diff(self, server: str, tool: str, digest: str | None = None) -> ToolDiff:
+        """One of them in full, as it was and as it is, by the server's own name. `digest`: as `ToolChange` has
+        it, where one tool says several things. Raises: UnknownServer, UnknownChange.
+        """
+        ...
+
     async def orphans(self) -> tuple[OrphanRow, ...]:
         """Processes that gateways of this person have left behind: looks at every process of the machine."""
         ...
@@ -195,6 +209,16 @@ class Control(Protocol):
 
         `content`: what was filled in, by name, for a form that is accepted. `by` goes to the log; from afar the
         gateway knows better. Raises: UnknownQuestion if it is not open any more, InvalidParams.
+        """
+        ...
+
+    async def approve(
+        self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"
+    ) -> tuple[str, ...]:
+        """Take what a tool says now for what it should say, and let clients have it; without `tool` all of the
+        server's. Which these were, by the server's own names.
+
+        `digest`: only if it still says what was looked at. Raises: UnknownServer, UnknownChange.
         """
         ...
 

@@ -29,7 +29,8 @@ class Revisions:
         replicas = tuple(
             (one.id, one.state, one.pid, one.tools, one.breaker, one.probe) for one in row.replicas
         )
-        return (*run, *lists, *replicas, config_version, row.stderr_lines)
+        suspects = (row.changed, row.withheld, row.naming)
+        return (*run, *lists, *replicas, *suspects, config_version, row.stderr_lines)
 
     def is_known(self, server: str, revision: Revision) -> bool:
         return self._known.get(server) == revision

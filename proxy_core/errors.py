@@ -390,6 +390,10 @@ class UnknownQuestion(Only1Error):
     """A question of a server is not open any more, or never was; the sentence says what became of it."""
 
 
+class UnknownChange(Only1Error):
+    """Nothing of that name waits for an approval, or it is another change by now; the sentence says which."""
+
+
 class NotAllowed(Only1Error):
     """The configuration does not allow this; the sentence names the key that would."""
 

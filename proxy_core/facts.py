@@ -157,6 +157,33 @@ class NameHidden(Struct, frozen=True, tag=True):
     reason: str
 
 
+class ToolChanged(Struct, frozen=True, tag=True):
+    """A tool of a server that is known is new, gone, or not what it was."""
+
+    at: float
+    server: str
+    tool: str
+    """The server's own name of it, cut; empty: there are more of these than are told one by one."""
+    what: str
+    """changed, new, gone, or restored: it is again what it was, or there again"""
+    parts: tuple[str, ...] = ()
+    """Of a changed one, what is different: `description`, `input schema`, ..."""
+    is_withheld: bool = False
+    """Whether clients do without it until somebody approves it (on_change: quarantine)."""
+    more: int = 0
+    """Without a `tool`: how many."""
+
+
+class OtherToolNamed(Struct, frozen=True, tag=True):
+    """The texts of a tool name tools of other servers."""
+
+    at: float
+    server: str
+    tool: str
+    """The server's own name of it, cut."""
+    named: tuple[str, ...]
+
+
 class SessionsChanged(Struct, frozen=True, tag=True):
     """Legacy sessions and open streams of clients, as of now."""
 
@@ -194,6 +221,8 @@ Fact: TypeAlias = (
     | CatalogChanged
     | ContextModeChanged
     | NameHidden
+    | ToolChanged
+    | OtherToolNamed
     | SessionsChanged
     | ConfigApplied
     | ConfigRejected

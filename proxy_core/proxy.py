@@ -22,7 +22,7 @@ from proxy_core.backends.drills import Drills
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.orphans import find_orphans
-from proxy_core.backends.pictures import Offers, detail_of, row_of
+from proxy_core.backends.pictures import Offers, Suspects, detail_of, row_of
 from proxy_core.backends.plans import planned
 from proxy_core.backends.process_samples import ProcessSampler
 from proxy_core.backends.registry import BackendRegistry
@@ -30,6 +30,7 @@ from proxy_core.backends.remembered import RememberedLists
 from proxy_core.backends.rows import SLICE, Rows
 from proxy_core.backends.stdio_channel import use_pidfd_child_watcher
 from proxy_core.backends.tool_details import tool_detail
+from proxy_core.backends.tool_records import ToolRecords
 from proxy_core.backends.verdicts import EraVerdicts
 from proxy_core.clock import Clock, SystemClock
 from proxy_core.config.load import LoadedConfig
@@ -59,7 +60,9 @@ from proxy_core.gateway.gateway import Gateway
 from proxy_core.gateway.replaying import Replaying, operator
 from proxy_core.gateway.served_lists import ServedLists
 from proxy_core.gateway.subscriptions import SubscriptionHub
+from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.text import clean_text
 from proxy_core.reloading import Reloading
 from proxy_core.state import state_folder
 from proxy_core.tasks import Tasks
@@ -81,6 +84,7 @@ from proxy_core.telemetry.snapshot import (
     Snapshot,
     Totals,
 )
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 from proxy_core.telemetry.tool_detail import ToolDetail
 
 EVENTS: Final = 1000
@@ -93,7 +97,9 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 SWEEP_S: Final = 10.0
 """Between two looks for kept answers that are past their time."""
 MAX_NAMED: Final = 20
-"""Calls that were cut off, in one log line."""
+"""Calls that were cut off, or tools that were approved, in one log line."""
+MAX_NAME_BYTES: Final = 128
+"""Of a tool in a log line."""
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(logs.SERVER_LOG)
 
@@ -146,6 +152,8 @@ class Proxy(Control):
         folder = state_folder(loaded.path, os.environ) if loaded.path is not None else None
         self._verdicts = EraVerdicts(folder, self._clock)
         self._remembered = RememberedLists(folder)
+        records = ToolRecords(folder, self._clock)
+        self._watch = ToolWatch(records, self._clock, self._publish, _server_says)
         billing = Billing(lambda: self._gateway.listing, lambda: self.config)
         self._ledger = TokenLedger(
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
@@ -162,7 +170,14 @@ class Proxy(Control):
         measured = Measured(lambda: self._ledger.bill)
         hub, recorder = SubscriptionHub(), self._recorder
         self._gateway = Gateway(
-            lambda: self.config, hub, self._clock, self._publish, measured, recorder, self._served
+            lambda: self.config,
+            hub,
+            self._clock,
+            self._publish,
+            measured,
+            recorder,
+            self._served,
+            self._watch,
         )
         self._replaying = Replaying(self._gateway, recorder)
         self._registry = BackendRegistry(
@@ -285,6 +300,7 @@ class Proxy(Control):
             log.warning("%s", sentence)
         self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
         self._metrics.keep({server.id for server in servers})
+        self._watch.keep({server.id for server in servers})
         self._gateway.servers_changed()
         # A server that is switched off says nothing by which the picture would be made anew.
         self._picture_of = ()
@@ -337,6 +353,7 @@ class Proxy(Control):
         await self._guard.aclose()
         await self._verdicts.aclose()
         await self._remembered.aclose()
+        await self._watch.aclose()
         self._recorder.settle()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
@@ -349,6 +366,8 @@ class Proxy(Control):
         while True:
             await asyncio.sleep(SWEEP_S)
             self._gateway.cache.sweep()
+            if await self._watch.take_over():
+                self._gateway.servers_changed()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Until every server has been in service or failed once; False if some have not by then."""
@@ -444,7 +463,11 @@ class Proxy(Control):
         )
 
     def _row(self, backend: Backend, now: float) -> ServerRow:
-        return row_of(backend, self._metrics, now, self._sampler.rows, self._ledger.server_costs.get)
+        costs = self._ledger.server_costs.get
+        return row_of(backend, self._metrics, now, self._sampler.rows, costs, self._suspects)
+
+    def _suspects(self, server: str) -> Suspects:
+        return Suspects(*self._watch.counts(server), self._watch.mentions.counts.get(server, 0))
 
     def _totals(self, now: float) -> Totals:
         total = self._metrics.total
@@ -469,7 +492,8 @@ class Proxy(Control):
         backend = self._registry.get(server)
         row = self._row(backend, self._clock.monotonic())
         offers = self._offers.use(self._gateway.listing.catalog)
-        return detail_of(backend, row, offers, self._metrics.changes.of(server))
+        changes, naming = self._watch.changes(server), self._watch.mentions.of(server)
+        return detail_of(backend, row, offers, self._metrics.changes.of(server), changes, naming)
 
     def events_after(self, seq: int) -> tuple[int, tuple[Fact, ...]]:
         return self._feed.last_seq, tuple(fact for _, fact in self._feed.after(seq))
@@ -491,6 +515,13 @@ class Proxy(Control):
 
     async def tool(self, name: str) -> ToolDetail:
         return tool_detail(self._gateway.listing.catalog, name, self._ledger.bill)
+
+    async def tool_changes(self, server: str | None = None) -> tuple[ToolChange, ...]:
+        ids = [backend.id for backend in self._registry] if server is None else [self._registry.get(server).id]
+        return tuple(change for each in ids for change in self._watch.changes(each))
+
+    async def tool_diff(self, server: str, tool: str, digest: str | None = None) -> ToolDiff:
+        return await self._watch.diff(self._registry.get(server).id, tool, digest)
 
     async def orphans(self) -> tuple[OrphanRow, ...]:
         found, now = await asyncio.to_thread(find_orphans), self._clock.wall()
@@ -569,6 +600,15 @@ class Proxy(Control):
     ) -> None:
         self._gateway.desk.answer(id, action, content, by)
 
+    async def approve(
+        self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"
+    ) -> tuple[str, ...]:
+        tools = self._gateway.approve(self._registry.get(server).id, tool, digest)
+        self._verb(server, "approve", f"{_named(tools)} by {by}")
+        # Before anybody is told that it is done: it must outlive us.
+        await self._watch.save()
+        return tools
+
     async def drill(
         self,
         target: str,
@@ -612,6 +652,11 @@ def _cut_off(calls: tuple[AbandonedCall, ...]) -> str:
     named = ", ".join(f"{call.id} {call.target or call.method}" for call in calls[:MAX_NAMED])
     rest = f" and {len(calls) - MAX_NAMED} more" if len(calls) > MAX_NAMED else ""
     return f"{len(calls)} call{'' if len(calls) == 1 else 's'} cut off: {named}{rest}"
+
+
+def _named(tools: tuple[str, ...]) -> str:
+    shown = ", ".join(" ".join(clean_text(tool, MAX_NAME_BYTES).split()) for tool in tools[:MAX_NAMED])
+    return f"{shown} and {len(tools) - MAX_NAMED} more" if len(tools) > MAX_NAMED else shown
 
 
 def _server_says(server: str, level: str, text: str) -> None:

@@ -20,6 +20,8 @@ import msgspec
 from proxy_core.admin_client import AdminClient
 from proxy_core.admin_wire import (
     AnswerBody,
+    ApproveBody,
+    Approved,
     CallBody,
     Cleared,
     DrainBody,
@@ -59,6 +61,7 @@ from proxy_core.telemetry.snapshot import (
     ServerDetail,
     Snapshot,
 )
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 from proxy_core.telemetry.tool_detail import ToolDetail
 
 STDERR_LINES: Final = 500
@@ -343,6 +346,14 @@ class RemoteControl(Control):
     async def tool(self, name: str) -> ToolDetail:
         return await self._client.get("tool", ToolDetail, {"name": name})
 
+    async def tool_changes(self, server: str | None = None) -> tuple[ToolChange, ...]:
+        path = "changes" if server is None else _verb(server, "changes")
+        return await self._client.get(path, tuple[ToolChange, ...])
+
+    async def tool_diff(self, server: str, tool: str, digest: str | None = None) -> ToolDiff:
+        query = {"tool": tool} if digest is None else {"tool": tool, "digest": digest}
+        return await self._client.get(_verb(server, "change"), ToolDiff, query)
+
     async def orphans(self) -> tuple[OrphanRow, ...]:
         return await self._client.get("orphans", tuple[OrphanRow, ...])
 
@@ -374,6 +385,12 @@ class RemoteControl(Control):
             raise UnknownQuestion(f"The question {id[:40]!r} is not open: there is none with this id.")
         body = AnswerBody(action, None if content is None else dict(content))
         await self._client.post(f"questions/{id}/answer", dict[str, Any], body)
+
+    async def approve(
+        self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = ""
+    ) -> tuple[str, ...]:
+        body = ApproveBody(tool, digest)
+        return (await self._client.post(_verb(server, "approve"), Approved, body)).tools
 
     async def drill(
         self,

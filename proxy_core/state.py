@@ -4,18 +4,24 @@ So nothing here fails: what cannot be read is as good as absent, what cannot be 
 Knows no one's entries; they are text to text. Does file IO: call `write` from a thread.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 MAX_FILE_BYTES: Final = 32 << 20
+LOCK_S: Final = 2.0
+"""How long another gateway of the same configuration is waited for, before a file is written all the same."""
+_LOCK_LOOK_S: Final = 0.02
 _VERSION: Final = 1
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,29 @@ class StateFolder:
 
     def read(self, name: str) -> dict[str, str]:
         """The entries that were written under that name; none if there is no such file, or not one of ours."""
+        return self._load(name) or {}
+
+    def stamp(self, name: str) -> int:
+        """Another one whenever the file is; 0 if there is none."""
+        try:
+            return self._file(name).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def update(self, name: str, change: Callable[[dict[str, str]], Mapping[str, str]]) -> None:
+        """As `write`, of what `change` makes of the entries that are there now.
+
+        One gateway at a time, so that several with the same configuration lose nothing of each other's. A file
+        that is not one of ours is kept beside it.
+        """
+        with self._held(name):
+            before = self._load(name)
+            if before is None:
+                self._set_aside(name)
+            self.write(name, change(before or {}))
+
+    def _load(self, name: str) -> dict[str, str] | None:
+        """None: there is something that is no file of ours, which is said."""
         path = self._file(name)
         try:
             with path.open("rb") as file:
@@ -43,10 +72,10 @@ class StateFolder:
             return {}
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("ignored %s: %s", path, error)
-            return {}
+            return None
         if content.version != _VERSION:
             log.warning("ignored %s: it is of version %d", path, content.version)
-            return {}
+            return None
         return content.entries
 
     def write(self, name: str, entries: Mapping[str, str]) -> None:
@@ -69,8 +98,43 @@ class StateFolder:
             )
             self._has_failed = True
 
+    def _set_aside(self, name: str) -> None:
+        path = self._file(name)
+        with contextlib.suppress(OSError):
+            os.replace(path, path.with_suffix(".json.bad"))
+            log.warning("kept what was there as %s", path.with_suffix(".json.bad"))
+
+    @contextlib.contextmanager
+    def _held(self, name: str) -> Iterator[None]:
+        """Nobody else updates it meanwhile. The system lets go of what a process held that is gone."""
+        try:
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._path / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            # Then it cannot be written either, which `write` says.
+            yield
+            return
+        try:
+            if not _locked(lock):
+                log.warning("did not wait any longer for another gateway that writes %s", name)
+            yield
+        finally:
+            os.close(lock)
+
     def _file(self, name: str) -> Path:
         return self._path / f"{name}.json"
+
+
+def _locked(lock: int) -> bool:
+    deadline_at = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() >= deadline_at:
+                return False
+            time.sleep(_LOCK_LOOK_S)
 
 
 def state_folder(config_path: Path, environ: Mapping[str, str]) -> StateFolder:

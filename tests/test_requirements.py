@@ -164,15 +164,14 @@ KEPT: Final = {
     "A05": "Host and Origin of strangers are refused on all routes",
     "A06": "a bind that others can reach is refused unless told",
     "A07": "no metadata is fetched, wherever a server points to; discovery is not built yet",
+    "A08": "descriptions are cleaned of what hides; a changed tool is told, and withheld if that is wished",
     "A09": "a denied tool is not listed and cannot be called",
     "A10": "a tool's own hints decide neither retries nor access",
     "A11": "limits answer with an error of their own and leave the others alone",
     "A12": "no tokens and no arguments in the log",
 }
 
-IN_PART: Final = {
-    "A08": "names and descriptions are cleaned; a changed tool raises no audit event yet",
-}
+IN_PART: Final[dict[str, str]] = {}
 
 NOT_YET: Final = frozenset({"A01", "A02", "A03"})
 """OAuth: the gateway has no authorization server to point to."""

@@ -37,6 +37,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "enable": ("steer", "Switch servers on."),
     "disable": ("steer", "Drain servers, then keep them off."),
     "answer": ("questions", "Show what servers ask and their clients cannot be asked, and answer it."),
+    "approve": ("approve", "Show tools that changed, and what is different, and approve them."),
     "drill": ("drill", "Make a fault on purpose, where the configuration allows it."),
     "cache": ("cache", "Show what kept answers saved, or drop them."),
     "reload": ("reloading", "Put the changed configuration in force, or show what it would change."),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from only1mcp_tui.view.numbers import countdown
 from only1mcp_tui.view.states import look_of
-from only1mcp_tui.view.targets import reason_of
+from only1mcp_tui.view.targets import remarks_of
 from proxy_core.errors import UnknownReplica, UnknownServer
 from proxy_core.telemetry.snapshot import ReplicaRow, ServerRow, ServerState, Snapshot
 
@@ -46,7 +46,7 @@ def state_words(row: Row) -> str:
 
 def why(row: Row, now: float) -> str:
     """The reason that the screen shows too, and when the next start is tried."""
-    reason = reason_of(row, now)
+    reason = remarks_of(row, now)
     if row.retry_at is None:
         return reason
     again = f"started again in {countdown(row.retry_at - now)}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Final
 
+from only1mcp_tui.cli.approve import changes_line
 from only1mcp_tui.cli.output import counted, one_line, table
 from only1mcp_tui.cli.questions import waiting_line
 from only1mcp_tui.cli.rows import Row, state_words, why
@@ -29,6 +30,8 @@ def head_lines(snapshot: Snapshot) -> Iterator[str]:
     yield from _told("totals", _totals(snapshot.totals))
     if waiting := waiting_line(snapshot):
         yield from _told("asked", (waiting,))
+    if changes := changes_line(snapshot):
+        yield from _told("tools", (changes,))
     yield from _told("kept", _savings(snapshot))
     if (context := snapshot.context) is not None:
         changed = "" if context.is_complete else ", being counted anew"

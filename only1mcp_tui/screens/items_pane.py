@@ -13,7 +13,20 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from only1mcp_tui.view.items import COLUMNS, Costs, about_lines, cells, item_lines, key_of, passes, tool_lines
+from only1mcp_tui import messages
+from only1mcp_tui.view.items import (
+    COLUMNS,
+    Costs,
+    Marks,
+    about_lines,
+    cells,
+    item_lines,
+    key_of,
+    marks_of,
+    passes,
+    tool_lines,
+    tools_of,
+)
 from only1mcp_tui.view.text import Line, first_line, safe
 from only1mcp_tui.widgets.board import Board
 from only1mcp_tui.widgets.filter_bar import FilterBar
@@ -57,6 +70,7 @@ class ItemsPane(Vertical):
         self._all = 0
         self._shown_key: Hashable = None
         self._words = ""
+        self._marks = Marks()
         self._opened: NamedItem | None = None
         self._opened_key: Hashable = None
         self._tool: ToolDetail | None = None
@@ -77,6 +91,11 @@ class ItemsPane(Vertical):
     @property
     def opened(self) -> NamedItem | None:
         return self._opened
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether clients do without the one that is meant."""
+        return (item := self.selected) is not None and self._marks.is_withheld(item)
 
     @property
     def target(self) -> Widget:
@@ -104,7 +123,9 @@ class ItemsPane(Vertical):
             self._leave_server(detail.row.id)
         width, columns = self.size.width, [column.key for column in self._table.shown]
         # By identity where the core keeps it so: to compare a thousand items takes as long as to draw them.
+        marked = (detail.tool_changes, detail.naming)
         key = (id(detail.items), len(detail.items), detail.version, id(costs), self._words, width, *columns)
+        key = (*key, *marked)
         if key != self._shown_key:
             self._shown_key, self._held = key, (detail.items, costs)
             self._put_rows(detail, costs, columns)
@@ -121,13 +142,17 @@ class ItemsPane(Vertical):
             self.query_one(FilterBar).value = ""
 
     def _put_rows(self, detail: ServerDetail, costs: Costs, columns: Sequence[str]) -> None:
-        of_kind = [item for item in detail.items if item.kind in self._kinds]
+        of_kind = [item for item in tools_of(detail) if item.kind in self._kinds]
+        self._marks = marks_of(detail)
         self._all = len(of_kind)
         self._items = {key_of(item): item for item in of_kind if passes(item, self._words)}
         destructive = frozenset(detail.destructive)
         self._table.empty = self._empty_line()
         self._table.put(
-            [Row(key, cells(item, costs, destructive, columns)) for key, item in self._items.items()]
+            [
+                Row(key, cells(item, costs, destructive, columns, self._marks))
+                for key, item in self._items.items()
+            ]
         )
 
     def _empty_line(self) -> Line:
@@ -137,7 +162,7 @@ class ItemsPane(Vertical):
 
     def _show_about(self) -> None:
         item = self.selected
-        lines = about_lines(item, self.size.width, ABOUT_LINES) if item is not None else []
+        lines = about_lines(item, self.size.width, ABOUT_LINES, self._marks) if item is not None else []
         self.query_one(".about", Board).put([self._keys_line(), *(lines + [()] * ABOUT_LINES)[:ABOUT_LINES]])
 
     def _keys_line(self) -> Line:
@@ -149,7 +174,11 @@ class ItemsPane(Vertical):
             return ()
         can_call = self._kinds[0] == "tool" and self.screen.check_action("call_tool", ())
         calls: Line = (("  c", "key"), (" calls it", "muted")) if can_call else ()
-        return (" Enter", "key"), (" opens it", "muted"), *calls, ("  /", "key"), (" searches", "muted")
+        changed = self.selected is not None and self._marks.has_changed(self.selected)
+        may_approve = changed and self.screen.check_action("approve", ())
+        approves: Line = (("  A", "key"), (" shows what is different", "muted")) if may_approve else ()
+        opens: Line = ((" Enter", "key"), (" opens it", "muted")) if not self.is_withheld else ()
+        return *opens, *calls, *approves, ("  /", "key"), (" searches", "muted")
 
     # --- one of them ----------------------------------------------------------------------------------------
 
@@ -191,6 +220,10 @@ class ItemsPane(Vertical):
     def _open(self, event: LiveTable.Opened) -> None:
         event.stop()
         if (item := self._items.get(event.key)) is None:
+            return
+        if self._marks.is_withheld(item):
+            # Clients have nothing of it that could be shown; what it says now is shown as what is different.
+            self.post_message(messages.ApprovalRequested(item.server, item.origin))
             return
         self._opened, self._tool, self._fault, self._fetched_version = item, None, "", -1
         self._opened_key = None

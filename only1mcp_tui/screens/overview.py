@@ -81,7 +81,8 @@ to answer. CONTEXT: what the lists of tools cost a model in the mode in force, i
         cards = card_lines(picture.snapshot, picture.history, width)
         self.part("cards").put(cards)
         super().draw(picture)
-        self.part("selected").put([selected_line(self.selected, picture.now, width)])
+        selected = selected_line(self.selected, picture.now, width, not self.is_readonly)
+        self.part("selected").put([selected])
 
     def _event_lines(self, picture: Picture, width: int) -> list[Line]:
         snapshot = picture.snapshot

@@ -19,6 +19,7 @@ from only1mcp_tui import messages
 from only1mcp_tui.screens import drill
 from only1mcp_tui.screens.base import NAMES, CoreScreen
 from only1mcp_tui.screens.verbs import VERBS, are_drained
+from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.targets import Target, targets_of
 from only1mcp_tui.view.text import safe
 from proxy_core.config.connect import connection, our_program
@@ -150,6 +151,10 @@ def _changes(app: App[Any], snapshot: Snapshot) -> Iterator[Command]:
 def _of_server(app: App[Any], row: ServerRow, is_readonly: bool) -> Iterator[Command]:
     opens = partial(app.post_message, messages.ServerOpened(row.id))
     yield Command(f"Open {safe(row.name, 80)}", f"The server {safe(row.id, 80)} in full", opens, False)
+    if row.changed and not is_readonly:
+        wish = partial(app.post_message, messages.ApprovalRequested(row.id))
+        hint = f"What is different in {plural(row.changed, 'tool')}, to be approved"
+        yield Command(f"Approve changes of {safe(row.name, 80)} ...", hint, wish)
     for target in (Target(row), *targets_of(row)):
         what = "server" if target.replica is None else "replica"
         for intent, verb in VERBS.items():

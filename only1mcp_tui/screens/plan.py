@@ -7,9 +7,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
+from only1mcp_tui.screens.scrolled import ScrolledDialog, as_it_is
 from only1mcp_tui.view.plan import fault_lines, plan_lines, subtitle_lines, title_of
 from only1mcp_tui.view.text import Line
 from only1mcp_tui.widgets.board import Board
@@ -27,25 +27,13 @@ class Answer(StrEnum):
     ROLL_BACK = "roll_back"
 
 
-def _as_it_is(line: Line) -> Line:
-    return line
-
-
-class PlanScreen(ModalScreen[Answer]):
+class PlanScreen(ScrolledDialog[Answer]):
     """Shows a plan and asks. Asks nobody but the person, and keeps nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer('apply')", "Apply"),
         Binding("b", "answer('roll_back')", "Roll back"),
         Binding("n,escape,q", "answer('cancel')", "Cancel"),
-        Binding("left,h", "app.focus_previous", "Other button", show=False),
-        Binding("right,l", "app.focus_next", "Other button", show=False),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("g,home", "end('top')", "Top", show=False),
-        Binding("G,end", "end('bottom')", "End", show=False),
     ]
     AUTO_FOCUS = "#cancel"
 
@@ -59,7 +47,7 @@ class PlanScreen(ModalScreen[Answer]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide"):
             yield Board(id="plan-head")
-            yield LogView(_as_it_is, id="plan")
+            yield LogView(as_it_is, id="plan", classes="scrolled")
             yield Board(id="plan-foot")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel" if self._can_apply else "Close", id="cancel", compact=True)
@@ -68,20 +56,8 @@ class PlanScreen(ModalScreen[Answer]):
                 if self._can_apply:
                     yield Button("y  Apply", id="apply", compact=True)
 
-    @property
-    def _view(self) -> "LogView[Line]":
-        return self.query_one("#plan", LogView)
-
-    def on_mount(self) -> None:
-        # The keys scroll it from wherever the focus is; between the buttons it would only be in the way.
-        self._view.can_focus = False
-        self.call_after_refresh(self._draw)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def _draw(self) -> None:
-        view = self._view
+    def draw(self) -> None:
+        view = self.view
         # One cell for the scrollbar, there or not: whether there is one depends on how the lines wrap.
         width = view.container_size.width - 1
         plan = self._plan
@@ -111,17 +87,3 @@ class PlanScreen(ModalScreen[Answer]):
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         self.dismiss(Answer(event.button.id or Answer.CANCEL))
-
-    # --- scrolling, whichever button has the focus ----------------------------------------------------------
-
-    def action_scroll(self, lines: int) -> None:
-        self._view.action_scroll_by(lines)
-
-    def action_page(self, pages: int) -> None:
-        self._view.action_scroll_page(pages)
-
-    def action_end(self, end: str) -> None:
-        if end == "top":
-            self._view.action_top()
-        else:
-            self._view.action_bottom()

@@ -14,7 +14,7 @@ from proxy_core.errors import Only1Error
 
 READS: Final = frozenset(
     {
-        *("exchange", "tool", "orphans", "context_bill", "probe", "reload_plan"),
+        *("exchange", "tool", "orphans", "context_bill", "probe", "reload_plan", "tool_changes", "tool_diff"),
         *("refresh", "fetch_logs", "fetch_exchanges", "fetch_detail", "fetch_names", "fetch_session"),
     }
 )

@@ -43,6 +43,7 @@ class ServerTableScreen(CoreScreen):
         Binding("P", "probe_all", "Probe all", show=False),
         Binding("C", "clear_cache", "Clear its cache", show=False),
         Binding("F", "drill", "Fault drill"),
+        Binding("A", "approve", "Approve"),
         Binding("e", "enable", "Enable"),
         Binding("s", "sort", "Sort"),
         Binding("S", "reverse", "Reverse the order", show=False),
@@ -149,6 +150,8 @@ class ServerTableScreen(CoreScreen):
             return False
         if action == "drill":
             return self._may_drill
+        if action == "approve":
+            return not self.is_mounted or bool((target := self.selected) and target.server.changed)
         if action not in VERBS or not self.is_mounted:
             return True
         target = self.selected
@@ -162,7 +165,7 @@ class ServerTableScreen(CoreScreen):
         return (
             super().footer_key(),
             self._may_drill,
-            target and (target.id, target.state, bool(target.row.drill)),
+            target and (target.id, target.state, bool(target.row.drill), target.server.changed > 0),
         )
 
     @on(LiveTable.Moved)
@@ -224,6 +227,10 @@ class ServerTableScreen(CoreScreen):
     def action_drill(self) -> None:
         if (target := self.selected) is not None:
             self._wish(messages.DrillRequested(target.id))
+
+    def action_approve(self) -> None:
+        if (target := self.selected) is not None:
+            self._wish(messages.ApprovalRequested(target.server.id))
 
     def action_copy(self) -> None:
         if (target := self.selected) is not None:

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
+from only1mcp_tui import messages
 from only1mcp_tui.screens.base import Picture
 from only1mcp_tui.screens.calling import CallScreen
 from only1mcp_tui.screens.items_pane import ItemsPane
@@ -51,6 +52,9 @@ One server in full. **[** and **]** turn its tabs, **Tab**, **h** and **l** move
 
 **Tools**, **Resources**, **Prompts**: **/** searches, **Enter** opens one. What a tool *reads*, *writes* or
 *destroys* is its server's own word. **c** calls a tool: a form from its schema, or raw JSON.
+
+**≠** is not what it was, **+** is new and withheld, **!** names tools of other servers. **A** shows what is
+different and approves it; `on_change: quarantine` withholds such tools until then.
 
 **Stderr** follows its end; moving up holds it, **f** follows again. **Process**: **o** looks for what earlier
 gateways left behind, **r** starts the whole group again. **Probes**: **p** probes now.
@@ -142,6 +146,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
             round(snapshot.wall - snapshot.at, 1),
             caches,
             self._data.orphans,
+            not self.is_readonly,
         )
 
     def _show_head(self, head: Line, tabs: list[Line]) -> None:
@@ -230,7 +235,7 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
         if action in TAB_OF_ACTION and self.is_mounted:
             if TABS[self._tab].id != TAB_OF_ACTION[action]:
                 return False
-            if action == "call_tool" and self._item is None:
+            if action == "call_tool" and (self._item is None or self._pane.is_withheld):
                 return None
         return super().check_action(action, parameters)
 
@@ -312,6 +317,11 @@ The rows below a server are its replicas: **d**, **r**, **e** and **p** on one o
 
     def action_find_orphans(self) -> None:
         self._data.find_orphans(self)
+
+    def action_approve(self) -> None:
+        if (target := self.selected) is not None:
+            tool = self._item.origin if self._item is not None and self._tab == NUMBER_OF["tools"] else ""
+            self.post_message(messages.ApprovalRequested(target.server.id, tool))
 
     def action_call_tool(self) -> None:
         if (item := self._item) is not None and self._tab == NUMBER_OF["tools"]:

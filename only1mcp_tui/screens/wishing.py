@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 
 from only1mcp_tui import messages
 from only1mcp_tui.screens import drill
+from only1mcp_tui.screens.approving import ApproveScreen, approve
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.screens.guarded import GuardedApp, words_of
 from only1mcp_tui.screens.importing import ImportScreen
@@ -108,6 +109,30 @@ class WishingApp(GuardedApp):
             self.clear_notifications()
             if (chosen := await self.push_screen_wait(drill.DrillScreen(target))) is not None:
                 await self._tell(drill.begin(self._control, target, chosen))
+
+    @on(messages.ApprovalRequested)
+    @work(group="approve", exclusive=True)
+    async def _approve(self, intent: messages.ApprovalRequested) -> None:
+        """One after the other, until there is none left or the person leaves."""
+        if self._refuses_changes():
+            return
+        tool, approved = intent.tool, 0
+        while True:
+            try:
+                changes = await self._control.tool_changes(intent.target)
+            except (Only1Error, OSError) as error:
+                self.notify(words_of(error), severity="error", markup=False)
+                return
+            if not changes:
+                if not approved:
+                    self.notify(f"Nothing of {safe(intent.target, 80)} waits for an approval.", markup=False)
+                return
+            self.clear_notifications()
+            change = await self.push_screen_wait(ApproveScreen(self._control, changes, tool))
+            if change is None:
+                return
+            await self._tell(approve(self._control, change))
+            tool, approved = "", approved + 1
 
     @work(group="answer", exclusive=True)
     async def action_answer(self) -> None:

@@ -8,7 +8,15 @@ from only1mcp_tui.view.numbers import clock_time, count, duration, latency, mill
 from only1mcp_tui.view.probes import probe_lines
 from only1mcp_tui.view.processes import orphan_lines, process_lines
 from only1mcp_tui.view.states import LOOKS, era_badge, look_of
-from only1mcp_tui.view.targets import Target, code_words, has_replicas, probe_words, reason_of, targets_of
+from only1mcp_tui.view.targets import (
+    Target,
+    code_words,
+    has_replicas,
+    probe_words,
+    reason_of,
+    suspect_words,
+    targets_of,
+)
 from only1mcp_tui.view.text import Line, Span, first_line, fit, safe, safe_lines, wrap
 from proxy_core.telemetry.savings import CacheRow
 from proxy_core.telemetry.snapshot import (
@@ -49,6 +57,8 @@ class Scene:
     """Of this server."""
     orphans: Sequence[OrphanRow] | str | None = None
     """What earlier gateways left behind, or why nobody knows; None: nobody has looked."""
+    may_change: bool = True
+    """False: one may only look."""
 
 
 def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
@@ -60,6 +70,7 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
         yield _labelled("drain", (reason_of(row, scene.now), "warn"))
     if row.reason:
         yield from _paragraph("why", row.reason, look.role, scene.width)
+    yield from _suspects(row, scene.may_change)
     if row.retry_at is not None:
         yield _labelled("next try", (f"in {duration(row.retry_at - scene.now)}", "info"))
     if row.breaker is not BreakerState.CLOSED:
@@ -89,6 +100,18 @@ def summary(detail: ServerDetail, scene: Scene) -> Iterator[Line]:
     if detail.instructions:
         yield ()
         yield from _paragraph("instructions", detail.instructions, "text", scene.width)
+
+
+def _suspects(row: ServerRow, may_change: bool) -> Iterator[Line]:
+    """Which of its tools want an eye."""
+    if row.changed:
+        key: Line = (("  A", "key"), (" shows what is different", "muted")) if may_change else ()
+        yield _labelled("tools", (f"≠ {suspect_words(row.changed, row.withheld)}", "warn"), *key)
+    if row.naming:
+        named = plural(row.naming, "tool")
+        yield _labelled(
+            "", (f"! {named} {'names' if row.naming == 1 else 'name'} tools of other servers", "warn")
+        )
 
 
 def _history(detail: ServerDetail, scene: Scene) -> Iterator[Line]:

@@ -1,7 +1,7 @@
 """The tools, resources and prompts of one server: rows of a table, and one of them in full."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from only1mcp_tui.view.json_lines import json_lines
@@ -9,8 +9,10 @@ from only1mcp_tui.view.json_text import parsed
 from only1mcp_tui.view.numbers import ABSENT, count
 from only1mcp_tui.view.schema_lines import schema_lines
 from only1mcp_tui.view.text import Line, Span, fit, safe, safe_lines, wrap
+from only1mcp_tui.view.tool_diff import what_words
 from proxy_core.telemetry.context_bill import ToolCost
-from proxy_core.telemetry.snapshot import NamedItem
+from proxy_core.telemetry.snapshot import NamedItem, ServerDetail
+from proxy_core.telemetry.tool_changes import ToolChange
 from proxy_core.telemetry.tool_detail import ToolDetail
 
 DESCRIPTION_LIMIT: Final = 2000
@@ -40,6 +42,50 @@ COLUMNS: Final[Mapping[str, Sequence[ItemColumn]]] = {
 """By the first kind of a tab."""
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What wants an eye, by the server's own names of its tools."""
+
+    changes: Mapping[str, ToolChange] = field(default_factory=dict)
+    naming: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def is_withheld(self, item: NamedItem) -> bool:
+        change = self.changes.get(item.origin)
+        return item.kind == "tool" and change is not None and change.is_withheld
+
+    def has_changed(self, item: NamedItem) -> bool:
+        return item.kind == "tool" and item.origin in self.changes
+
+    def sign(self, item: NamedItem) -> str:
+        """What stands before its name."""
+        if item.kind != "tool":
+            return ""
+        if (change := self.changes.get(item.origin)) is not None:
+            return "+ " if change.what == "new" else "≠ "
+        return "! " if item.origin in self.naming else ""
+
+    def words(self, item: NamedItem) -> Iterator[Line]:
+        """The same as sentences."""
+        if item.kind != "tool":
+            return
+        if (change := self.changes.get(item.origin)) is not None:
+            held = "withheld, " if change.is_withheld else ""
+            yield ((f" {self.sign(item)}{held}{what_words(change)}", "warn"),)
+        if named := self.naming.get(item.origin):
+            yield ((f" ! names tools of other servers: {safe(', '.join(named), NAME_LIMIT)}", "warn"),)
+
+
+def marks_of(detail: ServerDetail) -> Marks:
+    return Marks({each.tool: each for each in detail.tool_changes}, dict(detail.naming))
+
+
+def tools_of(detail: ServerDetail) -> tuple[NamedItem, ...]:
+    """The tools that are withheld, under the server's own names, and everything that clients see of it."""
+    seen = {item.origin for item in detail.items if item.kind == "tool"}
+    held = (each.tool for each in detail.tool_changes if each.is_withheld and each.tool not in seen)
+    return (*(NamedItem("tool", tool, tool, detail.row.id) for tool in held), *detail.items)
+
+
 def key_of(item: NamedItem) -> str:
     return f"{item.kind} {item.name}"
 
@@ -51,14 +97,21 @@ def passes(item: NamedItem, words: str) -> bool:
 
 
 def cells(
-    item: NamedItem, costs: Costs, destructive: frozenset[str], columns: Sequence[str]
+    item: NamedItem,
+    costs: Costs,
+    destructive: frozenset[str],
+    columns: Sequence[str],
+    marks: Marks | None = None,
 ) -> tuple[Span, ...]:
     """One for each of `columns`, which the width allows."""
-    return tuple(_cell(item, column, costs, destructive) for column in columns)
+    marks = marks or Marks()
+    return tuple(_cell(item, column, costs, destructive, marks) for column in columns)
 
 
-def _cell(item: NamedItem, column: str, costs: Costs, destructive: frozenset[str]) -> Span:
+def _cell(item: NamedItem, column: str, costs: Costs, destructive: frozenset[str], marks: Marks) -> Span:
     match column:
+        case "does" if marks.is_withheld(item):
+            return "withheld", "bad"
         case "does":
             return does(item.read_only, item.name in destructive)
         case "tokens":
@@ -68,7 +121,8 @@ def _cell(item: NamedItem, column: str, costs: Costs, destructive: frozenset[str
             return safe(item.title, 60) or ABSENT, "muted"
         case "takes":
             return safe(_takes(item), 60) or ABSENT, "info"
-    return safe(item.name, NAME_LIMIT), "text"
+    sign = marks.sign(item)
+    return f"{sign}{safe(item.name, NAME_LIMIT)}", "warn" if sign else "text"
 
 
 def does(is_read_only: bool, is_destructive: bool | None) -> Span:
@@ -82,10 +136,11 @@ def _takes(item: NamedItem) -> str:
     return " ".join(f"{name}{'' if required else '?'}" for name, required in item.arguments[:40])
 
 
-def about_lines(item: NamedItem, width: int, most: int = 3) -> list[Line]:
-    """What the one under the cursor takes and says it does, in a few lines."""
+def about_lines(item: NamedItem, width: int, most: int = 3, marks: Marks | None = None) -> list[Line]:
+    """What wants an eye at the one under the cursor, what it takes and says it does, in a few lines."""
     takes = safe(_takes(item), 200)
-    lines: list[Line] = [((f" {takes}" if takes else " takes no arguments", "info"),)] if takes else []
+    lines: list[Line] = list((marks or Marks()).words(item))
+    lines += [((f" {takes}", "info"),)] if takes else []
     for text in safe_lines(item.description, DESCRIPTION_LIMIT, most=most):
         lines += [((f" {part}", "muted"),) for part in wrap(text, max(10, width - 2))]
     return lines[:most]

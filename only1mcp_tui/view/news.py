@@ -6,8 +6,9 @@ Pure: facts and instants in, words out.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from only1mcp_tui.view.numbers import plural
 from only1mcp_tui.view.text import first_line, safe
-from proxy_core.facts import BreakerTurned, ConfigRejected, Fact, StateChanged
+from proxy_core.facts import BreakerTurned, ConfigRejected, Fact, StateChanged, ToolChanged
 from proxy_core.telemetry.snapshot import ServerState
 
 DOWN = {
@@ -45,6 +46,8 @@ class News:
         """Each with its sentence and the reason."""
         self._rose: dict[str, None] = {}
         self._opened: dict[str, tuple[str, str]] = {}
+        self._changed: dict[str, int] = {}
+        """How many tools of a server are not what they were."""
         self._rejected = ""
         self._since: float | None = None
         self._told_at = float("-inf")
@@ -58,8 +61,12 @@ class News:
     def take(self, facts: Iterable[Fact], now: float) -> Toast | None:
         """Take these in; the toast that is due, if one is."""
         for fact in facts:
-            if isinstance(fact, StateChanged | BreakerTurned | ConfigRejected) and now - fact.at <= OLD_S:
+            if now - fact.at > OLD_S:
+                continue
+            if isinstance(fact, StateChanged | BreakerTurned | ConfigRejected):
                 self._note(fact, now)
+            elif isinstance(fact, ToolChanged) and (fact.what == "changed" or fact.is_withheld):
+                self._note_tools(fact, now)
         if self._since is None or now - self._since < SETTLE_S or now - self._told_at < PAUSE_S:
             return None
         return self._toast(now)
@@ -83,6 +90,11 @@ class News:
         if self._since is None and (self._fell or self._rose or self._opened or self._rejected):
             self._since = now
 
+    def _note_tools(self, fact: ToolChanged, now: float) -> None:
+        if len(self._changed) < MOST_PENDING:
+            self._changed[fact.server] = self._changed.get(fact.server, 0) + max(1, fact.more)
+            self._since = now if self._since is None else self._since
+
     def _recovered(self, server: str) -> None:
         # One that fell and rose between two toasts is no news any more.
         if self._fell.pop(server, None) is None and server in self._down:
@@ -101,8 +113,10 @@ class News:
             _sentence(self._fell, "are not well"),
             _sentence(opened, "are not asked, their breakers are open"),
             _sentence(dict.fromkeys(self._rose, ("is healthy again", "")), "are healthy again"),
+            _tools_sentence(self._changed),
             f"The changed configuration is not in force: {self._rejected}" if self._rejected else "",
         ]
+        self._changed = {}
         is_bad = bool(self._fell or opened or self._rejected)
         self._down = (self._down | set(self._fell)) - set(self._rose)
         self._fell, self._rose, self._opened, self._rejected, self._since = {}, {}, {}, "", None
@@ -111,6 +125,17 @@ class News:
             return None
         self._told_at = now
         return Toast(words, is_bad)
+
+
+def _tools_sentence(changed: dict[str, int]) -> str:
+    """`2 tools of files changed: see Servers.`"""
+    if not changed:
+        return ""
+    named = [
+        f"{plural(number, 'tool')} of {safe(server, 40)}" for server, number in list(changed.items())[:NAMED]
+    ]
+    more = f" and {len(changed) - NAMED} more servers" if len(changed) > NAMED else ""
+    return f"{', '.join(named)}{more} changed: see Servers."
 
 
 def _sentence(servers: dict[str, tuple[str, str]], many: str) -> str:

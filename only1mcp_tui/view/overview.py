@@ -7,7 +7,7 @@ from only1mcp_tui.view.elicitation_form import badge
 from only1mcp_tui.view.numbers import clock_time, duration, plural, rate
 from only1mcp_tui.view.staleness import notices_of
 from only1mcp_tui.view.states import BREAKER_LOOKS, LEVEL_ROLES, LOOKS
-from only1mcp_tui.view.targets import Target, is_well, reason_of
+from only1mcp_tui.view.targets import Target, has_changes, is_well, remarks_of, wants_an_eye
 from only1mcp_tui.view.text import Line, Span, cells, clip, fit, safe, spread, wrap
 from proxy_core import facts
 from proxy_core.config.models import ONLY_REPLICA
@@ -109,18 +109,21 @@ def _notice_lines(notice: Notice, room: int, hint: str) -> Iterator[Line]:
         yield (glyph, role), (fit(part, room), "text")
 
 
-def selected_line(target: Target | None, now: float, width: int) -> Line:
+def selected_line(target: Target | None, now: float, width: int, may_change: bool = True) -> Line:
     """The row under the cursor in words: why it is not well, or else where it is."""
     if target is None:
         return ()
     look = target.look
-    reason = reason_of(target.row, now)
-    is_drilled = bool(target.row.drill)
-    words, role = (
-        (reason, "warn" if is_drilled else look.role) if reason else (safe(target.row.address), "muted")
-    )
+    reason = remarks_of(target.row, now)
+    role = "warn" if wants_an_eye(target) else look.role
+    words, role = (reason, role) if reason else (safe(target.row.address), "muted")
     name = (f"{target.label}  ", "strong")
-    return clip(((f" {look.glyph} ", look.role), name, (words, role)), width)
+    key: Line = (
+        ((": ", role), ("A", "key"), (" shows what is different", "muted"))
+        if may_change and has_changes(target)
+        else ()
+    )
+    return clip(((f" {look.glyph} ", look.role), name, (words, role), *key), width)
 
 
 def event_line(fact: Fact, snapshot: Snapshot, width: int) -> Line | None:
@@ -178,12 +181,33 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             return f"profile {fact.profile}" if fact.profile else "lists", "info", "·", words
         case facts.NameHidden():
             return fact.server, "warn", "▲", f"{fact.name} is not listed: {fact.reason}"
+        case facts.ToolChanged():
+            return fact.server, *_TOOL_LOOKS.get(fact.what, ("info", "·")), _tool_words(fact)
+        case facts.OtherToolNamed():
+            words = f"{fact.tool} names tools of other servers: {', '.join(fact.named)}"
+            return fact.server, "warn", "!", words
         case facts.ConfigApplied():
             return "config", "good", "●", _applied(fact)
         case facts.ConfigRejected():
             return "config", "bad", "✖", f"kept the old one: {fact.message}"
         case _:
             return None
+
+
+_TOOL_LOOKS = {"changed": ("warn", "≠"), "new": ("info", "+"), "gone": ("info", "-"), "restored": ("good", "●")}
+"""Role and glyph of what happened to a tool."""
+
+
+def _tool_words(fact: facts.ToolChanged) -> str:
+    tool = fact.tool or plural(fact.more, "more tool")
+    match fact.what:
+        case "changed":
+            said = f"{tool} changed{': ' + ', '.join(fact.parts) if fact.parts else ''}"
+        case "restored":
+            return f"{tool}: again as before"
+        case _:
+            said = f"{tool}: {fact.what}"
+    return f"{said}; withheld until approved" if fact.is_withheld else said
 
 
 _ANSWER_WORDS = {

@@ -9,7 +9,14 @@ from only1mcp_tui.view.filters import Filter
 from only1mcp_tui.view.history import History
 from only1mcp_tui.view.numbers import ABSENT, duration, millis, percent, rate
 from only1mcp_tui.view.states import era_badge, look_of
-from only1mcp_tui.view.targets import Target, has_replicas, probe_words, reason_of, targets_of
+from only1mcp_tui.view.targets import (
+    Target,
+    has_replicas,
+    probe_words,
+    reason_of,
+    targets_of,
+    wants_an_eye,
+)
 from only1mcp_tui.view.text import Span, safe
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 
@@ -61,16 +68,19 @@ def _name(target: Target, scene: Scene) -> Span:
 
 def _state(target: Target, scene: Scene) -> Span:
     look = target.look
-    return f"{look.glyph} {_drill_mark(target)}{look.word}", _role(target)
+    return f"{look.glyph} {_state_words(target)}", _role(target)
 
 
-def _drill_mark(target: Target) -> str:
-    return "DRILL " if target.row.drill else ""
+def _state_words(target: Target) -> str:
+    if target.row.drill:
+        return f"DRILL {target.look.word}"
+    if target.look.role == "good" and wants_an_eye(target):
+        return f"{target.server.changed} changed"
+    return target.look.word
 
 
 def _role(target: Target) -> str:
-    """What is made on purpose wants an eye, however well it looks."""
-    return "warn" if target.row.drill and target.look.role == "good" else target.look.role
+    return "warn" if wants_an_eye(target) and target.look.role == "good" else target.look.role
 
 
 def _state_in_short(target: Target, scene: Scene) -> Span:

@@ -106,6 +106,30 @@ def reason_of(row: ServerRow | ReplicaRow, now: float, width: int = FULL) -> str
     return "; ".join(words for words in (drill, why) if words)
 
 
+def remarks_of(row: ServerRow | ReplicaRow, now: float) -> str:
+    """The same, and whether tools of it want an eye."""
+    suspect = suspect_words(row.changed, row.withheld) if isinstance(row, ServerRow) else ""
+    return "; ".join(words for words in (reason_of(row, now), suspect) if words)
+
+
+def suspect_words(changed: int, withheld: int) -> str:
+    """How many tools of a server wait for a person; empty if none does."""
+    if not changed:
+        return ""
+    held = f", {withheld if withheld < changed else 'all'} withheld" if withheld else ""
+    return f"{plural(changed, 'tool')} changed or new{held}"
+
+
+def wants_an_eye(target: Target) -> bool:
+    """However well it looks: a fault is made on purpose, or tools changed."""
+    return bool(target.row.drill) or has_changes(target)
+
+
+def has_changes(target: Target) -> bool:
+    """Whether tools wait for an approval; of a server, not of a replica."""
+    return target.replica is None and target.server.changed > 0
+
+
 def _reason_of(row: ServerRow | ReplicaRow, now: float, width: int) -> str:
     if row.state is ServerState.DRAINING and row.drain_until is not None:
         return _drain_words(row.in_flight, row.drain_until - now, width)

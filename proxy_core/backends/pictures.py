@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.lists import EMPTY
@@ -22,8 +23,22 @@ from proxy_core.telemetry.snapshot import (
     ServerDetail,
     ServerRow,
 )
+from proxy_core.telemetry.tool_changes import ToolChange
 
 _BREAKERS_BEST_FIRST = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
+
+
+class Suspects(NamedTuple):
+    """How many tools of a server want a person's eye; as in `ServerRow`."""
+
+    changed: int = 0
+    withheld: int = 0
+    naming: int = 0
+
+
+NO_SUSPECTS: Final = Suspects()
+MAX_TOLD: Final = 200
+"""Changes, and tools that name others, of one detail."""
 
 
 def row_of(
@@ -32,12 +47,15 @@ def row_of(
     now: float,
     processes: Callable[[str], Sequence[ChildRow]] = lambda server: (),
     tokens: Callable[[str], Cost | None] = lambda server: None,
+    suspects: Callable[[str], Suspects] = lambda server: NO_SUSPECTS,
 ) -> ServerRow:
     """`processes`: the children of a server, as last sampled. `tokens`: what its tools cost a model.
+    `suspects`: of its tools.
 
     Made four times a second for every server: what its replicas' rows say is taken from those.
     """
     members, series, lists = backend.all_members, metrics.of(backend.id), backend.lists.by_method
+    suspect = suspects(backend.id)
     replicas = tuple([_replica_row(member, now) for member in members])
     first, is_one, peer = replicas[0], len(replicas) == 1, backend.peer
     best = first if is_one else min(replicas, key=_rank_of_breaker)
@@ -80,6 +98,9 @@ def row_of(
         stderr_lines=backend.stderr.last_seq,
         tokens=tokens(backend.id),
         drill=first.drill if is_one else _drill(replicas),
+        changed=suspect.changed,
+        withheld=suspect.withheld,
+        naming=suspect.naming,
     )
 
 
@@ -147,6 +168,8 @@ def detail_of(
     row: ServerRow,
     catalog: "Catalog | Offers",
     changes: Sequence[Change] = (),
+    tool_changes: Sequence[ToolChange] = (),
+    naming: Sequence[tuple[str, tuple[str, ...]]] = (),
 ) -> ServerDetail:
     """`catalog`: as it is, or as a keeper of what was made of it already."""
     offers = catalog if isinstance(catalog, Offers) else Offers(catalog)
@@ -164,6 +187,8 @@ def detail_of(
         changes=tuple(changes),
         probes=tuple(ProbedReplica(m.id, tuple(m.checks.history)) for m in backend.all_members),
         defaults=told.defaults,
+        tool_changes=tuple(tool_changes[:MAX_TOLD]),
+        naming=tuple(naming[:MAX_TOLD]),
     )
 
 

@@ -310,6 +310,11 @@ class ServerConfig(Model):
         "auto",
         description="Begin its questions to people with `[name] `; auto: if there is more than one server.",
     )
+    on_change: Literal["warn", "quarantine"] = Field(
+        "warn",
+        description="When a tool is not what it was first seen as: warn tells of it. quarantine also withholds "
+        "it, and tools that the server did not have before, until you approve them.",
+    )
     timeouts: Timeouts = Field(Timeouts(), description="Waits for this server.")
     concurrency: int = Field(
         64, ge=1, le=10_000, description="Calls in flight at it, all its replicas together; more wait."

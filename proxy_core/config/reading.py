@@ -24,6 +24,7 @@ _DROPPED_IF_UNSET: Final = frozenset(
         "health",
         "instructions",
         "isolation",
+        "on_change",
         "prefix",
         "roots",
         "timeouts",

@@ -35,7 +35,16 @@ _REFERENCES_ONLY = re.compile(r"^(?:(?:Bearer|Basic|token) )?(?:\$\{(?:(?!:-)[^}
 _HARMLESS_HEADERS: Final = frozenset({"accept", "content-type", "user-agent", "accept-language"})
 _OPTION = re.compile(r"^(--?[A-Za-z][\w-]*)=(.*)$", re.DOTALL)
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][\w.-]*)(\s*[=:]\s*)(.+)$", re.DOTALL)
-_PLAIN: Final = ("balance", "enabled", "instructions", "era", "isolation", "elicitation_prefix", "concurrency")
+_PLAIN: Final = (
+    "balance",
+    "enabled",
+    "instructions",
+    "era",
+    "isolation",
+    "elicitation_prefix",
+    "on_change",
+    "concurrency",
+)
 """Settings of a server that are one word or number."""
 _PROBE_TIMES: Final = frozenset({"probe_interval", "timeout"})
 _DEFAULT_WEIGHT: Final = ("weight", "1")

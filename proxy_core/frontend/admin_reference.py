@@ -16,6 +16,7 @@ from proxy_core import control
 from proxy_core.admin_wire import (
     ERRORS,
     AnswerBody,
+    ApproveBody,
     CallBody,
     DrainBody,
     DrillBody,
@@ -24,7 +25,7 @@ from proxy_core.admin_wire import (
 )
 from proxy_core.facts import Fact, RequestFinished
 from proxy_core.frontend.admin_routes import ROUTES
-from proxy_core.telemetry import context_bill, exchanges, savings, snapshot, tool_detail
+from proxy_core.telemetry import context_bill, exchanges, savings, snapshot, tool_changes, tool_detail
 from proxy_core.telemetry.prometheus import METRICS, PREFIX
 
 DOCUMENT: Final = Path("docs") / "api.md"
@@ -36,6 +37,7 @@ _BODIES: Final[dict[type, str]] = {
     LevelBody: "`{level}`",
     ReplayBody: "`{target}`, optional",
     AnswerBody: "`{action, content}`",
+    ApproveBody: "`{tool, digest}`, optional",
     DrillBody: "`{kind, delay_ms, share, for_s}`",
 }
 _SHAPES: Final = (
@@ -56,6 +58,9 @@ _SHAPES: Final = (
     snapshot.Change,
     snapshot.ProbedReplica,
     tool_detail.ToolDetail,
+    tool_changes.ToolChange,
+    tool_changes.ToolDiff,
+    tool_changes.ToolText,
     snapshot.NamedItem,
     snapshot.LogLine,
     context_bill.ContextTotals,

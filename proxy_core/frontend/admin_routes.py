@@ -16,6 +16,8 @@ from msgspec import Struct
 from proxy_core.admin_wire import (
     MAX_NAME,
     AnswerBody,
+    ApproveBody,
+    Approved,
     CallBody,
     Cleared,
     DrainBody,
@@ -136,10 +138,17 @@ async def _detail(admin: Admin, asked: Asked) -> object:
 
 
 async def _tool(admin: Admin, asked: Asked) -> object:
-    name = asked.query().get("name", "")
-    if not 0 < len(name) <= MAX_NAME:
-        raise InvalidParams(f"name must have 1 to {MAX_NAME} characters.")
-    return await admin.control.tool(name)
+    return await admin.control.tool(_tool_name(asked.query().get("name", ""), "name"))
+
+
+async def _changes(admin: Admin, asked: Asked) -> object:
+    return await admin.control.tool_changes(asked.ids.get("server"))
+
+
+async def _change(admin: Admin, asked: Asked) -> object:
+    query = asked.query()
+    digest = query.get("digest")
+    return await admin.control.tool_diff(asked.ids["server"], _tool_name(query.get("tool", "")), digest)
 
 
 async def _orphans(admin: Admin, asked: Asked) -> object:
@@ -296,14 +305,26 @@ async def _rollback(admin: Admin, asked: Asked) -> object:
 
 
 async def _call(admin: Admin, asked: Asked) -> object:
-    if not 0 < len(asked.body.name) <= MAX_NAME:
-        raise InvalidParams(f"name must have 1 to {MAX_NAME} characters.")
-    return await admin.control.call(asked.body.name, asked.body.arguments)
+    return await admin.control.call(_tool_name(asked.body.name, "name"), asked.body.arguments)
 
 
 async def _log_level(admin: Admin, asked: Asked) -> object:
     await admin.control.set_log_level(asked.body.level)
     return {}
+
+
+async def _approve(admin: Admin, asked: Asked) -> object:
+    tool, digest = asked.body.tool, asked.body.digest
+    if tool is not None:
+        _tool_name(tool)
+    return Approved(await admin.control.approve(asked.target, tool, digest, by=asked.principal))
+
+
+def _tool_name(name: str, member: str = "tool") -> str:
+    """Raises: InvalidParams."""
+    if not 0 < len(name) <= MAX_NAME:
+        raise InvalidParams(f"{member} must have 1 to {MAX_NAME} characters.")
+    return name
 
 
 async def _of_all(admin: Admin, act: Callable[[str], Awaitable[T]]) -> dict[str, T]:
@@ -396,6 +417,22 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET",
+        "changes",
+        "Tools that are not what was approved or first seen, and that nobody has approved since.",
+        "list of `ToolChange`",
+        _changes,
+    ),
+    Route("GET", "servers/{server}/changes", "Those of one server.", "list of `ToolChange`", _changes),
+    Route(
+        "GET",
+        "servers/{server}/change",
+        "One of them in full, before and now, by the server's own name: `?tool=`; `&digest=` chooses where one "
+        "tool says several things.",
+        "`ToolDiff`",
+        _change,
+    ),
+    Route(
+        "GET",
         "orphans",
         "Looks for processes that gateways of this person have left behind.",
         "list of `OrphanRow`",
@@ -480,6 +517,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         "rollback",
     ),
     *(_under("servers/{server}", verb) for verb in _ONE),
+    Route(
+        "POST",
+        "servers/{server}/approve",
+        "Approves what a `tool` says now, by the server's own name, or all of the server's; with a `digest` "
+        "only if it still says what that change said.",
+        "`{tools}`",
+        _approve,
+        "approve",
+        ApproveBody,
+    ),
     Route(
         "POST",
         "servers/{server}/cache/clear",

@@ -50,6 +50,7 @@ from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
 from proxy_core.gateway.tool_forms import ToolForms
 from proxy_core.gateway.tool_index import ToolIndex
+from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
 from proxy_core.protocol import header_params, jsonrpc
@@ -93,9 +94,10 @@ class Gateway:
         measured: Measured = unmeasured,
         recorder: Recorder | None = None,
         served: ServedLists | None = None,
+        watch: ToolWatch | None = None,
     ) -> None:
         """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
-        `served`: adds up what is listed."""
+        `served`: adds up what is listed. `watch`: whether tools are what they were; None: forgets with us."""
         self._recorder = recorder
         self._config = config
         self._clock = clock
@@ -111,6 +113,7 @@ class Gateway:
         self._index = ToolIndex()
         forms = ToolForms()
         maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
+        self.watch = watch or forgetful(clock, publish)
         self.listing = Listing(
             lambda: self.registry,
             config,
@@ -121,6 +124,7 @@ class Gateway:
             maker,
             self.cache,
             self.flights,
+            self.watch,
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
         self.owners = ResourceOwners(self.listing, clock)
@@ -520,6 +524,16 @@ class Gateway:
         self.listing.changed()
         self.updates.routes_changed()
 
+    def approve(self, server: str, tool: str | None, digest: str | None) -> tuple[str, ...]:
+        """As `ToolWatch.approve`; clients have at once what was withheld. Raises: UnknownChange."""
+        is_own = any(each.principals and each.is_withheld for each in self.watch.changes(server))
+        tools = self.watch.approve(server, tool, digest)
+        self.servers_changed()
+        if is_own:
+            # Lists of one principal alone are not compared when everybody's is merged.
+            self.hub.changed("tools")
+        return tools
+
     def costs_known(self) -> None:
         """What the lists in force cost was counted: `auto` may have been wrong to estimate."""
         if self._contexts.has_choice:
@@ -562,6 +576,7 @@ class Gateway:
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()
+        await self.watch.mentions.aclose()
         await self.hub.aclose()
 
 

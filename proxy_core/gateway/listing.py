@@ -26,6 +26,7 @@ from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
+from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.gateway.view import View, ViewMaker
 from proxy_core.protocol.revisions import Era
 
@@ -62,11 +63,13 @@ class Listing:
         maker: ViewMaker,
         cache: ResponseCache,
         flights: Flights,
+        watch: ToolWatch,
     ) -> None:
         self._registry = registry
         self._config = config
         self._cache = cache
         self._flights = flights
+        self._watch = watch
         self._hub = hub
         self._clock = clock
         self._publish = publish
@@ -167,17 +170,28 @@ class Listing:
         def items(method: str) -> tuple[dict[str, object], ...]:
             return self._list(backend, method, principal).items if backend.is_listed else ()
 
+        tools: tuple[dict[str, object], ...] = ()
+        if backend.is_listed:
+            tools = self._offered_tools(backend, principal)
         return ServerLists(
             server=backend.id,
             title=backend.settings.title,
             rules=backend.settings.tools,
             prefix=backend.settings.prefix,
-            tools=items("tools/list"),
+            tools=tools,
             resources=items("resources/list"),
             templates=items("resources/templates/list"),
             prompts=items("prompts/list"),
             is_strict=backend.lists.get("tools/list").is_from_modern_http,
         )
+
+    def _offered_tools(self, backend: Backend, principal: str) -> tuple[dict[str, object], ...]:
+        listing = self._list(backend, "tools/list", principal)
+        if listing is _NOT_READ:
+            return ()
+        # A list that everyone shares is judged once, whoever asks for it.
+        is_own = principal != ANYONE and backend.lists.get("tools/list").is_private
+        return self._watch.offered(backend, listing, principal if is_own else ANYONE)
 
     def _list(self, backend: Backend, method: str, principal: str) -> lists.Listing:
         shared = backend.lists.get(method)
@@ -198,6 +212,8 @@ class Listing:
         now = self._clock.monotonic()
         is_first, self._has_merged = not self._has_merged, True
         changed = set(_differing(before, self.catalog))
+        if "tools" in changed:
+            self._watch.merged(self.catalog)
         for kind in changed:
             count = sum(len(getattr(self.catalog, shelf)) for shelf in _SHELVES_OF_KIND[kind])
             self._publish(CatalogChanged(now, kind, count))

@@ -5,17 +5,28 @@ Everything else in an item stays as it came: unknown members, their order, whole
 Spec: the schema of each revision; server/tools, server/resources, server/prompts.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from proxy_core.errors import Only1Error
+from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era, era_of
+from proxy_core.protocol.subschemas import TooDeep, rewritten
 from proxy_core.protocol.text import clean_text
 
 Item: TypeAlias = dict[str, Any]
 
 MAX_NAME_BYTES: Final = 1024
 MAX_DESCRIPTION_BYTES: Final = 8 * 1024
+MAX_SCHEMA_DEPTH: Final = 64
+_SCHEMA_TEXTS: Final = (
+    ("title", MAX_NAME_BYTES),
+    ("description", MAX_DESCRIPTION_BYTES),
+    ("$comment", MAX_DESCRIPTION_BYTES),
+)
+_ODD: Final = re.compile(rb"[^\x20-\x7e]|\\[bfru]")
+"""In JSON without idle white space: what only a text that may have to be cleaned is written with."""
 _HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 _THEMES: Final = ("light", "dark")
 _ROLES: Final = ("user", "assistant")
@@ -39,6 +50,9 @@ def normalise_tool(item: object, revision: str) -> Item:
     if "type" not in schema:
         tool["inputSchema"] = {**schema, "type": "object"}
     _mend_output_schema(tool, revision)
+    for key in ("inputSchema", "outputSchema"):
+        if key in tool:
+            tool[key] = _clean_schema(tool[key])
     # Of the 2025-11-25 task experiment; we run such tools to their end ourselves.
     tool.pop("execution", None)
     _mend(tool, "annotations", _tool_annotations)
@@ -104,6 +118,25 @@ def _mend_output_schema(tool: Item, revision: str) -> None:
     is_fine = isinstance(schema, dict) and (era_of(revision) is Era.MODERN or schema.get("type") == "object")
     if not is_fine:
         del tool["outputSchema"]
+
+
+def _clean_schema(schema: Item) -> Item:
+    """With the texts that explain it made safe, as a description is; what validates stays as it came."""
+    raw = jsonrpc.encode(schema)
+    if len(raw) <= MAX_DESCRIPTION_BYTES and _ODD.search(raw) is None:
+        return schema
+    try:
+        clean: Item = rewritten(schema, _with_clean_texts, MAX_SCHEMA_DEPTH)
+    except TooDeep as error:
+        raise UnusableItem(f"A schema is nested more than {MAX_SCHEMA_DEPTH} times.") from error
+    return clean
+
+
+def _with_clean_texts(schema: Item) -> Item:
+    for key, limit in _SCHEMA_TEXTS:
+        if isinstance(text := schema.get(key), str):
+            schema[key] = clean_text(text, limit)
+    return schema
 
 
 def _mend_text(item: Item) -> None:

@@ -279,6 +279,16 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("queued", "gauge", "Calls that wait for a free place.", _SERVER, _servers(lambda r: r.queued)),
     Metric("tools", "gauge", "Tools that a server offers.", _SERVER, _servers(lambda r: r.tools)),
     Metric(
+        "tools_changed",
+        "gauge",
+        "Tools that are not what was approved, or new and withheld, until somebody approves them.",
+        _SERVER,
+        _servers(lambda r: r.changed),
+    ),
+    Metric(
+        "tools_withheld", "gauge", "Of those, withheld from clients.", _SERVER, _servers(lambda r: r.withheld)
+    ),
+    Metric(
         "replica_up",
         "gauge",
         "1 if a replica is in service, that is healthy or degraded.",

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from proxy_core.telemetry.context_bill import ContextTotals, Cost
 from proxy_core.telemetry.savings import Savings
+from proxy_core.telemetry.tool_changes import ToolChange
 
 
 class ServerState(StrEnum):
@@ -240,6 +241,12 @@ class ServerRow:
     """What its listed tools cost a model: compact where that mode is in force, else full. None: not counted."""
     drill: str = ""
     """The fault that is made on purpose at one or all of its replicas; empty: none."""
+    changed: int = 0
+    """Tools that are not what was approved or first seen, or that are new and withheld."""
+    withheld: int = 0
+    """Of those, withheld from clients until somebody approves them."""
+    naming: int = 0
+    """Tools whose texts name tools of other servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +412,10 @@ class ServerDetail:
     """In the order of `row.replicas`."""
     defaults: tuple[tuple[str, str], ...] = ()
     """Settings that the configuration does not name, as they are."""
+    tool_changes: tuple[ToolChange, ...] = ()
+    """What nobody has approved, by name; the first of them, `row.changed` says how many there are."""
+    naming: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Its own name of each tool whose texts name tools of other servers, and what they name; the first ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from proxy_core.errors import (
     NotReplayable,
     Only1Error,
     Overloaded,
+    UnknownChange,
     UnknownExchange,
     UnknownQuestion,
     UnknownReplica,
@@ -56,6 +57,7 @@ from proxy_core.telemetry.snapshot import (
     ServerDetail,
     ServerState,
 )
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff, ToolText
 from proxy_core.telemetry.tool_detail import ToolDetail
 from tests.support.admin_house import API, House, config_of, house
 from tests.support.clock import FakeClock
@@ -318,6 +320,20 @@ async def test_verbs_reach_the_gateway_and_bring_back_what_they_say(
     assert (control.reloads, control.rollbacks) == (1, 1)
 
 
+async def test_changes_of_tools_are_fetched_and_approved(remote: RemoteControl, control: FakeControl):
+    change = ToolChange("search", "a/b ü", "new", "a" * 32, (), True, 5.5, ("token:ci",))
+    control.diffs = [ToolDiff(change, ToolText("t", "d", "{}"))]
+    assert await remote.tool_changes() == await remote.tool_changes("search") == (change,)
+    assert await remote.tool_changes("notes") == ()
+    assert await remote.tool_diff("search", "a/b ü", "a" * 32) == control.diffs[0]
+    with pytest.raises(UnknownChange, match="waits"):
+        await remote.tool_diff("search", "other")
+    assert await remote.approve("search", "a/b ü", "a" * 32) == ("a/b ü",)
+    assert control.approved == [("search", "a/b ü", "a" * 32)]
+    with pytest.raises(UnknownChange):
+        await remote.approve("search")
+
+
 async def test_all_servers_are_asked_at_once(remote: RemoteControl, control: FakeControl):
     assert await remote.drain_all(1) == {"search": DrainOutcome(2, 0), "notes": DrainOutcome(2, 0)}
     assert await remote.undrain_all() == {"search": None, "notes": None}
@@ -338,6 +354,7 @@ async def test_all_servers_are_asked_at_once(remote: RemoteControl, control: Fak
         Overloaded("busy"),
         InvalidParams("no"),
         UnknownQuestion("It was answered."),
+        UnknownChange("It says something else by now."),
         NotAllowed("The configuration must say so."),
         Only1Error("other"),
     ],

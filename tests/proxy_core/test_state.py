@@ -1,11 +1,14 @@
+import fcntl
 import json
 import logging
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from proxy_core import state
 from proxy_core.state import MAX_FILE_BYTES, StateFolder, state_folder
 
 CONFIG = Path("/etc/only1mcp.yaml")
@@ -102,3 +105,54 @@ def test_each_configuration_has_a_folder_of_its_own(tmp_path: Path):
 def test_a_relative_state_home_counts_as_none(tmp_path: Path):
     state_folder(CONFIG, {"XDG_STATE_HOME": "state", "HOME": str(tmp_path)}).write("eras", {"a": "1"})
     assert state_folder(CONFIG, {"XDG_STATE_HOME": "", "HOME": str(tmp_path)}).read("eras") == {"a": "1"}
+
+
+def test_an_update_changes_what_is_there(folder: StateFolder, tmp_path: Path):
+    folder.update("eras", lambda there: there | {"a": "1"})
+    folder.update("eras", lambda there: there | {"b": "2"})
+    assert folder.read("eras") == {"a": "1", "b": "2"}
+    assert stat.S_IMODE((file_of(tmp_path).parent / ".eras.lock").stat().st_mode) == 0o600
+
+
+def test_updates_from_several_at_once_lose_nothing(tmp_path: Path):
+    def add(number: int) -> None:
+        own = StateFolder(tmp_path / "one")
+        own.update("eras", lambda there: there | {str(number): ""})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    assert len(StateFolder(tmp_path / "one").read("eras")) == 40
+
+
+def test_one_that_holds_the_file_for_ever_is_not_waited_for_so_long(
+    folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(state, "LOCK_S", 0.05)
+    folder.update("eras", dict)
+    with (file_of(tmp_path).parent / ".eras.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with caplog.at_level(logging.WARNING):
+            folder.update("eras", lambda there: {"a": "1"})
+    assert folder.read("eras") == {"a": "1"}
+    assert "did not wait any longer" in caplog.text
+
+
+def test_a_file_that_is_not_ours_is_kept_beside_the_new_one(folder: StateFolder, tmp_path: Path):
+    folder.write("eras", {})
+    file_of(tmp_path).write_bytes(b"not ours")
+    folder.update("eras", lambda there: there | {"a": "1"})
+    assert folder.read("eras") == {"a": "1"}
+    assert file_of(tmp_path).with_suffix(".json.bad").read_bytes() == b"not ours"
+
+
+def test_where_nothing_can_be_written_an_update_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").write_text("")
+    with caplog.at_level(logging.WARNING):
+        StateFolder(tmp_path / "file" / "below").update("eras", lambda there: {"a": "1"})
+    assert "could not keep eras" in caplog.text
+
+
+def test_a_stamp_is_another_when_the_file_is(folder: StateFolder):
+    assert folder.stamp("eras") == 0
+    folder.write("eras", {})
+    assert folder.stamp("eras") > 0

@@ -17,6 +17,7 @@ from only1mcp_tui.app import Only1App
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import HttpTransport, ServerConfig, StdioTransport
 from proxy_core.telemetry.snapshot import ConfigStatus, LogLine, OpenQuestion, ServerState
+from tests.support.changes import changed_control
 from tests.support.exchanges import exchanges_control
 from tests.support.fake_control import NOW, WALL, FakeControl, row_of
 from tests.support.questions import FORM, PAGE
@@ -174,6 +175,15 @@ HOUSES: dict[str, House] = {
             Opened("call-answer", ("y",), "It answered"),
         ),
     ),
+    "approving": House(
+        changed_control,
+        (
+            Opened("approve-changed", ("2", "A"), "1 of 2"),
+            Opened("approve-new", ("right_square_bracket",), "2 of 2"),
+            Opened("changed-tools", ("escape", "right_square_bracket", "l", "g"), "withheld, changed"),
+            Opened("changed-overview", ("escape", "escape", "1"), "2 changed"),
+        ),
+    ),
     "exchange": House(
         exchanges_control,
         (
@@ -195,7 +205,7 @@ HOUSES: dict[str, House] = {
     ),
 }
 """Those of one house whose keys do not begin on a main screen lead on from the one before."""
-STEPPED = frozenset({"calling", "answered", "exchange", "replay"})
+STEPPED = frozenset({"calling", "answered", "approving", "exchange", "replay"})
 
 
 @asynccontextmanager

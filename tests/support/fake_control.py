@@ -6,7 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from proxy_core.control import DrainOutcome, ReloadPlan
-from proxy_core.errors import ConfigError, InvalidParams, Only1Error, UnknownExchange, UnknownServer
+from proxy_core.errors import (
+    ConfigError,
+    InvalidParams,
+    Only1Error,
+    UnknownChange,
+    UnknownExchange,
+    UnknownServer,
+)
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeRow, ExchangeStatus
@@ -22,6 +29,7 @@ from proxy_core.telemetry.snapshot import (
     Snapshot,
     Totals,
 )
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 from proxy_core.telemetry.tool_detail import ToolDetail
 
 NOW = 10_000.0
@@ -67,6 +75,10 @@ class FakeControl:
         """Target, kind, delay_ms, share, for_s."""
         self.tools: dict[str, ToolDetail] = {}
         """Those that may be opened and called."""
+        self.diffs: list[ToolDiff] = []
+        """Of the tools that wait for an approval, until they get one."""
+        self.approved: list[tuple[str, str | None, str | None]] = []
+        """Server, tool and digest of each approval."""
         self.called: list[tuple[str, dict[str, Any]]] = []
         self.result: dict[str, Any] = {"content": [], "isError": False}
         """Of every call."""
@@ -142,6 +154,34 @@ class FakeControl:
         if name not in self.tools:
             raise InvalidParams("There is no tool with this name now.")
         return self.tools[name]
+
+    async def tool_changes(self, server: str | None = None) -> tuple[ToolChange, ...]:
+        return tuple(each.change for each in self.diffs if server in (None, each.change.server))
+
+    async def tool_diff(self, server: str, tool: str, digest: str | None = None) -> ToolDiff:
+        for each in self.diffs:
+            wanted = (server, tool, digest or each.change.digest)
+            if wanted == (each.change.server, each.change.tool, each.change.digest):
+                return each
+        raise UnknownChange(f"Nothing about {tool!r} of {server} waits for an approval.")
+
+    async def approve(
+        self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"
+    ) -> tuple[str, ...]:
+        self.by.append(by)
+        await self._ask("approve", server)
+        meant = [
+            each.change
+            for each in self.diffs
+            if each.change.server == server
+            and tool in (None, each.change.tool)
+            and digest in (None, each.change.digest)
+        ]
+        if not meant:
+            raise UnknownChange(f"Nothing about {tool or server} waits for an approval.")
+        self.approved.append((server, tool, digest))
+        self.diffs = [each for each in self.diffs if each.change not in meant]
+        return tuple(each.tool for each in meant)
 
     async def orphans(self) -> tuple[OrphanRow, ...]:
         if self.refusal is not None:

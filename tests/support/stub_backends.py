@@ -223,8 +223,9 @@ class House:
     """`registry.start` runs the sweeper too, which asks for real time: deadlines stay the clock's."""
 
     def __init__(self, servers: Mapping[str, StubServer], clock: Clock | None = None, **config: Any) -> None:
-        """`config`: sections of the configuration, and `settings` of single servers by id."""
-        settings = config.pop("settings", {})
+        """`config`: sections of the configuration, `settings` of single servers by id, and what makes a `watch`
+        over their tools of the function that publishes facts."""
+        settings, make_watch = config.pop("settings", {}), config.pop("watch", None)
         self.servers = servers
         self.clock = clock or FakeClock()
         self.configs = tuple(
@@ -235,7 +236,8 @@ class House:
         self.facts: list[Fact] = []
         self.said: list[tuple[str, str, str]] = []
         self.hub = SubscriptionHub()
-        self.gateway = Gateway(lambda: self.config, self.hub, self.clock, self.facts.append)
+        watch = make_watch(self.facts.append) if make_watch is not None else None
+        self.gateway = Gateway(lambda: self.config, self.hub, self.clock, self.facts.append, watch=watch)
         self.registry = _StubRegistry(
             self.gateway, self.clock, Guard(), says=lambda *words: self.said.append(words), on_state=_unheard
         )

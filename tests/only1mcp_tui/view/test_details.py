@@ -93,3 +93,11 @@ def test_a_breaker_that_is_not_closed_has_a_line_of_its_own(
     breaker: BreakerState, retry_at: float | None, words: str
 ) -> None:
     assert labelled("breaker", breaker=breaker, breaker_retry_at=retry_at) == [words]
+
+
+def test_tools_that_want_an_eye_are_counted_with_the_key_that_shows_them() -> None:
+    (said,) = labelled("tools", changed=2, withheld=2)
+    assert said == "tools ≠ 2 tools changed or new, all withheld A shows what is different"
+    assert any("! 1 tool names tools of other servers" in line for line in lines(naming=1))
+    assert any("! 2 tools name tools of other servers" in line for line in lines(naming=2))
+    assert labelled("tools") == []

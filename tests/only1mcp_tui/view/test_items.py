@@ -4,8 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from only1mcp_tui.view.items import about_lines, cells, does, item_lines, passes, tool_lines
+from only1mcp_tui.view.items import (
+    about_lines,
+    cells,
+    does,
+    item_lines,
+    marks_of,
+    passes,
+    tool_lines,
+    tools_of,
+)
 from only1mcp_tui.view.text import plain
+from tests.support.changes import changed_control
 from tests.support.server_scene import TOOLS, items
 
 CREATE, SEARCH, DELETE, ODD = TOOLS
@@ -77,3 +87,31 @@ def test_a_schema_that_was_cut_is_shown_as_far_as_it_goes():
 
 def test_a_prompt_lists_its_arguments():
     assert [plain(line) for line in item_lines(ITEMS["triage"], 60)][-2:] == [" ARGUMENTS", "   repo  required"]
+
+
+def test_what_wants_an_eye_is_marked_and_said():
+    control = changed_control()
+    detail = control.details["github"]
+    marks, shown = marks_of(detail), tools_of(detail)
+    columns = ("name", "does")
+    rows = [cells(item, {}, frozenset(), columns, marks) for item in shown if item.kind == "tool"]
+    assert [row[0][0] for row in rows[:3]] == ["≠ create_issue", "+ transfer_repo", "! github__search"]
+    assert [row[1][0] for row in rows[:3]] == ["withheld", "withheld", "reads"]
+    said = [plain(about_lines(item, 100, 3, marks)[0]) for item in shown[:3]]
+    assert said == [
+        " ≠ withheld, changed: description, input schema",
+        " + withheld, is new",
+        " ! names tools of other servers: files__read_file",
+    ]
+
+
+def test_a_tool_that_is_offered_though_it_changed_stands_there_once():
+    detail = changed_control().details["github"]
+    change = replace(detail.tool_changes[0], tool="search", is_withheld=False)
+    detail = replace(detail, tool_changes=(change,), naming=())
+    assert len(tools_of(detail)) == len(detail.items)
+    marks = marks_of(detail)
+    (search,) = (item for item in tools_of(detail) if item.origin == "search")
+    assert (marks.sign(search), marks.is_withheld(search), marks.has_changed(search)) == ("≠ ", False, True)
+    prompt = replace(search, kind="prompt")
+    assert (marks.sign(prompt), marks.is_withheld(prompt), list(marks.words(prompt))) == ("", False, [])

@@ -1,7 +1,7 @@
 """News: edges, together, seldom, and not what one did oneself."""
 
 from only1mcp_tui.view.news import NAMED, News, Toast
-from proxy_core.facts import BreakerTurned, ConfigRejected, StateChanged
+from proxy_core.facts import BreakerTurned, ConfigRejected, StateChanged, ToolChanged
 
 
 def fell(server: str, at: float = 0.0, why: str = "no answer") -> StateChanged:
@@ -86,3 +86,22 @@ def test_each_state_has_its_words() -> None:
         news = News()
         news.take([StateChanged(0.0, "a", "healthy", state, "it was killed")], 0.0)
         assert news.take([], 1.0) == Toast(words, is_bad=True)
+
+
+def test_tools_that_changed_are_news_and_new_ones_only_where_they_are_withheld():
+    news = News()
+    facts = (
+        ToolChanged(10.0, "files", "read", "changed", ("description",), True),
+        ToolChanged(10.0, "files", "", "changed", (), True, 4),
+        ToolChanged(10.0, "git", "log", "new", (), True),
+        ToolChanged(10.0, "git", "old", "gone"),
+        ToolChanged(10.0, "web", "get", "new"),
+        ToolChanged(10.0, "web", "put", "restored"),
+    )
+    assert news.take(facts, 10.0) is None
+    toast = news.take((), 11.0)
+    assert toast is not None
+    assert toast.words == "5 tools of files, 1 tool of git changed: see Servers."
+    assert not toast.is_bad
+    assert news.take((), 20.0) is None
+    assert news.take(facts, 40.0) is None, "too old to be news"

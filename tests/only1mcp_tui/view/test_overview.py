@@ -2,10 +2,18 @@
 
 import pytest
 
-from only1mcp_tui.view.overview import Pace, banner_lines, event_line, title_line
+from only1mcp_tui.view.overview import Pace, banner_lines, event_line, selected_line, title_line
+from only1mcp_tui.view.targets import Target
 from only1mcp_tui.view.text import cells, plain
 from proxy_core.config.models import ONLY_REPLICA
-from proxy_core.facts import BreakerTurned, ConfigApplied, ContextModeChanged, ReplicaChanged
+from proxy_core.facts import (
+    BreakerTurned,
+    ConfigApplied,
+    ContextModeChanged,
+    OtherToolNamed,
+    ReplicaChanged,
+    ToolChanged,
+)
 from proxy_core.telemetry.snapshot import ConfigStatus, Notice, Totals
 from tests.support.fake_control import NOW, row_of, snapshot_of
 from tests.support.screens import FAULTS
@@ -98,3 +106,34 @@ def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for()
         line = event_line(ContextModeChanged(NOW, profile, "full", "search"), snapshot, 120)
         assert line is not None
         assert subject in plain(line) and "mode search; before: full" in plain(line)
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (
+            ToolChanged(NOW, "files", "read\x1b", "changed", ("title", "description"), True),
+            "≠ files            read␛ changed: title, description; withheld until approved",
+        ),
+        (ToolChanged(NOW, "files", "read", "new"), "+ files            read: new"),
+        (ToolChanged(NOW, "files", "read", "gone"), "- files            read: gone"),
+        (ToolChanged(NOW, "files", "read", "restored"), "● files            read: again as before"),
+        (ToolChanged(NOW, "files", "", "changed", (), False, 7), "≠ files            7 more tools changed"),
+        (
+            OtherToolNamed(NOW, "files", "read", ("git__log", "web/get")),
+            "! files            read names tools of other servers: git__log, web/get",
+        ),
+    ],
+)
+def test_what_happens_to_tools_is_an_event(fact: ToolChanged | OtherToolNamed, words: str) -> None:
+    line = event_line(fact, snapshot_of(), 120)
+    assert line is not None
+    assert plain(line).endswith(words)
+
+
+def test_the_selected_row_says_that_tools_changed_and_which_key_shows_it() -> None:
+    row = row_of("files", changed=3, withheld=1)
+    said = plain(selected_line(Target(row), NOW, 120))
+    assert said.endswith("3 tools changed or new, 1 withheld: A shows what is different")
+    assert plain(selected_line(Target(row), NOW, 120, may_change=False)).endswith("1 withheld")
+    assert "npx" in plain(selected_line(Target(row_of("files")), NOW, 120))

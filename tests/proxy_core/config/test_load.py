@@ -217,7 +217,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "text is wanted here (put it in quotes).",
         "14: servers[2].prefixx: unknown key. Did you mean 'prefix'? "
         "Allowed: id, name, enabled, transport, replicas, balance, health, tools, prefix, instructions, era, "
-        "isolation, roots, elicitation_prefix, timeouts, concurrency.",
+        "isolation, roots, elicitation_prefix, on_change, timeouts, concurrency.",
         "15: servers[3].id: this key is required and missing.",
         "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
         "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",

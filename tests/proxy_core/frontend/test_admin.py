@@ -33,6 +33,7 @@ from proxy_core.frontend.admin_routes import ROUTES
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.wire import Streamed, WireHead, WireRequest
 from proxy_core.telemetry.snapshot import LogLine, NamedItem, ServerDetail, Snapshot
+from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff, ToolText
 from tests.support.admin_house import House, Said, config_of, house
 from tests.support.clock import FakeClock
 from tests.support.fake_control import NOW, FakeControl, row_of, snapshot_of
@@ -168,6 +169,24 @@ async def test_a_tool_is_called_with_its_arguments(served: House, control: Contr
     answered = await served.ask("POST", "call", {"name": "search__find", "arguments": {"q": ["é", None]}})
     assert answered.json == {"content": [], "isError": False}
     assert (control.asked, control.arguments) == ([("call", "search__find")], [{"q": ["é", None]}])
+
+
+async def test_changes_are_looked_at_and_approved_in_the_name_of_who_asks(served: House, control: Control):
+    change = ToolChange("search", "read/x y", "changed", "a" * 32, ("description",), True)
+    control.diffs = [ToolDiff(change, ToolText(description="new"), ToolText(description="old"))]
+    assert decoded((await served.ask("GET", "changes")).body, list[ToolChange]) == [change]
+    assert (await served.ask("GET", "servers/notes/changes")).json == []
+    one = await served.ask("GET", "servers/search/change?tool=read%2Fx+y")
+    assert decoded(one.body, ToolDiff) == control.diffs[0]
+    other = await served.ask("GET", f"servers/search/change?tool=read%2Fx+y&digest={'b' * 32}")
+    assert (other.status, other.error) == (409, "unknown_change")
+    assert (await served.ask("GET", "servers/search/change")).status == 400
+    assert (await served.ask("POST", "servers/search/approve", {"tool": ""})).status == 400
+    body = {"tool": "read/x y", "digest": "a" * 32}
+    assert (await served.ask("POST", "servers/search/approve", body)).json == {"tools": ["read/x y"]}
+    assert control.approved == [("search", "read/x y", "a" * 32)]
+    assert all(control.by)
+    assert (await served.ask("POST", "servers/search/approve")).error == "unknown_change"
 
 
 async def test_a_question_is_answered_and_a_drill_begun_in_the_name_of_who_asks(

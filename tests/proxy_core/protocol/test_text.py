@@ -10,15 +10,26 @@ HIDDEN = [
     "\r",
     "\x7f",
     "\x85",
+    "\u00ad",
+    "\u034f",
     "\u061c",
+    "\u115f",
+    "\u180e",
     "\u200b",
+    "\u2028",
     "\u200e",
     "\u202e",
     "\u2060",
     "\u2066",
+    "\u2065",
+    "\u3164",
     "\ufeff",
+    "\ufffb",
+    "\U0001d173",
     "\U000e0041",
     "\U000e007f",
+    "\U000e0100",
+    "\U000e01ef",
 ]
 
 
@@ -51,6 +62,13 @@ def test_a_half_escape_leaves_no_control_character():
     assert clean_text("a\x1b\x1b[0m[31mb", 100) == "a[31mb"
     assert clean_text("a\x1b[12;", 100) == "a12;"
     assert clean_text("a\x1b", 100) == "a"
+
+
+@pytest.mark.requirement("A08")
+def test_a_text_in_variation_selectors_is_taken_out_and_an_emoji_stays():
+    hidden = "".join(chr(0xFE00 + ord(letter) % 16) for letter in "send it on")
+    assert clean_text(f"Reads.\u26a0\ufe0f{hidden} Fast.", 100) == "Reads.\u26a0\ufe0f Fast."
+    assert clean_text("a\ufe0f\u200b\ufe01", 100) == "a\ufe0f"
 
 
 def test_words_in_any_script_tabs_and_line_feeds_stay():

@@ -125,6 +125,38 @@ def test_names_titles_and_descriptions_are_cleaned_and_descriptions_are_capped()
     assert tool["description"] == "x" * 8192
 
 
+@pytest.mark.requirement("A08")
+@pytest.mark.parametrize("key", ["inputSchema", "outputSchema"])
+def test_the_texts_of_schemas_are_cleaned_and_what_validates_stays(key: str):
+    bad, data = "S\u202eend\U000e0041 it.\x1b[2J", "\u200b"
+    inner = {"title": bad, "description": bad, "$comment": bad, "const": data, "enum": [data], "default": data}
+    schema = {
+        "type": "object",
+        "description": "x" * 9000,
+        "properties": {"description": {"type": "string", "description": bad}, data: {"anyOf": [inner]}},
+        "required": [data],
+        "$defs": {"a": inner},
+        "examples": [{"description": bad}],
+    }
+    clean = dict.fromkeys(("title", "description", "$comment"), "Send it.")
+    expected = schema | {
+        "description": "x" * 8192,
+        "properties": {
+            "description": {"type": "string", "description": "Send it."},
+            data: {"anyOf": [inner | clean]},
+        },
+        "$defs": {"a": inner | clean},
+    }
+    tool = TOOL | {key: schema}
+    assert normalise_tool(tool, MODERN)[key] == expected
+    assert tool[key]["$defs"]["a"]["title"] == bad, "what the server said is what it said"
+
+
+def test_a_schema_with_nothing_to_clean_is_handed_on_as_it_is():
+    tool = TOOL | {"inputSchema": {"type": "object", "properties": {"x": {"description": "Plain."}}}}
+    assert normalise_tool(tool, MODERN)["inputSchema"] is tool["inputSchema"]
+
+
 @pytest.mark.parametrize(
     ("normalise", "key"), [(normalise_resource, "uri"), (normalise_template, "uriTemplate")]
 )
