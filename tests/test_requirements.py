@@ -160,6 +160,8 @@ KEPT: Final = {
     "T03": "another principal's task: -32602",
     "T04": "a server that insists on a task is polled for a client without them",
     "T05": "a legacy tool that requires a task works from any client; `execution` is never listed",
+    "A01": "without a token: 401 that points to metadata, which everybody may read at both their places",
+    "A02": "another audience or issuer, over, alg none, in the query: 401",
     "A04": "a server never sees a client's token; its 401 is not relayed",
     "A05": "Host and Origin of strangers are refused on all routes",
     "A06": "a bind that others can reach is refused unless told",
@@ -174,7 +176,7 @@ IN_PART: Final = {
     "A08": "names and descriptions are cleaned; a changed tool raises no audit event yet",
 }
 
-NOT_YET: Final = frozenset({"A01", "A02", "A03"})
+NOT_YET: Final = frozenset({"A03"})
 """OAuth: the gateway has no authorization server to point to."""
 
 

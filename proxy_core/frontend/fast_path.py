@@ -561,6 +561,7 @@ def _with_length(head: WireHead, length: bytes) -> WireHead:
         head.profile,
         tool=head.tool,
         admitted_by=head.admitted_by,
+        credential=head.credential,
     )
 
 

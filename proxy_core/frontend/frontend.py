@@ -5,9 +5,10 @@ Owns the listener's one sweeper. Knows nothing of backends.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
@@ -16,9 +17,11 @@ from proxy_core.control import Control
 from proxy_core.errors import InsecureBind
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend.affinity import Affinity
+from proxy_core.frontend.challenges import Challenges
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
+from proxy_core.frontend.jwt_tokens import JwtTokens
 from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
@@ -26,6 +29,7 @@ from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
 from proxy_core.frontend.profile_gate import ProfileGate
 from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.resource_metadata import ResourceMetadata
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
@@ -82,6 +86,7 @@ class Frontend:
         self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity)
         self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
+        self._jwts = JwtTokens(config.auth, clock, self._end_of)
         self._endpoint = McpEndpoint(
             self._guard(), self._principals(), ProfileGate.of(config), modern, self._legacy, self._sse
         )
@@ -90,20 +95,22 @@ class Frontend:
             if control is None
             else Steering(config, self._endpoint, control, metrics or Metrics(), self._open, clock)
         )
-        endpoint_at = self._mcp_alone if self._steering is None else self._steering.port.endpoint_at
+        self._metadata = ResourceMetadata(self._endpoint, config.auth)
         self._listener = Listener(
-            endpoint_at,
+            self._endpoint_at,
             config.proxy.host,
             config.proxy.port,
             (self._endpoint, self._is_mcp) if fast_path else None,
         )
         self._tasks = Tasks("frontend")
 
-    def _mcp_alone(self, path: str) -> Endpoint:
-        return self._endpoint
+    def _endpoint_at(self, path: str) -> Endpoint:
+        if self._metadata.serves(path):
+            return self._metadata
+        return self._endpoint if self._steering is None else self._steering.port.endpoint_at(path)
 
     def _is_mcp(self, path: str) -> bool:
-        is_free = self._steering is None or self._steering.port.endpoint_at(path) is self._endpoint
+        is_free = self._endpoint_at(path) is self._endpoint
         return is_free and self._endpoint.guard.profile_in(path) is not None
 
     @property
@@ -137,6 +144,7 @@ class Frontend:
             self._steering.use(self._config)
             await self._steering.start(self._port)
         self._tasks.start(self._sweep(), "sweep")
+        self._jwts.refresh()
         self.url = f"http://{bracketed(_WILDCARDS.get(proxy.host, proxy.host))}:{self._port}{proxy.path}"
         return self.url
 
@@ -150,6 +158,7 @@ class Frontend:
         address = {"host": kept.host, "port": kept.port, "path": kept.path}
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
+        self._metadata.use(config.auth)
         self._use_principals(self._principals())
         self._use_profiles(ProfileGate.of(self._config))
         if self._steering is not None:
@@ -185,35 +194,43 @@ class Frontend:
         if self._steering is not None:
             await self._steering.aclose()
         await self._listener.aclose()
+        await self._jwts.aclose()
         await self._legacy_calls.aclose()
         await self._open.aclose()
 
     def _guard(self) -> Guard:
-        proxy = self._config.proxy
+        proxy, resource = self._config.proxy, self._config.auth.resource
+        # Whoever has a token for our URI was told to come there.
+        public = (urlsplit(resource).netloc,) if resource is not None else ()
         return guard_for(
             proxy.path,
             proxy.host,
             self._port,
-            allowed_hosts=proxy.allowed_hosts,
+            allowed_hosts=(*proxy.allowed_hosts, *public),
             allowed_origins=proxy.allowed_origins,
             max_body_bytes=proxy.max_body_bytes,
             has_sse=proxy.legacy_sse,
         )
 
     def _principals(self) -> Principals:
+        auth = self._config.auth
         is_open = self._allow_remote or is_loopback(self._config.proxy.host)
-        return Principals(self._config.auth.tokens, is_open=is_open)
+        jwts = self._jwts if auth.issuers else None
+        return Principals(auth.tokens, is_open=is_open, jwts=jwts, challenges=Challenges(auth))
 
     def _use_principals(self, principals: Principals) -> None:
-        lost = self._endpoint.principals.lost(principals)
+        lost = self._endpoint.principals.lost(principals) | self._jwts.use(self._config.auth)
         self._endpoint.principals = principals
         if lost:
-            self._sessions.end_of(lost)
-            self._listens.end_of(lost)
-            if self._steering is not None:
-                self._steering.end_of(lost)
+            self._end_of(lost)
         if self._config.is_exposed and not self._allow_remote:
             log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
+
+    def _end_of(self, principals: Collection[str]) -> None:
+        self._sessions.end_of(principals)
+        self._listens.end_of(principals)
+        if self._steering is not None:
+            self._steering.end_of(principals)
 
     def _use_profiles(self, profiles: ProfileGate) -> None:
         moved, gone = self._endpoint.profiles.lost(profiles)
@@ -231,6 +248,7 @@ class Frontend:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
+            self._jwts.sweep()
             self._open.sweep()
             self._sessions.sweep()
             self._listener.sweep()
