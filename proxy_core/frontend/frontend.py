@@ -14,7 +14,7 @@ from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, is_loopback
 from proxy_core.control import Control
-from proxy_core.errors import InsecureBind
+from proxy_core.errors import InsecureBind, TlsUnusable
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.challenges import Challenges
@@ -35,6 +35,7 @@ from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.steering import Steering
+from proxy_core.frontend.tls import Stamp, context_for, stamp_of
 from proxy_core.frontend.wire import Endpoint
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.metrics import Metrics
@@ -102,6 +103,7 @@ class Frontend:
             config.proxy.port,
             (self._endpoint, self._is_mcp) if fast_path else None,
         )
+        self._tls_stamp: Stamp = ()
         self._tasks = Tasks("frontend")
 
     def _endpoint_at(self, path: str) -> Endpoint:
@@ -134,10 +136,16 @@ class Frontend:
         return self._calls.total
 
     async def start(self) -> str:
-        """Listen; the URL for clients on this machine. Raises: InsecureBind, PortInUse, OSError."""
+        """Listen; the URL for clients on this machine.
+
+        Raises: InsecureBind, TlsUnusable, PortInUse, OSError.
+        """
         proxy = self._config.proxy
         if self._config.is_exposed and not self._allow_remote:
             raise InsecureBind(proxy.host)
+        self._tls_stamp = stamp_of(proxy.tls)
+        if proxy.tls is not None:
+            await self._listener.use_tls(context_for(proxy.tls))
         self._port = await self._listener.start()
         self._endpoint.guard = self._guard()
         if self._steering is not None:
@@ -145,20 +153,26 @@ class Frontend:
             await self._steering.start(self._port)
         self._tasks.start(self._sweep(), "sweep")
         self._jwts.refresh()
-        self.url = f"http://{bracketed(_WILDCARDS.get(proxy.host, proxy.host))}:{self._port}{proxy.path}"
+        host = bracketed(_WILDCARDS.get(proxy.host, proxy.host))
+        self.url = f"{'http' if proxy.tls is None else 'https'}://{host}:{self._port}{proxy.path}"
         return self.url
 
     def use(self, config: Config) -> None:
-        """Apply tokens, allow-lists and limits from now on. Host, port and path stay until the next start.
+        """Apply tokens, allow-lists, certificates and limits from now on.
+
+        Host, port, path, and whether HTTPS is served, stay until the next start.
 
         What was open with a token or a profile that is gone or changed ends: sessions with all they have, and
         listens.
         """
         kept = self._config.proxy
-        address = {"host": kept.host, "port": kept.port, "path": kept.path}
+        address: dict[str, object] = {"host": kept.host, "port": kept.port, "path": kept.path}
+        if kept.tls is None or config.proxy.tls is None:
+            address["tls"] = kept.tls
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
         self._metadata.use(config.auth)
+        self._renew_tls()
         self._use_principals(self._principals())
         self._use_profiles(ProfileGate.of(self._config))
         if self._steering is not None:
@@ -212,6 +226,20 @@ class Frontend:
             has_sse=proxy.legacy_sse,
         )
 
+    def _renew_tls(self) -> None:
+        """Serve by the configured files, if they are others than before or have been renewed."""
+        settings = self._config.proxy.tls
+        if settings is None or (stamp := stamp_of(settings)) == self._tls_stamp:
+            return
+        self._tls_stamp = stamp
+        try:
+            context = context_for(settings)
+        except TlsUnusable as error:
+            log.error("the certificates before go on being used: %s", error.message)
+            return
+        self._tasks.start(self._listener.use_tls(context), "tls")
+        log.info("HTTPS is served with the certificates as they are now")
+
     def _principals(self) -> Principals:
         auth = self._config.auth
         is_open = self._allow_remote or is_loopback(self._config.proxy.host)
@@ -248,6 +276,7 @@ class Frontend:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
+            self._renew_tls()
             self._jwts.sweep()
             self._open.sweep()
             self._sessions.sweep()

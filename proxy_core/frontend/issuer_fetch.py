@@ -45,12 +45,13 @@ async def key_document(settings: IssuerConfig) -> Any:
 
 async def _advertised(settings: IssuerConfig) -> str:
     """Where its keys are, by its metadata. Raises: FetchFailed."""
-    fault = FetchFailed("it publishes no metadata")
+    first: FetchFailed | None = None
     for url in _metadata_urls(settings.issuer):
         try:
             metadata = await _json_at(settings, url)
         except FetchFailed as error:
-            fault = error
+            # Most servers have one of them, and what they answer for the others says little.
+            first = first or error
             continue
         if not isinstance(metadata, dict) or metadata.get("issuer") != settings.issuer:
             raise FetchFailed(f"the metadata at {url} are another issuer's")
@@ -58,7 +59,7 @@ async def _advertised(settings: IssuerConfig) -> str:
         if not isinstance(found, str):
             raise FetchFailed(f"the metadata at {url} have no jwks_uri")
         return found
-    raise fault
+    raise first or FetchFailed("it publishes no metadata")
 
 
 def _metadata_urls(issuer: str) -> Iterator[str]:

@@ -1,7 +1,10 @@
 """A gateway as an OAuth resource server, over the wire: a real authorization server is a process of its own."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -10,13 +13,33 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 from yarl import URL
 
-from proxy_core.config.models import AuthConfig, Config, ProxyConfig
+from proxy_core.clock import SystemClock
+from proxy_core.config.models import AuthConfig, Config, ProfileConfig, ProxyConfig
+from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.frontend import Frontend
+from proxy_core.frontend.jwks import FRESH_S, INTERVAL_S, KEPT_S
+from proxy_core.frontend.wire import WireHead
+from tests.proxy_core.frontend.test_principals import raw_post
 from tests.support.authorization_server import RESOURCE, AuthorizationServer, as_base64, authorization_server
-from tests.support.http_client import Client, modern, request
+from tests.support.http_client import Client, Stream, modern, request
+from tests.support.scripted_channel import until
 from tests.support.scripted_gateway import ScriptedGateway
 
+
+class MovableClock(SystemClock):
+    """The machine's, some time ahead."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+    def wall(self) -> float:
+        return time.time() + self.ahead_s
+
+
 METADATA = "https://gw.example/.well-known/oauth-protected-resource/mcp"
+AT = "/.well-known/oauth-authorization-server"
 NO_TOKEN = f'Bearer resource_metadata="{METADATA}", scope="mcp:use"'
 BAD_TOKEN = f'{NO_TOKEN}, error="invalid_token"'
 
@@ -60,6 +83,15 @@ def ann(http: aiohttp.ClientSession, guarded: Frontend, issuer: AuthorizationSer
 async def asked_with(client: Client, token: str | None) -> Any:
     client.token = token
     return await client.ask("tools/list")
+
+
+@asynccontextmanager
+async def listening(client: Client) -> AsyncIterator[Stream]:
+    """A listen that is acknowledged."""
+    body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    async with client.stream(body=body, headers=headers) as stream:
+        await stream.next()
+        yield stream
 
 
 # --- who gets in ----------------------------------------------------------------------------------------------
@@ -157,3 +189,357 @@ async def test_whatever_is_wrong_with_a_token_it_lets_nobody_in(
     assert (await asked_with(stranger, good)).status == 200
     for same in ("HTTPS://GW.example/mcp", RESOURCE + "/"):
         assert (await asked_with(stranger, issuer.token(aud=["https://x.example", same]))).status == 200
+
+
+# --- scopes and profiles --------------------------------------------------------------------------------------
+
+PROFILES = {"review": ProfileConfig(), "ops": ProfileConfig(), "dev": ProfileConfig()}
+GRANTS = [
+    {"profile": "review", "scopes": ["mcp:review"]},
+    {"profile": "dev", "claims": {"groups": "dev"}},
+    {"profile": "ops", "scopes": ["mcp:ops", "mcp:write"], "claims": {"groups": "ops"}},
+]
+
+
+def scope_challenge(scopes: str) -> str:
+    return f'Bearer error="insufficient_scope", scope="{scopes}", resource_metadata="{METADATA}"'
+
+
+@pytest.mark.requirement("A03")
+async def test_a_scope_that_is_missing_is_asked_for_with_all_that_are_needed(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
+):
+    auth = auth_of(issuer, scopes=["mcp:use", "mcp:read"], grants=GRANTS)
+    async with serving(auth=auth, profiles=PROFILES) as frontend:
+        client = Client(http, frontend.url)
+
+        async def refusal(path: str = "", **claims: Any) -> Any:
+            client.url, client.token = frontend.url + path, issuer.token(**claims)
+            reply = await client.ask("tools/list")
+            return reply.status, reply.headers.get("WWW-Authenticate")
+
+        both = "mcp:use mcp:read"
+        assert await refusal() == (403, scope_challenge(both))
+        assert await refusal(scope=None) == (403, scope_challenge(both))
+        assert await refusal(scope="mcp:readmcp:use") == (403, scope_challenge(both))
+        assert await refusal(scope=both) == (403, scope_challenge(f"{both} mcp:review"))
+        ops = {"groups": ["x", "ops"], "scope": f"{both} mcp:review"}
+        assert await refusal("/ops", **ops) == (403, scope_challenge(f"{both} mcp:ops mcp:write"))
+        # No scope would open these to this bearer, so none is named.
+        assert await refusal("/dev", **ops) == (403, None)
+        assert await refusal("/nowhere", **ops) == (403, None)
+        assert gateway.exchanges == []
+        metadata = URL(frontend.url).with_path("/.well-known/oauth-protected-resource")
+        told = (await client.send("GET", url=metadata)).json
+        assert told["scopes_supported"] == ["mcp:use", "mcp:read", "mcp:review", "mcp:ops", "mcp:write"]
+
+
+async def test_scopes_and_claims_say_under_which_profiles_a_token_is_served(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
+):
+    async with serving(
+        auth=auth_of(issuer, grants=[*GRANTS, {"claims": {"root": True}}]), profiles=PROFILES
+    ) as one:
+        client = Client(http, one.url)
+
+        async def served(path: str, **claims: Any) -> Any:
+            client.url, client.token = one.url + path, issuer.token(**claims)
+            reply = await client.ask("tools/list")
+            return gateway.exchanges[-1].caller.profile if reply.status == 200 else reply.status
+
+        assert await served("", scope="mcp:use mcp:review") == "review"
+        assert await served("/review", scope="mcp:use mcp:review") == "review"
+        assert await served("", groups="dev") == "dev"
+        several = {"groups": ["dev", "ops"], "scope": None, "scp": ["mcp:use", "mcp:ops", "mcp:write"]}
+        assert await served("", **several) == "dev"
+        assert await served("/ops", **several) == "ops"
+        assert await served("/review", **several) == 403
+        assert await served("", groups="devs") == 403
+        assert await served("", root=True) == ""
+        assert await served("/ops", root=True) == "ops"
+        assert await served("/nowhere", root=True) == 404
+        # True is no 1, nor its name.
+        assert await served("", root=1) == 403
+        assert await served("", root="true") == 403
+
+
+async def test_a_token_that_no_grant_and_no_scope_could_fit_is_refused(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    auth = auth_of(
+        issuer, grants=[{"claims": {"tenant": "ours"}}], deny=[{"sub": "eve", "client_id": "editor"}]
+    )
+    async with serving(auth=auth) as frontend:
+        client = Client(http, frontend.url)
+        for claims, status in (
+            ({"tenant": "ours"}, 200),
+            ({"tenant": "theirs"}, 401),
+            ({"tenant": "ours", "sub": "eve"}, 401),
+            ({"tenant": "ours", "sub": "eve", "client_id": "other"}, 200),
+        ):
+            assert (await asked_with(client, issuer.token(**claims))).status == status
+
+
+async def test_a_token_of_an_issuer_is_not_for_what_shows_the_whole_gateway(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    async with serving(auth=auth_of(issuer)) as frontend:
+        ann = Client(http, frontend.url, issuer.token())
+        assert (await ann.ask("tools/list")).status == 200
+        head = WireHead("GET", "/metrics", [], "", {"authorization": f"Bearer {ann.token}"})
+        with pytest.raises(HttpRefusal, match="may not look") as refused:
+            frontend._endpoint.principals.identify_operator(head)
+        assert refused.value.status == 403
+
+
+async def test_two_bearers_have_nothing_of_each_other(
+    ann: Client, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    await ann.initialize()
+    others = [
+        issuer.token(sub="bob"),
+        issuer.token(client_id="other"),
+        issuer.token(sub="ann/editor", client_id=""),
+    ]
+    for token in others:
+        bob = Client(http, ann.url, token)
+        bob.session_id = ann.session_id
+        assert (await bob.post(request("ping"))).status == 404
+    # The same bearer with another token is the same.
+    ann.token = issuer.token(jti="renewed")
+    assert (await ann.post(request("ping"))).status == 200
+
+
+async def statuses(clients: list[Client]) -> set[int]:
+    """Of one request of each, all at once."""
+    return {reply.status for reply in await asyncio.gather(*(each.ask("tools/list") for each in clients))}
+
+
+# --- keys that change -----------------------------------------------------------------------------------------
+
+
+async def test_a_new_key_is_fetched_once_for_all_who_wait_and_an_unknown_one_not_again_at_once(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    clock = MovableClock()
+    async with serving(auth=auth_of(issuer), clock=clock) as frontend:
+        client = Client(http, frontend.url)
+        assert (await asked_with(client, issuer.token())).status == 200
+        clock.ahead_s += INTERVAL_S
+        issuer.rotate(keeps_old=True)
+        issuer.publish(delay_s=0.2)
+        before, tokens = issuer.asked("/jwks"), [issuer.token(sub=f"s{number}") for number in range(20)]
+        clients = [Client(http, frontend.url, token) for token in tokens]
+        assert {
+            reply.status for reply in await asyncio.gather(*(each.ask("tools/list") for each in clients))
+        } == {200}
+        assert issuer.asked("/jwks") == before + 1
+        for number in range(50):
+            assert (await asked_with(client, issuer.token({"kid": f"no-{number}"}))).status == 401
+        assert issuer.asked("/jwks") == before + 1
+        clock.ahead_s += INTERVAL_S
+        flood = [Client(http, frontend.url, issuer.token({"kid": f"no-{number}"})) for number in range(20)]
+        assert {
+            reply.status for reply in await asyncio.gather(*(each.ask("tools/list") for each in flood))
+        } == {401}
+        assert issuer.asked("/jwks") == before + 2
+
+
+async def test_a_key_that_is_taken_back_ends_what_its_tokens_opened_and_nobody_elses(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    clock = MovableClock()
+    async with serving(auth=auth_of(issuer), clock=clock) as frontend:
+        ann, bob = Client(http, frontend.url, issuer.token()), Client(http, frontend.url)
+        async with listening(ann) as lost:
+            await ann.initialize()
+            issuer.rotate(keeps_old=True)
+            clock.ahead_s += INTERVAL_S
+            bob.token = issuer.token(sub="bob")
+            async with listening(bob) as kept:
+                issuer.publish(jwks={"keys": issuer.public_keys()[-1:]})
+                clock.ahead_s += INTERVAL_S
+                # As after a reload: nobody waits until the keys are old.
+                frontend.use(config_of(auth_of(issuer)))
+                assert (await lost.next())["id"] == 1
+                assert await lost.rest() == b""
+                assert (await ann.ask("tools/list")).status == 401
+                assert (await ann.post(request("ping"))).status == 401
+                assert frontend.session_count == 0
+                assert (await bob.ask("tools/list")).status == 200
+                frontend._listens.end_of({f"jwt:bob/editor@{issuer.issuer}"})
+                assert (await kept.next())["id"] == 1
+
+
+async def test_keys_are_looked_at_anew_while_somebody_uses_them_and_do_not_count_for_ever(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
+):
+    clock = MovableClock()
+    async with serving(auth=auth_of(issuer), clock=clock) as frontend:
+        ann = Client(http, frontend.url, issuer.token(exp=int(time.time() + 10 * KEPT_S)))
+        async with listening(ann) as stream:
+            before = issuer.asked(AT)
+            clock.ahead_s += FRESH_S
+            await until(lambda: issuer.asked(AT) == before + 1)
+            issuer.publish(status=503)
+            clock.ahead_s += FRESH_S
+            await until(lambda: issuer.asked(AT) == before + 2)
+            # An issuer that is away for a while takes nobody with it.
+            assert (await ann.ask("tools/list")).status == 200
+            clock.ahead_s += KEPT_S
+            assert (await stream.next())["id"] == 1
+            refused = await ann.ask("tools/list")
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
+        issuer.publish()
+        clock.ahead_s += INTERVAL_S
+        assert (await ann.ask("tools/list")).status == 200
+
+
+async def test_an_issuer_that_is_away_at_the_start_is_asked_again(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
+):
+    issuer.publish(status=500)
+    clock = MovableClock()
+    async with serving(auth=auth_of(issuer), clock=clock) as frontend:
+        ann = Client(http, frontend.url, issuer.token())
+        refused = await ann.ask("tools/list")
+        assert refused.status == 503
+        assert "WWW-Authenticate" not in refused.headers
+        assert "answered with HTTP status 500" in caplog.text
+        issuer.publish()
+        clock.ahead_s += INTERVAL_S
+        assert (await ann.ask("tools/list")).status == 200
+
+
+async def test_who_must_be_waited_for_sends_no_large_body(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    issuer.publish(delay_s=1)
+    async with serving(auth=auth_of(issuer)) as frontend:
+        ann = Client(http, frontend.url, issuer.token())
+        body, headers = modern("tools/list", {"padding": "x" * 100_000})
+        assert (await ann.send("POST", body, headers=headers)).status == 503
+        assert (await ann.ask("tools/list")).status == 200
+
+
+# --- time and reloads -----------------------------------------------------------------------------------------
+
+
+async def test_a_token_that_expires_ends_its_streams_and_lets_its_session_go_on_with_the_next(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
+):
+    clock = MovableClock()
+    gateway.held = {"tools/call"}
+    async with serving(auth=auth_of(issuer), clock=clock, legacy_sse=True) as frontend:
+        ann, old = Client(http, frontend.url, issuer.token()), Client(http, frontend.url, issuer.token())
+        old.url = str(URL(frontend.url).with_path("/sse"))
+        await ann.initialize()
+        listen_headers = ann.legacy_headers(Accept="text/event-stream", Content_Type=None)
+        async with (
+            ann.stream("GET", headers=listen_headers) as own,
+            old.stream("GET", headers={"Accept": "text/event-stream"}) as sse,
+            listening(ann) as listen,
+        ):
+            call = asyncio.ensure_future(ann.post(request("tools/call", {"name": "a__b"}, id=2)))
+            held = await gateway.next_call()
+            assert (await ann.ask("tools/list")).status == 200
+            clock.ahead_s += 631
+            refused = await ann.ask("tools/list")
+            assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, BAD_TOKEN)
+            assert (await listen.next())["id"] == 1
+            assert b"jsonrpc" not in await own.rest() + await sse.rest()
+            # It was admitted.
+            held.answer(b"{}")
+            assert (await call).status == 200
+        ann.token = issuer.token(exp=int(clock.wall()) + 60, iat=None)
+        assert (await ann.post(request("ping"))).status == 200
+
+
+async def test_what_a_reload_takes_back_is_in_force_at_once_for_open_streams_too(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    grants = [{"profile": "review", "scopes": ["mcp:review"]}, {"profile": "ops"}]
+    async with serving(auth=auth_of(issuer, grants=grants), profiles=PROFILES) as frontend:
+
+        def use(**settings: Any) -> None:
+            frontend.use(config_of(auth_of(issuer, **{"grants": grants} | settings), profiles=PROFILES))
+
+        async def changed(client: Client, **settings: Any) -> int:
+            """The status of the next request; what was open must have ended."""
+            async with listening(client) as stream:
+                await client.initialize()
+                use(**settings)
+                assert (await stream.next())["id"] == 1
+                assert (await client.post(request("ping"))).status in (401, 403, 404)
+            return int((await client.ask("tools/list")).status)
+
+        ann = Client(http, frontend.url, issuer.token(scope="mcp:use mcp:review", jti="stolen"))
+        bob = Client(http, frontend.url, issuer.token(sub="bob"))
+        async with listening(bob) as kept:
+            assert await changed(ann, deny=[{"jti": "stolen"}]) == 401
+            use()
+            assert await changed(ann, grants=[{"profile": "ops"}]) == 200
+            use()
+            assert await changed(ann, algorithms=["RS256"], grants=[{"profile": "ops"}]) == 401
+            assert (await kept.next())["id"] == 1
+        use()
+        assert await changed(bob, scopes=["mcp:use", "mcp:more"]) == 403
+        use()
+        async with listening(ann) as stream:
+            use(leeway_s=0)
+            frontend.use(config_of(AuthConfig()))
+            assert (await stream.next())["id"] == 1
+        # Nobody has to say who he is any more.
+        assert (await Client(http, frontend.url).ask("tools/list")).status == 200
+
+
+async def test_a_token_that_is_taken_back_while_a_body_comes_opens_nothing(
+    ann: Client, guarded: Frontend, issuer: AuthorizationServer
+):
+    assert (await ann.ask("tools/list")).status == 200
+    body, headers = modern("subscriptions/listen", {"notifications": {}})
+    raw = json.dumps(body).encode()
+    asked = {"Authorization": f"Bearer {ann.token}", "Content-Length": str(len(raw)), "Expect": "100-continue"}
+    async with raw_post(guarded.url, headers | asked) as (reader, writer):
+        assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+        guarded.use(config_of(auth_of(issuer, deny=[{"sub": "ann"}])))
+        writer.write(raw)
+        assert b" 401 " in await reader.readline()
+    assert guarded.stream_count == 0
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "plain"], indirect=True)
+async def test_a_head_that_comes_again_is_judged_again(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, fast_path: bool
+):
+    clock = MovableClock()
+    async with serving(auth=auth_of(issuer), clock=clock) as frontend:
+        ann = Client(http, frontend.url, issuer.token())
+        for _ in range(3):
+            assert (await ann.ask("tools/list")).status == 200
+        clock.ahead_s += 631
+        for _ in range(3):
+            assert (await ann.ask("tools/list")).status == 401
+        clock.ahead_s = 0
+        assert (await ann.ask("tools/list")).status == 200
+        frontend.use(config_of(auth_of(issuer, deny=[{"sub": "ann"}])))
+        for _ in range(3):
+            assert (await ann.ask("tools/list")).status == 401
+
+
+@pytest.mark.requirement("A12")
+async def test_no_token_and_no_claim_is_logged(
+    ann: Client, issuer: AuthorizationServer, facts: list[Any], caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("DEBUG")
+    tokens = [
+        issuer.token(canary="canary"),
+        issuer.token(aud="https://canary.example"),
+        issuer.token({"kid": "canary"}),
+    ]
+    for token in tokens:
+        refused = await asked_with(ann, token)
+        assert "canary" not in f"{refused.body!r} {refused.headers}"
+    assert "a token was refused: its aud is not auth.resource" in caplog.text
+    assert not any(token in f"{caplog.text} {facts}" for token in tokens)
+    assert "canary" not in f"{caplog.text} {facts}"
