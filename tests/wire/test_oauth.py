@@ -14,7 +14,7 @@ from joserfc.jws import JWSRegistry
 from yarl import URL
 
 from proxy_core.clock import SystemClock
-from proxy_core.config.models import AuthConfig, Config, ProfileConfig, ProxyConfig
+from proxy_core.config.models import AuthConfig, Config, LimitsConfig, ProfileConfig, ProxyConfig
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.frontend.jwks import FRESH_S, INTERVAL_S, KEPT_S
@@ -543,3 +543,86 @@ async def test_no_token_and_no_claim_is_logged(
     assert "a token was refused: its aud is not auth.resource" in caplog.text
     assert not any(token in f"{caplog.text} {facts}" for token in tokens)
     assert "canary" not in f"{caplog.text} {facts}"
+
+
+# --- the rest of the listener ---------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("A05")
+async def test_metadata_are_for_everybody_who_comes_by_the_right_name(
+    stranger: Client, guarded: Frontend, gateway: ScriptedGateway
+):
+    stranger.url = str(URL(guarded.url).with_path("/.well-known/oauth-protected-resource/mcp"))
+    page = {"Origin": "http://localhost:6274"}
+    for headers, status in (
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "gw.example"}, 200),
+        ({"Host": "gw.example", "Origin": "https://evil.example"}, 403),
+        (page, 200),
+        ({"Authorization": "Bearer nonsense"}, 200),
+    ):
+        assert (await stranger.send("GET", headers=headers)).status == status
+    told = await stranger.send("GET", headers=page)
+    assert told.headers["Access-Control-Allow-Origin"] == page["Origin"]
+    asked = page | {"Access-Control-Request-Headers": "mcp-protocol-version"}
+    assert (await stranger.send("OPTIONS", headers=asked)).headers["Access-Control-Allow-Headers"] == (
+        "mcp-protocol-version"
+    )
+    assert (await stranger.send("POST", b"{}")).status == 405
+    assert (await stranger.send("GET", b"{}")).status == 413
+    stranger.url += "/no/profile"
+    assert (await stranger.send("GET")).status == 401
+
+
+@pytest.mark.requirement("A06")
+async def test_an_address_that_strangers_reach_is_open_to_those_with_a_token_alone(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer
+):
+    async with serving(host="0.0.0.0", auth=auth_of(issuer)) as frontend:
+        ann = Client(http, frontend.url, issuer.token())
+        assert (await ann.ask("tools/list")).status == 200
+        frontend.use(config_of(AuthConfig()))
+        assert (await ann.ask("tools/list")).status == 401
+        metadata = URL(frontend.url).with_path("/.well-known/oauth-protected-resource")
+        assert (await ann.send("GET", url=metadata)).status == 401
+
+
+@pytest.mark.requirement("A07")
+async def test_metadata_that_lead_elsewhere_let_nobody_in_and_nobody_is_asked_there(
+    serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
+):
+    visits: list[bytes] = []
+
+    async def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.append(await reader.read(100))
+        writer.close()
+
+    async with await asyncio.start_server(visited, "127.0.0.1", 0) as canary:
+        port = canary.sockets[0].getsockname()[1]
+        places = ["http://169.254.169.254/jwks", "https://10.0.0.1/jwks", "https://[::1]/jwks"]
+        for place in (*places, f"http://127.0.0.1:{port}/jwks", f"https://localhost:{port}/jwks"):
+            issuer.publish(metadata={"issuer": issuer.issuer, "jwks_uri": place})
+            async with serving(auth=auth_of(issuer)) as frontend:
+                assert (await asked_with(Client(http, frontend.url), issuer.token())).status == 503
+        issuer.publish(status=307, location=f"http://127.0.0.1:{port}/jwks")
+        async with serving(auth=auth_of(issuer)) as frontend:
+            assert (await asked_with(Client(http, frontend.url), issuer.token())).status == 503
+    assert visits == []
+    assert caplog.text.count("could not be had") == 6
+
+
+@pytest.mark.requirement("A11")
+async def test_a_bearer_is_held_to_its_share(
+    serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
+):
+    gateway.held = {"tools/call"}
+    async with serving(auth=auth_of(issuer), limits=LimitsConfig(calls=1)) as frontend:
+        ann, again = (Client(http, frontend.url, issuer.token(jti=name)) for name in "ab")
+        bob = Client(http, frontend.url, issuer.token(sub="bob"))
+        running = asyncio.ensure_future(ann.ask("tools/call", {"name": "a__b"}))
+        held = await gateway.next_call()
+        refused = await again.ask("tools/list")
+        assert refused.json["error"]["data"]["dev.only1mcp"]["kind"] == "overloaded"
+        assert "result" in (await bob.ask("tools/list")).json
+        held.answer(b"{}")
+        await running
