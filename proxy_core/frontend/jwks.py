@@ -51,9 +51,12 @@ class IssuerKeys:
     def _may_fetch(self) -> bool:
         return self._tried_at is None or self._clock.monotonic() - self._tried_at >= INTERVAL_S
 
-    def refresh(self) -> None:
-        """Look at them anew in a while, unless that was done just now. Needs a running loop."""
-        if self._fetching is None and self._may_fetch:
+    def refresh(self, *, is_asked_for: bool = False) -> None:
+        """Look at them anew in a while, unless that was done just now. Needs a running loop.
+
+        `is_asked_for`: by the operator, whom no stranger can make ask: at once, however lately it was done.
+        """
+        if self._fetching is None and (is_asked_for or self._may_fetch):
             self._tried_at = self._clock.monotonic()
             self._fetching = self._tasks.start(self._fetch(), "fetch")
 

@@ -165,9 +165,9 @@ class JwtTokens:
         return lost
 
     def refresh(self) -> None:
-        """Look at all keys anew, in a while. Needs a running loop."""
+        """Look at all keys anew. Needs a running loop."""
         for keys in self._keys.values():
-            keys.refresh()
+            keys.refresh(is_asked_for=True)
 
     def _stays(self, credential: JwtCredential) -> bool:
         """Whether it gives by the present rules what it gave before; how long it does may be different."""

@@ -1,6 +1,7 @@
 """A gateway that takes tokens of an authorization server: what servers, logs and a reload make of it."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,3 +56,9 @@ async def test_a_token_reaches_neither_a_server_nor_the_log_and_is_taken_back_by
                 assert secret not in sent
                 assert secret not in gateway.log
             assert "jwt:ann" not in sent
+
+
+def test_who_has_no_issuer_loads_nothing_for_one():
+    loaded = "any(name in sys.modules for name in ('joserfc', 'cryptography'))"
+    code = f"import sys, proxy_core.proxy; sys.exit({loaded})"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

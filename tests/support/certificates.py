@@ -16,8 +16,9 @@ class Authority:
         self._folder = folder
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.path = folder / f"{name}.pem"
+        self.path, self.key_path = folder / f"{name}.pem", folder / f"{name}.key"
         self.path.write_bytes(self._signed(self._name, self._key, is_authority=True))
+        self.key_path.write_bytes(_pem(self._key))
 
     def issue(self, name: str) -> tuple[Path, Path]:
         """A certificate and its key, in files of this name; for 127.0.0.1, or for a client called so."""
@@ -25,11 +26,7 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate, key_path = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         certificate.write_bytes(self._signed(subject, key))
-        key_path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        key_path.write_bytes(_pem(key))
         return certificate, key_path
 
     def trusting(self, client: tuple[Path, Path] | None = None) -> ssl.SSLContext:
@@ -57,3 +54,9 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

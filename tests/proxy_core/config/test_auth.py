@@ -1,5 +1,7 @@
 """What may be said of authorization servers, and what of it is a fault."""
 
+from pathlib import Path
+
 import pytest
 
 from proxy_core.config.models import Config
@@ -71,3 +73,12 @@ def test_our_own_uri_without_issuers_and_an_issuer_twice_are_faults():
     issuer = "{issuer: 'https://as.example'}"
     (twice,) = faults(f"auth: {{resource: 'https://gw.example/mcp', issuers: [{issuer}, {issuer}]}}")
     assert "the same issuer may not stand there twice" in twice
+
+
+def test_the_examples_of_the_guide_are_configurations():
+    guide = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
+    blocks = [block.partition("```")[0] for block in guide.split("```yaml\n")[1:]]
+    whole = [block for block in blocks if block[:1].isalpha()]
+    assert len(whole) == 3
+    for block in whole:
+        assert read(block, "x.yaml").config != Config()

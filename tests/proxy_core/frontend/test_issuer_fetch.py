@@ -3,15 +3,19 @@
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy_core.backends import http_pool
 from proxy_core.config.auth import IssuerConfig
 from proxy_core.frontend import issuer_fetch
 from proxy_core.frontend.issuer_fetch import FetchFailed, key_document
+from tests.support.certificates import Authority
 
 KEYS = {"keys": []}
 METADATA_AT = "/.well-known/oauth-authorization-server"
@@ -199,6 +203,27 @@ async def test_too_much_too_late_and_another_issuers_are_refused(
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(FetchFailed, match=r"longer than 0\.05 seconds"):
             await key_document(IssuerConfig(issuer=url, jwks_url=url))
+
+
+async def test_over_https_the_name_is_what_the_certificate_must_be_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    authority, hostile = Authority(tmp_path, "authority"), Hostile()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("as"))
+    server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setattr(http_pool, "_tls", authority.trusting)
+        hostile.says("/jwks", KEYS)
+        right, wrong = (f"https://{host}:{port}/jwks" for host in ("127.0.0.1", "localhost"))
+        assert await key_document(IssuerConfig(issuer=right, jwks_url=right)) == KEYS
+        # Both are the same place; the certificate is for one of the names.
+        with pytest.raises(FetchFailed, match="certificate was not accepted"):
+            await key_document(IssuerConfig(issuer=wrong, jwks_url=wrong))
+        monkeypatch.setattr(http_pool, "_tls", ssl.create_default_context)
+        with pytest.raises(FetchFailed, match="certificate was not accepted"):
+            await key_document(IssuerConfig(issuer=right, jwks_url=right))
 
 
 # --- whatever comes -------------------------------------------------------------------------------------------
