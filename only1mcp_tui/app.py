@@ -47,14 +47,14 @@ from only1mcp_tui.widgets.themes import DARK, LIGHT, first_theme
 from proxy_core.config.importers import FoundServer
 from proxy_core.config.models import TuiConfig
 from proxy_core.control import Control
-from proxy_core.errors import InsecureBind, Only1Error, PortInUse
+from proxy_core.errors import InsecureBind, Only1Error, PortInUse, TlsUnusable
 from proxy_core.telemetry.snapshot import Notice
 
 log = logging.getLogger(__name__)
 
 RESTART_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before each new start of a core that failed; the last one repeats."""
-CANNOT_START = (PortInUse, InsecureBind)
+CANNOT_START = (PortInUse, InsecureBind, TlsUnusable)
 """Another try would fail as the first did: the caller says why."""
 BUSY_LAG_MS = 20.0
 """From this loop lag on the screen halves its own pace, and again from twice as much on: calls come first."""

@@ -416,6 +416,13 @@ class PortInUse(Only1Error):
         )
 
 
+class TlsUnusable(Only1Error):
+    """The listener cannot serve HTTPS with these files."""
+
+    def __init__(self, key_path: str, why: str) -> None:
+        super().__init__(f"HTTPS cannot be served: {key_path} cannot be used: {why}")
+
+
 class InsecureBind(Only1Error):
     """The listener would be open to the network, where nobody has to say who they are."""
 

@@ -75,7 +75,8 @@ def gateway_url(proxy: ProxyConfig) -> str:
     """Where a client on this machine reaches the gateway of this configuration."""
     every = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
     host = every.get(proxy.host, proxy.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{proxy.port}{proxy.path}"
+    scheme = "http" if proxy.tls is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{proxy.port}{proxy.path}"
 
 
 def check_profile(name: str, config: Config) -> None:

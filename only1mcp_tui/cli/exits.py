@@ -11,6 +11,7 @@ from proxy_core.errors import (
     InsecureBind,
     Only1Error,
     PortInUse,
+    TlsUnusable,
     UnknownServer,
 )
 
@@ -33,7 +34,7 @@ EXIT_CODES: Final = {
 
 
 def exit_code_of(error: Only1Error) -> Exit:
-    if isinstance(error, ConfigError | InsecureBind):
+    if isinstance(error, ConfigError | InsecureBind | TlsUnusable):
         return Exit.USAGE
     if isinstance(error, PortInUse):
         return Exit.PORT_IN_USE

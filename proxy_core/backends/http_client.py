@@ -13,7 +13,7 @@ from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
 from proxy_core.backends.http_connection import HttpConnection, HttpResponse, Listener
-from proxy_core.backends.http_pool import HttpPool, Unreachable
+from proxy_core.backends.http_pool import HttpPool, Resolve, Unreachable
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFailing,
@@ -50,10 +50,16 @@ class _Way(NamedTuple):
 class HttpClient:
     """Requests to one backend: no cookies, no proxy from the environment, nothing of a client's own headers."""
 
-    def __init__(self, backend: str, headers: Mapping[str, str], connect_s: float) -> None:
-        """`headers`: the configured ones, sent with every request unless it has one of that name itself."""
+    def __init__(
+        self, backend: str, headers: Mapping[str, str], connect_s: float, resolve: Resolve | None = None
+    ) -> None:
+        """`headers`: the configured ones, sent with every request unless it has one of that name itself.
+
+        `resolve`: as that of a pool.
+        """
         self._backend = backend
         self._connect_s = connect_s
+        self._resolve = resolve
         own = {name.lower(): (name, value) for name, value in headers.items()}
         self._host = own["host"][1] if "host" in own else None
         self._fixed = {key: f"{name}: {value}\r\n" for key, (name, value) in own.items() if key not in _FRAMING}
@@ -119,7 +125,7 @@ class HttpClient:
         origin = url.origin()
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = HttpPool(self._backend, origin, self._connect_s)
+            pool = self._pools[origin] = HttpPool(self._backend, origin, self._connect_s, resolve=self._resolve)
         way = _Way(lead, pool)
         if len(self._ways) < _MAX_WAYS:
             self._ways[url] = way

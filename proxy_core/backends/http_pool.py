@@ -9,8 +9,9 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from yarl import URL
 
@@ -27,6 +28,8 @@ CLOSE_S: Final = 2.0
 """How long connections may take to be gone once they are closed."""
 MAX_CONNECTIONS: Final = 1024
 """At once, streams among them; calls are bounded far below by the server's `concurrency`."""
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+"""From host and port to the addresses that may be connected to, best first. Raises: Unreachable, OSError."""
 
 
 class Unreachable(BackendUnavailable):
@@ -40,12 +43,19 @@ class HttpPool:
     """Sole owner of its connections. One whose server closed it is never written to, as far as can be known."""
 
     def __init__(
-        self, backend: str, origin: URL, connect_s: float, max_connections: int = MAX_CONNECTIONS
+        self,
+        backend: str,
+        origin: URL,
+        connect_s: float,
+        max_connections: int = MAX_CONNECTIONS,
+        resolve: Resolve | None = None,
     ) -> None:
+        """`resolve`: says which addresses may be connected to, and no other is; None: the system does."""
         self._backend = backend
         self._origin = origin
         self._connect_s = connect_s
         self._max = max_connections
+        self._resolve = resolve
         self.known: dict[HeadKey, KnownHead] = {}
         self.outbox = Outbox()
         self._idle: list[HttpConnection] = []
@@ -128,12 +138,7 @@ class HttpPool:
         self._opening += 1
         try:
             async with asyncio.timeout(self._connect_s):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    self._new_connection,
-                    host,
-                    port,
-                    ssl=_tls() if self._origin.scheme == "https" else None,
-                )
+                connection = await self._connect(host, port)
         except TimeoutError as error:
             raise Unreachable(
                 self._backend, f"could not connect to {host}:{port} within {self._connect_s:g} seconds"
@@ -160,6 +165,25 @@ class HttpPool:
             connection.close()
         self._check_open()
         return connection
+
+    async def _connect(self, host: str, port: int) -> HttpConnection:
+        loop, tls = asyncio.get_running_loop(), _tls() if self._origin.scheme == "https" else None
+        if self._resolve is None:
+            return (await loop.create_connection(self._new_connection, host, port, ssl=tls))[1]
+        fault = OSError("its host name has no address")
+        name = host if tls is not None else None
+        for address in await self._resolve(host, port):
+            try:
+                opened = await loop.create_connection(
+                    self._new_connection, address, port, ssl=tls, server_hostname=name
+                )
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                fault = error
+            else:
+                return opened[1]
+        raise fault
 
     def _new_connection(self) -> HttpConnection:
         return HttpConnection(self._backend, self)

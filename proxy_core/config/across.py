@@ -44,14 +44,26 @@ def _admin_faults(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _token_faults(data: dict[str, Any]) -> Iterator[Fault]:
-    tokens, profiles = _of(data, "auth", "tokens"), data.get("profiles")
+    profiles = data.get("profiles")
     known = [name for name in profiles if isinstance(name, str)] if isinstance(profiles, dict) else []
-    for index, token in enumerate(tokens if isinstance(tokens, list) else ()):
-        named = token.get("profile") if isinstance(token, dict) else None
-        if isinstance(named, str) and named not in known:
+    for path, holder in _profile_holders(data):
+        if isinstance(named := holder.get("profile"), str) and named not in known:
             allowed = f"the profiles are {', '.join(known)}" if known else "there are no profiles"
             found = f"found {named!r}, which is no profile; {allowed}.{nearest(named, known)}"
-            yield ("auth", "tokens", index, "profile"), found
+            yield (*path, "profile"), found
+
+
+def _profile_holders(data: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """What gives a profile to a client: tokens, and the grants of issuers."""
+    yield from _objects(_of(data, "auth", "tokens"), ("auth", "tokens"))
+    for path, issuer in _objects(_of(data, "auth", "issuers"), ("auth", "issuers")):
+        yield from _objects(issuer.get("grants"), (*path, "grants"))
+
+
+def _objects(listed: Any, at: KeyPath) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    for index, item in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(item, dict):
+            yield (*at, index), item
 
 
 def _profile_faults(data: dict[str, Any]) -> Iterator[Fault]:

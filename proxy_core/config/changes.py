@@ -45,8 +45,8 @@ class ConfigChanges:
         return not (self.settings or self.restart or any(s.change is not Action.KEEP for s in self.servers))
 
 
-RESTART: Final = frozenset({"proxy.host", "proxy.port", "proxy.path", "admin.socket"})
-"""Keys of what is opened once, at the start."""
+RESTART: Final = frozenset({"proxy.host", "proxy.port", "proxy.path", "proxy.tls", "admin.socket"})
+"""Keys of what is opened once, at the start. That of HTTPS is whether there is any: its files apply at once."""
 _GOES_ON: Final = frozenset({Action.KEEP, Action.UPDATE})
 
 

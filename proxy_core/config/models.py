@@ -5,31 +5,20 @@ A key exists only once its feature does: nothing is accepted and ignored.
 
 import re
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from proxy_core.config.base import Model, Seconds
+from proxy_core.config.auth import IssuerConfig, Scope, SecureUrl, TlsConfig
+from proxy_core.config.base import LOOPBACK_NAMES as LOOPBACK_NAMES
+from proxy_core.config.base import SLUG_PATTERN as SLUG_PATTERN
+from proxy_core.config.base import Model, Seconds, Slug
+from proxy_core.config.base import is_loopback as is_loopback
 from proxy_core.config.saving import BatchingConfig, CacheConfig
 
-SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,22}[a-z0-9]$"
-Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 ReplicaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]$|^[a-z0-9][a-z0-9-]{0,22}[a-z0-9]$")]
 ONLY_REPLICA = "main"
 """What the one replica is called of a server that names none."""
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _header_safe(value: str) -> str:
@@ -84,7 +73,7 @@ class ProxyConfig(Model):
     """The listener that AI clients connect to."""
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; anything but loopback needs auth.tokens, or --insecure."
+        "127.0.0.1", description="Address to listen on; anything but loopback needs `auth`, or --insecure."
     )
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 lets the system choose one.")
     path: str = Field("/mcp", pattern=r"^/[A-Za-z0-9._~/-]*$", description="Path of the MCP endpoint.")
@@ -109,6 +98,7 @@ class ProxyConfig(Model):
     allowed_origins: tuple[str, ...] = Field(
         (), description="Origin header values accepted beside the loopback ones (`https://app.example`)."
     )
+    tls: TlsConfig | None = Field(None, description="Serve HTTPS instead of HTTP.")
 
 
 class TokenConfig(Model):
@@ -133,9 +123,24 @@ class TokenConfig(Model):
 
 
 class AuthConfig(Model):
-    """Who may connect. Without tokens, everyone who can reach the listener."""
+    """Who may connect. Without tokens and issuers, everyone who can reach the listener."""
 
     tokens: tuple[TokenConfig, ...] = Field((), description="Bearer tokens, each a principal of its own.")
+    resource: SecureUrl | None = Field(
+        None, description="Our own URI, which tokens of the issuers must be for, as `https://gw.example/mcp`."
+    )
+    scopes: tuple[Scope, ...] = Field(("mcp:use",), description="Scopes that every token of an issuer needs.")
+    leeway_s: float = Field(
+        30, ge=0, le=300, description="How far an issuer's clock may be from ours, in seconds."
+    )
+    issuers: tuple[IssuerConfig, ...] = Field(
+        (), description="Authorization servers whose tokens let clients in; needs `resource`."
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether clients have to say who they are."""
+        return bool(self.tokens or self.issuers)
 
     @field_validator("tokens")
     @classmethod
@@ -145,6 +150,21 @@ class AuthConfig(Model):
         if len({token.sha256 for token in tokens}) < len(tokens):
             raise ValueError("the same token may not stand under two names")
         return tokens
+
+    @field_validator("issuers")
+    @classmethod
+    def _each_once(cls, issuers: tuple[IssuerConfig, ...]) -> tuple[IssuerConfig, ...]:
+        if len({each.issuer for each in issuers}) < len(issuers):
+            raise ValueError("the same issuer may not stand there twice")
+        return issuers
+
+    @model_validator(mode="after")
+    def _has_a_resource(self) -> Self:
+        if self.issuers and self.resource is None:
+            raise ValueError("issuers need `resource`: a token that is for someone else must not get in")
+        if self.resource is not None and not self.issuers:
+            raise ValueError("`resource` is for `issuers`, and there are none")
+        return self
 
 
 class StdioTransport(Model):
@@ -566,4 +586,4 @@ class Config(Model):
     @property
     def is_exposed(self) -> bool:
         """Whether other machines reach the listener and nobody there has to say who they are."""
-        return not (self.auth.tokens or is_loopback(self.proxy.host))
+        return not (self.auth.is_set or is_loopback(self.proxy.host))

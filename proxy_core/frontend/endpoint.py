@@ -4,9 +4,12 @@ The one object that a listener sees. Knows no sockets.
 Spec: 2026-07-28 basic/transports/streamable-http; basic/versioning, "Backward Compatibility".
 """
 
+from typing import Final
+
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend import cors
-from proxy_core.frontend.guards import Guard
+from proxy_core.frontend.guards import Guard, declared_length
+from proxy_core.frontend.keys_wanted import KeysWanted
 from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
@@ -29,6 +32,9 @@ from proxy_core.protocol import direct_request
 from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_post
 from proxy_core.protocol.headers import MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
+
+MAX_WAITING_BYTES: Final = 65_536
+"""Of the body of a request whose token cannot be judged yet; nobody knows who sends it."""
 
 
 class McpEndpoint:
@@ -61,30 +67,50 @@ class McpEndpoint:
             and rules[0] is self.principals
             and rules[1] is self.profiles
             and rules[2] is self.guard
+            and (head.credential is None or head.credential.is_good())
             and not self.is_stopping
         ):
             # The very same head, by the very same rules.
             return None
-        refusal = self.guard.refusal(head, self._strangers_refusal)
+        refusal = self.guard.refusal(head, self._refusal_at_first)
         if refusal is None and self.is_stopping:
             refusal = HttpRefusal(503, "The gateway is stopping.", {"Connection": "close"})
         return None if refusal is None else self.refuse(head, refusal)
+
+    def _refusal_at_first(self, head: WireHead) -> HttpRefusal | None:
+        """As `_strangers_refusal`, but that whoever must wait for keys may send a small body meanwhile."""
+        refusal = self._strangers_refusal(head)
+        if not isinstance(refusal, KeysWanted):
+            return refusal
+        is_small = declared_length(head.values.get("content-length", "")) <= MAX_WAITING_BYTES
+        return None if is_small and "transfer-encoding" not in head.values else refusal
 
     def _strangers_refusal(self, head: WireHead) -> HttpRefusal | None:
         if head.method == "OPTIONS":
             # A browser asks before it sends credentials, and asks without them (Fetch, "CORS-preflight fetch").
             return None
+        named = self.guard.profile_in(head.path) or ""
+        # First of all: one head may come again and again, and what let it in once must not help it now.
+        head.admitted_by = head.credential = None
         try:
             head.principal = self.principals.identify(head)
-            head.profile = self.profiles.profile_for(head.principal, self.guard.profile_in(head.path) or "")
+            head.profile = self.profiles.profile_for(head.principal, named, head.credential)
         except HttpRefusal as refusal:
             return refusal
         head.admitted_by = (self.principals, self.profiles, self.guard)
         return None
 
+    async def _refusal_at_last(self, head: WireHead) -> HttpRefusal | None:
+        refusal = self._strangers_refusal(head)
+        if isinstance(refusal, KeysWanted):
+            await refusal.keys.obtain()
+            refusal = self._strangers_refusal(head)
+        return refusal
+
     def _is_known(self, head: WireHead) -> bool:
-        rules = head.admitted_by
-        return rules is not None and rules[0] is self.principals
+        rules, credential = head.admitted_by, head.credential
+        is_known = rules is not None and rules[0] is self.principals
+        return is_known and (credential is None or credential.is_good())
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
         reply = http_refusal(refusal)
@@ -107,7 +133,7 @@ class McpEndpoint:
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head
-        if not self._is_known(head) and (refusal := self._strangers_refusal(head)) is not None:
+        if not self._is_known(head) and (refusal := await self._refusal_at_last(head)) is not None:
             # Token or profile were taken back while the body came: what this would open, nobody would end.
             return self.refuse(head, refusal)
         extra = cors.answer_headers(request.head)

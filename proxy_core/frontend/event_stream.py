@@ -15,6 +15,7 @@ from msgspec import Raw
 from proxy_core.clock import Clock
 from proxy_core.errors import ClientSilent, ParseError
 from proxy_core.frontend.guards import EVENT_STREAM
+from proxy_core.frontend.lasting import Lasting
 from proxy_core.frontend.wire import HeaderList, OpenStream, WireStream
 from proxy_core.protocol.jsonrpc import one_line
 from proxy_core.protocol.sse import KEEPALIVE, encode_event, has_event_with
@@ -238,6 +239,8 @@ class EventStreams:
         self._clock = clock
         self._tasks = Tasks("event streams")
         self._open: set[EventStream | Quiet] = set()
+        self.lasting = Lasting()
+        """Those that end when what they were opened with does."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -262,7 +265,10 @@ class EventStreams:
             stream.abort()
 
     async def sweep(self) -> None:
-        """Break the silence of those that said nothing for `KEEP_ALIVE_S`; that commits them to a stream."""
+        """Break the silence of those that said nothing for `KEEP_ALIVE_S`; that commits them to a stream.
+
+        And end what lasted longer than it may.
+        """
         due = self._clock.monotonic() - KEEP_ALIVE_S
 
         def keep_alive(stream: EventStream | Quiet) -> None:
@@ -270,6 +276,7 @@ class EventStreams:
                 stream.keep_alive()
 
         await in_turns([stream for stream in self._open if stream.quiet_since <= due], SLICE, keep_alive)
+        self.lasting.sweep()
 
     async def aclose(self) -> None:
         await self._tasks.aclose()

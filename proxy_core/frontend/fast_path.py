@@ -571,6 +571,7 @@ def _with_length(head: WireHead, value: str) -> WireHead:
         head.profile,
         direct=head.direct,
         admitted_by=head.admitted_by,
+        credential=head.credential,
     )
 
 

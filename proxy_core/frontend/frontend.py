@@ -5,20 +5,23 @@ Owns the listener's one sweeper. Knows nothing of backends.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, is_loopback
 from proxy_core.control import Control
-from proxy_core.errors import InsecureBind
+from proxy_core.errors import InsecureBind, TlsUnusable
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend.affinity import Affinity
+from proxy_core.frontend.challenges import Challenges
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
+from proxy_core.frontend.jwt_tokens import JwtTokens
 from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
@@ -26,11 +29,13 @@ from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
 from proxy_core.frontend.profile_gate import ProfileGate
 from proxy_core.frontend.quota import Quota
+from proxy_core.frontend.resource_metadata import ResourceMetadata
 from proxy_core.frontend.responses import Handler
 from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.steering import Steering
+from proxy_core.frontend.tls import Stamp, context_for, stamp_of
 from proxy_core.frontend.wire import Endpoint
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.metrics import Metrics
@@ -83,6 +88,7 @@ class Frontend:
         self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity)
         self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
+        self._jwts = JwtTokens(config.auth, clock, self._end_of)
         self._endpoint = McpEndpoint(
             self._guard(), self._principals(), ProfileGate.of(config), modern, self._legacy, self._sse
         )
@@ -91,20 +97,23 @@ class Frontend:
             if control is None
             else Steering(config, self._endpoint, control, metrics or Metrics(), self._open, clock)
         )
-        endpoint_at = self._mcp_alone if self._steering is None else self._steering.port.endpoint_at
+        self._metadata = ResourceMetadata(self._endpoint, config.auth)
         self._listener = Listener(
-            endpoint_at,
+            self._endpoint_at,
             config.proxy.host,
             config.proxy.port,
             (self._endpoint, self._is_mcp) if fast_path else None,
         )
+        self._tls_stamp: Stamp = ()
         self._tasks = Tasks("frontend")
 
-    def _mcp_alone(self, path: str) -> Endpoint:
-        return self._endpoint
+    def _endpoint_at(self, path: str) -> Endpoint:
+        if self._metadata.serves(path):
+            return self._metadata
+        return self._endpoint if self._steering is None else self._steering.port.endpoint_at(path)
 
     def _is_mcp(self, path: str) -> bool:
-        is_free = self._steering is None or self._steering.port.endpoint_at(path) is self._endpoint
+        is_free = self._endpoint_at(path) is self._endpoint
         return is_free and self._endpoint.guard.profile_in(path) is not None
 
     @property
@@ -128,29 +137,43 @@ class Frontend:
         return self._calls.total
 
     async def start(self) -> str:
-        """Listen; the URL for clients on this machine. Raises: InsecureBind, PortInUse, OSError."""
+        """Listen; the URL for clients on this machine.
+
+        Raises: InsecureBind, TlsUnusable, PortInUse, OSError.
+        """
         proxy = self._config.proxy
         if self._config.is_exposed and not self._allow_remote:
             raise InsecureBind(proxy.host)
+        self._tls_stamp = stamp_of(proxy.tls)
+        if proxy.tls is not None:
+            await self._listener.use_tls(context_for(proxy.tls))
         self._port = await self._listener.start()
         self._endpoint.guard = self._guard()
         if self._steering is not None:
             self._steering.use(self._config)
             await self._steering.start(self._port)
         self._tasks.start(self._sweep(), "sweep")
-        self.url = f"http://{bracketed(_WILDCARDS.get(proxy.host, proxy.host))}:{self._port}{proxy.path}"
+        self._jwts.refresh()
+        host = bracketed(_WILDCARDS.get(proxy.host, proxy.host))
+        self.url = f"{'http' if proxy.tls is None else 'https'}://{host}:{self._port}{proxy.path}"
         return self.url
 
     def use(self, config: Config) -> None:
-        """Apply tokens, allow-lists and limits from now on. Host, port and path stay until the next start.
+        """Apply tokens, allow-lists, certificates and limits from now on.
+
+        Host, port, path, and whether HTTPS is served, stay until the next start.
 
         What was open with a token or a profile that is gone or changed ends: sessions with all they have, and
         listens.
         """
         kept = self._config.proxy
-        address = {"host": kept.host, "port": kept.port, "path": kept.path}
+        address: dict[str, object] = {"host": kept.host, "port": kept.port, "path": kept.path}
+        if kept.tls is None or config.proxy.tls is None:
+            address["tls"] = kept.tls
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
         self._endpoint.guard = self._guard()
+        self._metadata.use(config.auth)
+        self._renew_tls()
         self._use_principals(self._principals())
         self._use_profiles(ProfileGate.of(self._config))
         if self._steering is not None:
@@ -190,35 +213,57 @@ class Frontend:
         if self._steering is not None:
             await self._steering.aclose()
         await self._listener.aclose()
+        await self._jwts.aclose()
         await self._legacy_calls.aclose()
         await self._open.aclose()
 
     def _guard(self) -> Guard:
-        proxy = self._config.proxy
+        proxy, resource = self._config.proxy, self._config.auth.resource
+        # Whoever has a token for our URI was told to come there.
+        public = (urlsplit(resource).netloc,) if resource is not None else ()
         return guard_for(
             proxy.path,
             proxy.host,
             self._port,
-            allowed_hosts=proxy.allowed_hosts,
+            allowed_hosts=(*proxy.allowed_hosts, *public),
             allowed_origins=proxy.allowed_origins,
             max_body_bytes=proxy.max_body_bytes,
             has_sse=proxy.legacy_sse,
         )
 
+    def _renew_tls(self) -> None:
+        """Serve by the configured files, if they are others than before or have been renewed."""
+        settings = self._config.proxy.tls
+        if settings is None or (stamp := stamp_of(settings)) == self._tls_stamp:
+            return
+        self._tls_stamp = stamp
+        try:
+            context = context_for(settings)
+        except TlsUnusable as error:
+            log.error("the certificates before go on being used: %s", error.message)
+            return
+        self._tasks.start(self._listener.use_tls(context), "tls")
+        log.info("HTTPS is served with the certificates as they are now")
+
     def _principals(self) -> Principals:
+        auth = self._config.auth
         is_open = self._allow_remote or is_loopback(self._config.proxy.host)
-        return Principals(self._config.auth.tokens, is_open=is_open)
+        jwts = self._jwts if auth.issuers else None
+        return Principals(auth.tokens, is_open=is_open, jwts=jwts, challenges=Challenges(auth))
 
     def _use_principals(self, principals: Principals) -> None:
-        lost = self._endpoint.principals.lost(principals)
+        lost = self._endpoint.principals.lost(principals) | self._jwts.use(self._config.auth)
         self._endpoint.principals = principals
         if lost:
-            self._sessions.end_of(lost)
-            self._listens.end_of(lost)
-            if self._steering is not None:
-                self._steering.end_of(lost)
+            self._end_of(lost)
         if self._config.is_exposed and not self._allow_remote:
             log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
+
+    def _end_of(self, principals: Collection[str]) -> None:
+        self._sessions.end_of(principals)
+        self._listens.end_of(principals)
+        if self._steering is not None:
+            self._steering.end_of(principals)
 
     def _use_profiles(self, profiles: ProfileGate) -> None:
         moved, gone = self._endpoint.profiles.lost(profiles)
@@ -236,6 +281,8 @@ class Frontend:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
+            self._renew_tls()
+            self._jwts.sweep()
             await self._open.sweep()
             await self._sessions.sweep()
             self._listener.sweep()

@@ -100,7 +100,7 @@ class Guard:
 
     def body_refusal(self, head: WireHead) -> HttpRefusal | None:
         values = head.values
-        if _declared_length(values.get("content-length", "")) > self.max_body_bytes:
+        if declared_length(values.get("content-length", "")) > self.max_body_bytes:
             return too_large(self.max_body_bytes)
         if media_type(values.get("content-type", "")) != JSON:
             return HttpRefusal(415, f"The Content-Type must be {JSON}.")
@@ -189,7 +189,7 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _declared_length(value: str) -> int:
+def declared_length(value: str) -> int:
     """Bytes the client says it will send; 0 where it does not say, and then they are counted as they come."""
     if not (value.isascii() and value.isdigit()):
         return 0

@@ -221,7 +221,7 @@ class LegacyEra:
 
             self._sessions.at_end(session, self._handler.hub.add(ALL_KINDS, deliver, session.caller.profile))
         stream = self._sessions.new_own_stream(session)
-        return await self._serve(session, stream, self._carrier(wire, stream))
+        return await self._serve(wire.head, session, stream, self._carrier(wire, stream))
 
     async def _resume(
         self, wire: WireRequest, session: Session, position: Position[ClientStream]
@@ -229,9 +229,11 @@ class LegacyEra:
         stream = position.stream
         carrier = self._streams.open(wire.open_stream, lambda: stream.missed(position.number))
         stream.carry(carrier)
-        return await self._serve(session, stream, carrier)
+        return await self._serve(wire.head, session, stream, carrier)
 
-    async def _serve(self, session: Session, stream: ClientStream, carrier: EventStream) -> WireAnswer:
+    async def _serve(
+        self, head: WireHead, session: Session, stream: ClientStream, carrier: EventStream
+    ) -> WireAnswer:
         """Let `carrier` carry the stream until one of them ends."""
         is_own = stream is session.own.newest
         if is_own:
@@ -240,7 +242,8 @@ class LegacyEra:
         if stream.is_ended:
             carrier.close_soon()
         try:
-            await carrier.finished()
+            with self._streams.lasting.while_good(head.credential, carrier.close_soon):
+                await carrier.finished()
         finally:
             self._leave(stream, carrier)
             if is_own:

@@ -164,7 +164,8 @@ class Listens:
             await listen.open(request.params, caller)
             self._open[stream] = listen
             self._on_change()
-            await stream.finished()
+            with self._streams.lasting.while_good(wire.head.credential, lambda: self._end(stream)):
+                await stream.finished()
         finally:
             listen.close()
             self._streams.release(stream)
@@ -185,8 +186,11 @@ class Listens:
     def _end_where(self, is_meant: Callable[[Caller], bool]) -> None:
         for stream, caller in self._callers.items():
             if is_meant(caller):
-                listen = self._open.get(stream)
-                stream.end_soon(listen.result() if listen is not None else None)
+                self._end(stream)
+
+    def _end(self, stream: EventStream) -> None:
+        listen = self._open.get(stream)
+        stream.end_soon(listen.result() if listen is not None else None)
 
     async def end_all(self) -> None:
         """End every listen with its result, and wait until the clients have it."""

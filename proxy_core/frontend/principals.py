@@ -1,6 +1,7 @@
 """Who asks: from a request's bearer token to a principal, decided by its head alone.
 
-Pure. Tokens are known by their SHA-256 only: they are random and long, so a plain digest hides them well.
+Tokens of the configuration are known by their SHA-256 only: they are random and long, so a plain digest hides
+them well. What is none of them may be a JWT, which is for `JwtTokens` to judge.
 Spec: RFC 6750, sections 2.1 and 3; 2026-07-28 basic/authorization, "Access Token Usage".
 """
 
@@ -8,16 +9,18 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.config.models import TokenConfig
 from proxy_core.errors import HttpRefusal
+from proxy_core.frontend.challenges import Challenges
 from proxy_core.frontend.wire import WireHead
 
+if TYPE_CHECKING:
+    from proxy_core.frontend.jwt_tokens import JwtTokens
+
 AUTHORIZATION: Final = "authorization"
-CHALLENGE: Final = "WWW-Authenticate"
-_SCHEME: Final = 'Bearer realm="only1mcp"'
 _NAMESPACE: Final = "token:"
 """Before a token's name, which holds no colon: no principal of a token is called as anyone else is."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -25,29 +28,46 @@ _OTHER_SCHEME: Final = re.compile(r"(?!bearer\b)[!#$%&'*+.^_`|~0-9A-Za-z-]+( .*)
 
 
 class Principals:
-    def __init__(self, tokens: Iterable[TokenConfig], *, is_open: bool) -> None:
-        """`is_open`: where there are no tokens, everyone is let in, and is one principal."""
+    def __init__(
+        self,
+        tokens: Iterable[TokenConfig],
+        *,
+        is_open: bool,
+        jwts: "JwtTokens | None" = None,
+        challenges: Challenges | None = None,
+    ) -> None:
+        """`is_open`: where there are no tokens and no issuers, everyone is let in, and is one principal."""
         tokens = tuple(tokens)
         self._of_profile = frozenset(principal_of(token) for token in tokens if token.profile is not None)
         self._onlookers = frozenset(principal_of(token) for token in tokens if token.admin != "none")
         self._steerers = frozenset(principal_of(token) for token in tokens if token.admin == "steer")
         self._digests = {principal_of(token): bytes.fromhex(token.sha256) for token in tokens}
-        self._lets_anyone_in = is_open and not self._digests
+        self._jwts = jwts
+        self._challenges = challenges or Challenges()
+        self._lets_anyone_in = is_open and not self._digests and jwts is None
 
     def identify(self, head: WireHead) -> str:
-        """The principal. Raises: HttpRefusal 401, or 400 for a header that is not as RFC 6750 says."""
+        """The principal; the credential of a JWT is left in the head.
+
+        Raises: HttpRefusal 401, or 400 for a header that is not as RFC 6750 says; what `JwtTokens` raises.
+        """
         if self._lets_anyone_in:
             return ANYONE
         given = head.values.get(AUTHORIZATION, "").strip(" \t")
         if not given or _OTHER_SCHEME.fullmatch(given):
-            raise _refusal(401, "This gateway wants a token: send it as Authorization: Bearer <token>.")
+            raise self._challenges.missing()
         bearer = _BEARER.fullmatch(given)
         if bearer is None:
-            raise _refusal(400, "The Authorization header must be: Bearer <token>.", "invalid_request")
-        principal = self._principal_of(bearer[1])
-        if principal is None:
-            raise _refusal(401, "The token is not one of this gateway's.", "invalid_token")
-        return principal
+            raise self._challenges.malformed()
+        digest = hashlib.sha256(bearer[1].encode()).digest()
+        principal = self._principal_of(digest)
+        if principal is not None:
+            return principal
+        if self._jwts is None:
+            raise self._challenges.invalid()
+        credential = self._jwts.identify(bearer[1], digest)
+        head.credential = credential
+        return credential.access.principal
 
     def identify_operator(self, head: WireHead) -> str:
         """For what shows or steers everything. Raises: HttpRefusal, 403 for a token that is not for that."""
@@ -74,8 +94,7 @@ class Principals:
         kept = now._onlookers - now._of_profile
         return self.lost(now) | {name for name in self._digests if name in self._onlookers - kept}
 
-    def _principal_of(self, token: str) -> str | None:
-        digest = hashlib.sha256(token.encode()).digest()
+    def _principal_of(self, digest: bytes) -> str | None:
         found = None
         # Every one is compared, each in the same time, so that time tells nothing of which or how nearly.
         for principal, known in self._digests.items():
@@ -87,8 +106,3 @@ class Principals:
 def principal_of(token: TokenConfig) -> str:
     """Who its bearer is."""
     return _NAMESPACE + token.name
-
-
-def _refusal(status: int, message: str, error: str = "") -> HttpRefusal:
-    """RFC 6750 3.1: a request that brought no token is told no error code."""
-    return HttpRefusal(status, message, {CHALLENGE: _SCHEME + (f', error="{error}"' if error else "")})

@@ -10,6 +10,7 @@ from typing import Final, Self
 from proxy_core.config.models import Config
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.principals import principal_of
+from proxy_core.frontend.wire import Credential
 
 EVERYTHING: Final = ""
 """No profile: all that there is."""
@@ -19,15 +20,17 @@ EVERYTHING: Final = ""
 class ProfileGate:
     known: frozenset[str]
     bound: Mapping[str, str]
-    """Principal -> the one profile that its token is for."""
+    """Principal -> the one profile that its token is for. A JWT says for itself what it is for."""
 
     @classmethod
     def of(cls, config: Config) -> Self:
         bound = {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
         return cls(frozenset(config.profiles), bound)
 
-    def profile_for(self, principal: str, named: str) -> str:
+    def profile_for(self, principal: str, named: str, credential: Credential | None = None) -> str:
         """`named`: what the URL says, empty for the plain one. Raises: HttpRefusal 403 or 404."""
+        if credential is not None:
+            named = credential.profile_for(named)
         bound = self.bound.get(principal, EVERYTHING)
         if bound and named not in (EVERYTHING, bound):
             # Before it is looked up: what other profiles there are is not for this token to find out.

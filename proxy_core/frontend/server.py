@@ -8,7 +8,9 @@ import asyncio
 import errno
 import importlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from proxy_core.backends.process_table import listener_on
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from proxy_core.frontend.aiohttp_server import AiohttpServer
 
 SHUTDOWN_S: Final = 2.0
+HANDSHAKE_S: Final = 10.0
+"""How long a client may take until TLS stands."""
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted; one too many hears nothing, and tries again a good while later."""
 Factory: TypeAlias = Callable[[], asyncio.Protocol]
@@ -35,20 +39,29 @@ class HttpServer:
     def __init__(self, endpoint_at: Callable[[str], Endpoint], direct: Direct | None = None) -> None:
         """`endpoint_at`: who serves a path. `direct`: whose POSTs take the fast path; None: nobody's do."""
         self._endpoint_at = endpoint_at
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
+        self._is_over = False
         self._rest = _Rest(endpoint_at)
         self._fast = None if direct is None else FastPath(*direct, self._rest)
 
     async def _serve_on(self, listen: Listen) -> asyncio.Server:
         """Serve whom `listen` lets in. Raises: OSError if it cannot be bound."""
-        self._listening = server = await listen(self._fast or self._rest)
+        server = await listen(self._fast or self._rest)
+        self._listening.append(server)
+        if self._is_over:
+            self._end_listening(server)
         return server
+
+    def _end_listening(self, server: asyncio.Server) -> None:
+        if server in self._listening:
+            self._listening.remove(server)
+            server.close()
 
     async def stop_accepting(self) -> None:
         """Take no new connections; those that are open stay."""
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        self._is_over = True
+        for server in list(self._listening):
+            self._end_listening(server)
 
     def sweep(self) -> None:
         """End connections whose time is over; to be called now and then."""
@@ -67,19 +80,33 @@ class Listener(HttpServer):
     """One address."""
 
     def __init__(
-        self, endpoint_at: Callable[[str], Endpoint], host: str, port: int, direct: Direct | None = None
+        self,
+        endpoint_at: Callable[[str], Endpoint],
+        host: str,
+        port: int,
+        direct: Direct | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """As `HttpServer`."""
+        """As `HttpServer`. `tls`: what to serve HTTPS with; None: HTTP."""
         super().__init__(endpoint_at, direct)
         self._host = host
         self._port = port
+        self._tls = tls
+        self._turn = asyncio.Lock()
 
     async def start(self) -> int:
         """Bind and serve; the port that was bound. Raises: PortInUse, OSError for any other failure to bind."""
         loop = asyncio.get_running_loop()
         try:
             server = await self._serve_on(
-                lambda factory: loop.create_server(factory, self._host, self._port, backlog=BACKLOG)
+                lambda factory: loop.create_server(
+                    factory,
+                    self._host,
+                    self._port,
+                    backlog=BACKLOG,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
+                )
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -87,6 +114,26 @@ class Listener(HttpServer):
             raise
         port: int = server.sockets[0].getsockname()[1]
         return port
+
+    async def use_tls(self, tls: ssl.SSLContext | None) -> None:
+        """Serve new connections so from now on; those that are open go on as they are. Raises: OSError."""
+        self._tls = tls
+        async with self._turn:
+            before = list(self._listening)
+            for bound in [each for server in before for each in server.sockets]:
+                await self._serve_on(partial(self._listen_again, bound.dup()))
+            # Held twice for a moment: who connects meanwhile waits in the one queue of both.
+            for server in before:
+                self._end_listening(server)
+
+    async def _listen_again(self, bound: socket.socket, factory: Factory) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            factory,
+            sock=bound,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
+        )
 
 
 class SocketListener(HttpServer):

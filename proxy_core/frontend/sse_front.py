@@ -116,7 +116,8 @@ class SseFront:
         self._sessions.at_end(session, lambda: self._forget(session_id))
         stream.commit()
         try:
-            await stream.finished()
+            with self._streams.lasting.while_good(head.credential, lambda: self._sessions.end(session)):
+                await stream.finished()
         finally:
             self._streams.release(stream)
             self._sessions.end(session)

@@ -36,6 +36,18 @@ class WireStream(Protocol):
 OpenStream: TypeAlias = Callable[[int, HeaderList], Awaitable[WireStream]]
 
 
+class Credential(Protocol):
+    """What lets somebody in for a while."""
+
+    def is_good(self) -> bool:
+        """Whether it still does."""
+        ...
+
+    def profile_for(self, named: str) -> str:
+        """The profile to serve its bearer under, where the URL names this one. Raises: HttpRefusal."""
+        ...
+
+
 class WireHead(msgspec.Struct, eq=False):
     """A request before its body was read."""
 
@@ -58,6 +70,8 @@ class WireHead(msgspec.Struct, eq=False):
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
+    credential: Credential | None = None
+    """By which it was admitted, if that is good for a while alone."""
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name]

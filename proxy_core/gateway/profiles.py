@@ -30,7 +30,9 @@ class Profiles:
     @property
     def go_by_principal(self) -> bool:
         """Whether what is listed at one URL depends on who asks."""
-        return any(token.profile is not None for token in self._config().auth.tokens)
+        auth = self._config().auth
+        granted = [grant.profile for issuer in auth.issuers for grant in issuer.grants]
+        return any(profile is not None for profile in [*granted, *(token.profile for token in auth.tokens)])
 
     def _rules(self, profile: str) -> ProfileConfig | None:
         if profile == EVERYTHING:

@@ -16,6 +16,7 @@ ROOMS = (
     "proxy_core/frontend",
     "proxy_core/gateway",
     "proxy_core/backends",
+    "proxy_core/access",
     "proxy_core/catalog",
     "proxy_core/context",
     "proxy_core/config",

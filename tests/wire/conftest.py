@@ -11,6 +11,7 @@ from tests.proxy_core.frontend.conftest import (  # noqa: F401 (fixtures)
     fast_path,
     frontend,
     gateway,
+    http,
     serving,
 )
 

@@ -202,7 +202,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "cache, batching, context, profiles, elicitation, admin, reload, logging, inspect, tui.",
         "4: proxy.prot: unknown key. Did you mean 'port'? "
         "Allowed: host, port, path, grace_s, max_body_bytes, legacy_sse, seal_keys, allowed_hosts, "
-        "allowed_origins.",
+        "allowed_origins, tls.",
         "5: proxy.port: found 'abc'; a whole number is wanted.",
         "6: proxy.grace_s: found -1; it must be at least 0.",
         "8: servers[0].id: found 'a_b'; an id is 2 to 24 of a-z, 0-9 and -, from a letter on: "
