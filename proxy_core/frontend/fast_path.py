@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 import httptools
+from msgspec.structs import replace
 
 from proxy_core import known_heads
 from proxy_core.errors import HttpRefusal
@@ -561,18 +562,7 @@ def _with_length(head: WireHead, value: str) -> WireHead:
     """The same head with another Content-Length."""
     headers = [line if line[0] != "content-length" else ("content-length", value) for line in head.headers]
     values = head.values | {"content-length": value}
-    return WireHead(
-        head.method,
-        head.path,
-        headers,
-        head.peer,
-        values,
-        head.principal,
-        head.profile,
-        direct=head.direct,
-        admitted_by=head.admitted_by,
-        credential=head.credential,
-    )
+    return replace(head, headers=headers, values=values)
 
 
 async def _nothing_more() -> None:
