@@ -39,6 +39,8 @@ FULL_PER_S: Final = 250.0
 """Requests that are recorded in full, where more keep coming; masking one takes about 50 microseconds."""
 FULL_AT_ONCE: Final = 250.0
 """Likewise, after a time with fewer."""
+FULL_BYTES: Final = 2048
+"""A record of more than these counts as several: to mask it takes so much longer."""
 SLICE_S: Final = 0.001
 """After how much work others are let go on."""
 HELD_S: Final = 0.8
@@ -152,7 +154,7 @@ class Recorder:
 
     def _has_room(self, at: float) -> bool:
         if self._full < 1:
-            grown = (at - self._full_at) * FULL_PER_S
+            grown = self._full + (at - self._full_at) * FULL_PER_S
             if grown < 1:
                 return False
             self._full = min(FULL_AT_ONCE, grown)
@@ -201,6 +203,8 @@ class Recorder:
             self._touch(trace)
         self._pending.append(trace)
         self._held += _weight_of(trace)
+        # At most what a second brings: a large one does not keep all others out for long.
+        self._full -= min(FULL_PER_S, (trace.bytes_in + min(size, KEPT_BYTES)) // FULL_BYTES)
         if self._held > self._rules.max_bytes // 4:
             self._let_go_of_oldest()
         if not self._is_woken:

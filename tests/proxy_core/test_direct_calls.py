@@ -11,6 +11,10 @@ from aiohttp import web
 
 from proxy_core.backends.direct_call import DirectCall
 from proxy_core.frontend import event_stream
+from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.gateway import Gateway
+from proxy_core.protocol.methods import LIST_METHODS
+from proxy_core.telemetry.recorder import FULL_AT_ONCE
 from tests.support.backend_server import (
     Handler,
     Holds,
@@ -24,7 +28,7 @@ from tests.support.backend_server import (
     streams,
 )
 from tests.support.direct_house import house
-from tests.support.http_client import Reply
+from tests.support.http_client import Reply, modern
 from tests.support.scripted_channel import until
 
 RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}
@@ -209,3 +213,65 @@ async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectC
         assert [reply.json["result"]["content"][0]["text"] for reply in replies] == [str(n) for n in range(64)]
         assert {reply.json["id"] for reply in replies} == {replies[0].json["id"]}
         assert (len(begun) > 8) is direct
+
+
+# --- lists that are ready -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each list that was asked for was ready."""
+    seen: list[bool] = []
+    answer = Gateway.at_once
+
+    def noted(self: Gateway, exchange: Exchange) -> bytes | None:
+        ready = answer(self, exchange)
+        seen.append(ready is not None)
+        return ready
+
+    monkeypatch.setattr(Gateway, "at_once", noted)
+    return seen
+
+
+def without_age(reply: Reply) -> Any:
+    said = reply.json
+    assert said["result"].pop("ttlMs") >= 0
+    return reply.status, said
+
+
+@pytest.mark.parametrize("method", sorted(LIST_METHODS))
+async def test_a_list_that_is_ready_is_the_same_as_one_that_takes_a_task(
+    begun: list[DirectCall], at_once: list[bool], method: str
+) -> None:
+    told = []
+    for direct in (True, False):
+        at_once.clear()
+        async with house(direct, begun, answers(RESULT)) as gateway:
+            body, headers = modern(method, {})
+            replies = [await gateway.client.send("POST", body, headers=headers) for _ in range(4)]
+            assert (True in at_once) is direct
+            cursor, more = modern(method, {"cursor": "x"})
+            replies.append(await gateway.client.send("POST", cursor, headers=more))
+            totals = gateway.proxy.snapshot().totals
+            told.append(
+                (
+                    [without_age(reply) for reply in replies[:4]],
+                    (replies[4].status, replies[4].json["error"]["code"]),
+                    totals.calls,
+                    totals.in_flight,
+                )
+            )
+    assert told[0] == told[1]
+
+
+async def test_a_list_that_is_ready_is_recorded_as_any_other(
+    begun: list[DirectCall], at_once: list[bool]
+) -> None:
+    async with house(True, begun, answers(RESULT), inspect={"exchanges": 1000}) as gateway:
+        body, headers = modern("tools/list", {})
+        for _ in range(int(FULL_AT_ONCE) + 50):
+            await gateway.client.send("POST", body, headers=headers)
+        assert {True, False} == set(at_once)
+        rows = [row for row in gateway.proxy.exchanges_after(0)[1] if row.method == "tools/list"]
+        assert len(rows) == int(FULL_AT_ONCE) + 50
+        assert {str(row.status) for row in rows} == {"ok"}

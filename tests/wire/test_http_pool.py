@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from proxy_core.backends import http_pool
-from proxy_core.backends.http_connection import HIGH_WATER_BYTES, MAX_HEAD_BYTES, HttpResponse
+from proxy_core.backends.http_connection import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_KNOWN, HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.errors import BackendProtocolError, BackendStreamLost, BackendTimeout
 from tests.support.backend_server import closed_port
@@ -109,6 +109,80 @@ async def test_requests_one_after_the_other_share_a_connection() -> None:
     async with serving(says(OK)) as server, pool_to(server.url) as pool:
         assert [await body_of(pool) for _ in range(5)] == [b"{}"] * 5
         assert (server.connections, server.requests, len(pool)) == (1, 5, 1)
+
+
+async def test_heads_that_come_again_are_known_and_each_body_is_its_own() -> None:
+    bodies = [b"{}", b"{}", b"[1,2,3]", b"", b"[]", b"x" * 30_000, b"{}"]
+
+    async def answer(writer: asyncio.StreamWriter, served: int) -> None:
+        body = bodies[served]
+        writer.write(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with serving(answer) as server, pool_to(server.url) as pool:
+        for body in bodies:
+            response = await posted(pool)
+            assert await asyncio.wait_for(response.read(1 << 20), SOON_S) == body
+            assert response.header(b"content-length") == str(len(body))
+            assert (response.status, response.header(b"x")) == (200, "y")
+        assert len(pool.known) == 1
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK.replace(b"200 OK", b"500 Bad"),
+        OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
+        OK + b" ",
+    ],
+)
+async def test_only_an_ordinary_head_is_remembered(reply: bytes) -> None:
+    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+        assert await body_of(pool) == b"{}"
+        assert await body_of(pool) == b"{}"
+        assert not pool.known
+
+
+async def test_a_known_head_whose_body_comes_in_pieces_or_with_more_behind_it_is_read_as_ever() -> None:
+    replies = [[OK], [OK[:-1], OK[-1:]], [OK[:20], OK[20:]], [OK]]
+
+    async def answer(writer: asyncio.StreamWriter, served: int) -> None:
+        await says(*replies[served])(writer, served)
+
+    async with serving(answer) as server, pool_to(server.url) as pool:
+        assert [await body_of(pool) for _ in replies] == [b"{}"] * 4
+        assert len(pool.known) == 1
+    async with serving(says(OK, OK)) as server, pool_to(server.url) as pool:
+        # What comes behind an answer is nobody's, also where its head is known.
+        assert [await body_of(pool) for _ in range(2)] == [b"{}"] * 2
+        await until(lambda: len(pool) == 0)
+
+
+async def test_heads_of_one_server_are_bounded() -> None:
+    async def answer(writer: asyncio.StreamWriter, served: int) -> None:
+        writer.write(OK.replace(b"Content-Type", b"X-%d" % served))
+
+    async with serving(answer) as server, pool_to(server.url) as pool:
+        for _ in range(2 * MAX_KNOWN + 5):
+            await body_of(pool)
+        assert 0 < len(pool.known) <= MAX_KNOWN
+
+
+async def test_what_comes_before_the_request_was_written_is_no_answer_to_it() -> None:
+    async with serving(says(OK)) as server, pool_to(server.url) as pool:
+        assert await body_of(pool) == b"{}"
+        connection = pool.take()
+        assert connection is not None
+        waiter = connection.ask(POST)
+        connection.data_received(OK)
+        with pytest.raises(BackendStreamLost) as lost:
+            await asyncio.wait_for(waiter, SOON_S)
+        # So it may be made again elsewhere.
+        assert lost.value.nothing_sent
+        assert server.requests == 1
 
 
 async def test_requests_at_once_have_one_each_and_leave_them_to_those_that_follow() -> None:

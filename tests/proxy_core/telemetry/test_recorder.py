@@ -17,7 +17,15 @@ from proxy_core.telemetry import recorder as recorder_module
 from proxy_core.telemetry import records
 from proxy_core.telemetry.exchanges import ExchangeDetail, ExchangeStatus, Hop, Message
 from proxy_core.telemetry.masking import DOTS
-from proxy_core.telemetry.recorder import FULL_AT_ONCE, FULL_PER_S, HELD_S, MAX_ROWS, Recorder, Rules
+from proxy_core.telemetry.recorder import (
+    FULL_AT_ONCE,
+    FULL_BYTES,
+    FULL_PER_S,
+    HELD_S,
+    MAX_ROWS,
+    Recorder,
+    Rules,
+)
 from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.trace import HELD_BYTES, KEPT_BYTES, MAX_NOTES, Failure, Trace
 from tests.support.clock import FakeClock
@@ -386,6 +394,17 @@ def test_there_is_room_for_full_records_again_with_time(house: House) -> None:
     later = [house.recorder.takes(at + 10.5 / FULL_PER_S) for _ in range(12)]
     assert later == [True] * 10 + [False] * 2
     assert house.recorder.takes(at + 3600)
+
+
+def test_large_ones_leave_less_room_for_others_and_never_none_for_long(house: House) -> None:
+    at = house.clock.monotonic()
+    house.end(house.begin(), b'"%s"' % (b"x" * 20 * FULL_BYTES))
+    small = int(FULL_AT_ONCE) - 20
+    assert [house.recorder.takes(at) for _ in range(small + 1)] == [True] * small + [False]
+    for _ in range(50):
+        house.end(house.begin(), b'"%s"' % (b"x" * (1 << 20)))
+    assert not house.recorder.takes(at + 1)
+    assert house.recorder.takes(at + 60)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
