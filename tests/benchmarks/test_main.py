@@ -68,7 +68,7 @@ def test_a_run_fails_only_if_a_must_has_become_worse(
     assert (kept / "before.json").exists() and (kept / "latest.json").exists()
 
 
-@pytest.mark.parametrize(("of_usual", "is_well"), [(2.0, False), (5.0, True)])
+@pytest.mark.parametrize(("of_usual", "is_well"), [(1.0, False), (5.0, True)])
 def test_a_must_that_is_missed_fails_the_run_and_its_sentence_says_so(
     kept: Path,
     monkeypatch: pytest.MonkeyPatch,
