@@ -1,13 +1,16 @@
 """What the fast path alone has: its clocks, and how its connections end with the listener."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from proxy_core.config.models import AuthConfig, Config
 from proxy_core.config.tokens import new_token
 from proxy_core.frontend import fast_path
+from proxy_core.frontend.fast_path import FastConnection, FastPath
+from proxy_core.frontend.responses import JSON_HEADERS
+from proxy_core.frontend.wire import WireReply
 from tests.support.http_client import SOON_S
 from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 from tests.wire.test_http_wire import connected
@@ -129,3 +132,31 @@ async def test_a_thousand_requests_at_once_may_all_be_refused(frontend: Any):
         for _ in range(1000):
             assert (await wire.response())[0] == 415
         assert await wire.answered() == 2
+
+
+class Written:
+    """A transport that notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes | str] = []
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else None
+
+    def write(self, data: bytes) -> None:
+        self.log.append(data)
+
+    def close(self) -> None:
+        self.log.append("closed")
+
+
+async def test_an_answer_of_this_turn_goes_out_before_the_connection_is_closed() -> None:
+    transport = Written()
+    connection = FastConnection(FastPath(cast(Any, None), lambda path: True, cast(Any, None)))
+    connection.connection_made(cast(Any, transport))
+    connection._write(WireReply(200, JSON_HEADERS, b"{}"))
+    assert transport.log == []
+    connection.end_soon()
+    whole, closed = transport.log
+    assert isinstance(whole, bytes) and whole.endswith(b"\r\n\r\n{}")
+    assert closed == "closed"

@@ -161,6 +161,17 @@ async def test_a_known_head_whose_body_comes_in_pieces_or_with_more_behind_it_is
         await until(lambda: len(pool) == 0)
 
 
+async def test_a_known_head_with_another_answer_right_behind_it_has_its_own_body() -> None:
+    replies = [OK, OK + OK.replace(b"{}", b"[]")]
+
+    async def answer(writer: asyncio.StreamWriter, served: int) -> None:
+        writer.write(replies[served])
+
+    async with serving(answer) as server, pool_to(server.url) as pool:
+        assert [await body_of(pool) for _ in replies] == [b"{}"] * 2
+        await until(lambda: len(pool) == 0)
+
+
 async def test_heads_of_one_server_are_bounded() -> None:
     async def answer(writer: asyncio.StreamWriter, served: int) -> None:
         writer.write(OK.replace(b"Content-Type", b"X-%d" % served))
