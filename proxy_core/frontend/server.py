@@ -49,19 +49,24 @@ class HttpServer:
         server = await listen(self._fast or self._rest)
         self._listening.append(server)
         if self._is_over:
-            self._end_listening(server)
+            await self._end_listening(server)
         return server
 
-    def _end_listening(self, server: asyncio.Server) -> None:
-        if server in self._listening:
+    async def _end_listening(self, *servers: asyncio.Server) -> None:
+        mine = [server for server in servers if server in self._listening]
+        for server in mine:
             self._listening.remove(server)
+            for bound in server.sockets:
+                asyncio.get_running_loop().remove_reader(bound)
+        # asyncio hands over what it accepted in its next turn, and forgets it, open, if the server was closed since.
+        await asyncio.sleep(0)
+        for server in mine:
             server.close()
 
     async def stop_accepting(self) -> None:
         """Take no new connections; those that are open stay."""
         self._is_over = True
-        for server in list(self._listening):
-            self._end_listening(server)
+        await self._end_listening(*self._listening)
 
     def sweep(self) -> None:
         """End connections whose time is over; to be called now and then."""
@@ -123,8 +128,7 @@ class Listener(HttpServer):
             for bound in [each for server in before for each in server.sockets]:
                 await self._serve_on(partial(self._listen_again, bound.dup()))
             # Held twice for a moment: who connects meanwhile waits in the one queue of both.
-            for server in before:
-                self._end_listening(server)
+            await self._end_listening(*before)
 
     async def _listen_again(self, bound: socket.socket, factory: Factory) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(

@@ -12,6 +12,7 @@ import pytest
 from proxy_core.config.auth import TlsConfig
 from proxy_core.config.models import Config, ProxyConfig
 from proxy_core.errors import TlsUnusable
+from proxy_core.frontend.tls import context_for
 from tests.support.certificates import Authority
 from tests.support.http_client import SOON_S, Client, modern
 from tests.support.scripted_channel import until
@@ -129,3 +130,14 @@ async def test_files_that_cannot_be_used_are_named(serving: Any, authority: Auth
         with pytest.raises(TlsUnusable, match=named):
             async with serving(tls=tls):
                 pass
+
+
+async def test_who_connects_while_certificates_change_is_served(serving: Any, authority: Authority):
+    async with serving(tls=tls_of(authority.issue("gw"))) as frontend:
+        renewed = context_for(frontend._config.proxy.tls)
+        for _ in range(20):
+            asked = [asyncio.create_task(tools(frontend.url, authority.trusting())) for _ in range(3)]
+            while not all(each.done() for each in asked):
+                await frontend._listener.use_tls(renewed)
+                await asyncio.sleep(0)
+            assert await asyncio.gather(*asked) == [200] * 3
