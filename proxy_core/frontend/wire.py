@@ -67,6 +67,8 @@ class WireHead(msgspec.Struct, eq=False):
     """What follows the question mark, still percent-encoded."""
     direct: object = None
     """For whoever serves it: what it is routed by, once that was looked at; False: nothing of the kind."""
+    lane: object = None
+    """For whoever serves it: what requests with this head have in common, as far as it was worked out."""
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
@@ -111,9 +113,17 @@ class Begun(Protocol):
 
 
 class Served(Protocol):
-    """The connection of a request that was begun. One of these is called, once."""
+    """The connection of a request that was begun. One of the first three is called, once."""
 
     def reply(self, reply: WireReply) -> None: ...
+
+    def result(self, raw_id: bytes, result: bytes) -> None:
+        """A reply with status 200: the response of JSON-RPC to this id, with this result; both are JSON."""
+        ...
+
+    async def open_stream(self, status: int, headers: HeaderList) -> WireStream:
+        """As `WireRequest.open_stream`."""
+        ...
 
     def go_on(self, work: Coroutine[Any, Any, WireAnswer]) -> "asyncio.Task[None]":
         """Run this to its end, which is the answer. The task may end before it has begun."""
@@ -142,7 +152,7 @@ class Endpoint(Protocol):
 class DirectEndpoint(Endpoint, Protocol):
     """One that can do without a task."""
 
-    def begin(self, request: WireRequest, served: Served) -> Begun | WireReply | None:
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | WireReply | None:
         """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing.
 
         What is ready is returned, and is not told to `served`.

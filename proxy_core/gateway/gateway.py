@@ -34,7 +34,7 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
-from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
+from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
@@ -53,7 +53,7 @@ from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
-from proxy_core.protocol import header_params, jsonrpc
+from proxy_core.protocol import header_params, jsonrpc, tasks
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
@@ -207,23 +207,56 @@ class Gateway:
 
     # --- one that needs no task -----------------------------------------------------------------------------
 
-    def begin(self, exchange: Exchange, ended: DirectEnd) -> DirectExchange | None:
-        """As `handle`, but that nothing waits: what comes of it is told. None: nothing was done.
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
+        """For a modern client's calls of this tool that are made in no task; None if none are.
 
-        Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
-        brief. What is returned may be cancelled, for as long as nothing was told.
+        `own_meta`: their `_meta`, JSON of at most a kilobyte without progress token and log level. They have
+        nothing but that and arguments. Taken are those that are ordinary in every way.
         """
+        viewer = caller.viewer
+        if self._meta_calls.means(name, viewer) or not self._saving.is_plain_tool(name):
+            return None
+        route = self.listing.routes(viewer).tool(name)
+        if route is None or route.header_params:
+            return None
+        way = self.asking.lane(caller, route, own_meta)
+        if way is None:
+            return None
+        return CallLane(self, self._config(), self.listing.version, caller, name, own_meta, route, way)
+
+    def keeps(self, lane: CallLane) -> bool:
+        """As `direct_exchange.Keeper`."""
+        return lane.version == self.listing.version and lane.config is self._config()
+
+    def begins(self) -> float | None:
+        """As `direct_exchange.Keeper`: one that is to be recorded in full takes the ordinary way."""
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
-        viewer, name = exchange.caller.viewer, exchange.target or ""
-        if self._meta_calls.means(name, viewer):
-            return None
-        route = self.listing.routes(viewer).tool(name)
-        if route is None or route.header_params or not self._saving.is_plain(exchange):
-            return None
-        direct = DirectExchange(self, exchange, route, started_at, ended)
-        return direct if direct.begin() else None
+        return started_at
+
+    def call_ended(
+        self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
+    ) -> None:
+        """As `told`, of a call."""
+        caller, now = lane.caller, self._clock.monotonic()
+        finished = RequestFinished(
+            now,
+            caller.client,
+            caller.principal,
+            caller.era,
+            caller.revision,
+            tasks.CALL,
+            lane.route.server,
+            lane.name,
+            (now - started_at) * 1000,
+            code,
+            answers.says_is_error(result),
+            len(result),
+        )
+        self._publish(finished)
+        if self._recorder is not None and self._recorder.is_on:
+            self._recorder.brief(finished, memoryview(params).nbytes)
 
     def at_once(self, exchange: Exchange) -> bytes | None:
         """As `handle`, of a list's first page that is ready. None: nothing was done."""

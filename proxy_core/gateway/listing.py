@@ -74,6 +74,8 @@ class Listing:
         self._clock = clock
         self._publish = publish
         self._maker = maker
+        self.version = 0
+        """Grows whenever anybody's lists, routes or mode may be others than they were."""
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
@@ -94,6 +96,7 @@ class Listing:
 
     def changed(self) -> None:
         """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
+        self.version += 1
         if not self._is_stale:
             self._is_stale = True
             self._drop_standings()
@@ -147,6 +150,7 @@ class Listing:
         if not self._is_stale:
             return
         self._is_stale = False
+        self.version += 1
         catalog, views = self._shared, self._views
         self._shared = self._merged(ANYONE)
         self._private = tuple(
@@ -200,6 +204,7 @@ class Listing:
         return self._own.get(principal, (backend, method)) or _NOT_READ
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
+        self.version += 1
         self._catalogs.pop(principal, None)
         for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
             del self._views[viewer]

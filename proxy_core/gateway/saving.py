@@ -81,7 +81,11 @@ class Saving:
 
     def is_plain(self, exchange: Exchange) -> bool:
         """Whether its answer is neither kept nor shared: a call of a tool that no rule names."""
-        return exchange.method == CALL and not self._tool_rules().is_named(exchange.target or "")
+        return exchange.method == CALL and self.is_plain_tool(exchange.target or "")
+
+    def is_plain_tool(self, name: str) -> bool:
+        """The same of all calls of a tool, by its exposed name."""
+        return not self._tool_rules().is_named(name)
 
     async def _ask_for_less(
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None

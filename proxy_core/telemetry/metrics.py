@@ -1,7 +1,7 @@
 """Facts folded into numbers: `Metrics.fold` is the one consumer of the feed that counts. Pure.
 
-What is told of requests is only put by, and counted when somebody looks or when there is enough of it: many that
-are alike cost little more than one.
+What is told of requests is only put by, and counted when somebody looks or when there is enough of it: many
+that are alike cost little more than one.
 """
 
 from dataclasses import dataclass, field

@@ -88,8 +88,8 @@ class ScriptedGateway:
     def at_once(self, exchange: Exchange) -> None:
         """Nothing is ready here."""
 
-    def begin(self, exchange: Exchange, ended: Any) -> None:
-        """Every request here takes a task."""
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> None:
+        """Nothing goes without a task."""
 
     async def handle(self, exchange: Exchange) -> bytes:
         self.exchanges.append(exchange)
