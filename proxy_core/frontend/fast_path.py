@@ -27,6 +27,7 @@ from proxy_core.frontend.wire import (
     Begun,
     DirectEndpoint,
     HeaderList,
+    Ready,
     WireAnswer,
     WireHead,
     WireReply,
@@ -367,8 +368,8 @@ class FastConnection(asyncio.Protocol):
         begun = endpoint.begin(head, body, self)
         if begun is None:
             self.go_on(endpoint.answer(WireRequest(head, body, self.open_stream)))
-        elif isinstance(begun, WireReply):
-            self.reply(begun)
+        elif isinstance(begun, Ready):
+            self.result(*begun)
         else:
             self._serving = begun
 

@@ -10,11 +10,12 @@ from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import JSON_HEADERS, Handler, deliver, failure, outcome_of, reply
-from proxy_core.frontend.wire import Begun, Served, WireAnswer, WireHead, WireReply, WireRequest
-from proxy_core.gateway.direct_exchange import NOBODY, CallLane
+from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
+from proxy_core.frontend.wire import Begun, Ready, Served, WireAnswer, WireHead, WireRequest
+from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange
-from proxy_core.protocol import capabilities, direct_request, jsonrpc
+from proxy_core.protocol import capabilities, direct_request
 from proxy_core.protocol.classify import ModernRequest
 from proxy_core.protocol.direct_request import DirectRequest, Routed
 from proxy_core.protocol.headers import param_headers
@@ -52,7 +53,7 @@ class ModernEra:
 
     def begin(
         self, head: WireHead, routed: Routed, request: DirectRequest, served: Served
-    ) -> Begun | WireReply | None:
+    ) -> Begun | Ready | None:
         """The same in no task, where nothing about it needs one; else nothing is done."""
         if not routed.name:
             return self._list_at_once(head, routed, request)
@@ -80,16 +81,24 @@ class ModernEra:
         )
         return answer if answer.begin() else None
 
-    def _list_at_once(self, head: WireHead, routed: Routed, request: DirectRequest) -> WireReply | None:
-        caller = self._caller(head, request.own_meta)
-        if caller is None or self._calls.is_full(head.principal):
+    def _list_at_once(self, head: WireHead, routed: Routed, request: DirectRequest) -> Ready | None:
+        if self._calls.is_full(head.principal):
             return None
-        ready = self._handler.at_once(
-            Exchange(routed.method, request.params, caller, NOBODY, None, jsonrpc.NO_JSON, headers=head.headers)
-        )
-        if ready is None:
-            return None
-        return WireReply(200, JSON_HEADERS, jsonrpc.result(request.raw_id, ready))
+        lane = head.lane
+        if (
+            not isinstance(lane, ListLane)
+            or lane.own_meta != request.own_meta
+            or lane.is_over
+            or not self._handler.keeps(lane)
+            or not _is_of(lane, head)
+        ):
+            caller = self._caller(head, request.own_meta)
+            lane = None if caller is None else self._handler.list_lane(caller, routed.method, request.own_meta)
+            head.lane = lane
+            if lane is None:
+                return None
+        result = self._handler.at_once(lane, request.params)
+        return None if result is None else Ready(request.raw_id, result)
 
     def _caller(self, head: WireHead, own_meta: bytes) -> Caller | None:
         """None if its `_meta` says something that takes a task to heed."""
@@ -122,6 +131,6 @@ class ModernEra:
             self._calls.leave(caller.principal)
 
 
-def _is_of(lane: CallLane, head: WireHead) -> bool:
+def _is_of(lane: CallLane | ListLane, head: WireHead) -> bool:
     """Whether whoever asks now is whom the lane was made for: one head may be admitted again as another's."""
     return lane.caller.principal == head.principal and lane.caller.profile == head.profile

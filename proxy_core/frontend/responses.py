@@ -23,6 +23,7 @@ from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.guards import JSON
 from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
 from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -51,8 +52,16 @@ class Handler(Protocol):
         """For a modern client's calls of this tool that are made in no task; None if none are."""
         ...
 
-    def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, if the result is ready; None: nothing was done."""
+    def list_lane(self, caller: Caller, method: str, own_meta: bytes) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready."""
+        ...
+
+    def keeps(self, lane: ListLane) -> bool:
+        """Whether it may still be used."""
+        ...
+
+    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
+        """The result; None: nothing was done."""
         ...
 
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:

@@ -7,7 +7,7 @@ It must not know aiohttp, MCP, or who the client is.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -104,6 +104,13 @@ STREAMED: Final = Streamed.STREAMED
 WireAnswer: TypeAlias = WireReply | Streamed
 
 
+class Ready(NamedTuple):
+    """A whole response with status 200: that of JSON-RPC to this id, with this result; both are JSON."""
+
+    raw_id: bytes
+    result: bytes
+
+
 class Begun(Protocol):
     """A request that is being served in no task."""
 
@@ -118,7 +125,7 @@ class Served(Protocol):
     def reply(self, reply: WireReply) -> None: ...
 
     def result(self, raw_id: bytes, result: bytes) -> None:
-        """A reply with status 200: the response of JSON-RPC to this id, with this result; both are JSON."""
+        """As `Ready`."""
         ...
 
     async def open_stream(self, status: int, headers: HeaderList) -> WireStream:
@@ -152,7 +159,7 @@ class Endpoint(Protocol):
 class DirectEndpoint(Endpoint, Protocol):
     """One that can do without a task."""
 
-    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | WireReply | None:
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | None:
         """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing.
 
         What is ready is returned, and is not told to `served`.

@@ -35,6 +35,7 @@ from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
@@ -224,7 +225,7 @@ class Gateway:
             return None
         return CallLane(self, self._config(), self.listing.version, caller, name, own_meta, route, way)
 
-    def keeps(self, lane: CallLane) -> bool:
+    def keeps(self, lane: CallLane | ListLane) -> bool:
         """As `direct_exchange.Keeper`."""
         return lane.version == self.listing.version and lane.config is self._config()
 
@@ -238,47 +239,68 @@ class Gateway:
     def call_ended(
         self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
     ) -> None:
-        """As `told`, of a call."""
-        caller, now = lane.caller, self._clock.monotonic()
+        """As `direct_exchange.Keeper`."""
+        is_error = answers.says_is_error(result)
+        place = (tasks.CALL, lane.route.server, lane.name)
+        self._told(lane.caller, *place, started_at, code, result, params, is_tool_error=is_error)
+
+    def list_lane(self, caller: Caller, method: str, own_meta: bytes) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready.
+
+        `own_meta`: as of `lane`, or empty.
+        """
+        viewer = caller.viewer
+        if not self.listing.is_prepared(method, viewer):
+            return None
+        standing = self.listing.stands(method, viewer)
+        page = self.listing.page(method, caller.revision, viewer, None)
+        place = (self._config(), self.listing.version, caller, method, own_meta)
+        return ListLane(*place, self.listing.view(viewer).mode, page, standing)
+
+    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
+        """The result; None: nothing was done, and it takes the ordinary way."""
+        started_at = self.begins()
+        result = None if started_at is None else lane.result(started_at)
+        if started_at is None or result is None:
+            return None
+        caller, method = lane.caller, lane.method
+        if method == "tools/list":
+            self.served_lists.add(caller.profile, lane.mode)
+        self._told(caller, method, None, None, started_at, None, result, params)
+        return result
+
+    def _told(
+        self,
+        caller: Caller,
+        method: str,
+        server: str | None,
+        target: str | None,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        params: Raw,
+        *,
+        is_tool_error: bool = False,
+    ) -> None:
+        """One that took no task has ended."""
+        now = self._clock.monotonic()
         finished = RequestFinished(
             now,
             caller.client,
             caller.principal,
             caller.era,
             caller.revision,
-            tasks.CALL,
-            lane.route.server,
-            lane.name,
+            method,
+            server,
+            target,
             (now - started_at) * 1000,
             code,
-            answers.says_is_error(result),
+            is_tool_error,
             len(result),
         )
         self._publish(finished)
         if self._recorder is not None and self._recorder.is_on:
             self._recorder.brief(finished, memoryview(params).nbytes)
-
-    def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, of a list's first page that is ready. None: nothing was done."""
-        started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
-        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
-            return None
-        viewer = exchange.caller.viewer
-        if not self.listing.is_prepared(method, viewer):
-            return None
-        standing = self.listing.standing(method, viewer)
-        if standing is None:
-            return None
-        result = self._page(exchange, viewer, standing, None)
-        self.told(exchange, started_at, None, result)
-        return result
-
-    def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
-        """One that was begun has ended."""
-        finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
-        self._publish(finished)
-        if self._recorder is not None and self._recorder.is_on:
-            self._recorder.brief(finished, memoryview(exchange.params).nbytes)
 
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""

@@ -250,16 +250,19 @@ class Listing:
     # --- how the lists stand ----------------------------------------------------------------------------------
 
     def standing(self, method: str, viewer: Viewer) -> Standing | None:
-        """How this list stands; None if something has to be waited for first, with `ready`."""
+        """How this list stands, which counts as a use of it; None if something has to be waited for first, with
+        `ready`."""
         now = self._clock.monotonic()
-        self._merge_if_stale()
-        standing = self._standings.get((method, viewer))
-        if standing is None:
-            standing = self.standing_now(method, viewer)
+        standing = self.stands(method, viewer)
         if now < standing.good_until:
             standing.hit(now)
             return standing
         return None
+
+    def stands(self, method: str, viewer: Viewer) -> Standing:
+        """How this list stands, unless its time is over."""
+        self._merge_if_stale()
+        return self._standings.get((method, viewer)) or self.standing_now(method, viewer)
 
     def standing_now(self, method: str, viewer: Viewer) -> Standing:
         """How this list stands, whatever would have to be read for it to be complete."""
@@ -324,6 +327,7 @@ class Listing:
     def _drop_standing(self, place: tuple[str, Viewer]) -> None:
         standing = self._standings.pop(place, None)
         if standing is not None:
+            standing.is_over = True
             standing.count(place[0], self._cache)
 
     def _drop_standings(self) -> None:
