@@ -74,7 +74,7 @@ class LegacyCalls:
             return None
         if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
             return None
-        lane = self._handler.list_lane(session.caller, request.method, b"")
+        lane = self._handler.list_lane(session.caller, request.method)
         return None if lane is None else self._handler.at_once(lane, request.params)
 
     def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:

@@ -4,6 +4,8 @@ Knows no sessions: none is minted, read or echoed.
 Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Server" and "Cancellation".
 """
 
+from typing import Final
+
 from proxy_core.errors import Only1Error
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.direct_answer import DirectAnswer
@@ -20,6 +22,9 @@ from proxy_core.protocol.classify import ModernRequest
 from proxy_core.protocol.direct_request import DirectRequest, Routed
 from proxy_core.protocol.headers import param_headers
 from proxy_core.protocol.revisions import MODERN, Era
+
+MAX_LANES: Final = 16
+"""Of requests with one head."""
 
 
 class ModernEra:
@@ -57,18 +62,13 @@ class ModernEra:
         """The same in no task, where nothing about it needs one; else nothing is done."""
         if not routed.name:
             return self._list_at_once(head, routed, request)
-        lane = head.lane
-        if (
-            not isinstance(lane, CallLane)
-            or lane.own_meta != request.own_meta
-            or not lane.is_good()
-            or not _is_of(lane, head)
-        ):
+        lane = head.lanes.get(request.own_meta)
+        if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
             caller = self._caller(head, request.own_meta)
             lane = None if caller is None else self._handler.lane(caller, routed.name, request.own_meta)
-            head.lane = lane
             if lane is None:
                 return None
+            _keep(head, request.own_meta, lane)
         answer = DirectAnswer(
             lane,
             request.params,
@@ -84,19 +84,18 @@ class ModernEra:
     def _list_at_once(self, head: WireHead, routed: Routed, request: DirectRequest) -> Ready | None:
         if self._calls.is_full(head.principal):
             return None
-        lane = head.lane
+        lane = head.lanes.get(request.own_meta)
         if (
             not isinstance(lane, ListLane)
-            or lane.own_meta != request.own_meta
             or lane.is_over
             or not self._handler.keeps(lane)
             or not _is_of(lane, head)
         ):
             caller = self._caller(head, request.own_meta)
-            lane = None if caller is None else self._handler.list_lane(caller, routed.method, request.own_meta)
-            head.lane = lane
+            lane = None if caller is None else self._handler.list_lane(caller, routed.method)
             if lane is None:
                 return None
+            _keep(head, request.own_meta, lane)
         result = self._handler.at_once(lane, request.params)
         return None if result is None else Ready(request.raw_id, result)
 
@@ -134,3 +133,11 @@ class ModernEra:
 def _is_of(lane: CallLane | ListLane, head: WireHead) -> bool:
     """Whether whoever asks now is whom the lane was made for: one head may be admitted again as another's."""
     return lane.caller.principal == head.principal and lane.caller.profile == head.profile
+
+
+def _keep(head: WireHead, own_meta: bytes, lane: CallLane | ListLane) -> None:
+    # Clients that send the same head say few different things of themselves; what is new in each call, as a
+    # trace's id, is not to grow.
+    if len(head.lanes) >= MAX_LANES:
+        head.lanes.clear()
+    head.lanes[own_meta] = lane

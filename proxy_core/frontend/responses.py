@@ -52,7 +52,7 @@ class Handler(Protocol):
         """For a modern client's calls of this tool that are made in no task; None if none are."""
         ...
 
-    def list_lane(self, caller: Caller, method: str, own_meta: bytes) -> ListLane | None:
+    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
         """For a client's requests for the first page of this list; None if that is not ready."""
         ...
 

@@ -67,8 +67,8 @@ class WireHead(msgspec.Struct, eq=False):
     """What follows the question mark, still percent-encoded."""
     direct: object = None
     """For whoever serves it: what it is routed by, once that was looked at; False: nothing of the kind."""
-    lane: object = None
-    """For whoever serves it: what requests with this head have in common, as far as it was worked out."""
+    lanes: dict[bytes, object] = msgspec.field(default_factory=dict)
+    """For whoever serves it: what was worked out of requests with this head, by what else tells them apart."""
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""

@@ -54,7 +54,6 @@ class CallLane:
         "config",
         "gateway",
         "name",
-        "own_meta",
         "replace",
         "route",
         "version",
@@ -68,7 +67,6 @@ class CallLane:
         version: int,
         caller: Caller,
         name: str,
-        own_meta: bytes,
         route: Route,
         way: DirectLane,
     ) -> None:
@@ -79,7 +77,6 @@ class CallLane:
         self.version = version
         self.caller = caller
         self.name = name
-        self.own_meta = own_meta
         self.route = route
         self.way = way
         self.replace = {"name": jsonrpc.encode(route.origin)}

@@ -13,7 +13,7 @@ from proxy_core.gateway.standing import Standing
 class ListLane:
     """What requests for one list's first page, by a client that says the same of itself, have in common."""
 
-    __slots__ = ("_standing", "caller", "config", "method", "mode", "own_meta", "page", "version")
+    __slots__ = ("_standing", "caller", "config", "method", "mode", "page", "version")
 
     def __init__(
         self,
@@ -21,18 +21,16 @@ class ListLane:
         version: int,
         caller: Caller,
         method: str,
-        own_meta: bytes,
         mode: Mode,
         page: bytes,
         standing: Standing,
     ) -> None:
-        """`config`, `version`: of the catalog; it is good as long as these are in force. `own_meta`: as JSON.
-        `page`: its members without the braces."""
+        """`config`, `version`: of the catalog; it is good as long as these are in force. `page`: its members
+        without the braces."""
         self.config = config
         self.version = version
         self.caller = caller
         self.method = method
-        self.own_meta = own_meta
         self.mode = mode
         self.page = page
         self._standing = standing

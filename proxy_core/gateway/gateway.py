@@ -223,7 +223,7 @@ class Gateway:
         way = self.asking.lane(caller, route, own_meta)
         if way is None:
             return None
-        return CallLane(self, self._config(), self.listing.version, caller, name, own_meta, route, way)
+        return CallLane(self, self._config(), self.listing.version, caller, name, route, way)
 
     def keeps(self, lane: CallLane | ListLane) -> bool:
         """As `direct_exchange.Keeper`."""
@@ -242,19 +242,16 @@ class Gateway:
         """As `direct_exchange.Keeper`."""
         is_error = answers.says_is_error(result)
         place = (tasks.CALL, lane.route.server, lane.name)
-        self._told(lane.caller, *place, started_at, code, result, params, is_tool_error=is_error)
+        self._told(lane.caller, *place, started_at, code, result, params, is_error)
 
-    def list_lane(self, caller: Caller, method: str, own_meta: bytes) -> ListLane | None:
-        """For a client's requests for the first page of this list; None if that is not ready.
-
-        `own_meta`: as of `lane`, or empty.
-        """
+    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready."""
         viewer = caller.viewer
         if not self.listing.is_prepared(method, viewer):
             return None
         standing = self.listing.stands(method, viewer)
         page = self.listing.page(method, caller.revision, viewer, None)
-        place = (self._config(), self.listing.version, caller, method, own_meta)
+        place = (self._config(), self.listing.version, caller, method)
         return ListLane(*place, self.listing.view(viewer).mode, page, standing)
 
     def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
@@ -266,7 +263,7 @@ class Gateway:
         caller, method = lane.caller, lane.method
         if method == "tools/list":
             self.served_lists.add(caller.profile, lane.mode)
-        self._told(caller, method, None, None, started_at, None, result, params)
+        self._told(caller, method, None, None, started_at, None, result, params, False)
         return result
 
     def _told(
@@ -279,8 +276,7 @@ class Gateway:
         code: int | None,
         result: bytes,
         params: Raw,
-        *,
-        is_tool_error: bool = False,
+        is_tool_error: bool,
     ) -> None:
         """One that took no task has ended."""
         now = self._clock.monotonic()

@@ -85,7 +85,7 @@ class ScriptedGateway:
     async def next_call(self) -> HeldCall:
         return await asyncio.wait_for(self._calls.get(), 20)
 
-    def list_lane(self, caller: Caller, method: str, own_meta: bytes) -> None:
+    def list_lane(self, caller: Caller, method: str) -> None:
         """Nothing is ready here."""
 
     def lane(self, caller: Caller, name: str, own_meta: bytes) -> None:
