@@ -25,7 +25,7 @@ from proxy_core.backends.http_client import (
     refused,
 )
 from proxy_core.backends.http_connection import HttpConnection, HttpResponse
-from proxy_core.backends.http_pool import Unreachable
+from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
@@ -80,6 +80,8 @@ class HttpChannel:
         self._tasks = Tasks(f"http:{backend}")
         self._url = URL(transport.url)
         self._http: HttpClient | None = None
+        self._pool: HttpPool | None = None
+        """Of its own URL."""
         self._posts = Posts(backend, connect_s)
         self._begun: dict[int, _Answer] = {}
         """What was begun without a task, by request."""
@@ -102,6 +104,7 @@ class HttpChannel:
 
     async def open(self) -> None:
         self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
+        self._pool = self._http.pool(self._url)
 
     # --- one message out, its answer in ---------------------------------------------------------------------
 
@@ -109,14 +112,15 @@ class HttpChannel:
         await self._posts.run(message, self._post)
 
     def begin(self, data: bytes, request_id: int, name: str) -> bool:
-        if self._http is None or self._is_closed or self._is_elsewhere:
+        """Only on a connection that is open and idle. To give up, it is closed."""
+        if self._pool is None or self._is_closed or self._is_elsewhere:
             return False
-        answer = _Answer(self, request_id, data, name)
-        connection = self._http.tell(self._url, self._heads.get(name) or self._head_of(name), data, answer)
+        head = self._heads.get(name) or self._head_of(name)
+        connection = self._pool.take()
         if connection is None:
             return False
-        answer.connection = connection
-        self._begun[request_id] = answer
+        self._begun[request_id] = answer = _Answer(self, request_id, data, name, connection)
+        connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data), answer)
         return True
 
     def _head_of(self, name: str) -> bytes:
@@ -409,7 +413,7 @@ class _Answer(Struct, eq=False):
     request_id: int
     data: bytes
     name: str
-    connection: HttpConnection | None = None
+    connection: HttpConnection
     response: HttpResponse | None = None
     reading: asyncio.Task[None] | None = None
 
@@ -451,7 +455,7 @@ class _Answer(Struct, eq=False):
             # Not the connection, which may carry another's by now. Nor is it for the task that reads, which may
             # be cancelled before its first step.
             self.response.close()
-        elif self.connection is not None:
+        else:
             self.connection.close()
 
 

@@ -408,7 +408,8 @@ class Replica:
 
     def entered(self) -> None:
         self.in_flight += 1
-        self._idle.clear()
+        if self.in_flight == 1:
+            self._idle.clear()
 
     def left(self) -> None:
         self.in_flight -= 1
