@@ -9,11 +9,11 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core import __version__
 from proxy_core.backends.backend import Backend

@@ -6,9 +6,10 @@ Sole writer of the configuration in force. A bad file changes nothing but what i
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy_core.clock import Clock
 from proxy_core.config.changes import ConfigChanges, diff

@@ -4,8 +4,9 @@ Spec: 2026-07-28 server/utilities/pagination (an empty cursor is a cursor) and s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from proxy_core.backends.connection import Connection
 from proxy_core.errors import BackendError, BackendProtocolError, ErrorCode, ParseError
@@ -38,8 +39,7 @@ METHODS_OF_KIND: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """One list of one backend, all pages."""
 
     items: tuple[dict[str, Any], ...] = ()
@@ -74,8 +74,7 @@ class Listing:
 EMPTY: Final = Listing()
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """All four lists of a server."""
 
     by_method: dict[str, Listing] = field(default_factory=dict)

@@ -6,10 +6,12 @@ Spec: 2025-11-25 server/tools, resources, prompts; members that we do not know a
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_core.catalog.aliases import alias_of, split_alias
 from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
@@ -35,8 +37,7 @@ class ToolRules(Protocol):
     def deny(self) -> Sequence[str]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLists:
+class ServerLists(Struct, frozen=True, kw_only=True):
     """What one server has, in its own words and order."""
 
     server: str
@@ -52,8 +53,7 @@ class ServerLists:
     """Whether an invalid `x-mcp-header` costs the whole tool, as modern HTTP has it, or only itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One listed item."""
 
     server: str
@@ -66,8 +66,7 @@ class Entry:
     """Tools: arguments that travel as headers too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """The page of a tool: a URI that its server has, listed or not."""
 
     server: str
@@ -75,8 +74,7 @@ class Link:
     exposed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+class Hidden(Struct, frozen=True):
     """One item that is not listed."""
 
     server: str
@@ -86,8 +84,7 @@ class Hidden:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class Catalog(Struct, frozen=True, kw_only=True):
     """Everything that all servers offer, as clients see it."""
 
     servers: tuple[str, ...] = ()

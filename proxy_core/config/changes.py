@@ -5,8 +5,9 @@ many calls are in flight, is for whoever carries the plan out. Values of keys ar
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.config.base import Model
 from proxy_core.config.load import LoadedConfig
@@ -14,14 +15,12 @@ from proxy_core.config.models import Config, ReplicaConfig, ServerConfig
 from proxy_core.telemetry.snapshot import Action
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaChange:
+class ReplicaChange(Struct, frozen=True):
     id: str
     change: Action
 
 
-@dataclass(frozen=True, slots=True)
-class ServerChange:
+class ServerChange(Struct, frozen=True):
     id: str
     change: Action
     """REPLACE if no replica of it goes on; DRAIN also if it stays configured, but switched off."""
@@ -31,8 +30,7 @@ class ServerChange:
     """Those of the new configuration in its order, then those that leave."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigChanges:
+class ConfigChanges(Struct, frozen=True):
     servers: tuple[ServerChange, ...] = ()
     """Every server of either configuration once: in the order of the new one, then those that leave."""
     settings: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ Spec: the extension io.modelcontextprotocol/tasks (SEP-2663); 2026-07-28 basic/p
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.wanted import TaskTopic
@@ -26,8 +27,7 @@ log = logging.getLogger(__name__)
 Deliver = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Watch:
+class _Watch(Struct, frozen=True, eq=False):
     """One task on one listen."""
 
     caller: Caller

@@ -7,8 +7,9 @@ Spec: 2025-11-25 server/tools, "Security Considerations".
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
@@ -38,8 +39,7 @@ MAX_NAME_CHARS: Final = 1024
 Item: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One tool that is not approved."""
 
     what: str
@@ -51,8 +51,7 @@ class Found:
     """Seconds of the epoch."""
 
 
-@dataclass(slots=True)
-class _Judged:
+class _Judged(Struct):
     """One list of one server, as it was judged last."""
 
     items: tuple[Item, ...]

@@ -6,8 +6,9 @@ Spec: 2025-11-25 server/resources, "Subscriptions"; 2026-07-28 basic/patterns/su
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.registry import BackendRegistry
@@ -26,8 +27,7 @@ MAX_URIS: Final = 256
 """Of one session or listen."""
 
 
-@dataclass(slots=True, eq=False)
-class _Subscriber:
+class _Subscriber(Struct, eq=False):
     """A legacy session or a modern listen."""
 
     viewer: Viewer
@@ -37,8 +37,7 @@ class _Subscriber:
     has_ended: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class _Subscription:
+class _Subscription(Struct, eq=False):
     """One URI of one client, and whom it is counted at."""
 
     subscriber: _Subscriber

@@ -4,8 +4,10 @@ A view lives as long as the catalog that it was made of. Asks no server.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry

@@ -7,8 +7,9 @@ Spec: 2026-07-28 server/utilities/pagination; keyset cursors, so a change betwee
 import logging
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.errors import InvalidParams
@@ -31,8 +32,7 @@ _SHELF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(Struct, frozen=True):
     keys: tuple[tuple[int, str], ...]
     """(place of the server, exposed name), rising: what a cursor names."""
     items: tuple[bytes, ...]
