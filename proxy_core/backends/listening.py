@@ -31,6 +31,7 @@ from proxy_core.protocol.methods import (
 )
 from proxy_core.protocol.results import UnusableResult
 from proxy_core.protocol.tasks import Task
+from proxy_core.signals import Signal
 from proxy_core.tasks import Tasks
 
 PAUSE_S: Final = 30.0
@@ -135,7 +136,7 @@ class ListenFeed:
         self._has_missed_lists = False
         self._overlap: _Overlap | None = None
         self._failures = 0
-        self._wake = asyncio.Event()
+        self._wake = Signal()
 
     # --- what is wanted ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from proxy_core.config.models import HealthConfig
+from proxy_core.signals import Signal
 from proxy_core.tasks import Tasks
 
 JITTER: Final = 0.2
@@ -22,7 +23,7 @@ class Prober:
         self._rules = rules
         self._probe = probe
         self._tasks = Tasks("prober")
-        self._changed = asyncio.Event()
+        self._changed = Signal()
 
     def start(self) -> None:
         """Safe to call twice."""
