@@ -82,7 +82,8 @@ class ViewMaker:
         self._index = index
         self._sealer = sealer
 
-    def made(self, viewer: Viewer, catalog: Catalog) -> View:
+    def made(self, viewer: Viewer, catalog: Catalog, before: ListViews | None = None) -> View:
+        """`before`: the pages of this viewer's view of the catalog before."""
         part = self._profiles.part_of(catalog, viewer.profile)
         reached = catalog if part is None else part
         mode_of = self._contexts.mode if viewer.principal == ANYONE else self._contexts.mode_beside
@@ -91,7 +92,7 @@ class ViewMaker:
         if mode is Mode.SEARCH:
             self._index.want(viewer.principal, catalog.tools)
         forms = None if mode is Mode.FULL else self._forms
-        pages = ListViews(shown, self._sealer, viewer.profile, forms)
+        pages = ListViews(shown, self._sealer, viewer.profile, forms, before)
         return View(viewer, catalog, reached, shown, mode, pages)
 
     def merged(self, catalog: Catalog) -> None:
