@@ -150,7 +150,7 @@ class Reloading:
     def _read_with_digest(self) -> tuple[LoadedConfig, str | None]:
         # In this order: what is written in between is noticed as a change.
         digest = self._digest()
-        return self._read(), digest
+        return self._read().sharing(self.loaded), digest
 
     def _digest(self) -> str | None:
         return digest_of(self.loaded.path if self._path is None else self._path())

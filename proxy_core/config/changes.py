@@ -67,12 +67,15 @@ def _server_change(
 ) -> ServerChange:
     if before is None:
         return _whole(server, Action.ADD)
+    is_unset_alike = old.unset.get(server.id) == new.unset.get(server.id)
+    if before is server and is_unset_alike:
+        return _whole(server, Action.KEEP)
     changed = tuple(_changed_keys(before, server))
     if before.enabled != server.enabled:
         if server.enabled:
             return _whole(server, Action.START, changed)
         return _whole(before, Action.DRAIN, changed)
-    if old.unset.get(server.id) != new.unset.get(server.id):
+    if not is_unset_alike:
         # It stays off, but for another reason, which its row shows.
         changed = ("enabled", *changed)
     replicas = tuple(_replica_changes(before, server))
