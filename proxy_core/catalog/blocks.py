@@ -125,7 +125,7 @@ class Maker(Struct, frozen=True):
         """Of the items as they are now, without those not admitted.
 
         `exposed_of`: the name that clients are to see. `before`: whose entries are taken over where the item is
-        what it was, so that whatever was made of an entry is still of use.
+        the same object, so that whatever was made of an entry is still of use.
         """
         hidden: list[Hidden] = []
         old = {} if before is None or before.by != by else before.by_origin()
@@ -172,7 +172,7 @@ class Maker(Struct, frozen=True):
                 continue
             exposed = exposed_of(origin)
             known = old.get(origin)
-            if known is not None and known[1].exposed == exposed and known[0] == item:
+            if known is not None and known[0] is item and known[1].exposed == exposed:
                 entry = known[1]
             elif isinstance(admitted := admit(origin, item), str):
                 hidden.append(self.hidden(server, origin, admitted))

@@ -134,6 +134,7 @@ class ToolWatch:
     ) -> _Judged:
         judged = _Judged(items, digest, by)
         known, is_shared = self._records.of(server), principal == ANYONE
+        approved = _approved(before, by)
         is_known = bool(known)
         seen: set[str] = set()
         back: list[str] = []
@@ -143,7 +144,10 @@ class ToolWatch:
             if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS or name in seen:
                 continue
             seen.add(name)
-            now, entry = fingerprint_of(item), known.get(name)
+            entry = known.get(name)
+            if entry is not None and entry.is_listed and approved.get(name) is item:
+                continue
+            now = fingerprint_of(item)
             if entry is None:
                 if is_known and by[0] == QUARANTINE:
                     judged.found[name] = Found("new", now, (), item, self._since(before, name, now))
@@ -307,6 +311,15 @@ class ToolWatch:
 def forgetful(clock: Clock, publish: Callable[[Fact], None]) -> ToolWatch:
     """One that keeps nothing beyond this process, and nothing in the log."""
     return ToolWatch(ToolRecords(None, clock), clock, publish, lambda server, level, text: None)
+
+
+def _approved(before: _Judged | None, by: tuple[str, ToolRules]) -> dict[str, Item]:
+    """By name, what was as it should be: as long as it is the same object, it needs no second look."""
+    if before is None or before.by != by:
+        return {}
+    # Of two with one name the first counts.
+    items = {name: item for item in reversed(before.items) if isinstance(name := item.get("name"), str)}
+    return {name: item for name, item in items.items() if name not in before.found}
 
 
 def _without(items: tuple[Item, ...], judged: _Judged) -> tuple[Item, ...]:

@@ -28,8 +28,8 @@ def made_anew(before: Catalog, now: Catalog) -> list[str]:
 
 
 def described(server: ServerLists, tool: str, words: str) -> ServerLists:
-    """The same server as it reads its list anew: equal items, but other objects, and one that says `words`."""
-    items = tuple({**item, "description": words} if item["name"] == tool else {**item} for item in server.tools)
+    """The same server with another list: the same items, but for one that says `words`."""
+    items = tuple({**item, "description": words} if item["name"] == tool else item for item in server.tools)
     return replace(server, tools=items)
 
 

@@ -54,7 +54,7 @@ def page(pages: ListViews, revision: str = MODERN) -> bytes:
 
 
 def changed(server: ServerLists, tool: str) -> ServerLists:
-    tools = tuple({**item, "title": "New"} if item["name"] == tool else {**item} for item in server.tools)
+    tools = tuple({**item, "title": "New"} if item["name"] == tool else item for item in server.tools)
     return replace(server, tools=tools)
 
 
