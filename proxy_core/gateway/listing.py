@@ -22,6 +22,7 @@ from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidde
 from proxy_core.gateway.cache import ResponseCache
 from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
+from proxy_core.gateway.long_lived import LongLived
 from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.standing import Part, Standing
@@ -44,6 +45,7 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
     "resources": ("resources", "templates"),
     "prompts": ("prompts",),
 }
+_SHELVES: Final = tuple(shelf for shelves in _SHELVES_OF_KIND.values() for shelf in shelves)
 
 
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
@@ -81,6 +83,7 @@ class Listing:
         self._profiles = profiles
         self._shared = Catalog()
         self._merger = Merger()
+        self._long_lived = LongLived()
         self._own = PrivateLists(
             clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
         )
@@ -166,6 +169,7 @@ class Listing:
         self._own.keep({backend for backend, _ in self._private})
         self._maker.merged(self._shared)
         self._tell(catalog, views)
+        self._long_lived.holds(sum(len(getattr(self._shared, shelf)) for shelf in _SHELVES))
 
     def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
