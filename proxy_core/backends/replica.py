@@ -288,6 +288,7 @@ class Replica:
 
     async def _attempt(self) -> BackendFault | None:
         """One connection attempt; the fault if it failed."""
+        await self._terms.start_turn()
         self._lost = asyncio.get_running_loop().create_future()
         connection = self._new_connection(self._settings, _Losing(self._owner, self._lost), EVERYTHING)
         self.opening = self._last = connection
