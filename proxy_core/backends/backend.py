@@ -337,6 +337,10 @@ class Backend:
         drains when that is in service. One that is no longer there drains.
         """
         was_enabled, was_on = self.settings.enabled, self.settings.enabled and self.unset is None
+        if settings is self.settings and unset is None and self.unset is None:
+            # As most servers are in most reloads. It asks other sections by itself, but for these.
+            self._sections_changed()
+            return
         self.settings, self.unset = settings, unset
         is_on = settings.enabled and unset is None
         old = {member.id: member for member in self.members}
@@ -360,6 +364,11 @@ class Backend:
         self.slots.widen(settings.concurrency)
         self._switch_off_unset()
         self._member_set_changed()
+
+    def _sections_changed(self) -> None:
+        self.choice.use(self.settings)
+        for member in self.members:
+            member.checks.rules_changed()
 
     def _kept_or_new(self, place: ReplicaConfig, old: dict[str, Member]) -> Member:
         settings, member = self.settings.at(place), old.get(place.id)

@@ -387,6 +387,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             if found is not None and self._whole is not None:
                 self._remember(self._whole, *found, data)
+            self._whole = None
             if self._framing_bytes > MAX_HEAD_BYTES:
                 self._break(self.invalid(f"its headers are longer than {MAX_HEAD_BYTES} bytes"))
 
@@ -423,6 +424,7 @@ class HttpConnection(asyncio.Protocol):
             response.feed(data[len(known.raw) :])
         response.complete()
         self._settle(response, response.headers, is_kept=True)
+        self._whole = None
 
     def eof_received(self) -> bool:
         response = self._response

@@ -5,14 +5,13 @@ middle of a call, makes the call a task of its own that outlives the request.
 Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/sampling, client/roots.
 """
 
-import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE, Answer, Call
@@ -128,7 +127,7 @@ class Asking:
         """
         if exchange.aim is not None:
             aim = exchange.aim
-            route = dataclasses.replace(route, server=aim.server, header_params=aim.header_params)
+            route = structs.replace(route, server=aim.server, header_params=aim.header_params)
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server

@@ -624,6 +624,7 @@ class Gateway:
     async def aclose(self) -> None:
         """Fail the calls that wait for a client."""
         await self.updates.aclose()
+        await self.task_updates.aclose()
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()

@@ -7,6 +7,8 @@ Spec: 2026-07-28 server/utilities/caching; `_meta` of our own marks what is miss
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
+
 from proxy_core.backends.lists import Listing
 from proxy_core.gateway import answers
 from proxy_core.gateway.cache import ResponseCache
@@ -22,8 +24,7 @@ PARTIAL_TTL_MS: Final = 5_000
 MAX_TTL_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one server contributes."""
 
     server: str
