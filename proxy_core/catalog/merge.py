@@ -7,12 +7,12 @@ Spec: 2025-11-25 server/tools, resources, prompts; members that we do not know a
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from proxy_core.catalog.aliases import alias_of, split_alias
 from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
+from proxy_core.catalog.rules import NOT_ALLOWED, GlobRules, decided
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
 from proxy_core.protocol import header_params
 from proxy_core.protocol.header_params import HeaderParam, InvalidAnnotation
@@ -25,23 +25,14 @@ ORIGIN_META: Final = OWN_META + "origin"
 MAX_SHOWN_NAME: Final = 128
 
 
-class ToolRules(Protocol):
-    """Globs on a server's own tool names."""
-
-    @property
-    def allow(self) -> Sequence[str]: ...
-
-    @property
-    def deny(self) -> Sequence[str]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLists:
     """What one server has, in its own words and order."""
 
     server: str
     title: str
-    rules: ToolRules
+    rules: GlobRules
+    """On the server's own names of tools."""
     tools: tuple[Item, ...] = ()
     resources: tuple[Item, ...] = ()
     templates: tuple[Item, ...] = ()
@@ -146,10 +137,9 @@ class _Admitted(NamedTuple):
 
 def _admitted_tool(lists: ServerLists, name: str, tool: Item) -> _Admitted | str:
     """The tool as it may be listed, or why it may not."""
-    if any(fnmatchcase(name, glob) for glob in lists.rules.deny):
-        return "The configuration denies it."
-    if not any(fnmatchcase(name, glob) for glob in lists.rules.allow):
-        return "The configuration does not allow it."
+    decision = decided(lists.rules, name)
+    if not decision.is_allowed:
+        return f"The configuration {'does not allow' if decision.by == NOT_ALLOWED else 'denies'} it."
     schema = tool.get("inputSchema")
     if not isinstance(schema, dict) or not header_params.is_annotated(schema):
         return _Admitted(tool)

@@ -34,6 +34,7 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
+from proxy_core.gateway.deciding import Deciding
 from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
@@ -127,6 +128,7 @@ class Gateway:
             self.watch,
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
+        self.deciding = Deciding(self.listing, self._profiles, self.watch)
         self.owners = ResourceOwners(self.listing, clock)
         self.desk = OperatorDesk(config, clock, publish)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights, self.desk)
@@ -508,6 +510,8 @@ class Gateway:
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
         if changed:
             self._invalidate(lambda subject: subject.server in changed, Cause.RELOAD)
+        old, new = before.profiles, now.profiles
+        self.listing.policy_changed({name for name in {*old, *new} if old.get(name) != new.get(name)})
         self.cache.use(servers.keys())
         self.flights.keep(servers.keys())
 

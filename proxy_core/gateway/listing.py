@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
+from proxy_core.access.policy import EVERYTHING
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
@@ -23,7 +24,7 @@ from proxy_core.gateway.cache import ResponseCache
 from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.private_lists import Place, PrivateLists
-from proxy_core.gateway.profiles import EVERYTHING, Profiles
+from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
@@ -45,6 +46,12 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
 }
 
 
+_KIND_OF: Final[dict[str, ListKind]] = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "prompts/list": "prompts",
+}
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
@@ -118,6 +125,13 @@ class Listing:
                 self.view(Viewer(ANYONE, viewer.profile))
             view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
         return view
+
+    def policy_changed(self, profiles: Collection[str]) -> None:
+        """What these profiles show is another; `changed` follows. Lists of one principal alone are not compared
+        then, so whoever may have one is told."""
+        private = {_KIND_OF[method] for _, method in self._private}
+        for kind in private if profiles else ():
+            self._hub.changed(kind, profiles)
 
     def compact(self, entry: Entry) -> bytes:
         """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""

@@ -188,6 +188,8 @@ class ResourceUpdates:
             for origin, subscriptions in self._held.get(backend, {}).items()
             if _covers(origin, uri)
             for each in subscriptions
+            # One below what was subscribed to is judged by itself, and a reload is in force before `_follow`.
+            if self._owners.shows(Route(backend, uri), each.subscriber.viewer)
         }
         for subscriber, client_uri in told:
             subscriber.deliver(client_uri)
@@ -224,8 +226,8 @@ class ResourceUpdates:
         subscriber, uri = subscription.subscriber, subscription.uri
         # What no list has any more stays where it is: its server may still tell of it, and may list it again.
         route = self._owners.known(uri, subscriber.viewer) or subscription.route
-        if not self._owners.reaches(route.server, subscriber.viewer):
-            # Its profile shows the server no more; asked again if it does.
+        if not self._owners.shows(route, subscriber.viewer):
+            # Its profile shows it no more; asked again if it does.
             self._release(subscription)
             return
         backend = self._registry().find(route.server)

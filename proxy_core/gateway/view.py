@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from proxy_core.access.policy import Policy
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry
+from proxy_core.catalog.profiles import part_of
 from proxy_core.catalog.routes import Route, Routes
 from proxy_core.context.bill import visible_item
 from proxy_core.gateway import meta_tools
@@ -38,15 +40,25 @@ class View:
     """What lists have."""
     mode: Mode
     pages: ListViews
+    policy: Policy | None
+    """None: everything may be reached."""
 
     @cached_property
     def routes(self) -> Routes:
-        return Routes.of(self.catalog, self.part)
+        policy = self.policy
+        if policy is None or policy.shows_all_resources:
+            return Routes.of(self.catalog, self.part)
+        return Routes.of(self.catalog, self.part, policy.resource)
 
     @cached_property
     def tools(self) -> dict[str, Entry]:
         """By exposed name: those that may be reached, listed or not."""
         return {entry.exposed: entry for entry in self.part.tools}
+
+    @cached_property
+    def rules(self) -> dict[tuple[str, str], str]:
+        """Filled by `Deciding`: method and name -> the rule that decided about it."""
+        return {}
 
     @property
     def tool_servers(self) -> list[str]:
@@ -81,8 +93,8 @@ class ViewMaker:
         self._sealer = sealer
 
     def made(self, viewer: Viewer, catalog: Catalog) -> View:
-        part = self._profiles.part_of(catalog, viewer.profile)
-        reached = catalog if part is None else part
+        policy = self._profiles.policy(viewer.profile)
+        reached = catalog if policy is None else part_of(catalog, policy)
         mode_of = self._contexts.mode if viewer.principal == ANYONE else self._contexts.mode_beside
         mode = mode_of(viewer.profile, lambda: self._estimate(reached))
         shown = self._searched(reached) if mode is Mode.SEARCH else reached
@@ -90,7 +102,7 @@ class ViewMaker:
             self._index.want(viewer.principal, catalog.tools)
         forms = None if mode is Mode.FULL else self._forms
         pages = ListViews(shown, self._sealer, viewer.profile, forms)
-        return View(viewer, catalog, reached, shown, mode, pages)
+        return View(viewer, catalog, reached, shown, mode, pages, policy)
 
     def merged(self, catalog: Catalog) -> None:
         """What everyone shares is this now: index it where the configuration says that it is searched."""
