@@ -113,9 +113,6 @@ class Routes:
         slug = slug_of(name)
         return slug if slug in self._reachable else None
 
-    def reaches(self, server: str) -> bool:
-        return server in self._reachable
-
     def shows(self, resource: Route) -> bool:
         """Whether this resource or template may be read, subscribed to and completed."""
         if resource.server not in self._reachable:

@@ -187,7 +187,7 @@ class Asking:
             return plain
         if exchange.method in MAY_ASK and needed_by(route.server, answer) is not None:
             return None
-        created = self.tasks.created(exchange, self._registry().get(route.server), answer)
+        created = self.tasks.created(exchange, route, answer)
         return created or self._result(exchange, route, answer)
 
     async def go_on_with(
@@ -328,14 +328,14 @@ class Asking:
         exchange, server = turn.exchange, turn.route.server
         needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
         if needed is None:
-            return self.tasks.created(exchange, turn.backend, answer) or answer
+            return self.tasks.created(exchange, turn.route, answer) or answer
         turn.call.replica = answer.replica
         if exchange.caller.era is Era.MODERN:
             if self._desk.is_open:
                 outcome = await self._rounds.at_desk(turn.backend, turn.call, exchange, needed)
                 turn.is_after_input |= outcome is not needed
                 if isinstance(outcome, Answer):
-                    return self.tasks.created(exchange, turn.backend, outcome) or outcome
+                    return self.tasks.created(exchange, turn.route, outcome) or outcome
                 needed = outcome
             if exchange.trace is not None:
                 exchange.trace.step("asked", "in the answer: its client is to come back with input")

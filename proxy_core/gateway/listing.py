@@ -16,6 +16,7 @@ from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
+from proxy_core.catalog.names import exposed_tool_name
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
@@ -125,6 +126,17 @@ class Listing:
                 self.view(Viewer(ANYONE, viewer.profile))
             view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
         return view
+
+    def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
+        """Whether the rules let the viewer have this tool, by its server's own name, be it there now or not."""
+        backend, routing = self._registry().find(server), self._config().routing
+        if backend is None:
+            return False
+        prefix = backend.settings.prefix or routing.prefix
+        exposed = exposed_tool_name(
+            server, tool, prefix=prefix, charset=routing.charset, budget=routing.name_budget
+        )
+        return self._profiles.allows_tool(viewer.profile, exposed, server, tool)
 
     def policy_changed(self, profiles: Collection[str]) -> None:
         """What these profiles show is another; `changed` follows. Lists of one principal alone are not compared

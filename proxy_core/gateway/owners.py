@@ -40,9 +40,9 @@ class ResourceOwners:
         """Whether the viewer may have this resource."""
         return self._listing.routes(viewer).shows(resource)
 
-    def reaches(self, server: str, viewer: Viewer) -> bool:
-        """Whether anything of this server is to be had for the viewer."""
-        return self._listing.routes(viewer).reaches(server)
+    def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
+        """Whether what came of a tool, by its server's own name, is the viewer's to have."""
+        return self._listing.allows_tool(server, tool, viewer)
 
     def told(self, server: str, viewer: Viewer, uri: str) -> str:
         """What to call a URI that this server speaks of; the viewer can read it under that name."""

@@ -33,6 +33,10 @@ class Profiles:
         """
         return self._policies.verdict(profile, method, name, server, origin).rule
 
+    def allows_tool(self, profile: str, exposed: str, server: str, origin: str) -> bool:
+        """Whether the rules of profile and server allow a tool, whether or not it is listed now."""
+        return self._policies.verdict(profile, "tools/call", exposed, server, origin).is_allowed
+
     @property
     def go_by_principal(self) -> bool:
         """Whether what is listed at one URL depends on who asks."""

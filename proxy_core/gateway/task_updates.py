@@ -107,7 +107,11 @@ class TaskUpdates:
         """`task` as the server says it."""
         for watch in tuple(self._watches.get((server, replica, TaskTopic(task.id)), ())):
             try:
+                # A reload may have taken it from this listen.
+                self._extension.find(watch.token, watch.caller)
                 shown = self._extension.shown(watch.caller, server, task, watch.token)
+            except UnknownTask:
+                continue
             except (UnusableResult, BackendProtocolError) as error:
                 log.warning("dropped what it told of a task: %s", error.message, extra={"source": server})
                 continue

@@ -66,7 +66,6 @@ def test_what_is_outside_leads_nowhere_by_any_of_its_names():
         assert found.resource(uri, seen_at="github") is None
     assert found.template("gh:///{repo}") is found.template("github+gh:///{repo}") is None
     assert found.owner_guess("github__new") is None
-    assert not found.reaches("github")
 
 
 def test_what_is_inside_is_reached_as_without_the_profile():

@@ -9,7 +9,7 @@ from proxy_core.errors import Only1Error, UnknownResource
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.subscriptions import ALL_KINDS
-from proxy_core.gateway.task_tokens import UnknownTask
+from proxy_core.gateway.task_tokens import TaskPlace, UnknownTask
 from proxy_core.protocol.capabilities import TASKS, ClientCapabilities
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import MODERN
@@ -259,7 +259,7 @@ async def test_a_task_outside_is_unknown():
     async with House(servers, profiles=PROFILES).open() as home:
         tasks = home.gateway.asking.tasks
         caller = under("ops", capabilities=knows)
-        token = tasks._tokens.seal("github", "main", "t1", caller.viewer)
+        token = tasks._tokens.seal(TaskPlace("github", "main", "t1", "star"), caller.viewer)
         tasks.find(token, caller)
         for profile in ("review", ""):
             with pytest.raises(UnknownTask):
