@@ -3,11 +3,11 @@
 A view lives as long as the catalog that it was made of. Asks no server.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from proxy_core.access.policy import Policy
+from proxy_core.access.policy import EVERYTHING, Policy
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.catalog.profiles import part_of
@@ -70,6 +70,11 @@ class View:
         """Whether its list of tools is soon made."""
         return self.mode is Mode.FULL or self.pages.is_prepared
 
+    @property
+    def indexed(self) -> tuple[Hashable, tuple[Entry, ...]]:
+        """What is searched, and whose index that is."""
+        return _indexed(self.viewer, self.catalog, self.part)
+
     def lists_tool(self, route: Route) -> bool:
         """Whether the client could learn what the tool wants from a list."""
         if self.mode is not Mode.SEARCH:
@@ -99,7 +104,7 @@ class ViewMaker:
         mode = mode_of(viewer.profile, lambda: self._estimate(reached))
         shown = self._searched(reached) if mode is Mode.SEARCH else reached
         if mode is Mode.SEARCH:
-            self._index.want(viewer.principal, catalog.tools)
+            self._index.want(*_indexed(viewer, catalog, reached))
         forms = None if mode is Mode.FULL else self._forms
         pages = ListViews(shown, self._sealer, viewer.profile, forms)
         return View(viewer, catalog, reached, shown, mode, pages, policy)
@@ -107,7 +112,7 @@ class ViewMaker:
     def merged(self, catalog: Catalog) -> None:
         """What everyone shares is this now: index it where the configuration says that it is searched."""
         if Mode.SEARCH in self._contexts.configured:
-            self._index.want(ANYONE, catalog.tools)
+            self._index.want(*_indexed(Viewer(ANYONE), catalog, catalog))
         elif not self._contexts.has_choice:
             self._index.forget()
 
@@ -143,6 +148,12 @@ class ViewMaker:
     def _estimate(self, part: Catalog) -> Costs:
         full_bytes = sum(len(jsonrpc.encode(visible_item(each.item))) for each in part.tools)
         return estimated(full_bytes, len(part.tools), len(self.search_list(part)))
+
+
+def _indexed(viewer: Viewer, catalog: Catalog, part: Catalog) -> tuple[Hashable, tuple[Entry, ...]]:
+    """Profiles that hide no tool have one index together."""
+    is_all = len(part.tools) == len(catalog.tools)
+    return (viewer.principal, EVERYTHING if is_all else viewer.profile), part.tools
 
 
 def _tool_servers(part: Catalog) -> list[str]:
