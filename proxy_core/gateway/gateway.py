@@ -26,6 +26,8 @@ from proxy_core.errors import (
     MethodNotFound,
     Only1Error,
     ParseError,
+    UnknownName,
+    UnknownReference,
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
@@ -350,7 +352,7 @@ class Gateway:
             return await self._call_meta_tool(exchange, name)
         route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown tool: {name[:256]}")
+            raise UnknownName("tool", name)
         if (
             exchange.param_headers is not None
             and route.header_params
@@ -378,7 +380,7 @@ class Gateway:
         viewer = exchange.caller.viewer
         route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown prompt: {name[:256]}")
+            raise UnknownName("prompt", name)
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def route(self, method: str, name: str, meant: str, viewer: Viewer) -> Route | None:
@@ -465,7 +467,7 @@ class Gateway:
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
         if route is None:
-            raise InvalidParams("The ref names nothing that is known here.")
+            raise UnknownReference
         return route, member
 
     # --- what backends start by themselves (Upward) ---------------------------------------------------------

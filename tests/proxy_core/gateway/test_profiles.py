@@ -176,7 +176,7 @@ async def test_a_tool_outside_is_as_unknown_as_one_that_nobody_has(revision: str
     async with house().open() as home:
         for name in ("github__star", "star", "files__delete_all", "delete_all", "github__nope", "nope"):
             error = await said(home, under("review", revision), "tools/call", {"name": name})
-            assert error == f"InvalidParams -32602 Unknown tool: {name} None"
+            assert error == f"UnknownName -32602 Unknown tool: {name} None"
         assert home.servers["github"].count("tools/call") == 0
         assert home.servers["files"].count("tools/call") == 0
         assert text_of(await home.call("files__read", under("review", revision)))["name"] == "read"
@@ -186,7 +186,7 @@ async def test_a_tool_outside_is_as_unknown_as_one_that_nobody_has(revision: str
 async def test_a_prompt_outside_is_unknown():
     async with house().open() as home:
         error = await said(home, under("review"), "prompts/get", {"name": "github__ask"})
-        assert error == "InvalidParams -32602 Unknown prompt: github__ask None"
+        assert error == "UnknownName -32602 Unknown prompt: github__ask None"
         await home.ask("prompts/get", {"name": "files__ask"}, under("review"))
 
 
@@ -219,7 +219,7 @@ async def test_completions_outside_are_as_unknown_as_those_that_nobody_has():
         errors = {
             await said(home, under("review"), "completion/complete", {"ref": ref} | argument) for ref in refs
         }
-        assert errors == {"InvalidParams -32602 The ref names nothing that is known here. None"}
+        assert errors == {"UnknownReference -32602 The ref names nothing that is known here. None"}
         for ref in (
             {"type": "ref/prompt", "name": "files__ask"},
             {"type": "ref/resource", "uri": "files:///t/{x}"},
