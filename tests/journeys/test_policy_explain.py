@@ -1,4 +1,4 @@
-"""`only1mcp policy explain` as a person runs it: the rule that decides, exit codes, and what nonsense is told."""
+"""`only1mcp policy explain` as a person runs it: the rule that decides, exit codes, what nonsense is told."""
 
 import json
 import subprocess

@@ -32,13 +32,15 @@ def schema() -> Json:
 
 
 class MintingServer:
+    _mints = itertools.count()
+    """Of all servers: none is minted twice."""
+
     def __init__(self, topics: Sequence[int], *, is_private: bool = False, tools: Sequence[str] = ()) -> None:
         """`is_private`: its lists are one client's alone. `tools`: more of them, of no topic."""
         self.url = ""
         self._topics = topics
         self._is_private = is_private
         self._more = tools
-        self._mints = itertools.count()
         self._listens: dict[asyncio.Queue[bytes], tuple[Any, list[str]]] = {}
         self._tasks: dict[str, Json] = {}
 
