@@ -11,7 +11,7 @@ from proxy_core.catalog.aliases import alias_of, split_alias
 from proxy_core.catalog.names import SEPARATOR, slug_of
 from proxy_core.catalog.rules import Decision, GlobRules, Globs, Matcher, decided
 from proxy_core.catalog.uri_forms import forms_of
-from proxy_core.config.models import Config, NameRules, ProfileConfig, ServerConfig
+from proxy_core.config.models import Config, NameRules, ProfileConfig, ServerConfig, TokenConfig
 
 EVERYTHING: Final = ""
 """No profile."""
@@ -42,6 +42,16 @@ class Verdict:
     """The glob that fits there, if it was one."""
     server: str = ""
     """The server that the name belongs to, as far as a name says."""
+
+
+def principal_of(token: TokenConfig) -> str:
+    """Who its bearer is: named as nobody else is, for a token's name holds no colon."""
+    return f"token:{token.name}"
+
+
+def bound_by(config: Config) -> dict[str, str]:
+    """Principal -> the one profile that its token is for."""
+    return {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
 
 
 class Policy:
@@ -112,6 +122,7 @@ class Policies:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._profiles = {name: Policy(name, rules) for name, rules in config.profiles.items()}
+        self.bound = bound_by(config)
         self._servers = {server.id: server for server in config.servers}
         self._bare = next((s.id for s in config.servers if _prefix(config, s) == "none"), "")
         """The one server whose names begin with nothing, if there is one."""

@@ -5,7 +5,7 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from proxy_core.access.policy import EVERYTHING
@@ -53,6 +53,8 @@ _KIND_OF: Final[dict[str, ListKind]] = {
     "resources/templates/list": "resources",
     "prompts/list": "prompts",
 }
+_NOBODY: Final = Viewer(ANYONE, "-")
+"""Under what can be the name of no profile, so that nothing is shown."""
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
@@ -87,6 +89,8 @@ class Listing:
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
+        self._bound: Mapping[str, str] = {}
+        """As `Profiles.bound`, as of the last merge."""
         self._own = PrivateLists(
             clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
         )
@@ -117,6 +121,10 @@ class Listing:
 
     def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
+        if self._bound and self._bound.get(viewer.principal, viewer.profile) != viewer.profile:
+            # It was let in before its token was bound to another profile: what its old one shows by now was
+            # never for it.
+            viewer = _NOBODY
         if viewer.principal != ANYONE and not self._private:
             viewer = Viewer(ANYONE, viewer.profile)
         view = self._views.get(viewer)
@@ -174,6 +182,7 @@ class Listing:
             return
         self._is_stale = False
         catalog, views = self._shared, self._views
+        self._bound = self._profiles.bound
         self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)

@@ -3,7 +3,7 @@
 The empty name is no profile: everything. A name that the configuration has no more shows nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy_core.access.policy import EVERYTHING, Policies, Policy
@@ -20,6 +20,11 @@ class Profiles:
     def policy(self, profile: str) -> Policy | None:
         """None: everything may be had."""
         return None if profile == EVERYTHING else self._policies.of(profile) or _NOTHING
+
+    @property
+    def bound(self) -> Mapping[str, str]:
+        """Principal -> the one profile that its token is for."""
+        return self._policies.bound
 
     def shows_server(self, profile: str, server: str) -> bool:
         policy = self.policy(profile)

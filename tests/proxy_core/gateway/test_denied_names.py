@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy_core.config.models import NameRules, ProfileConfig
+from proxy_core.config.models import AuthConfig, NameRules, ProfileConfig, TokenConfig
 from proxy_core.errors import Only1Error
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS
@@ -267,6 +267,27 @@ async def test_who_has_lists_of_its_own_is_told_of_another_policy():
         reload(home, review=ProfileConfig(tools=NameRules(deny=("box__only_ann_has_it",))), ops=PICKY)
         await home.hub.settled()
         assert told == ["review tools"]
+
+
+async def test_who_waits_while_its_token_gets_another_profile_is_shown_nothing_of_the_one_before(home: House):
+    """Its old profile may show by now what was never for it."""
+    tokens = tuple(
+        TokenConfig(name=name, sha256=sha256 * 32, profile=profile)
+        for name, sha256, profile in (("ann", "ab", "picky"), ("bob", "cd", None))
+    )
+    home.config = home.config.model_copy(update={"auth": AuthConfig(tokens=tokens)})
+    reload(home, **PROFILES)
+    for principal in ("token:bob", "issuer|sub"):
+        await home.ask(READ, {"uri": PUB}, under("review", principal=principal))
+    await home.ask(READ, {"uri": PUB}, under("picky", principal="token:ann"))
+    before = under("review", principal="token:ann")
+    assert await home.names(caller=before) == []
+    for method, params in (
+        ("tools/call", {"name": "box__read"}),
+        ("prompts/get", {"name": "box__sum"}),
+        (READ, {"uri": PUB}),
+    ):
+        assert (await fault(home, before, method, params))[1] == -32602
 
 
 async def test_a_task_of_a_tool_that_is_denied_by_now_is_unknown_and_not_told_of(home: House):
