@@ -121,10 +121,8 @@ class Listing:
 
     def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
-        if self._bound and self._bound.get(viewer.principal, viewer.profile) != viewer.profile:
-            # It was let in before its token was bound to another profile: what its old one shows by now was
-            # never for it.
-            viewer = _NOBODY
+        if self._bound:
+            viewer = self._as_bound(viewer)
         if viewer.principal != ANYONE and not self._private:
             viewer = Viewer(ANYONE, viewer.profile)
         view = self._views.get(viewer)
@@ -152,6 +150,12 @@ class Listing:
         private = {_KIND_OF[method] for _, method in self._private}
         for kind in private if profiles else ():
             self._hub.changed(kind, profiles)
+
+    def _as_bound(self, viewer: Viewer) -> Viewer:
+        """Nobody, for who was let in before its token was bound to another profile: what the one before shows
+        by now was never for it."""
+        is_so = self._bound.get(viewer.principal, viewer.profile) == viewer.profile
+        return viewer if is_so else _NOBODY
 
     def compact(self, entry: Entry) -> bytes:
         """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""
@@ -435,7 +439,8 @@ class Listing:
 
     def _shown(self, viewer: Viewer) -> Iterator[Backend]:
         """The backends that take part in what this viewer sees."""
-        return (each for each in self._registry() if self._profiles.shows_server(viewer.profile, each.id))
+        profile = self._as_bound(viewer).profile
+        return (each for each in self._registry() if self._profiles.shows_server(profile, each.id))
 
     def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""
