@@ -149,6 +149,9 @@ class Policies:
             server = server or self._owner_of(name)
             if not server:
                 return Verdict(False, UNKNOWN)
+            if shelf == "tools" and origin is None and server != self._bare and slug_of(name) != server:
+                # Called by its server's own name, as pages of tools do.
+                name, origin = f"{server}{SEPARATOR}{name}", name
         verdict = Verdict(True, NO_RULE, server=server) if policy is None else policy.itself
         if policy is not None and server:
             verdict = policy.about_server(server)

@@ -36,7 +36,6 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
-from proxy_core.gateway.deciding import Deciding
 from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
@@ -111,11 +110,11 @@ class Gateway:
         sealer = Sealing(lambda: config().proxy.seal_keys)
         self.cache = ResponseCache(clock, lambda: config().cache)
         self.flights = Flights(clock, lambda: config().batching)
-        self._profiles = Profiles(config)
+        self.profiles = Profiles(config)
         self._contexts = Contexts(config, measured)
         self._index = ToolIndex()
         forms = ToolForms()
-        maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
+        maker = ViewMaker(self.profiles, self._contexts, forms, self._index, sealer)
         self.watch = watch or forgetful(clock, publish)
         self.listing = Listing(
             lambda: self.registry,
@@ -123,14 +122,13 @@ class Gateway:
             hub,
             clock,
             publish,
-            self._profiles,
+            self.profiles,
             maker,
             self.cache,
             self.flights,
             self.watch,
         )
         self._meta_calls = MetaCalls(self.listing, self._index, forms)
-        self.deciding = Deciding(self.listing, self._profiles, self.watch)
         self.owners = ResourceOwners(self.listing, clock)
         self.desk = OperatorDesk(config, clock, publish)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights, self.desk)
@@ -300,7 +298,7 @@ class Gateway:
         return {"extensions": found} if found else {}
 
     def _listed(self, profile: str) -> Iterator[Backend]:
-        return (b for b in self.registry if b.is_listed and self._profiles.shows_server(profile, b.id))
+        return (b for b in self.registry if b.is_listed and self.profiles.shows_server(profile, b.id))
 
     def _instructions(self, profile: str) -> str:
         told = (b for b in self._listed(profile) if b.settings.instructions and b.peer is not None)

@@ -30,13 +30,14 @@ class Profiles:
         policy = self.policy(profile)
         return policy is None or policy.server(server)
 
-    def rule_for(self, profile: str, method: str, name: str, server: str, origin: str | None = None) -> str:
+    def rule_for(self, profile: str, method: str, name: str, server: str) -> str:
         """The rule by which the profile allows or denies this, as a short string that stays the same.
 
-        `server`: whose it is; empty: as far as the name tells. `origin`: what that server calls it, if that is
-        known. Compares globs: not for the way of a call.
+        For records, from any thread: it compares globs, which a call need not wait for. `name`: as the client
+        said it. `server`: who answered; empty, as for what was denied: as far as the name tells. Knows nothing
+        of tools that are withheld.
         """
-        return self._policies.verdict(profile, method, name, server, origin).rule
+        return self._policies.verdict(profile, method, name, server).rule
 
     def allows_tool(self, profile: str, exposed: str, server: str, origin: str) -> bool:
         """Whether the rules of profile and server allow a tool, whether or not it is listed now."""

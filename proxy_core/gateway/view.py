@@ -55,11 +55,6 @@ class View:
         """By exposed name: those that may be reached, listed or not."""
         return {entry.exposed: entry for entry in self.part.tools}
 
-    @cached_property
-    def rules(self) -> dict[tuple[str, str], str]:
-        """Filled by `Deciding`: method and name -> the rule that decided about it."""
-        return {}
-
     @property
     def tool_servers(self) -> list[str]:
         """Those that have tools, in list order."""

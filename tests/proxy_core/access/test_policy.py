@@ -89,6 +89,13 @@ def test_the_glob_is_told_with_the_rule():
     assert policies().verdict("review", GET, "files__other").glob == ""
 
 
+def test_a_tool_that_is_called_by_its_server_s_own_name_is_judged_by_the_one_in_lists():
+    found = policies()
+    for name in ("delete_all", "files__delete_all"):
+        assert found.verdict("review", CALL, name, "files").rule == "profiles.review.tools.deny[0]"
+    assert found.verdict("review", CALL, "wipe", "files").rule == "servers.files.tools.deny[1]"
+
+
 def test_a_server_s_own_rules_are_about_its_own_names():
     """A name that was shortened does not tell them; whoever knows the tool says it."""
     found = policies()

@@ -370,3 +370,14 @@ def test_no_profile_at_all_shows_everything():
     assert not profiles.shows_server("review", "github")
     assert not profiles.shows_server("unheard-of", "files")
     assert not profiles.go_by_principal
+
+
+def test_the_rule_for_a_name_is_that_of_the_configuration_in_force():
+    config = Config(profiles=PROFILES, servers=house().configs)
+    profiles = Profiles(lambda: config)
+    assert profiles.rule_for("review", "tools/call", "files__delete_x", "") == "profiles.review.tools.deny[0]"
+    assert profiles.rule_for("review", "tools/call", "read", "files") == "profiles.review.tools.allow[0]"
+    assert profiles.rule_for("ops", "prompts/get", "files__ask", "") == "profiles.ops.servers"
+    assert profiles.rule_for("", "resources/read", "x:///1", "files") == "everything"
+    config = config.model_copy(update={"profiles": {}})
+    assert profiles.rule_for("review", "tools/call", "files__read", "files") == "profiles.review"
