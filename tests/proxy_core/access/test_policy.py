@@ -1,8 +1,12 @@
 """Which rule decides about a name, and that a rule about a resource holds whatever a client calls it."""
 
+import posixpath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy_core.access import policy as policy_module
 from proxy_core.access.policy import NO_RULE, UNKNOWN, Policies, Policy
@@ -168,3 +172,49 @@ def test_what_an_item_says_of_itself_is_not_even_asked(hint: dict[str, Any]):
     found = policies().of("review")
     assert found is not None
     assert part_of(house, found).tools == ()
+
+
+# --- servers that open what a URI says ----------------------------------------------------------------------
+
+
+def as_written(uri: str) -> str:
+    return uri.removeprefix("file://")
+
+
+def by_the_book(uri: str) -> str:
+    return unquote(urlsplit(uri).path)
+
+
+def twice(uri: str) -> str:
+    return unquote(by_the_book(uri))
+
+
+def before_it_is_split(uri: str) -> str:
+    return urlsplit(unquote(uri)).path
+
+
+def with_backslashes(uri: str) -> str:
+    return by_the_book(uri).replace("\\", "/")
+
+
+READERS = (as_written, by_the_book, twice, before_it_is_split, with_backslashes)
+PLAIN = ["pub", "secret", "..", ".", "", "a", "a?b", "#c"]
+WRITTEN = ["s%65cret", "%2e%2e", "%252e%252e", "%2f", "x\\..\\..\\secret", "%3fx"]
+HOSTS = ["", "", "", "localhost", "LOCALHOST", "pub", "secret"]
+
+
+@given(
+    st.sampled_from(HOSTS),
+    st.lists(st.sampled_from(PLAIN + WRITTEN), min_size=1, max_size=7),
+    st.sampled_from(["/", "%2F"]),
+)
+def test_no_way_of_writing_a_uri_leads_a_server_past_a_rule(host: str, segments: list[str], slash: str):
+    uri = f"file://{host}/{slash.join(segments)}"
+    allowing = rules(allow=("file:///pub/*",))
+    denying = rules(deny=("file:///secret", "file:///secret/*"))
+    for reader in READERS:
+        opened = posixpath.normpath("/" + reader(uri).lstrip("/"))
+        if allowing.resource("box", uri):
+            assert opened == "/pub" or opened.startswith("/pub/"), reader
+        if denying.resource("box", uri):
+            assert opened != "/secret" and not opened.startswith("/secret/"), reader
