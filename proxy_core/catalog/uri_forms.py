@@ -7,6 +7,7 @@ Spec: RFC 3986, section 6.2.2 (normalisation), 5.2.4 (dot segments); RFC 8089 (f
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -31,11 +32,12 @@ def forms_of(uri: str) -> UriForms | None:
     """None: nobody can know. It is encoded again and again; or it goes up among backslashes, in its query, or
     further than it has gone down: whether `note://pub/../secret` leaves `pub` depends on what its server takes
     for the host."""
+    texts = list(islice(_decoded(uri), MAX_ENCODINGS + 2))
+    if len(texts) > MAX_ENCODINGS + 1:
+        return None
     meanings, loosely = {uri: None}, dict[str, None]()
     # What one server undoes another leaves as it is; some undo it twice, and look for a query before or after.
-    for depth, text in enumerate(_decoded(uri)):
-        if depth > MAX_ENCODINGS:
-            return None
+    for text in texts:
         parts = _PARTS.match(text)
         if parts is None:
             meanings[text] = None

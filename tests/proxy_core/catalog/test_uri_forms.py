@@ -1,5 +1,7 @@
 """What a URI may mean: a rule that holds for what was said holds for what is read."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,12 @@ def test_any_text_comes_to_an_end_and_what_it_means_means_itself(text: str):
         meant = forms_of(forms.meanings[-1])
         assert meant is not None
         assert set(meant.meanings) <= set(forms.meanings)
+
+
+@pytest.mark.parametrize("text", ["%25", "%2e%2e/", "../", "/", "%", "a%2f", "?%23", "%5c.."])
+def test_a_long_uri_is_judged_in_no_time(text: str):
+    """Less than a tenth of a second for 8192 characters; encodings within each other were seconds."""
+    started_at = time.perf_counter()
+    forms_of("file:///" + "%" + "25" * 4000)
+    forms_of(("file:///" + text * 8192)[:8192])
+    assert time.perf_counter() - started_at < 0.1
