@@ -28,8 +28,10 @@ SHELF_OF: Final = {
     "resources/unsubscribe": "resources",
 }
 """By method, which rules are about the name that it asks for."""
-_MAX_URIS: Final = 10_000
-"""Whose answers are remembered."""
+_MAX_URIS: Final = 4000
+"""Whose answers are remembered, in one profile."""
+_MAX_KNOWN_CHARS: Final = 512
+"""Of each of them: a client may make up any number of long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,11 @@ class Policy:
     def _about_uri(self, server: str, uri: str) -> Decision:
         decision = self._uris.get((server, uri))
         if decision is None:
-            if len(self._uris) >= _MAX_URIS:
-                self._uris.clear()
-            decision = self._uris[server, uri] = _about_uri(self._resources, server, uri)
+            decision = _about_uri(self._resources, server, uri)
+            if len(uri) <= _MAX_KNOWN_CHARS:
+                if len(self._uris) >= _MAX_URIS:
+                    self._uris.clear()
+                self._uris[server, uri] = decision
         return decision
 
     # --- which rule decides ---------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ def test_answers_about_uris_are_remembered_up_to_a_bound(monkeypatch: pytest.Mon
     mine = rules(deny=("x:///3",))
     for _ in range(2):
         assert [mine.resource("box", f"x:///{n}") for n in range(30)].count(False) == 1
-    assert len(mine._uris) <= 10
+    assert not mine.resource("box", "x:///" + "3" * 5000 + "/../../x:///3")
+    assert len(mine._uris) <= 10 and max(len(uri) for _, uri in mine._uris) < 20
 
 
 def test_rules_that_allow_everything_are_not_asked_about_uris():

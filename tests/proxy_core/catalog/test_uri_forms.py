@@ -89,8 +89,8 @@ def test_any_text_comes_to_an_end_and_what_it_means_means_itself(text: str):
 
 @pytest.mark.parametrize("text", ["%25", "%2e%2e/", "../", "/", "%", "a%2f", "?%23", "%5c.."])
 def test_a_long_uri_is_judged_in_no_time(text: str):
-    """Less than a tenth of a second for 8192 characters; encodings within each other were seconds."""
-    started_at = time.perf_counter()
+    """8192 characters are a few milliseconds; encodings within each other were more than a second."""
+    started_at = time.process_time()
     forms_of("file:///" + "%" + "25" * 4000)
     forms_of(("file:///" + text * 8192)[:8192])
-    assert time.perf_counter() - started_at < 0.1
+    assert time.process_time() - started_at < 0.3
