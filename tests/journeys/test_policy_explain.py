@@ -2,12 +2,15 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from mcp import Client
 
+from only1mcp_tui.cli import only1mcp
 from tests.journeys.test_changed_tools import LIST, POISONED, READ, House, shows
 from tests.support.gateway_process import COMMAND, remote, serving, write_config
 from tests.support.minting_server import minting
@@ -48,6 +51,15 @@ def explain(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         timeout=60,
         check=False,
     )
+
+
+@pytest.fixture
+def quick(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The same without a process of its own, which most cases need not have."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.delenv("ONLY1MCP_CONFIG", raising=False)
+    return lambda *arguments: CliRunner().invoke(only1mcp, ["policy", "explain", *arguments])
 
 
 def explained(folder: Path, *arguments: str) -> Any:
@@ -97,10 +109,10 @@ def explained(folder: Path, *arguments: str) -> Any:
     ],
 )
 def test_the_deciding_rule_comes_first_and_the_exit_code_says_the_same(
-    folder: Path, arguments: tuple[str, ...], first: str, code: int
+    quick: Callable[..., Result], arguments: tuple[str, ...], first: str, code: int
 ):
-    done = explain(folder, *arguments)
-    assert (done.stdout.splitlines()[0], done.returncode, done.stderr) == (first, code, "")
+    done = quick(*arguments)
+    assert (done.stdout.splitlines()[0], done.exit_code, done.stderr) == (first, code, "")
 
 
 @pytest.mark.parametrize(
@@ -122,11 +134,32 @@ def test_the_deciding_rule_comes_first_and_the_exit_code_says_the_same(
         (("--config", "nowhere.yaml", "tools/call", "x"), "nowhere.yaml"),
     ],
 )
-def test_wrong_use_is_exit_code_2_and_says_what_is_right(folder: Path, arguments: tuple[str, ...], words: str):
-    done = explain(folder, *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+def test_wrong_use_is_exit_code_2_and_says_what_is_right(
+    quick: Callable[..., Result], arguments: tuple[str, ...], words: str
+):
+    done = quick(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert words in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("tools/call", "box__t_m1", "--as", "ci"), 0, "allowed by profiles.review.tools.allow[0]"),
+        (("tools/call", "box__t_m2", "--as", "ci"), 1, "denied by profiles.review.tools.deny[0]"),
+        (("tools/call", "x", "--as", "token:nobody"), 2, "no token and no profile"),
+        (("tools/call", "x", "--as", "profile:nobody"), 2, "no token and no profile"),
+        (("tools/kall", "x"), 2, "the methods are"),
+        (("tools/call",), 2, "Missing argument"),
+    ],
+)
+def test_a_real_process_says_the_same_and_ends_with_that_code(
+    folder: Path, arguments: tuple[str, ...], code: int, words: str
+):
+    done = explain(folder, *arguments)
+    assert (done.returncode, words in done.stdout + done.stderr) == (code, True)
     assert "Traceback" not in done.stderr
+    assert bool(done.stdout) is (code != 2)
 
 
 def test_a_configuration_with_a_fault_explains_nothing(folder: Path):
