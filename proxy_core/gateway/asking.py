@@ -445,7 +445,7 @@ class Asking:
     ) -> bytes | jsonrpc.RpcError:
         """A question of a backend that serves this legacy session alone, asked on the session's own stream."""
         caller = self._callers.get(session)
-        if caller is None or caller.stream is None:
+        if caller is None or caller.stream is None or not self._owners.reaches(backend, caller.viewer):
             return jsonrpc.RpcError(ErrorCode.METHOD_NOT_FOUND, "The client cannot be asked.")
         try:
             question = input_requests.read(request.method, request.params)

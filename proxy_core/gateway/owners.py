@@ -40,6 +40,11 @@ class ResourceOwners:
         """Whether the viewer may have this resource."""
         return self._listing.routes(viewer).shows(resource)
 
+    def reaches(self, server: str, viewer: Viewer) -> bool:
+        """Whether anything of this server is the viewer's to have."""
+        policy = self._listing.view(viewer).policy
+        return policy is None or policy.server(server)
+
     def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
         """Whether what came of a tool, by its server's own name, is the viewer's to have."""
         return self._listing.allows_tool(server, tool, viewer)
