@@ -4,8 +4,9 @@ The one place where that is evaluated, for lists, routes, subscriptions and the 
 names in, an answer and the rule that gave it out. What is withheld because it changed is not known here.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.catalog.aliases import alias_of, split_alias
 from proxy_core.catalog.names import SEPARATOR, slug_of
@@ -34,8 +35,7 @@ _MAX_KNOWN_CHARS: Final = 512
 """Of each of them: a client may make up any number of long ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     is_allowed: bool
     rule: str
     """What decided, as a key path: `profiles.review.tools.deny[0]`, with the id of a server in place of its

@@ -4,8 +4,10 @@ A view lives as long as the catalog that it was made of. Asks no server.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from proxy_core.access.policy import EVERYTHING, Policy
 from proxy_core.backends.call import ANYONE
@@ -92,7 +94,8 @@ class ViewMaker:
         self._index = index
         self._sealer = sealer
 
-    def made(self, viewer: Viewer, catalog: Catalog) -> View:
+    def made(self, viewer: Viewer, catalog: Catalog, before: ListViews | None = None) -> View:
+        """`before`: the pages of this viewer's view of the catalog before."""
         policy = self._profiles.policy(viewer.profile)
         reached = catalog if policy is None else part_of(catalog, policy)
         mode_of = self._contexts.mode if viewer.principal == ANYONE else self._contexts.mode_beside
@@ -101,7 +104,7 @@ class ViewMaker:
         if mode is Mode.SEARCH:
             self._index.want(*_indexed(viewer, catalog, reached))
         forms = None if mode is Mode.FULL else self._forms
-        pages = ListViews(shown, self._sealer, viewer.profile, forms)
+        pages = ListViews(shown, self._sealer, viewer.profile, forms, before)
         return View(viewer, catalog, reached, shown, mode, pages, policy)
 
     def merged(self, catalog: Catalog) -> None:
