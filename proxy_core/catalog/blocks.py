@@ -4,13 +4,13 @@ What is here depends on the server and the settings alone; what depends on its n
 Nothing is ever overridden: what cannot be listed is hidden, with the reason.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
 from proxy_core.catalog.names import Prefix, slug_of
+from proxy_core.catalog.rules import NOT_ALLOWED, GlobRules, decided
 from proxy_core.protocol import header_params
 from proxy_core.protocol.header_params import HeaderParam, InvalidAnnotation
 from proxy_core.protocol.methods import OWN_META
@@ -22,22 +22,13 @@ ORIGIN_META: Final = OWN_META + "origin"
 MAX_SHOWN_NAME: Final = 128
 
 
-class ToolRules(Protocol):
-    """Globs on a server's own tool names."""
-
-    @property
-    def allow(self) -> Sequence[str]: ...
-
-    @property
-    def deny(self) -> Sequence[str]: ...
-
-
 class ServerLists(Struct, frozen=True, kw_only=True):
     """What one server has, in its own words and order."""
 
     server: str
     title: str
-    rules: ToolRules
+    rules: GlobRules
+    """On the server's own names of tools."""
     tools: tuple[Item, ...] = ()
     resources: tuple[Item, ...] = ()
     templates: tuple[Item, ...] = ()
@@ -192,10 +183,9 @@ class Maker(Struct, frozen=True):
 
 def admitted_tool(lists: ServerLists, name: str, tool: Item) -> Admitted | str:
     """The tool as it may be listed, or why it may not."""
-    if any(fnmatchcase(name, glob) for glob in lists.rules.deny):
-        return "The configuration denies it."
-    if not any(fnmatchcase(name, glob) for glob in lists.rules.allow):
-        return "The configuration does not allow it."
+    decision = decided(lists.rules, name)
+    if not decision.is_allowed:
+        return f"The configuration {'does not allow' if decision.by == NOT_ALLOWED else 'denies'} it."
     schema = tool.get("inputSchema")
     if not isinstance(schema, dict) or not header_params.is_annotated(schema):
         return Admitted(tool)

@@ -21,7 +21,6 @@ from proxy_core.catalog.blocks import Hidden as Hidden
 from proxy_core.catalog.blocks import Item as Item
 from proxy_core.catalog.blocks import Kind as Kind
 from proxy_core.catalog.blocks import ServerLists as ServerLists
-from proxy_core.catalog.blocks import ToolRules as ToolRules
 from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
 

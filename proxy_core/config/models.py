@@ -468,10 +468,10 @@ class ContextConfig(Model):
 
 
 class NameRules(Model):
-    """Which tools a profile shows, by the names that clients see."""
+    """What a profile shows of one kind: by the names that clients see, by URI, or by `uriTemplate`."""
 
-    allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are shown.")
-    deny: tuple[str, ...] = Field((), description="Globs of tools that are not, after `allow`.")
+    allow: tuple[str, ...] = Field(("*",), description="Globs of what is shown.")
+    deny: tuple[str, ...] = Field((), description="Globs of what is not, whatever `allow` says.")
 
 
 class ProfileConfig(Model):
@@ -479,6 +479,11 @@ class ProfileConfig(Model):
 
     servers: tuple[str, ...] = Field(("*",), description="Globs of the ids of servers that take part.")
     tools: NameRules = Field(NameRules(), description="Which of their tools are shown.")
+    prompts: NameRules = Field(NameRules(), description="Which of their prompts.")
+    resources: NameRules = Field(
+        NameRules(),
+        description="Which of their resources and templates. What a template fits is judged by its own URI.",
+    )
     context: ContextMode | None = Field(None, description="In place of context.mode.")
 
 

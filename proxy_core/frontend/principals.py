@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from proxy_core.access.policy import principal_of
 from proxy_core.backends.call import ANYONE
 from proxy_core.config.models import TokenConfig
 from proxy_core.errors import HttpRefusal
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from proxy_core.frontend.jwt_tokens import JwtTokens
 
 AUTHORIZATION: Final = "authorization"
-_NAMESPACE: Final = "token:"
-"""Before a token's name, which holds no colon: no principal of a token is called as anyone else is."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _OTHER_SCHEME: Final = re.compile(r"(?!bearer\b)[!#$%&'*+.^_`|~0-9A-Za-z-]+( .*)?", re.IGNORECASE)
 
@@ -101,8 +100,3 @@ class Principals:
             if hmac.compare_digest(digest, known):
                 found = principal
         return found
-
-
-def principal_of(token: TokenConfig) -> str:
-    """Who its bearer is."""
-    return _NAMESPACE + token.name

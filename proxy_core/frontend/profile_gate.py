@@ -4,17 +4,14 @@ Pure: decided by a request's head, before its body is read. What a profile shows
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final, Self
+from typing import Self
 
 from msgspec import Struct
 
+from proxy_core.access.policy import EVERYTHING, bound_by
 from proxy_core.config.models import Config
 from proxy_core.errors import HttpRefusal
-from proxy_core.frontend.principals import principal_of
 from proxy_core.frontend.wire import Credential
-
-EVERYTHING: Final = ""
-"""No profile: all that there is."""
 
 
 class ProfileGate(Struct, frozen=True):
@@ -24,8 +21,7 @@ class ProfileGate(Struct, frozen=True):
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        bound = {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
-        return cls(frozenset(config.profiles), bound)
+        return cls(frozenset(config.profiles), bound_by(config))
 
     def profile_for(self, principal: str, named: str, credential: Credential | None = None) -> str:
         """`named`: what the URL says, empty for the plain one. Raises: HttpRefusal 403 or 404."""

@@ -180,7 +180,7 @@ class Asking:
         """What an answer comes to; None if it is no result yet. Raises: Only1Error."""
         if exchange.method in MAY_ASK and needed_by(route.server, answer) is not None:
             return None
-        created = self.tasks.created(exchange, self._registry().get(route.server), answer)
+        created = self.tasks.created(exchange, route, answer)
         return created or self._result(exchange, route, answer)
 
     async def go_on_with(
@@ -321,14 +321,14 @@ class Asking:
         exchange, server = turn.exchange, turn.route.server
         needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
         if needed is None:
-            return self.tasks.created(exchange, turn.backend, answer) or answer
+            return self.tasks.created(exchange, turn.route, answer) or answer
         turn.call.replica = answer.replica
         if exchange.caller.era is Era.MODERN:
             if self._desk.is_open:
                 outcome = await self._rounds.at_desk(turn.backend, turn.call, exchange, needed)
                 turn.is_after_input |= outcome is not needed
                 if isinstance(outcome, Answer):
-                    return self.tasks.created(exchange, turn.backend, outcome) or outcome
+                    return self.tasks.created(exchange, turn.route, outcome) or outcome
                 needed = outcome
             if exchange.trace is not None:
                 exchange.trace.step("asked", "in the answer: its client is to come back with input")
@@ -438,7 +438,7 @@ class Asking:
     ) -> bytes | jsonrpc.RpcError:
         """A question of a backend that serves this legacy session alone, asked on the session's own stream."""
         caller = self._callers.get(session)
-        if caller is None or caller.stream is None:
+        if caller is None or caller.stream is None or not self._owners.reaches(backend, caller.viewer):
             return jsonrpc.RpcError(ErrorCode.METHOD_NOT_FOUND, "The client cannot be asked.")
         try:
             question = input_requests.read(request.method, request.params)

@@ -26,6 +26,8 @@ from proxy_core.errors import (
     MethodNotFound,
     Only1Error,
     ParseError,
+    UnknownName,
+    UnknownReference,
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
@@ -109,11 +111,11 @@ class Gateway:
         sealer = Sealing(lambda: config().proxy.seal_keys)
         self.cache = ResponseCache(clock, lambda: config().cache)
         self.flights = Flights(clock, lambda: config().batching)
-        self._profiles = Profiles(config)
+        self.profiles = Profiles(config)
         self._contexts = Contexts(config, measured)
         self._index = ToolIndex()
         forms = ToolForms()
-        maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
+        maker = ViewMaker(self.profiles, self._contexts, forms, self._index, sealer)
         self.watch = watch or forgetful(clock, publish)
         self.listing = Listing(
             lambda: self.registry,
@@ -121,7 +123,7 @@ class Gateway:
             hub,
             clock,
             publish,
-            self._profiles,
+            self.profiles,
             maker,
             self.cache,
             self.flights,
@@ -347,7 +349,7 @@ class Gateway:
         return {"extensions": found} if found else {}
 
     def _listed(self, profile: str) -> Iterator[Backend]:
-        return (b for b in self.registry if b.is_listed and self._profiles.shows_server(profile, b.id))
+        return (b for b in self.registry if b.is_listed and self.profiles.shows_server(profile, b.id))
 
     def _instructions(self, profile: str) -> str:
         told = (b for b in self._listed(profile) if b.settings.instructions and b.peer is not None)
@@ -399,7 +401,7 @@ class Gateway:
             return await self._call_meta_tool(exchange, name)
         route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown tool: {name[:256]}")
+            raise UnknownName("tool", name)
         if (
             exchange.param_headers is not None
             and route.header_params
@@ -427,7 +429,7 @@ class Gateway:
         viewer = exchange.caller.viewer
         route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown prompt: {name[:256]}")
+            raise UnknownName("prompt", name)
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def route(self, method: str, name: str, meant: str, viewer: Viewer) -> Route | None:
@@ -514,7 +516,7 @@ class Gateway:
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
         if route is None:
-            raise InvalidParams("The ref names nothing that is known here.")
+            raise UnknownReference
         return route, member
 
     # --- what backends start by themselves (Upward) ---------------------------------------------------------
@@ -559,6 +561,8 @@ class Gateway:
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
         if changed:
             self._invalidate(lambda subject: subject.server in changed, Cause.RELOAD)
+        old, new = before.profiles, now.profiles
+        self.listing.policy_changed({name for name in {*old, *new} if old.get(name) != new.get(name)})
         self.cache.use(servers.keys())
         self.flights.keep(servers.keys())
 

@@ -5,9 +5,10 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
+from proxy_core.access.policy import EVERYTHING
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
@@ -15,6 +16,7 @@ from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.merge import Catalog, Entry, Hidden, Merger, ServerLists
+from proxy_core.catalog.names import exposed_tool_name
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
@@ -24,7 +26,7 @@ from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.long_lived import LongLived
 from proxy_core.gateway.private_lists import Place, PrivateLists
-from proxy_core.gateway.profiles import EVERYTHING, Profiles
+from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
@@ -48,6 +50,14 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
 _SHELVES: Final = tuple(shelf for shelves in _SHELVES_OF_KIND.values() for shelf in shelves)
 
 
+_KIND_OF: Final[dict[str, ListKind]] = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "prompts/list": "prompts",
+}
+_NOBODY: Final = Viewer(ANYONE, "-")
+"""Under what can be the name of no profile, so that nothing is shown."""
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
@@ -84,6 +94,8 @@ class Listing:
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
+        self._bound: Mapping[str, str] = {}
+        """As `Profiles.bound`, as of the last merge."""
         self._merger = Merger()
         self._long_lived = LongLived()
         self._own = PrivateLists(
@@ -119,6 +131,8 @@ class Listing:
 
     def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
+        if self._bound:
+            viewer = self._as_bound(viewer)
         if viewer.principal != ANYONE and not self._private:
             viewer = Viewer(ANYONE, viewer.profile)
         view = self._views.get(viewer)
@@ -130,6 +144,30 @@ class Listing:
                 viewer, self._catalog(viewer.principal), self._former.pop(viewer, None)
             )
         return view
+
+    def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
+        """Whether the rules let the viewer have this tool, by its server's own name, be it there now or not."""
+        backend, routing = self._registry().find(server), self._config().routing
+        if backend is None:
+            return False
+        prefix = backend.settings.prefix or routing.prefix
+        exposed = exposed_tool_name(
+            server, tool, prefix=prefix, charset=routing.charset, budget=routing.name_budget
+        )
+        return self._profiles.allows_tool(viewer.profile, exposed, server, tool)
+
+    def policy_changed(self, profiles: Collection[str]) -> None:
+        """What these profiles show is another; `changed` follows. Lists of one principal alone are not compared
+        then, so whoever may have one is told."""
+        private = {_KIND_OF[method] for _, method in self._private}
+        for kind in private if profiles else ():
+            self._hub.changed(kind, profiles)
+
+    def _as_bound(self, viewer: Viewer) -> Viewer:
+        """Nobody, for who was let in before its token was bound to another profile: what the one before shows
+        by now was never for it."""
+        is_so = self._bound.get(viewer.principal, viewer.profile) == viewer.profile
+        return viewer if is_so else _NOBODY
 
     def compact(self, entry: Entry) -> bytes:
         """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""
@@ -161,6 +199,7 @@ class Listing:
         self._is_stale = False
         self.version += 1
         catalog, views = self._shared, self._views
+        self._bound = self._profiles.bound
         self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)
@@ -419,7 +458,8 @@ class Listing:
 
     def _shown(self, viewer: Viewer) -> Iterator[Backend]:
         """The backends that take part in what this viewer sees."""
-        return (each for each in self._registry() if self._profiles.shows_server(viewer.profile, each.id))
+        profile = self._as_bound(viewer).profile
+        return (each for each in self._registry() if self._profiles.shows_server(profile, each.id))
 
     def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""

@@ -107,7 +107,7 @@ class MetaCalls:
             yield line
 
     async def _index_of(self, view: View) -> "SearchIndex | None":
-        return await self._index.get(view.viewer.principal, view.catalog.tools)
+        return await self._index.get(*view.indexed)
 
     # --- describe ---------------------------------------------------------------------------------------------
 

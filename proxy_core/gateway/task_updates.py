@@ -113,7 +113,11 @@ class TaskUpdates:
             if watch not in self._watches.get(key, ()):
                 return
             try:
+                # A reload may have taken it from this listen.
+                self._extension.find(watch.token, watch.caller)
                 shown = self._extension.shown(watch.caller, server, task, watch.token)
+            except UnknownTask:
+                return
             except (UnusableResult, BackendProtocolError) as error:
                 log.warning("dropped what it told of a task: %s", error.message, extra={"source": server})
                 return

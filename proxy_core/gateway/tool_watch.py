@@ -22,8 +22,8 @@ from proxy_core.catalog.fingerprints import (
     list_digest,
     text_of,
 )
-from proxy_core.catalog.merge import Catalog, ToolRules
-from proxy_core.catalog.profiles import shows_tool
+from proxy_core.catalog.merge import Catalog
+from proxy_core.catalog.rules import GlobRules, decided
 from proxy_core.clock import Clock
 from proxy_core.errors import UnknownChange
 from proxy_core.facts import Fact
@@ -56,7 +56,7 @@ class _Judged(Struct):
 
     items: tuple[Item, ...]
     digest: bytes
-    by: tuple[str, ToolRules]
+    by: tuple[str, GlobRules]
     """The settings that it was judged by."""
     found: dict[str, Found] = field(default_factory=dict)
     """By the server's own names."""
@@ -128,7 +128,7 @@ class ToolWatch:
         server: str,
         items: tuple[Item, ...],
         digest: bytes,
-        by: tuple[str, ToolRules],
+        by: tuple[str, GlobRules],
         principal: str,
         before: _Judged | None,
     ) -> _Judged:
@@ -187,7 +187,7 @@ class ToolWatch:
                 self._news.tell(server, name, found.what, rules, found.parts, is_held)
 
     def _tell_of_others(
-        self, server: str, restored: Iterable[str], seen: Collection[str], rules: ToolRules
+        self, server: str, restored: Iterable[str], seen: Collection[str], rules: GlobRules
     ) -> None:
         """Those that are what they were again, and those that are gone."""
         for name in restored:
@@ -237,7 +237,7 @@ class ToolWatch:
         for principal in sorted(own, key=lambda name: (name != ANYONE, name)):
             judged = own[principal]
             for name, found in judged.found.items():
-                if shows_tool(judged.by[1], name):
+                if decided(judged.by[1], name).is_allowed:
                     yield principal, judged, name, found
 
     async def diff(self, server: str, tool: str, digest: str | None = None) -> ToolDiff:
@@ -313,7 +313,7 @@ def forgetful(clock: Clock, publish: Callable[[Fact], None]) -> ToolWatch:
     return ToolWatch(ToolRecords(None, clock), clock, publish, lambda server, level, text: None)
 
 
-def _approved(before: _Judged | None, by: tuple[str, ToolRules]) -> dict[str, Item]:
+def _approved(before: _Judged | None, by: tuple[str, GlobRules]) -> dict[str, Item]:
     """By name, what was as it should be: as long as it is the same object, it needs no second look."""
     if before is None or before.by != by:
         return {}

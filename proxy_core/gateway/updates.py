@@ -191,6 +191,9 @@ class ResourceUpdates:
             # It may have let go of it since, or hear of it by another name for the same.
             if subscriber.subscriptions.get(subscription.uri) is not subscription:
                 return
+            # One below what was subscribed to is judged by itself, and a reload is in force before `_follow`.
+            if not self._owners.shows(Route(backend, uri), subscriber.viewer):
+                return
             client_uri = self._as_client_says(subscription, uri)
             if (subscriber, client_uri) not in told:
                 told.add((subscriber, client_uri))
@@ -238,8 +241,8 @@ class ResourceUpdates:
         subscriber, uri = subscription.subscriber, subscription.uri
         # What no list has any more stays where it is: its server may still tell of it, and may list it again.
         route = self._owners.known(uri, subscriber.viewer) or subscription.route
-        if not self._owners.reaches(route.server, subscriber.viewer):
-            # Its profile shows the server no more; asked again if it does.
+        if not self._owners.shows(route, subscriber.viewer):
+            # Its profile shows it no more; asked again if it does.
             self._release(subscription)
             return
         backend = self._registry().find(route.server)

@@ -461,7 +461,7 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
         ),
         (
             "profiles: {review: {limits: {calls_per_s: 20}}}",
-            "1: profiles.review.limits: unknown key. Allowed: servers, tools, context.",
+            "1: profiles.review.limits: unknown key. Allowed: servers, tools, prompts, resources, context.",
         ),
         (
             "profiles: {review: {context: serch}}",
