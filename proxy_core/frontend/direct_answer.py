@@ -52,14 +52,14 @@ class DirectAnswer:
         self.quiet_since = 0.0
 
     def begin(self, handler: Handler) -> bool:
-        """Whether it could be done like this; if not, nothing was."""
+        """Whether it could be done like this; if not, nothing was. Raises: Overloaded."""
         exchange = self._exchange
+        self._calls.enter(exchange.caller.principal)
         try:
-            self._calls.enter(exchange.caller.principal)
+            self._call = handler.begin(exchange, self)
         except Overloaded:
-            # The ordinary way says so.
-            return False
-        self._call = handler.begin(exchange, self)
+            self._calls.leave(exchange.caller.principal)
+            raise
         if self._call is None:
             self._calls.leave(exchange.caller.principal)
             return False

@@ -7,7 +7,7 @@ Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Serv
 from typing import Final
 
 from proxy_core.backends.call import Plain
-from proxy_core.errors import Only1Error
+from proxy_core.errors import Only1Error, Overloaded
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
@@ -76,15 +76,18 @@ class ModernEra:
             target=request.name or None,
             headers=head.headers,
         )
-        if not request.name:
-            ready = None if self._calls.is_full(head.principal) else self._handler.at_once(exchange)
-            if ready is None:
-                return None
-            return WireReply(200, JSON_HEADERS, jsonrpc.result(request.raw_id, ready))
-        exchange.plain = Plain(request.arguments, request.own_meta)
-        open_stream = wire.open_stream
-        direct = DirectAnswer(self._calls, self._streams, exchange, request.raw_id, served, open_stream)
-        return direct if direct.begin(self._handler) else None
+        try:
+            if not request.name:
+                ready = None if self._calls.is_full(head.principal) else self._handler.at_once(exchange)
+                if ready is None:
+                    return None
+                return WireReply(200, JSON_HEADERS, jsonrpc.result(request.raw_id, ready))
+            exchange.plain = Plain(request.arguments, request.own_meta)
+            open_stream = wire.open_stream
+            direct = DirectAnswer(self._calls, self._streams, exchange, request.raw_id, served, open_stream)
+            return direct if direct.begin(self._handler) else None
+        except Overloaded as refusal:
+            return reply(failure(refusal, request.raw_id, Era.MODERN))
 
     async def _exchange(self, wire: WireRequest, posted: ModernRequest, caller: Caller) -> WireAnswer:
         request = posted.request

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from proxy_core.frontend.jwt_tokens import JwtTokens
 
 AUTHORIZATION: Final = "authorization"
-_NAMESPACE: Final = "token:"
-"""Before a token's name, which holds no colon: no principal of a token is called as anyone else is."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _OTHER_SCHEME: Final = re.compile(r"(?!bearer\b)[!#$%&'*+.^_`|~0-9A-Za-z-]+( .*)?", re.IGNORECASE)
 
@@ -38,10 +36,10 @@ class Principals:
     ) -> None:
         """`is_open`: where there are no tokens and no issuers, everyone is let in, and is one principal."""
         tokens = tuple(tokens)
-        self._of_profile = frozenset(principal_of(token) for token in tokens if token.profile is not None)
-        self._onlookers = frozenset(principal_of(token) for token in tokens if token.admin != "none")
-        self._steerers = frozenset(principal_of(token) for token in tokens if token.admin == "steer")
-        self._digests = {principal_of(token): bytes.fromhex(token.sha256) for token in tokens}
+        self._of_profile = frozenset(token.principal for token in tokens if token.profile is not None)
+        self._onlookers = frozenset(token.principal for token in tokens if token.admin != "none")
+        self._steerers = frozenset(token.principal for token in tokens if token.admin == "steer")
+        self._digests = {token.principal: bytes.fromhex(token.sha256) for token in tokens}
         self._jwts = jwts
         self._challenges = challenges or Challenges()
         self._lets_anyone_in = is_open and not self._digests and jwts is None
@@ -101,8 +99,3 @@ class Principals:
             if hmac.compare_digest(digest, known):
                 found = principal
         return found
-
-
-def principal_of(token: TokenConfig) -> str:
-    """Who its bearer is."""
-    return _NAMESPACE + token.name

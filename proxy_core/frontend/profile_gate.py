@@ -9,7 +9,6 @@ from typing import Final, Self
 
 from proxy_core.config.models import Config
 from proxy_core.errors import HttpRefusal
-from proxy_core.frontend.principals import principal_of
 from proxy_core.frontend.wire import Credential
 
 EVERYTHING: Final = ""
@@ -24,7 +23,7 @@ class ProfileGate:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        bound = {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
+        bound = {token.principal: token.profile for token in config.auth.tokens if token.profile}
         return cls(frozenset(config.profiles), bound)
 
     def profile_for(self, principal: str, named: str, credential: Credential | None = None) -> str:

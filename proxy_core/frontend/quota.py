@@ -1,28 +1,46 @@
 """How many of one thing each principal holds at once. Pure."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from proxy_core.errors import Overloaded
 
 
-class Quota:
-    """Sole owner of its counts. `limit` 0 means none; a principal in `exempt` is counted and never refused."""
+def _untold(principal: str) -> None:
+    """For whoever counts no refusals."""
 
-    def __init__(self, what: str, limit: int, exempt: frozenset[str] = frozenset()) -> None:
+
+class Quota:
+    """Sole owner of its counts. A limit of 0 is none; a principal in `exempt` is counted and never refused."""
+
+    def __init__(
+        self,
+        what: str,
+        limit: int,
+        exempt: frozenset[str] = frozenset(),
+        *,
+        own: Mapping[str, int] | None = None,
+        refused: Callable[[str], None] = _untold,
+    ) -> None:
+        """`own`: limits of single principals in place of `limit`. `refused` is told who was."""
         self._what = what
         self.limit = limit
+        self.own: Mapping[str, int] = own or {}
         self._exempt = exempt
+        self._refused = refused
         self._held: Counter[str] = Counter()
         self.total = 0
 
     def is_full(self, principal: str) -> bool:
         """Whether one more would be refused."""
-        return bool(self.limit) and principal not in self._exempt and self._held[principal] >= self.limit
+        limit = self._limit_of(principal)
+        return bool(limit) and principal not in self._exempt and self._held[principal] >= limit
 
     def enter(self, principal: str) -> None:
         """Raises: Overloaded."""
         if self.is_full(principal):
-            raise Overloaded(f"Too many {self._what} at once; the limit is {self.limit}.")
+            self._refused(principal)
+            raise Overloaded(f"Too many {self._what} at once; the limit is {self._limit_of(principal)}.")
         self._held[principal] += 1
         self.total += 1
 
@@ -31,3 +49,6 @@ class Quota:
         self.total -= 1
         if not self._held[principal]:
             del self._held[principal]
+
+    def _limit_of(self, principal: str) -> int:
+        return self.own.get(principal, self.limit) if self.own else self.limit

@@ -95,6 +95,9 @@ class DirectExchange:
         self._go_on(partial(self._gateway.asking.ask, self._exchange, self._route, self._replace))
 
     def _go_on(self, work: Callable[[], Awaitable[bytes]]) -> None:
+        if self._exchange.permit is not None:
+            # `Gateway.go_on` takes it again: a task that is cancelled before its first step never gets there.
+            self._exchange.permit.leave()
         self._ended.go_on(partial(self._gateway.go_on, self._exchange, self._started_at, work))
 
 

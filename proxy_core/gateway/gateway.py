@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.access.limits import Limits
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
@@ -25,6 +26,7 @@ from proxy_core.errors import (
     InvalidParams,
     MethodNotFound,
     Only1Error,
+    Overloaded,
     ParseError,
     UnknownResource,
 )
@@ -79,6 +81,11 @@ _ANSWERS_BY: Final = {
 _MAY_SAY_IS_ERROR: Final = frozenset({"tools/call", *TASK_METHODS})
 """What else is answered, lists above all, is long and never says so."""
 
+_UNLIMITED: Final = "ping"
+"""Whoever asks whether we are there is answered."""
+BYTES_PER_TOKEN: Final = 4
+"""Of a list whose tokens are not counted yet: a guess, and better than to take it for free."""
+
 Step = Callable[[Exchange], Awaitable[bytes]]
 
 
@@ -103,6 +110,8 @@ class Gateway:
         self._clock = clock
         self._publish = publish
         self.served_lists = served or ServedLists(uncounted)
+        self.limits = Limits(config(), clock, publish)
+        self._limits = self.limits.in_force
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
@@ -168,6 +177,8 @@ class Gateway:
             elif exchange.replay_of is not None or recorder.takes(started_at):
                 trace = recording.begun(recorder, exchange, started_at)
         step = self._steps.get(exchange.method, _no_such_method)
+        if self._limits is not None and exchange.method != _UNLIMITED:
+            step = partial(self._within, self._limits, step)
         return await self._watched(exchange, step(exchange), started_at, recorder, trace)
 
     async def _watched(
@@ -197,6 +208,8 @@ class Gateway:
             code, failure = error.code, error
             raise
         finally:
+            if exchange.permit is not None:
+                exchange.permit.leave()
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
             if recorder is not None:
@@ -205,13 +218,18 @@ class Gateway:
                 else:
                     recorder.brief(finished, memoryview(exchange.params).nbytes)
 
+    async def _within(self, limits: Limits, step: Step, exchange: Exchange) -> bytes:
+        """One step, if there are not too many. What goes to a server is counted there by `Asking`."""
+        exchange.permit = limits.enter(exchange.caller.viewer, self._clock.monotonic())
+        return await step(exchange)
+
     # --- one that needs no task -----------------------------------------------------------------------------
 
     def begin(self, exchange: Exchange, ended: DirectEnd) -> DirectExchange | None:
         """As `handle`, but that nothing waits: what comes of it is told. None: nothing was done.
 
         Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
-        brief. What is returned may be cancelled, for as long as nothing was told.
+        brief. What is returned may be cancelled, for as long as nothing was told. Raises: Overloaded.
         """
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
@@ -223,10 +241,28 @@ class Gateway:
         if route is None or route.header_params or not self._saving.is_plain(exchange):
             return None
         direct = DirectExchange(self, exchange, route, started_at, ended)
+        if self._limits is not None:
+            return self._begun_within(self._limits, direct, exchange, route, started_at)
         return direct if direct.begin() else None
 
+    def _begun_within(
+        self, limits: Limits, direct: DirectExchange, exchange: Exchange, route: Route, started_at: float
+    ) -> DirectExchange | None:
+        """`direct` begun, if there are not too many. Raises: Overloaded."""
+        try:
+            permit = limits.enter_call(exchange.caller.viewer, route.server, route.origin, started_at)
+        except Overloaded as refusal:
+            self.told(exchange, started_at, refusal.code, b"")
+            raise
+        exchange.permit = permit
+        if direct.begin():
+            return direct
+        # Whoever asks the ordinary way is counted there.
+        permit.undo()
+        return None
+
     def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, of a list's first page that is ready. None: nothing was done."""
+        """As `handle`, of a list's first page that is ready. None: nothing was done. Raises: Overloaded."""
         started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
@@ -236,12 +272,27 @@ class Gateway:
         standing = self.listing.standing(method, viewer)
         if standing is None:
             return None
+        if self._limits is not None:
+            self._let_list_in(self._limits, exchange, started_at)
         result = self._page(exchange, viewer, standing, None)
         self.told(exchange, started_at, None, result)
         return result
 
+    def _let_list_in(self, limits: Limits, exchange: Exchange, started_at: float) -> None:
+        viewer = exchange.caller.viewer
+        try:
+            if exchange.method == "tools/list":
+                limits.check_tokens(viewer)
+            # It is answered before anything else could ask how many are in flight.
+            limits.enter(viewer, started_at).leave()
+        except Overloaded as refusal:
+            self.told(exchange, started_at, refusal.code, b"")
+            raise
+
     def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
         """One that was begun has ended."""
+        if exchange.permit is not None:
+            exchange.permit.leave()
         finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
         self._publish(finished)
         if self._recorder is not None and self._recorder.is_on:
@@ -250,6 +301,8 @@ class Gateway:
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""
         recorder = self._recorder if self._recorder is not None and self._recorder.is_on else None
+        if exchange.permit is not None:
+            exchange.permit.renew()
         return await self._watched(exchange, work(), started_at, recorder)
 
     # --- from our own state ---------------------------------------------------------------------------------
@@ -320,6 +373,8 @@ class Gateway:
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
         viewer = caller.viewer
+        if self._limits is not None and method == "tools/list" and cursor is None:
+            self._limits.check_tokens(viewer)
         standing = self.listing.standing(method, viewer)
         if standing is None:
             await self.listing.ready(method, viewer)
@@ -335,7 +390,9 @@ class Gateway:
         method, caller = exchange.method, exchange.caller
         page = self.listing.page(method, caller.revision, viewer, cursor)
         if method == "tools/list" and cursor is None:
-            self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)
+            tokens = self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)
+            if self._limits is not None:
+                self._limits.served(viewer, len(page) // BYTES_PER_TOKEN if tokens is None else tokens)
         return b"".join((b"{", page, standing.suffix(caller.era, self._clock.monotonic()), b"}"))
 
     # --- of one backend -------------------------------------------------------------------------------------
@@ -503,6 +560,8 @@ class Gateway:
         """Another configuration is in force than `before`."""
         now = self._config()
         self.desk.reloaded()
+        self.limits.use(now)
+        self._limits = self.limits.in_force
         servers = {server.id: server for server in now.servers}
         is_same = (before.cache, before.routing) == (now.cache, now.routing)
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}

@@ -1,5 +1,6 @@
 """Facts folded into numbers: `Metrics.fold` is the one consumer of the feed that counts. Pure."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +10,7 @@ from proxy_core.facts import (
     CallRetried,
     ConfigRejected,
     Fact,
+    LimitReached,
     ProbeFinished,
     ReplicaChanged,
     RequestFinished,
@@ -92,6 +94,8 @@ class Metrics:
         self.streams = 0
         self.config_errors = 0
         """Configurations that were refused."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """Requests that a limit refused, by whose it is and by its kind: words of ours, so they are few."""
 
     def fold(self, fact: Fact) -> None:
         if isinstance(fact, RequestFinished):
@@ -119,6 +123,8 @@ class Metrics:
                 self.of_replica(fact.server, fact.replica).breaker_opened += is_open
             case ReplicaChanged():
                 self.of_replica(fact.server, fact.replica).changes += 1
+            case LimitReached():
+                self.refusals[fact.limit, fact.kind] += 1
             case ConfigRejected():
                 self.config_errors += 1
             case _:

@@ -217,7 +217,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "text is wanted here (put it in quotes).",
         "14: servers[2].prefixx: unknown key. Did you mean 'prefix'? "
         "Allowed: id, name, enabled, transport, replicas, balance, health, tools, prefix, instructions, era, "
-        "isolation, roots, elicitation_prefix, on_change, timeouts, concurrency.",
+        "isolation, roots, elicitation_prefix, on_change, timeouts, concurrency, limits.",
         "15: servers[3].id: this key is required and missing.",
         "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
         "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
@@ -460,8 +460,9 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
             "for example 'my-review'.",
         ),
         (
-            "profiles: {review: {limits: {calls_per_s: 20}}}",
-            "1: profiles.review.limits: unknown key. Allowed: servers, tools, context.",
+            "profiles: {review: {context_mode: search}}",
+            "1: profiles.review.context_mode: unknown key. Did you mean 'context'? "
+            "Allowed: servers, tools, context, limits.",
         ),
         (
             "profiles: {review: {context: serch}}",
