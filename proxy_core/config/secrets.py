@@ -111,7 +111,9 @@ def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
         if value is not None
     ]
     rows += [
-        row for glob, limits in server.tools.limits.items() for row in _limit_rows(f"tools.limits[{glob}]", limits)
+        row
+        for glob, limits in server.tools.limits.items()
+        for row in _limit_rows(f"tools.limits[{glob}]", limits)
     ]
     if server.timeouts != Timeouts():
         rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
