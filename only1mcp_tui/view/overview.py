@@ -198,7 +198,8 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
 
 def _limit_words(fact: facts.LimitReached) -> str:
     what = {"rate": "requests a second", "concurrent": "requests at once", "tokens": "tokens of lists a day"}
-    return f"more {what.get(fact.kind, fact.kind)} than the {fact.limit} may ask for; what is more is refused"
+    may = "may be asked" if fact.limit in ("server", "tool") else "may ask"
+    return f"more {what.get(fact.kind, fact.kind)} than the {fact.limit} {may}; what is more is refused"
 
 
 _TOOL_LOOKS = {"changed": ("warn", "≠"), "new": ("info", "+"), "gone": ("info", "-"), "restored": ("good", "●")}

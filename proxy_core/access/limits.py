@@ -8,6 +8,8 @@ ends, by its `Permit`. Meters are made when they are needed and forgotten when n
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from msgspec import Struct
+
 from proxy_core.access.allowances import Allowances, Place
 from proxy_core.access.meters import NO_LIMIT, DayMeter, Meter, Scope
 from proxy_core.access.refusals import Refusals
@@ -84,7 +86,7 @@ class Limits:
         if caller is None:
             caller = self._caller(viewer)
         self.take(caller, now)
-        return Permit(self, caller, is_routed=False)
+        return Permit(self, caller, False)
 
     def enter_call(self, viewer: Viewer, server: str, tool: str, now: float) -> "Permit":
         """Let in a call of a tool of this own name, with all that it needs in one step. Raises: Overloaded."""
@@ -93,7 +95,7 @@ class Limits:
             caller = self._caller(viewer)
         meters = caller + self.at(server, tool)
         self.take(meters, now)
-        return Permit(self, meters, is_routed=True)
+        return Permit(self, meters, True)
 
     def at(self, server: str, tool: str) -> Lane:
         """The meters of a server and, if one is named, of a tool of it."""
@@ -185,17 +187,15 @@ class Limits:
                 self._days.setdefault(place, DayMeter()).add(tokens, now)
 
 
-class Permit:
+# Nothing that it holds knows it, so the collector need not know of one a call.
+class Permit(Struct, eq=False, gc=False):
     """What one request holds. Given back by `leave`, once or more often."""
 
-    __slots__ = ("_is_held", "_is_routed", "_limits", "_meters")
-
-    def __init__(self, limits: Limits, meters: Lane, *, is_routed: bool) -> None:
-        """The meters are taken from already."""
-        self._limits = limits
-        self._meters = meters
-        self._is_held = True
-        self._is_routed = is_routed
+    _limits: Limits
+    _meters: Lane
+    """Taken from already."""
+    _is_routed: bool
+    _is_held: bool = True
 
     def to_server(self, server: str, tool: str, now: float) -> None:
         """It is about to be asked of a server, which counts once. Raises: Overloaded; it then holds nothing."""

@@ -22,6 +22,7 @@ class Refusals:
 
     def tell(self, limit: str, kind: str, name: str) -> None:
         """`limit`, `kind` and `name` as in `LimitReached`."""
+        name = name[:MAX_NAME]
         now, key = self._clock.monotonic(), (limit, kind, name)
         last = self._told_at.get(key)
         is_news = last is None or now - last >= NEWS_S
@@ -29,5 +30,5 @@ class Refusals:
             if len(self._told_at) >= MAX_TOLD:
                 self._told_at.clear()
             self._told_at[key] = now
-            log.info("a limit of the %s %s is reached: %s", limit, name[:MAX_NAME], kind)
-        self._publish(LimitReached(now, limit, kind, name[:MAX_NAME], is_news))
+            log.info("a limit of the %s %s is reached: %s", limit, name, kind)
+        self._publish(LimitReached(now, limit, kind, name, is_news))

@@ -242,15 +242,21 @@ class Gateway:
             return None
         direct = DirectExchange(self, exchange, route, started_at, ended)
         if self._limits is not None:
-            return self._begun_within(self._limits, direct, exchange, route, started_at)
+            return self._begun_within(self._limits, viewer, direct, exchange, route, started_at)
         return direct if direct.begin() else None
 
     def _begun_within(
-        self, limits: Limits, direct: DirectExchange, exchange: Exchange, route: Route, started_at: float
+        self,
+        limits: Limits,
+        viewer: Viewer,
+        direct: DirectExchange,
+        exchange: Exchange,
+        route: Route,
+        started_at: float,
     ) -> DirectExchange | None:
         """`direct` begun, if there are not too many. Raises: Overloaded."""
         try:
-            permit = limits.enter_call(exchange.caller.viewer, route.server, route.origin, started_at)
+            permit = limits.enter_call(viewer, route.server, route.origin, started_at)
         except Overloaded as refusal:
             self.told(exchange, started_at, refusal.code, b"")
             raise

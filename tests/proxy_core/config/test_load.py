@@ -487,6 +487,23 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
             "2: profiles.metrics: a profile of this name cannot be reached: with proxy.path '/', /metrics is "
             "another page.",
         ),
+        (
+            "limits: {burst: 5}",
+            "1: limits: found a mapping; `burst` is how many may come at once of `calls_per_s`, which is missing here",
+        ),
+        (
+            "profiles: {review: {limits: {burst: 5, calls_per_s: 0}}}",
+            "1: profiles.review.limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
+        ),
+        (
+            f"auth: {{tokens: [{{name: ci, sha256: {SHA}, limits: {{burst: 5}}}}]}}",
+            "1: auth.tokens[0].limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
+        ),
+        (
+            "profiles: {review: {limits: {calls: 5}}}",
+            "1: profiles.review.limits.calls: unknown key. Did you mean 'calls_per_s'? "
+            "Allowed: calls_per_s, burst, concurrent, tokens_per_day.",
+        ),
         ("context: {mode: fuul}", "1: context.mode: found 'fuul'; allowed: full, compact, search, auto."),
     ],
 )
