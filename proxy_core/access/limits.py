@@ -53,8 +53,9 @@ class Limits:
         """Requests in flight, of the meters that count any."""
         return {place: meter.held for place, meter in self._meters.items() if meter.held}
 
-    def __len__(self) -> int:
-        """Meters that are remembered."""
+    @property
+    def remembered(self) -> int:
+        """Meters that there are."""
         return len(self._meters) + len(self._days)
 
     def use(self, config: Config) -> None:

@@ -305,15 +305,15 @@ def test_who_is_idle_and_full_is_forgotten_and_who_is_not_is_kept():
     for number in range(1000):
         desk.call((f"someone {number}", "")).leave()
     held = desk.call(BOB)
-    assert len(desk.limits) == 1002
+    assert desk.limits.remembered == 1002
     desk.limits.sweep()
-    assert len(desk.limits) == 1002
+    assert desk.limits.remembered == 1002
     desk.clock.advance(1.01)
     desk.limits.sweep()
-    assert len(desk.limits) == 2, "those of the call that is in flight"
+    assert desk.limits.remembered == 2, "those of the call that is in flight"
     held.leave()
     desk.limits.sweep()
-    assert len(desk.limits) == 0
+    assert desk.limits.remembered == 0
 
 
 def test_what_is_remembered_of_callers_and_places_is_bounded(monkeypatch: pytest.MonkeyPatch):
@@ -346,7 +346,7 @@ def test_tokens_of_lists_are_bounded_for_each_principal_and_for_a_profile():
     desk.clock.advance(25 * 3600)
     limits.check_tokens(ANN)
     limits.sweep()
-    assert len(limits) == 0
+    assert limits.remembered == 0
 
 
 def test_a_reload_does_not_give_the_tokens_of_a_day_once_more():

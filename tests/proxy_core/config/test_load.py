@@ -489,7 +489,7 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
         ),
         (
             "limits: {burst: 5}",
-            "1: limits: found a mapping; `burst` is how many may come at once of `calls_per_s`, which is missing here",
+            "1: limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
         ),
         (
             "profiles: {review: {limits: {burst: 5, calls_per_s: 0}}}",
