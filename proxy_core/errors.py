@@ -357,8 +357,16 @@ class BackendSessionLost(BackendFault):
 class Overloaded(Only1Error):
     """A limit of ours is reached; the same call may succeed later."""
 
+    def __init__(self, message: str, retry_in_s: float | None = None) -> None:
+        """`retry_in_s`: None where nobody knows."""
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+
     def data(self) -> dict[str, Any]:
-        return {"dev.only1mcp": {"kind": Kind.OVERLOADED, "retryable": True}}
+        said: dict[str, Any] = {"kind": Kind.OVERLOADED, "retryable": True}
+        if self.retry_in_s is not None:
+            said["retryAfterMs"] = ceil(self.retry_in_s * 1000)
+        return {"dev.only1mcp": said}
 
 
 # --- the operator's side ------------------------------------------------------------------------------------

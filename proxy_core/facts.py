@@ -192,6 +192,20 @@ class SessionsChanged(Struct, frozen=True, tag=True):
     streams: int
 
 
+class LimitReached(Struct, frozen=True, tag=True):
+    """A request was refused, because there are too many."""
+
+    at: float
+    limit: str
+    """Whose: principal, profile, server or tool"""
+    kind: str
+    """rate, concurrent, tokens or listens"""
+    name: str
+    """Which: of a tool, its server's id and its own name with a slash between."""
+    is_news: bool = True
+    """False: this limit was told of within the last minute; it is counted and no event."""
+
+
 class ConfigApplied(Struct, frozen=True, tag=True):
     at: float
     path: str | None
@@ -224,6 +238,7 @@ Fact: TypeAlias = (
     | ToolChanged
     | OtherToolNamed
     | SessionsChanged
+    | LimitReached
     | ConfigApplied
     | ConfigRejected
 )

@@ -46,6 +46,7 @@ from proxy_core.facts import (
     CatalogChanged,
     ContextModeChanged,
     Fact,
+    LimitReached,
     ProbeFinished,
     RequestFinished,
     StateChanged,
@@ -368,6 +369,7 @@ class Proxy(Control):
         while True:
             await asyncio.sleep(SWEEP_S)
             self._gateway.cache.sweep()
+            self._gateway.limits.sweep()
             if await self._watch.take_over():
                 self._gateway.servers_changed()
 
@@ -390,7 +392,10 @@ class Proxy(Control):
         if isinstance(fact, ContextModeChanged) or (isinstance(fact, CatalogChanged) and fact.kind == "tools"):
             self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
-        if not isinstance(fact, ProbeFinished | CallRetried):
+        is_counted = isinstance(fact, ProbeFinished | CallRetried) or (
+            isinstance(fact, LimitReached) and not fact.is_news
+        )
+        if not is_counted:
             self._feed.publish(fact)
 
     def _state_changed(self, server: str, before: ServerState, now: ServerState, reason: str) -> None:

@@ -186,12 +186,20 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
         case facts.OtherToolNamed():
             words = f"{fact.tool} names tools of other servers: {', '.join(fact.named)}"
             return fact.server, "warn", "!", words
+        case facts.LimitReached():
+            return fact.name or fact.limit, "warn", "▲", _limit_words(fact)
         case facts.ConfigApplied():
             return "config", "good", "●", _applied(fact)
         case facts.ConfigRejected():
             return "config", "bad", "✖", f"kept the old one: {fact.message}"
         case _:
             return None
+
+
+def _limit_words(fact: facts.LimitReached) -> str:
+    what = {"rate": "requests a second", "concurrent": "requests at once", "tokens": "tokens of lists a day"}
+    may = "may be asked" if fact.limit in ("server", "tool") else "may ask"
+    return f"more {what.get(fact.kind, fact.kind)} than the {fact.limit} {may}; what is more is refused"
 
 
 _TOOL_LOOKS = {"changed": ("warn", "≠"), "new": ("info", "+"), "gone": ("info", "-"), "restored": ("good", "●")}

@@ -12,7 +12,7 @@ from proxy_core.catalog.aliases import alias_of, split_alias
 from proxy_core.catalog.names import SEPARATOR, slug_of
 from proxy_core.catalog.rules import Decision, GlobRules, Globs, Matcher, decided
 from proxy_core.catalog.uri_forms import forms_of
-from proxy_core.config.models import Config, NameRules, ProfileConfig, ServerConfig, TokenConfig
+from proxy_core.config.models import Config, NameRules, ProfileConfig, ServerConfig
 
 EVERYTHING: Final = ""
 """No profile."""
@@ -46,14 +46,9 @@ class Verdict(Struct, frozen=True):
     """The server that the name belongs to, as far as a name says."""
 
 
-def principal_of(token: TokenConfig) -> str:
-    """Who its bearer is: named as nobody else is, for a token's name holds no colon."""
-    return f"token:{token.name}"
-
-
 def bound_by(config: Config) -> dict[str, str]:
     """Principal -> the one profile that its token is for."""
-    return {principal_of(token): token.profile for token in config.auth.tokens if token.profile}
+    return {token.principal: token.profile for token in config.auth.tokens if token.profile}
 
 
 class Policy:

@@ -14,6 +14,7 @@ from proxy_core.config.base import LOOPBACK_NAMES as LOOPBACK_NAMES
 from proxy_core.config.base import SLUG_PATTERN as SLUG_PATTERN
 from proxy_core.config.base import Model, Seconds, Slug
 from proxy_core.config.base import is_loopback as is_loopback
+from proxy_core.config.limits import LimitsConfig, PlaceLimits, ProfileLimits, TokenLimits
 from proxy_core.config.saving import BatchingConfig, CacheConfig
 
 ReplicaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]$|^[a-z0-9][a-z0-9-]{0,22}[a-z0-9]$")]
@@ -114,6 +115,12 @@ class TokenConfig(Model):
         description="What it may do with the gateway as a whole: nothing, look at the admin API and numbers, "
         "or steer too. One with a `profile` may do nothing.",
     )
+    limits: TokenLimits = Field(TokenLimits(), description="How much it may ask.")
+
+    @property
+    def principal(self) -> str:
+        """Who its bearer is: a name holds no colon, so no principal of a token is called as anyone else is."""
+        return f"token:{self.name}"
 
     @model_validator(mode="after")
     def _steers_all_or_nothing(self) -> "TokenConfig":
@@ -218,6 +225,9 @@ class ToolRules(Model):
     )
     timeouts: dict[str, ToolTimeouts] = Field(
         {}, description="Glob of tools -> waits for them; the first glob that fits counts."
+    )
+    limits: dict[str, PlaceLimits] = Field(
+        {}, description="Glob of tools -> how much each of them is asked; the first glob that fits counts."
     )
 
     def is_repeatable(self, tool: str) -> bool:
@@ -339,6 +349,7 @@ class ServerConfig(Model):
     concurrency: int = Field(
         64, ge=1, le=10_000, description="Calls in flight at it, all its replicas together; more wait."
     )
+    limits: PlaceLimits = Field(PlaceLimits(), description="How much clients ask of it; more is refused.")
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -401,25 +412,6 @@ class RoutingConfig(Model):
         "plain", description="plain: A-Z a-z 0-9 _ -; sep986 also allows the dot."
     )
     name_budget: int = Field(48, ge=24, le=128, description="Longest exposed tool name, in characters.")
-
-
-class LimitsConfig(Model):
-    """Bounds on what clients may hold open. 0 means none."""
-
-    sessions: int = Field(1000, ge=1, description="Legacy sessions alive at once.")
-    session_idle_s: float = Field(1800, gt=0, description="A session unused for so long is ended, in seconds.")
-    listens: int = Field(
-        64, ge=0, description="Open listens of one principal, except without tokens on loopback."
-    )
-    parked: int = Field(
-        100,
-        ge=0,
-        description="Calls of one principal that wait for input, except without tokens on loopback.",
-    )
-    server_queue: int = Field(256, ge=1, description="Calls that may wait for a free place at one server.")
-    calls: int = Field(
-        64, ge=0, description="Calls in flight of one principal, except without tokens on loopback."
-    )
 
 
 class CircuitBreakerConfig(Model):
@@ -485,6 +477,7 @@ class ProfileConfig(Model):
         description="Which of their resources and templates. What a template fits is judged by its own URI.",
     )
     context: ContextMode | None = Field(None, description="In place of context.mode.")
+    limits: ProfileLimits = Field(ProfileLimits(), description="How much its clients may ask together.")
 
 
 class AdminConfig(Model):

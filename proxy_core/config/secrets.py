@@ -8,6 +8,7 @@ import shlex
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from proxy_core.config.limits import PlaceLimits
 from proxy_core.config.models import (
     Config,
     HealthEndpoint,
@@ -109,8 +110,14 @@ def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
         for key, value in waits
         if value is not None
     ]
+    rows += [
+        row
+        for glob, limits in server.tools.limits.items()
+        for row in _limit_rows(f"tools.limits[{glob}]", limits)
+    ]
     if server.timeouts != Timeouts():
         rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
+    rows += _limit_rows("limits", server.limits)
     rows += [("roots", ", ".join(server.roots))] if server.roots else []
     rows += _health_rows(server.health)
     given = [(key, getattr(server, key)) for key in _PLAIN]
@@ -128,6 +135,7 @@ def default_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
     rows += [("tools.retry", "none")] if not server.tools.retry else []
     if server.timeouts == Timeouts():
         rows += [(f"timeouts.{key}", f"{value:g} s") for key, value in server.timeouts]
+    rows += [("limits", "none")] if server.limits == PlaceLimits() else []
     rows += [("roots", "none")] if not server.roots else []
     rows += [(f"health.{key}", "as in health") for key, value in server.health if value is None]
     given = [(key, getattr(server, key)) for key in _PLAIN]
@@ -143,6 +151,10 @@ def _replica_rows(replica: ReplicaConfig) -> list[tuple[str, str]]:
     transport = replica.transport
     rows = [("transport", transport.type), ("weight", str(replica.weight)), *_transport_rows(transport)]
     return [(f"replicas[{replica.id}].{key}", text) for key, text in rows if (key, text) != _DEFAULT_WEIGHT]
+
+
+def _limit_rows(key: str, limits: PlaceLimits) -> list[tuple[str, str]]:
+    return [(f"{key}.{name}", f"{value:g}") for name, value in limits if value]
 
 
 def _health_rows(health: HealthOverrides) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ def answer_headers(head: WireHead) -> HeaderList:
         return []
     return [
         ("Access-Control-Allow-Origin", origin),
-        ("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate"),
+        ("Access-Control-Expose-Headers", "Mcp-Session-Id, Retry-After, WWW-Authenticate"),
         ("Vary", "Origin"),
     ]
 

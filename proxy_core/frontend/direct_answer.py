@@ -7,7 +7,7 @@ stream, and then ends as one.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from proxy_core.errors import Only1Error, Overloaded
+from proxy_core.errors import Only1Error
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Outcome, deliver, failure, outcome_of_work, reply
@@ -30,15 +30,16 @@ class DirectAnswer(DirectExchange, kw_only=True):
     quiet_since: float = 0.0
 
     def begin(self) -> bool:
-        """Whether it could be done like this; if not, nothing was."""
+        """Whether it could be done like this; if not, nothing was. Raises: Overloaded."""
         principal = self.lane.caller.principal
+        self.calls.enter(principal)
+        is_begun = False
         try:
-            self.calls.enter(principal)
-        except Overloaded:
-            # The ordinary way says so.
-            return False
-        if not self.begin_call():
-            self.calls.leave(principal)
+            is_begun = self.begin_call()
+        finally:
+            if not is_begun:
+                self.calls.leave(principal)
+        if not is_begun:
             return False
         self.quiet_since = self.started_at
         self.streams.watch(self)
@@ -85,11 +86,14 @@ class DirectAnswer(DirectExchange, kw_only=True):
 
     def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
         stream = self._streaming()
-        self._in_task(self._at_length_on(stream, work(stream)))
+        self._in_task(self._at_length_on(stream, work))
 
     def _in_task(self, work: Coroutine[Any, Any, WireAnswer]) -> None:
         # Not a `finally` of the work: a task that is cancelled before its first step would skip it.
         self.served.go_on(work).add_done_callback(lambda _: self._release())
 
-    async def _at_length_on(self, stream: EventStream, work: Coroutine[Any, Any, bytes]) -> WireAnswer:
-        return await deliver(stream, await outcome_of_work(work, CALL, Era.MODERN, self.raw_id))
+    async def _at_length_on(
+        self, stream: EventStream, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]
+    ) -> WireAnswer:
+        # Begun here: a task that is cancelled before its first step would leave it unawaited.
+        return await deliver(stream, await outcome_of_work(work(stream), CALL, Era.MODERN, self.raw_id))

@@ -120,7 +120,7 @@ class McpEndpoint:
             return reply
         return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
 
-    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | None:
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | WireReply | None:
         routed = head.direct
         if routed is None:
             # Looked at once: clients send the same head again and again.

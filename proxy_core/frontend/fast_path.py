@@ -370,6 +370,8 @@ class FastConnection(asyncio.Protocol):
             self.go_on(endpoint.answer(WireRequest(head, body, self.open_stream)))
         elif isinstance(begun, Ready):
             self.result(*begun)
+        elif isinstance(begun, WireReply):
+            self.reply(begun)
         else:
             self._serving = begun
 

@@ -5,11 +5,14 @@ Owns the listener's one sweeper. Knows nothing of backends.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy_core.access.meters import Scope
+from proxy_core.access.refusals import Refusals
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config, is_loopback
@@ -76,12 +79,15 @@ class Frontend:
         limits = config.limits
         # On loopback everyone is the one user of this machine, whose agents may well run many calls at once.
         exempt = frozenset({ANYONE}) if is_loopback(config.proxy.host) else frozenset[str]()
-        self._calls = Quota("calls", limits.calls, exempt)
+        self._refusals = Refusals(clock, publish)
+        self._calls = Quota(
+            "calls", limits.calls, exempt, own=_own_calls(config), refused=self._refusing("concurrent")
+        )
         self._open = EventStreams(clock)
         self._sessions = LegacySessions(
             limits.sessions, limits.session_idle_s, clock, self._tell, handler.session_ended
         )
-        self._listen_quota = Quota("listens", limits.listens, exempt)
+        self._listen_quota = Quota("listens", limits.listens, exempt, refused=self._refusing("listens"))
         self._listens = Listens(handler, self._open, self._listen_quota, self._tell)
         self._legacy_calls = LegacyCalls(handler, self._calls, self._sessions)
         self._affinity = Affinity(config.routing)
@@ -179,7 +185,7 @@ class Frontend:
         if self._steering is not None:
             self._steering.use(self._config)
         self._affinity.use(config.routing)
-        self._calls.limit = config.limits.calls
+        self._calls.limit, self._calls.own = config.limits.calls, _own_calls(config)
         self._listen_quota.limit = config.limits.listens
         self._sessions.limit = config.limits.sessions
         self._sessions.idle_s = config.limits.session_idle_s
@@ -275,6 +281,9 @@ class Frontend:
         if self._steering is not None:
             self._steering.end_of(moved)
 
+    def _refusing(self, kind: str) -> Callable[[str], None]:
+        return partial(self._refusals.tell, Scope.PRINCIPAL, kind)
+
     def _tell(self) -> None:
         self._publish(SessionsChanged(self._clock.monotonic(), self.session_count, self.stream_count))
 
@@ -286,3 +295,9 @@ class Frontend:
             await self._open.sweep()
             await self._sessions.sweep()
             self._listener.sweep()
+
+
+def _own_calls(config: Config) -> Mapping[str, int]:
+    """Most calls in flight of the tokens that have such a limit of their own."""
+    tokens = config.auth.tokens
+    return {each.principal: each.limits.concurrent for each in tokens if each.limits.concurrent is not None}

@@ -134,7 +134,10 @@ class LegacyEra:
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
-        ready = self._calls.at_once(session, request)
+        try:
+            ready = self._calls.at_once(session, request)
+        except Overloaded as error:
+            return reply(failure(error, request.raw_id, Era.LEGACY))
         if ready is not None:
             return reply(Outcome(200, jsonrpc.result(request.raw_id, ready)))
         stream = self._sessions.new_stream(session)

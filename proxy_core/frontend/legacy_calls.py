@@ -69,7 +69,7 @@ class LegacyCalls:
         call.add_done_callback(end)
 
     def at_once(self, session: Session, request: jsonrpc.Request) -> bytes | None:
-        """The result of a list, if it is ready; None: nothing was done."""
+        """The result of a list, if it is ready; None: nothing was done. Raises: Overloaded."""
         if request.method not in LIST_METHODS or request.id in session.calls:
             return None
         if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):

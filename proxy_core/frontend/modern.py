@@ -6,14 +6,14 @@ Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Serv
 
 from typing import Final
 
-from proxy_core.errors import Only1Error
+from proxy_core.errors import Only1Error, Overloaded
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
-from proxy_core.frontend.wire import Begun, Ready, Served, WireAnswer, WireHead, WireRequest
+from proxy_core.frontend.wire import Begun, Ready, Served, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange
@@ -58,10 +58,19 @@ class ModernEra:
 
     def begin(
         self, head: WireHead, routed: Routed, request: DirectRequest, served: Served
-    ) -> Begun | Ready | None:
+    ) -> Begun | Ready | WireReply | None:
         """The same in no task, where nothing about it needs one; else nothing is done."""
-        if not routed.name:
-            return self._list_at_once(head, routed, request)
+        try:
+            if not routed.name:
+                return self._list_at_once(head, routed, request)
+            return self._call(head, routed, request, served)
+        except Overloaded as refusal:
+            return reply(failure(refusal, request.raw_id, Era.MODERN))
+
+    def _call(
+        self, head: WireHead, routed: Routed, request: DirectRequest, served: Served
+    ) -> DirectAnswer | None:
+        """Raises: Overloaded."""
         lane = head.lanes.get(request.own_meta)
         if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
             caller = self._caller(head, request.own_meta)

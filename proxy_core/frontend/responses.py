@@ -6,6 +6,7 @@ Spec: 2026-07-28 basic/transports/streamable-http; 2025-11-25 basic/transports; 
 
 import logging
 from collections.abc import Awaitable
+from math import ceil
 from typing import Final, NamedTuple, Protocol
 
 from msgspec import Raw
@@ -16,6 +17,7 @@ from proxy_core.errors import (
     ErrorCode,
     HttpRefusal,
     Only1Error,
+    Overloaded,
     ParseError,
     UnknownResource,
 )
@@ -61,7 +63,7 @@ class Handler(Protocol):
         ...
 
     def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
-        """The result; None: nothing was done."""
+        """The result; None: nothing was done. Raises: Overloaded."""
         ...
 
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
@@ -82,6 +84,7 @@ class Outcome(NamedTuple):
 
     status: int
     body: bytes
+    headers: HeaderList = JSON_HEADERS
 
 
 async def outcome_of(handler: Handler, exchange: Exchange, raw_id: bytes) -> Outcome:
@@ -104,6 +107,10 @@ async def outcome_of_work(work: Awaitable[bytes], method: str, era: Era, raw_id:
 def failure(error: Only1Error, raw_id: bytes, era: Era) -> Outcome:
     """An error of a handler: legacy sends it with 200, modern with the status that belongs to its code."""
     status = error.http_status if era is Era.MODERN or isinstance(error, HttpRefusal) else 200
+    if isinstance(error, Overloaded) and error.retry_in_s is not None:
+        # In whole seconds (RFC 9110, section 10.2.3); what the error says beside it is exact.
+        headers = [*JSON_HEADERS, ("Retry-After", str(ceil(error.retry_in_s)))]
+        return Outcome(status, _error_body(error, raw_id, era), headers)
     return Outcome(status, _error_body(error, raw_id, era))
 
 
@@ -111,13 +118,13 @@ async def deliver(stream: EventStream, outcome: Outcome) -> WireAnswer:
     """Plain JSON if nothing went before it, else the final event; then nothing more."""
     if not stream.is_committed:
         stream.withhold()
-        return WireReply(outcome.status, JSON_HEADERS, outcome.body)
+        return reply(outcome)
     await stream.end(as_line(outcome.body))
     return STREAMED
 
 
 def reply(outcome: Outcome) -> WireReply:
-    return WireReply(outcome.status, JSON_HEADERS, outcome.body)
+    return WireReply(outcome.status, outcome.headers, outcome.body)
 
 
 def refused(refusal: Refused) -> WireReply:

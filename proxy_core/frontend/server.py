@@ -163,6 +163,10 @@ class _Rest:
         return self._server() if self._server is not None else _Waiting(self)
 
     def wait(self, connection: "_Waiting") -> None:
+        if self._server is not None:
+            # It came while the last of those that waited were handed over; nobody would look for it again.
+            connection.go_on(self._server())
+            return
         self._waiting.add(connection)
         if not len(self._tasks):
             self._tasks.start(self._load(), "load")

@@ -159,7 +159,7 @@ class Endpoint(Protocol):
 class DirectEndpoint(Endpoint, Protocol):
     """One that can do without a task."""
 
-    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | None:
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | WireReply | None:
         """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing.
 
         What is ready is returned, and is not told to `served`.

@@ -99,6 +99,7 @@ class Asking:
         desk: OperatorDesk,
     ) -> None:
         self._config = config
+        self._clock = clock
         self._flights = flights
         self._registry = registry
         self._owners = owners
@@ -128,6 +129,9 @@ class Asking:
         if exchange.aim is not None:
             aim = exchange.aim
             route = structs.replace(route, server=aim.server, header_params=aim.header_params)
+        if exchange.permit is not None:
+            tool = route.origin if exchange.method == tasks.CALL else ""
+            exchange.permit.to_server(route.server, tool, self._clock.monotonic())
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server

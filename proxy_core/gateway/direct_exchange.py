@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw, Struct
 
+from proxy_core.access.limits import Permit
 from proxy_core.backends.call import Answer, Met
 from proxy_core.backends.direct_call import DirectCall, DirectLane
 from proxy_core.catalog.routes import Route
@@ -36,6 +37,10 @@ class Keeper(Protocol):
         """Now, in monotonic seconds, if a call may begin without a task; None if it may not."""
         ...
 
+    def enter(self, lane: "CallLane", started_at: float, params: Raw) -> Permit | None:
+        """What a call takes of limits, if there are any. Raises: Overloaded, and has told that it ended so."""
+        ...
+
     def call_ended(
         self, lane: "CallLane", started_at: float, code: int | None, result: bytes, params: Raw
     ) -> None: ...
@@ -53,6 +58,7 @@ class CallLane:
         "caller",
         "config",
         "gateway",
+        "is_limited",
         "name",
         "replace",
         "route",
@@ -69,8 +75,11 @@ class CallLane:
         name: str,
         route: Route,
         way: DirectLane,
+        *,
+        is_limited: bool,
     ) -> None:
-        """`config`, `version`: of the catalog; it is good as long as these are in force. `name`: as exposed."""
+        """`config`, `version`: of the catalog; it is good as long as these are in force. `name`: as exposed.
+        `is_limited`: whether anything is."""
         self.gateway = gateway
         self.asking = gateway.asking
         self.config = config
@@ -79,6 +88,7 @@ class CallLane:
         self.name = name
         self.route = route
         self.way = way
+        self.is_limited = is_limited
         self.replace = {"name": jsonrpc.encode(route.origin)}
 
     def is_good(self) -> bool:
@@ -100,6 +110,8 @@ class DirectExchange(Struct, eq=False):
     started_at: float = 0.0
     call: DirectCall | None = None
     """Until something was told."""
+    permit: Permit | None = None
+    """What it holds of limits, where there are any."""
 
     # --- for whoever serves the client: none may raise -------------------------------------------------------
 
@@ -117,21 +129,31 @@ class DirectExchange(Struct, eq=False):
     # --- its way ----------------------------------------------------------------------------------------------
 
     def begin_call(self) -> bool:
-        """Whether it could be done like this; if not, nothing was."""
+        """Whether it could be done like this; if not, nothing was. Raises: Overloaded."""
         lane = self.lane
         started_at = lane.gateway.begins()
         if started_at is None:
             return False
         self.started_at = started_at
+        if lane.is_limited:
+            self.permit = lane.gateway.enter(lane, started_at, self.params)
         self.call = lane.way.begin(self.arguments, started_at, self)
+        if self.call is None and self.permit is not None:
+            # Whoever asks the ordinary way is counted there.
+            self.permit.undo()
         return self.call is not None
+
+    def _ended(self, code: int | None, result: bytes) -> None:
+        if self.permit is not None:
+            self.permit.leave()
+        self.lane.gateway.call_ended(self.lane, self.started_at, code, result, self.params)
 
     def cancel_call(self) -> None:
         """Its client has gone. Not to be called once anything was told."""
         call, self.call = self.call, None
         if call is not None:
             call.cancel()
-            self.lane.gateway.call_ended(self.lane, self.started_at, CANCELLED, b"", self.params)
+            self._ended(CANCELLED, b"")
 
     def answered(self, answer: Answer) -> None:
         lane, self.call = self.lane, None
@@ -144,7 +166,7 @@ class DirectExchange(Struct, eq=False):
             # Not to be let out into the connection that brought the answer, which has done nothing wrong.
             self._go_on(partial(_raising, error))
             return
-        lane.gateway.call_ended(lane, self.started_at, None, result, self.params)
+        self._ended(None, result)
         self.result(result)
 
     def _look_closer(self, answer: Answer) -> None:
@@ -152,13 +174,13 @@ class DirectExchange(Struct, eq=False):
         try:
             result = lane.asking.result_of(exchange, lane.route, answer)
         except Only1Error as error:
-            lane.gateway.call_ended(lane, self.started_at, error.code, b"", self.params)
+            self._ended(error.code, b"")
             self.refused(error)
             return
         if result is None:
             self._go_on(lambda exchange: lane.asking.go_on_with(exchange, lane.route, lane.replace, answer))
             return
-        lane.gateway.call_ended(lane, self.started_at, None, result, self.params)
+        self._ended(None, result)
         self.result(result)
 
     def failed(self, failure: BackendError | BackendFault) -> None:
@@ -166,6 +188,9 @@ class DirectExchange(Struct, eq=False):
         self._go_on(partial(_repeated, self.lane, Met(failure, self.started_at)))
 
     def _go_on(self, work: Callable[[Exchange], Awaitable[bytes]]) -> None:
+        if self.permit is not None:
+            # `Gateway.go_on` takes it again: a task that is cancelled before its first step never gets there.
+            self.permit.leave()
         self.go_on(partial(self._at_length, work))
 
     async def _at_length(self, work: Callable[[Exchange], Awaitable[bytes]], outlet: Outlet) -> bytes:
@@ -185,6 +210,7 @@ class DirectExchange(Struct, eq=False):
             backend=lane.route.server,
             target=lane.name,
             headers=self.headers,
+            permit=self.permit,
         )
 
 

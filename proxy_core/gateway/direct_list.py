@@ -40,10 +40,12 @@ class ListLane:
         """Whether the list stands otherwise by now."""
         return self._standing.is_over
 
-    def result(self, now: float) -> bytes | None:
-        """As JSON; None if its time is over. `now`: monotonic seconds."""
+    def is_ready(self, now: float) -> bool:
+        """Whether nothing has to be read first. `now`: monotonic seconds."""
+        return now < self._standing.good_until
+
+    def result(self, now: float) -> bytes:
+        """As JSON."""
         standing = self._standing
-        if now >= standing.good_until:
-            return None
         standing.hit(now)
         return b"".join((b"{", self.page, standing.suffix(self.caller.era, now), b"}"))

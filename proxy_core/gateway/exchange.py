@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
+from proxy_core.access.limits import Permit
 from proxy_core.backends.call import Met
 from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
@@ -110,6 +111,8 @@ class Exchange(Struct, eq=False):
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None
     """Of a replay: whom to ask instead of the server that has the name."""
+    permit: Permit | None = None
+    """Set by the gateway: what it holds of limits, where there are any."""
 
     def __repr__(self) -> str:
         # Its headers may hold a client's token, and what it carries is for the record alone.

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.access.limits import Limits, Permit
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
@@ -25,6 +26,7 @@ from proxy_core.errors import (
     InvalidParams,
     MethodNotFound,
     Only1Error,
+    Overloaded,
     ParseError,
     UnknownName,
     UnknownReference,
@@ -41,6 +43,7 @@ from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
+from proxy_core.gateway.modes import Mode
 from proxy_core.gateway.operator_desk import OperatorDesk
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.profiles import Profiles
@@ -82,6 +85,11 @@ _ANSWERS_BY: Final = {
 _MAY_SAY_IS_ERROR: Final = frozenset({"tools/call", *TASK_METHODS})
 """What else is answered, lists above all, is long and never says so."""
 
+_UNLIMITED: Final = "ping"
+"""Whoever asks whether we are there is answered."""
+BYTES_PER_TOKEN: Final = 4
+"""Of a list whose tokens are not counted yet: a guess, and better than to take it for free."""
+
 Step = Callable[[Exchange], Awaitable[bytes]]
 
 
@@ -106,6 +114,8 @@ class Gateway:
         self._clock = clock
         self._publish = publish
         self.served_lists = served or ServedLists(uncounted)
+        self.limits = Limits(config(), clock, publish)
+        self._limits = self.limits.in_force
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
@@ -171,6 +181,8 @@ class Gateway:
             elif exchange.replay_of is not None or recorder.takes(started_at):
                 trace = recording.begun(recorder, exchange, started_at)
         step = self._steps.get(exchange.method, _no_such_method)
+        if self._limits is not None and exchange.method != _UNLIMITED:
+            step = partial(self._within, self._limits, step)
         return await self._watched(exchange, step(exchange), started_at, recorder, trace)
 
     async def _watched(
@@ -200,6 +212,8 @@ class Gateway:
             code, failure = error.code, error
             raise
         finally:
+            if exchange.permit is not None:
+                exchange.permit.leave()
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
             if recorder is not None:
@@ -207,6 +221,11 @@ class Gateway:
                     recording.ended(recorder, exchange, trace, finished, result, failure)
                 else:
                     recorder.brief(finished, memoryview(exchange.params).nbytes)
+
+    async def _within(self, limits: Limits, step: Step, exchange: Exchange) -> bytes:
+        """One step, if there are not too many. What goes to a server is counted there by `Asking`."""
+        exchange.permit = limits.enter(exchange.caller.viewer, self._clock.monotonic())
+        return await step(exchange)
 
     # --- one that needs no task -----------------------------------------------------------------------------
 
@@ -225,7 +244,8 @@ class Gateway:
         way = self.asking.lane(caller, route, own_meta)
         if way is None:
             return None
-        return CallLane(self, self._config(), self.listing.version, caller, name, route, way)
+        place = (self._config(), self.listing.version, caller, name, route, way)
+        return CallLane(self, *place, is_limited=self._limits is not None)
 
     def keeps(self, lane: CallLane | ListLane) -> bool:
         """As `direct_exchange.Keeper`."""
@@ -237,6 +257,18 @@ class Gateway:
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
         return started_at
+
+    def enter(self, lane: CallLane, started_at: float, params: Raw) -> Permit | None:
+        """As `direct_exchange.Keeper`. Raises: Overloaded."""
+        if self._limits is None:
+            return None
+        try:
+            return self._limits.enter_call(lane.caller.viewer, lane.route.server, lane.route.origin, started_at)
+        except Overloaded as refusal:
+            # No server was asked.
+            place = (lane.caller, tasks.CALL, None, lane.name)
+            self._told(*place, started_at, refusal.code, b"", params, False)
+            raise
 
     def call_ended(
         self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
@@ -257,16 +289,36 @@ class Gateway:
         return ListLane(*place, self.listing.view(viewer).mode, page, standing)
 
     def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
-        """The result; None: nothing was done, and it takes the ordinary way."""
+        """The result; None: nothing was done, and it takes the ordinary way. Raises: Overloaded."""
         started_at = self.begins()
-        result = None if started_at is None else lane.result(started_at)
-        if started_at is None or result is None:
+        if started_at is None or not lane.is_ready(started_at):
             return None
         caller, method = lane.caller, lane.method
+        if self._limits is not None:
+            self._let_list_in(self._limits, lane, started_at, params)
+        result = lane.result(started_at)
         if method == "tools/list":
-            self.served_lists.add(caller.profile, lane.mode)
+            self._served(caller.viewer, lane.mode, len(lane.page))
         self._told(caller, method, None, None, started_at, None, result, params, False)
         return result
+
+    def _let_list_in(self, limits: Limits, lane: ListLane, started_at: float, params: Raw) -> None:
+        viewer = lane.caller.viewer
+        try:
+            if lane.method == "tools/list":
+                limits.check_tokens(viewer)
+            # It is answered before anything else could ask how many are in flight.
+            limits.enter(viewer, started_at).leave()
+        except Overloaded as refusal:
+            place = (lane.caller, lane.method, None, None)
+            self._told(*place, started_at, refusal.code, b"", params, False)
+            raise
+
+    def _served(self, viewer: Viewer, mode: Mode, size: int) -> None:
+        """A client got a list of tools. `size`: its bytes."""
+        tokens = self.served_lists.add(viewer.profile, mode)
+        if self._limits is not None:
+            self._limits.served(viewer, size // BYTES_PER_TOKEN if tokens is None else tokens)
 
     def _told(
         self,
@@ -303,6 +355,8 @@ class Gateway:
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""
         recorder = self._recorder if self._recorder is not None and self._recorder.is_on else None
+        if exchange.permit is not None:
+            exchange.permit.renew()
         return await self._watched(exchange, work(), started_at, recorder)
 
     # --- from our own state ---------------------------------------------------------------------------------
@@ -373,6 +427,8 @@ class Gateway:
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
         viewer = caller.viewer
+        if self._limits is not None and method == "tools/list" and cursor is None:
+            self._limits.check_tokens(viewer)
         standing = self.listing.standing(method, viewer)
         if standing is None:
             await self.listing.ready(method, viewer)
@@ -388,7 +444,7 @@ class Gateway:
         method, caller = exchange.method, exchange.caller
         page = self.listing.page(method, caller.revision, viewer, cursor)
         if method == "tools/list" and cursor is None:
-            self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)
+            self._served(viewer, self.listing.view(viewer).mode, len(page))
         return b"".join((b"{", page, standing.suffix(caller.era, self._clock.monotonic()), b"}"))
 
     # --- of one backend -------------------------------------------------------------------------------------
@@ -556,6 +612,8 @@ class Gateway:
         """Another configuration is in force than `before`."""
         now = self._config()
         self.desk.reloaded()
+        self.limits.use(now)
+        self._limits = self.limits.in_force
         servers = {server.id: server for server in now.servers}
         is_same = (before.cache, before.routing) == (now.cache, now.routing)
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}

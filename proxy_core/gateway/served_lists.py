@@ -26,12 +26,14 @@ class ServedLists:
         self._waiting: Counter[tuple[str, str]] = Counter()
         """Lists answered before their cost was known. Profiles are those of the configuration: they are few."""
 
-    def add(self, profile: str, mode: str) -> None:
+    def add(self, profile: str, mode: str) -> int | None:
+        """One list that is answered; what it costs, None if that is not counted yet."""
         cost = self._cost(profile, mode)
         if cost is None:
             self._waiting[profile, mode] += 1
         else:
             self._tokens += cost
+        return cost
 
     @property
     def tokens(self) -> int:

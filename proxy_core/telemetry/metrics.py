@@ -4,6 +4,7 @@ What is told of requests is only put by, and counted when somebody looks or when
 that are alike cost little more than one.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +16,7 @@ from proxy_core.facts import (
     CallRetried,
     ConfigRejected,
     Fact,
+    LimitReached,
     ProbeFinished,
     ReplicaChanged,
     RequestFinished,
@@ -110,6 +112,8 @@ class Metrics:
         self.streams = 0
         self.config_errors = 0
         """Configurations that were refused."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """Requests that a limit refused, by whose it is and by its kind: words of ours, so they are few."""
 
     def fold(self, fact: Fact) -> None:
         if isinstance(fact, RequestFinished):
@@ -171,6 +175,8 @@ class Metrics:
                 self.of_replica(fact.server, fact.replica).breaker_opened += is_open
             case ReplicaChanged():
                 self.of_replica(fact.server, fact.replica).changes += 1
+            case LimitReached():
+                self.refusals[fact.limit, fact.kind] += 1
             case ConfigRejected():
                 self.config_errors += 1
             case _:

@@ -22,6 +22,13 @@ MAX_LABEL: Final = 128
 EDGES: Final = tuple(range(5, BUCKETS - 20, 5))
 """Buckets that are told, each twice as long as the one before: from 0.1 ms to two minutes."""
 BLOCK_LINES: Final = 200
+LIMITS: Final = {
+    "principal": ("rate", "concurrent", "tokens", "listens"),
+    "profile": ("rate", "concurrent", "tokens"),
+    "server": ("rate", "concurrent"),
+    "tool": ("rate", "concurrent"),
+}
+"""Of `facts.LimitReached`: whose limits there are, and of which kinds."""
 _UP: Final = frozenset({ServerState.HEALTHY, ServerState.DEGRADED})
 
 Labels: TypeAlias = Mapping[str, str]
@@ -225,6 +232,12 @@ def _wired(value: Callable[[WireRow], float]) -> Callable[[Snapshot, Metrics], I
     return samples
 
 
+def _limited(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+    for limit, kinds in LIMITS.items():
+        for kind in kinds:
+            yield "", {"limit": limit, "kind": kind}, metrics.refusals[limit, kind]
+
+
 def _build(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
     yield "", {"version": snapshot.version}, 1
 
@@ -374,6 +387,14 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Configurations that were refused.",
         (),
         _whole(lambda s, m: m.config_errors),
+    ),
+    Metric(
+        "limit_refusals_total",
+        "counter",
+        "Requests that a limit refused: of whom it is (principal, profile, server, tool), and its kind (rate, "
+        "concurrent, tokens, listens).",
+        ("limit", "kind"),
+        _limited,
     ),
     Metric(
         "cache_lookups_total",

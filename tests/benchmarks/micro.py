@@ -13,6 +13,7 @@ from tests.benchmarks.balancing import COUNTS, picks
 from tests.benchmarks.caching import CAPACITY, HIT, cache_us, saving_us
 from tests.benchmarks.goals import Part
 from tests.benchmarks.intervals import Interval
+from tests.benchmarks.limiting import limiting_us
 from tests.benchmarks.pieces import MEASURED, piece_us
 from tests.benchmarks.results import Figure
 
@@ -20,7 +21,7 @@ JUDGED_REPLICAS: Final = 100
 
 
 async def micro() -> Part:
-    cache, saving, pieces, balancers = cache_us(), await saving_us(), piece_us(), picks()
+    cache, saving, pieces, balancers = cache_us(), await saving_us(), piece_us() | limiting_us(), picks()
     slowest = max((by_count[JUDGED_REPLICAS] for by_count in balancers.values()), key=lambda each: each.middle)
     table = [
         *_table(f"| cache of {CAPACITY:,} entries of 1 KB | ours, µs | `cachetools.TLRUCache`, µs |", cache),

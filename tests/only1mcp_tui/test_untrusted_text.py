@@ -9,7 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
-from proxy_core.facts import BreakerTurned, ConfigRejected, NameHidden, ReplicaChanged, StateChanged
+from proxy_core.facts import (
+    BreakerTurned,
+    ConfigRejected,
+    LimitReached,
+    NameHidden,
+    ReplicaChanged,
+    StateChanged,
+)
 from proxy_core.telemetry.snapshot import (
     Change,
     ChildRow,
@@ -71,6 +78,7 @@ def hostile_control() -> FakeControl:
         ReplicaChanged(NOW, EVIL, EVIL, EVIL, EVIL, EVIL),
         BreakerTurned(NOW, EVIL, EVIL, EVIL, EVIL),
         NameHidden(NOW, EVIL, EVIL, EVIL),
+        LimitReached(NOW, EVIL, EVIL, EVIL),
         ConfigRejected(NOW, EVIL, EVIL),
     )
     control.log(LogLine(WALL, EVIL, EVIL, EVIL, ((EVIL, EVIL),)))

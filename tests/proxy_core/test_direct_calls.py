@@ -339,3 +339,25 @@ async def test_a_list_that_is_ready_is_recorded_as_any_other(
         rows = [row for row in gateway.proxy.exchanges_after(0)[1] if row.method == "tools/list"]
         assert len(rows) == int(FULL_AT_ONCE) + 50
         assert {str(row.status) for row in rows} == {"ok"}
+
+
+@WAYS
+async def test_calls_within_limits_need_no_task_and_those_beyond_are_refused_alike(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    rate: dict[str, Any] = {"calls_per_s": 0.01, "burst": 4, "concurrent": 5}
+    sections: dict[str, Any] = {
+        "limits": {"calls_per_s": 100},
+        "box": {"limits": rate | {"burst": 9}, "tools": {"limits": {"*": rate}}},
+    }
+    async with house(direct, begun, answers(RESULT), **sections) as gateway:
+        for _ in range(4):
+            assert (await gateway.call()).json["result"]["content"] == RESULT["content"]
+        # The first call may open a connection, which takes a task.
+        assert len(begun) >= 3 if direct else not begun
+        refused = await gateway.call()
+        assert (refused.status, refused.json["error"]["code"]) == (200, -32603)
+        assert refused.json["error"]["data"]["dev.only1mcp"]["kind"] == "overloaded"
+        assert refused.headers["Retry-After"] == "100"
+        assert (gateway.row.calls, gateway.row.errors) == (4, 0)
+        assert len(gateway.server.of("tools/call")) == 4

@@ -54,7 +54,9 @@ def test_a_fault_without_detail_is_its_own_detail():
 def test_only_what_was_not_begun_may_be_tried_again():
     assert BackendUnavailable("box", "x").data()["dev.only1mcp"]["retryable"] is True
     assert BackendTimeout("box", "x").data()["dev.only1mcp"]["retryable"] is False
-    assert Overloaded("x").data() == {"dev.only1mcp": {"kind": "overloaded", "retryable": True}}
+    overloaded = {"kind": "overloaded", "retryable": True}
+    assert Overloaded("x").data() == {"dev.only1mcp": overloaded}
+    assert Overloaded("x", 0.0101).data() == {"dev.only1mcp": overloaded | {"retryAfterMs": 11}}
 
 
 def test_a_handshake_that_failed_says_why_to_the_operator_alone():

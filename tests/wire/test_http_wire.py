@@ -305,3 +305,16 @@ async def test_an_answer_that_became_a_stream_ends_as_a_body_and_not_as_the_conn
         assert body.count(b"data: ") == 2
     wire.send(wire.post(3))
     assert (await wire.response())[0] == 200
+
+
+async def test_of_many_who_come_first_at_the_same_time_all_are_served(serving: Any):
+    """What serves them is loaded meanwhile, and some arrive as it takes over from those that waited."""
+
+    async def served(frontend: Frontend, number: int) -> int:
+        async with connected(frontend) as wire:
+            wire.send(wire.post(number))
+            return await wire.answered()
+
+    for _ in range(20):
+        async with serving() as frontend:
+            assert await asyncio.gather(*(served(frontend, each) for each in range(5))) == list(range(5))

@@ -10,6 +10,7 @@ from proxy_core.facts import (
     BreakerTurned,
     ConfigApplied,
     ContextModeChanged,
+    LimitReached,
     OtherToolNamed,
     ReplicaChanged,
     ToolChanged,
@@ -98,6 +99,12 @@ def test_events_name_the_replica() -> None:
     assert turned is not None and "breaker half open" in plain(turned)
     assert alone is not None and "box/" not in plain(alone) and "● box" in plain(alone)
     assert back is not None and "rolled back: updated box" in plain(back)
+
+
+def test_a_limit_that_refuses_says_whose_it_is_and_of_what() -> None:
+    line = event_line(LimitReached(NOW, "tool", "concurrent", "box/run"), snapshot_of(), 120)
+    assert line is not None
+    assert "▲ box/run" in plain(line) and "more requests at once than the tool may be asked" in plain(line)
 
 
 def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for() -> None:

@@ -217,7 +217,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "text is wanted here (put it in quotes).",
         "14: servers[2].prefixx: unknown key. Did you mean 'prefix'? "
         "Allowed: id, name, enabled, transport, replicas, balance, health, tools, prefix, instructions, era, "
-        "isolation, roots, elicitation_prefix, on_change, timeouts, concurrency.",
+        "isolation, roots, elicitation_prefix, on_change, timeouts, concurrency, limits.",
         "15: servers[3].id: this key is required and missing.",
         "15: servers[3].transport: the key 'type' is missing; it must be one of stdio, http, sse.",
         "16: servers[3].era: found 'modrn'; allowed: auto, modern, legacy. Did you mean 'modern'?",
@@ -460,8 +460,9 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
             "for example 'my-review'.",
         ),
         (
-            "profiles: {review: {limits: {calls_per_s: 20}}}",
-            "1: profiles.review.limits: unknown key. Allowed: servers, tools, prompts, resources, context.",
+            "profiles: {review: {context_mode: search}}",
+            "1: profiles.review.context_mode: unknown key. Did you mean 'context'? "
+            "Allowed: servers, tools, prompts, resources, context, limits.",
         ),
         (
             "profiles: {review: {context: serch}}",
@@ -485,6 +486,23 @@ def test_a_profile_is_servers_tools_and_a_context_and_all_of_it_may_be_left_out(
             "proxy: {path: /}\nprofiles: {metrics: {}}",
             "2: profiles.metrics: a profile of this name cannot be reached: with proxy.path '/', /metrics is "
             "another page.",
+        ),
+        (
+            "limits: {burst: 5}",
+            "1: limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
+        ),
+        (
+            "profiles: {review: {limits: {burst: 5, calls_per_s: 0}}}",
+            "1: profiles.review.limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
+        ),
+        (
+            f"auth: {{tokens: [{{name: ci, sha256: {SHA}, limits: {{burst: 5}}}}]}}",
+            "1: auth.tokens[0].limits: found a mapping; `burst` is how many may come at once of `calls_per_s`",
+        ),
+        (
+            "profiles: {review: {limits: {calls: 5}}}",
+            "1: profiles.review.limits.calls: unknown key. Did you mean 'calls_per_s'? "
+            "Allowed: calls_per_s, burst, concurrent, tokens_per_day.",
         ),
         ("context: {mode: fuul}", "1: context.mode: found 'fuul'; allowed: full, compact, search, auto."),
     ],

@@ -192,7 +192,7 @@ def test_sealing_keys_and_digests_of_tokens_are_shown_nowhere():
     config = Config(proxy=proxy, auth=auth)
     shown = masked_config(config)
     assert shown["proxy"]["seal_keys"] == [DOTS, DOTS]
-    assert shown["auth"]["tokens"] == [{"name": "ci", "sha256": DOTS, "profile": None, "admin": "read"}]
+    assert shown["auth"]["tokens"][0]["sha256"] == DOTS
     assert not re.search("canary|abab", f"{shown} {config} {config!r}")
 
 

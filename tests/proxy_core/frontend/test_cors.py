@@ -10,7 +10,7 @@ def head(**values: str) -> WireHead:
 def test_a_page_may_read_the_answer_and_the_session_id_and_no_other_page_may():
     headers = dict(answer_headers(head(origin="http://localhost:6274")))
     assert headers["Access-Control-Allow-Origin"] == "http://localhost:6274"
-    assert headers["Access-Control-Expose-Headers"] == "Mcp-Session-Id, WWW-Authenticate"
+    assert headers["Access-Control-Expose-Headers"] == "Mcp-Session-Id, Retry-After, WWW-Authenticate"
     assert headers["Vary"] == "Origin"
 
 

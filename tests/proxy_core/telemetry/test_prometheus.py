@@ -8,6 +8,7 @@ from proxy_core.facts import (
     BreakerTurned,
     CallRetried,
     ConfigRejected,
+    LimitReached,
     ProbeFinished,
     ReplicaChanged,
 )
@@ -150,6 +151,8 @@ def test_facts_are_counted_where_they_happened():
         CallRetried(1.0, "search", "b", "backend_timeout"),
         ProbeFinished(1.0, "search", "a", 1.0, None),
         ProbeFinished(2.0, "search", "a", 1.0, "refused"),
+        LimitReached(1.0, "server", "rate", "search"),
+        LimitReached(2.0, "server", "rate", "notes", is_news=False),
         ConfigRejected(1.0, "/x", "bad"),
     ):
         metrics.fold(fact)
@@ -157,6 +160,8 @@ def test_facts_are_counted_where_they_happened():
     here, there = {"server": "search", "replica": "a"}, {"server": "search", "replica": "b"}
     assert samples[key("replica_changes_total", **here)] == 1
     assert samples[key("breaker_opened_total", **here)] == 2
+    assert samples[key("limit_refusals_total", limit="server", kind="rate")] == 2
+    assert samples[key("limit_refusals_total", limit="principal", kind="listens")] == 0
     assert (samples[key("retries_total", **here)], samples[key("retries_total", **there)]) == (0, 1)
     assert (samples[key("probes_total", **here)], samples[key("probe_failures_total", **here)]) == (2, 1)
     assert samples[key("config_reload_errors_total")] == 1
