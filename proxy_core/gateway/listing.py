@@ -161,8 +161,9 @@ class Listing:
         self._private = tuple(
             (backend, method)
             for backend in self._registry()
-            for method in FEATURE_OF
-            if backend.is_listed and backend.lists.get(method).is_private
+            if backend.is_listed
+            for method, listing in backend.lists.by_method.items()
+            if listing.is_private
         )
         self._former = {viewer: view.pages for viewer, view in views.items()} or self._former
         self._catalogs, self._views = {}, {}
@@ -177,18 +178,17 @@ class Listing:
         return self._merger.merged(lists, self._config().routing, keep=principal == ANYONE)
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
-        def items(method: str) -> tuple[dict[str, object], ...]:
-            return self._list(backend, method, principal).items if backend.is_listed else ()
+        is_listed = backend.is_listed
 
-        tools: tuple[dict[str, object], ...] = ()
-        if backend.is_listed:
-            tools = self._offered_tools(backend, principal)
+        def items(method: str) -> tuple[dict[str, object], ...]:
+            return self._list(backend, method, principal).items if is_listed else ()
+
         return ServerLists(
             server=backend.id,
             title=backend.settings.title,
             rules=backend.settings.tools,
             prefix=backend.settings.prefix,
-            tools=tools,
+            tools=self._offered_tools(backend, principal) if is_listed else (),
             resources=items("resources/list"),
             templates=items("resources/templates/list"),
             prompts=items("prompts/list"),
