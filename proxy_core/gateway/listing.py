@@ -34,6 +34,8 @@ from proxy_core.protocol.revisions import Era
 
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
+REST_PER_SERVER_S: Final = 0.000_25
+"""Between two merges that nobody waits for: they are to take a small part of the time."""
 FRESHEN_S: Final = 1.0
 """How long a list waits for one grown old of a backend that announces no changes."""
 MAX_STANDINGS: Final = 1024
@@ -79,6 +81,8 @@ class Listing:
         self._maker = maker
         self._is_stale = False
         self._has_merged = False
+        self._merged_at = -math.inf
+        """By the loop's clock."""
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
@@ -100,11 +104,19 @@ class Listing:
     # --- the catalog in force -------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
+        """Some backend's lists or state are not what they were; merged again within this turn of the loop.
+
+        Where there are many servers that was not right after the merge before: as they start, each has news.
+        """
         if not self._is_stale:
             self._is_stale = True
             self._drop_standings()
-            asyncio.get_running_loop().call_soon(self._merge_if_stale)
+            loop = asyncio.get_running_loop()
+            rest_s = self._merged_at + REST_PER_SERVER_S * len(self._registry()) - loop.time()
+            if rest_s > 0:
+                loop.call_later(rest_s, self._merge_if_stale)
+            else:
+                loop.call_soon(self._merge_if_stale)
 
     @property
     def catalog(self) -> Catalog:
@@ -156,6 +168,7 @@ class Listing:
         if not self._is_stale:
             return
         self._is_stale = False
+        self._merged_at = asyncio.get_running_loop().time()
         catalog, views = self._shared, self._views
         self._shared = self._merged(ANYONE)
         self._private = tuple(
