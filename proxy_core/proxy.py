@@ -198,7 +198,7 @@ class Proxy(Control):
                 lambda: self.config.routing,
                 self._publish,
                 self._wire_batch,
-                start_turn=Pace().turn,
+                paced=Pace().paced,
             ),
             memory=self._remembered,
         )
