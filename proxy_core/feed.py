@@ -16,7 +16,9 @@ class Feed(Generic[Item]):
     """A ring of the last `capacity` items, each with a sequence number that only grows."""
 
     def __init__(self, capacity: int) -> None:
-        self._ring: deque[Item] = deque(maxlen=capacity)
+        self._capacity = capacity
+        # Most servers never write a line, and a ring without any takes 700 bytes.
+        self._ring: deque[Item] | None = None
         self._consumers: list[Callable[[Item], None]] = []
         self.last_seq = 0
         """The sequence number of the newest item; 0 before the first."""
@@ -27,6 +29,8 @@ class Feed(Generic[Item]):
 
     def publish(self, item: Item) -> None:
         self.last_seq += 1
+        if self._ring is None:
+            self._ring = deque(maxlen=self._capacity)
         self._ring.append(item)
         for consumer in self._consumers:
             consumer(item)
@@ -34,6 +38,6 @@ class Feed(Generic[Item]):
     def after(self, seq: int) -> Iterator[tuple[int, Item]]:
         """Items newer than `seq`, oldest first, with their numbers. What the ring dropped is simply absent."""
         # From the new end: readers look many times a second, and a long ring is mostly old to them.
-        newest = list(islice(reversed(self._ring), max(0, self.last_seq - seq)))
+        newest = list(islice(reversed(self._ring or ()), max(0, self.last_seq - seq)))
         newest.reverse()
         return enumerate(newest, start=self.last_seq - len(newest) + 1)

@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -54,8 +54,6 @@ from proxy_core.facts import (
 )
 from proxy_core.feed import Feed
 from proxy_core.frontend.frontend import Frontend
-from proxy_core.frontend.pipe import Pipe
-from proxy_core.frontend.stdio_front import StdioFront
 from proxy_core.gateway.billing import Billing, Measured
 from proxy_core.gateway.exchange import Exchange, Nobody
 from proxy_core.gateway.gateway import Gateway
@@ -102,6 +100,10 @@ MAX_NAMED: Final = 20
 """Calls that were cut off, or tools that were approved, in one log line."""
 MAX_NAME_BYTES: Final = 128
 """Of a tool in a log line."""
+if TYPE_CHECKING:
+    from proxy_core.frontend.pipe import Pipe
+    from proxy_core.frontend.stdio_front import StdioFront
+
 log = logging.getLogger(__name__)
 server_log = logging.getLogger(logs.SERVER_LOG)
 
@@ -117,7 +119,7 @@ class Proxy(Control):
         listen: bool = True,
         only: frozenset[str] | None = None,
         clock: Clock | None = None,
-        pipe: Pipe | None = None,
+        pipe: "Pipe | None" = None,
         profile: str = "",
         config_path: Callable[[], Path | None] | None = None,
         on_config: Callable[[LoadedConfig], None] = lambda loaded: None,
@@ -197,7 +199,7 @@ class Proxy(Control):
                 lambda: self.config.routing,
                 self._publish,
                 self._wire_batch,
-                start_turn=Pace().turn,
+                paced=Pace().paced,
             ),
             memory=self._remembered,
         )
@@ -218,9 +220,12 @@ class Proxy(Control):
         exchanges = inspect.exchanges if self._pipe is None else 0
         return Rules(inspect.bodies, exchanges, inspect.max_bytes)
 
-    def _new_frontend(self) -> Frontend | StdioFront:
+    def _new_frontend(self) -> "Frontend | StdioFront":
         config, handler, clock, publish = self.config, self._gateway, self._clock, self._publish
         if self._pipe is not None:
+            # Here, since a gateway that is reached over HTTP never serves a pipe.
+            from proxy_core.frontend.stdio_front import StdioFront
+
             return StdioFront(config, handler, clock, publish, self._pipe, self.request_stop, self._profile)
         return Frontend(
             config,

@@ -9,7 +9,6 @@ from typing import Final
 
 from proxy_core.backends.connection import Connection
 from proxy_core.backends.health import Health
-from proxy_core.backends.http_probe import ask_endpoints
 from proxy_core.backends.lifecycle import SWITCHED_OFF, Event
 from proxy_core.backends.prober import Prober
 from proxy_core.backends.replica import Replica
@@ -115,6 +114,9 @@ class Checks:
         rules, transport = self._rules(), self._transport()
         await self._replica.drilling.felt(self._server, rules.timeout)
         if rules.probe == "http" and not isinstance(transport, StdioTransport):
+            # Here, since hardly any server is probed so, and it takes all that speaks HTTP.
+            from proxy_core.backends.http_probe import ask_endpoints
+
             await ask_endpoints(self._server, transport, rules.endpoints, rules.timeout)
             return
         try:

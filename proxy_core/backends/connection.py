@@ -31,7 +31,7 @@ from proxy_core.backends.listening import ListenFeed
 from proxy_core.backends.notices import Notices
 from proxy_core.backends.opening import Initialized, TransportKind
 from proxy_core.backends.owner import ConnectionOwner
-from proxy_core.backends.pace import Turn, at_once
+from proxy_core.backends.pace import Paced, at_once
 from proxy_core.backends.peer import nobody, plain_object
 from proxy_core.backends.questions import Questions
 from proxy_core.backends.recording import heard_answer, heard_failure, sending
@@ -102,8 +102,8 @@ class Terms:
     publish: Callable[[Fact], None] = lambda fact: None
     wire_batch: Callable[[], int] = lambda: 0
     """How many requests go in one JSON-RPC batch at most, where there are batches; below two, none do."""
-    start_turn: Turn = at_once
-    """Awaited before each attempt to connect."""
+    paced: Paced = at_once
+    """Makes each attempt to connect, when its turn has come."""
 
 
 class Connection(Receiver):

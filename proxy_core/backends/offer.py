@@ -162,8 +162,11 @@ class Offer:
             self.refresh_soon(method, after_pause=True)
 
 
+_NONE: Final[frozenset[str]] = frozenset()
+
+
 def _only_as_tasks(peer: Peer, tools: Listing) -> frozenset[str]:
     if peer.era is not Era.LEGACY or not tasks.takes_tasks(peer.capabilities):
-        return frozenset()
+        return _NONE
     names = (tool.get("name") for tool in tools.items if tasks.is_required(tool))
-    return frozenset(name for name in names if isinstance(name, str))
+    return frozenset(name for name in names if isinstance(name, str)) or _NONE

@@ -8,10 +8,8 @@ from proxy_core.backends.backend import Backend, ServerSays
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Terms
 from proxy_core.backends.guard import Guard
-from proxy_core.backends.http_channel import HttpChannel
 from proxy_core.backends.opening import TransportKind
 from proxy_core.backends.process_samples import Child
-from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.backends.stdio_channel import StdioChannel
 from proxy_core.backends.upward import Upward
 from proxy_core.clock import Clock
@@ -137,8 +135,13 @@ class BackendRegistry:
         def note(text: str) -> None:
             self._says(settings.id, "debug", text)
 
+        # Here, since who has local servers alone does without all that speaks HTTP: it is two megabytes.
         if kind == "sse" or isinstance(transport, SseTransport):
+            from proxy_core.backends.sse_channel import SseChannel
+
             return SseChannel(settings.id, transport, receiver, connect_s, note)
+        from proxy_core.backends.http_channel import HttpChannel
+
         return HttpChannel(settings.id, transport, receiver, connect_s, note)
 
     async def _retire(self, backend: Backend, grace_s: float) -> None:

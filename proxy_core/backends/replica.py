@@ -271,7 +271,7 @@ class Replica:
             self._wake.clear()
             self._is_attempting = True
             self.move(Event.START)
-            fault = await self._attempt()
+            fault = await self._terms.paced(self._attempt)
             self._is_attempting = False
             if fault is None:
                 failures = 0
@@ -288,7 +288,6 @@ class Replica:
 
     async def _attempt(self) -> BackendFault | None:
         """One connection attempt; the fault if it failed."""
-        await self._terms.start_turn()
         self._lost = asyncio.get_running_loop().create_future()
         connection = self._new_connection(self._settings, _Losing(self._owner, self._lost), EVERYTHING)
         self.opening = self._last = connection

@@ -75,7 +75,9 @@ class Block(Struct, frozen=True, eq=False):
     items: tuple[Item, ...]
     """As the server sent them."""
     by: tuple[object, ...]
-    """What decided on names and admission."""
+    """What decided on the form of the entries."""
+    rules: ToolRules | None = None
+    """What decided which tools are listed."""
     entries: tuple[Entry, ...] = ()
     """By exposed name; where two are equal, the one first that kept its name."""
     sources: tuple[Item, ...] = ()
@@ -88,9 +90,9 @@ class Block(Struct, frozen=True, eq=False):
     has_pages: bool = False
     """A tool may name a page that shows its result (MCP Apps)."""
 
-    def is_of(self, items: tuple[Item, ...], by: tuple[object, ...]) -> bool:
+    def is_of(self, items: tuple[Item, ...], by: tuple[object, ...], rules: ToolRules | None = None) -> bool:
         """Whether it would be made again just so."""
-        return self.items is items and self.by == by
+        return self.items is items and self.by == by and self.rules == rules
 
     def by_origin(self) -> dict[str, tuple[Item, Entry]]:
         """The items that are listed, and what was made of each."""
@@ -112,6 +114,7 @@ class Maker(Struct, frozen=True):
         exposed_of: Callable[[str], str],
         admit: Callable[[str, Item], Admitted | str],
         before: Block | None = None,
+        rules: ToolRules | None = None,
     ) -> Block:
         """Of the items as they are now, without those not admitted.
 
@@ -120,7 +123,8 @@ class Maker(Struct, frozen=True):
         """
         hidden: list[Hidden] = []
         old = {} if before is None or before.by != by else before.by_origin()
-        made = list(self._made(server, items, exposed_of, admit, hidden, old))
+        is_alike = before is not None and before.rules == rules
+        made = list(self._made(server, items, exposed_of, admit, hidden, old, is_alike))
         # Names that are kept go before names that were made, so which of two equal ones wins has no luck in it.
         made.sort(
             key=lambda each: (each[1].exposed, not each[1].exposed.endswith(each[1].origin), each[1].origin)
@@ -130,6 +134,7 @@ class Maker(Struct, frozen=True):
         return Block(
             items,
             by,
+            rules,
             entries,
             tuple(item for item, _ in made),
             tuple(hidden),
@@ -146,8 +151,12 @@ class Maker(Struct, frozen=True):
         admit: Callable[[str, Item], Admitted | str],
         hidden: list[Hidden],
         old: dict[str, tuple[Item, Entry]],
+        is_alike: bool,
     ) -> Iterator[tuple[Item, Entry]]:
-        """The items that are listed, and their entries; `hidden` gets the others."""
+        """The items that are listed, and their entries; `hidden` gets the others.
+
+        `is_alike`: what was admitted before would be admitted again.
+        """
         seen: set[str] = set()
         for item in items:
             origin = item.get(self.member)
@@ -163,13 +172,13 @@ class Maker(Struct, frozen=True):
                 continue
             exposed = exposed_of(origin)
             known = old.get(origin)
-            if known is not None and known[0] is item and known[1].exposed == exposed:
-                entry = known[1]
-            elif isinstance(admitted := admit(origin, item), str):
-                hidden.append(self.hidden(server, origin, admitted))
-                continue
-            else:
-                entry = self._entry(server, origin, exposed, admitted)
+            entry = known[1] if known is not None and known[0] is item and known[1].exposed == exposed else None
+            if entry is None or not is_alike:
+                admitted = admit(origin, item)
+                if isinstance(admitted, str):
+                    hidden.append(self.hidden(server, origin, admitted))
+                    continue
+                entry = entry or self._entry(server, origin, exposed, admitted)
             seen.add(origin)
             yield item, entry
 

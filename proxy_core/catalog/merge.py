@@ -101,9 +101,11 @@ class _Merging:
         server, naming = lists.server, self._naming
         prefix = lists.prefix or naming.prefix
         if lists.tools:
-            by = (lists.rules, lists.is_strict, prefix, naming.charset, naming.name_budget)
+            by = (lists.is_strict, prefix, naming.charset, naming.name_budget)
             name = partial(_tool_name, server, naming, prefix)
-            block = self._block(_TOOLS, server, lists.tools, by, name, partial(admitted_tool, lists))
+            block = self._block(
+                _TOOLS, server, lists.tools, by, name, partial(admitted_tool, lists), lists.rules
+            )
             self._tools.add(lists, block)
         if lists.resources:
             block = self._uri_block(_RESOURCES, server, lists.resources, self._uris)
@@ -123,10 +125,11 @@ class _Merging:
         by: tuple[object, ...],
         exposed_of: Callable[[str], str],
         admit: Callable[[str, Item], Admitted | str] = admitted,
+        rules: ToolRules | None = None,
     ) -> Block:
         before = self._before.get((maker.kind, server))
-        if before is None or not before.is_of(items, by):
-            before = maker.block(server, items, by, exposed_of, admit, before)
+        if before is None or not before.is_of(items, by, rules):
+            before = maker.block(server, items, by, exposed_of, admit, before, rules)
         self.blocks[maker.kind, server] = before
         return before
 

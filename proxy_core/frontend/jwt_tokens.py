@@ -18,11 +18,11 @@ from proxy_core.clock import Clock
 from proxy_core.config.models import AuthConfig
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.challenges import Challenges
-from proxy_core.frontend.jwks import IssuerKeys
 from proxy_core.frontend.keys_wanted import KeysWanted
 
 if TYPE_CHECKING:
     from proxy_core.access.signatures import Thumbprint
+    from proxy_core.frontend.jwks import IssuerKeys
 
 MAX_KNOWN: Final = 1024
 """Tokens that were good, the one used longest ago goes first."""
@@ -85,6 +85,9 @@ class JwtTokens:
                 continue
             if old is not None:
                 self._left.append(old)
+            # Here, since most gateways have no issuer, and what fetches keys brings a parser of URLs.
+            from proxy_core.frontend.jwks import IssuerKeys
+
             self._keys[name] = IssuerKeys(rules.settings, self._clock, self._keys_changed)
         for name in self._keys.keys() - self._rules.keys():
             self._left.append(self._keys.pop(name))
@@ -136,7 +139,7 @@ class JwtTokens:
             self._lacks,
         )
 
-    def _without_key(self, keys: IssuerKeys) -> Exception:
+    def _without_key(self, keys: "IssuerKeys") -> Exception:
         if keys.keys is not None:
             refusal = self._challenges.invalid()
         else:
@@ -182,7 +185,7 @@ class JwtTokens:
         is_signed = credential.algorithm in rules.settings.algorithms
         return is_alike and is_signed and credential.key in keys.keys.thumbprints
 
-    def _keys_changed(self, changed: IssuerKeys) -> None:
+    def _keys_changed(self, changed: "IssuerKeys") -> None:
         if self._keys.get(changed.settings.issuer) is not changed:
             return
         counting = changed.keys.thumbprints if changed.keys is not None else frozenset()

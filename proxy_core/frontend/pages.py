@@ -12,7 +12,6 @@ from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.guards import too_large
 from proxy_core.frontend.wire import WireHead, WireReply, WireRequest
-from proxy_core.telemetry import prometheus
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import ServerState, Snapshot
 
@@ -55,18 +54,21 @@ class Pages:
 
     async def answer(self, request: WireRequest) -> WireReply:
         if request.head.path == METRICS:
-            return _text(200, await self._numbers(), prometheus.CONTENT_TYPE)
+            return await self._numbers()
         if request.head.path == HEALTH:
             return _text(200, "ok")
         return self._readiness()
 
-    async def _numbers(self) -> str:
+    async def _numbers(self) -> WireReply:
+        # Here, since a table of a hundred metrics is of no use to a gateway that nobody asks for them.
+        from proxy_core.telemetry import prometheus
+
         blocks = []
         for block in prometheus.blocks(self._control.snapshot(), self._metrics):
             blocks.append(block)
             # With many servers all of it takes long enough for a client to feel.
             await asyncio.sleep(0)
-        return "".join(blocks)
+        return _text(200, "".join(blocks), prometheus.CONTENT_TYPE)
 
     def _readiness(self) -> WireReply:
         if self._mcp.is_stopping:

@@ -36,6 +36,8 @@ from proxy_core.protocol.revisions import Era
 
 FIRST_CONNECT_S: Final = 5.0
 """How long a list waits for backends that have not been in service yet."""
+REST_PER_SERVER_S: Final = 0.000_25
+"""Between two merges that nobody waits for: they are to take a small part of the time."""
 FRESHEN_S: Final = 1.0
 """How long a list waits for one grown old of a backend that announces no changes."""
 MAX_STANDINGS: Final = 1024
@@ -91,6 +93,8 @@ class Listing:
         """Grows whenever anybody's lists, routes or mode may be others than they were."""
         self._is_stale = False
         self._has_merged = False
+        self._merged_at = -math.inf
+        """By the loop's clock."""
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
@@ -114,12 +118,20 @@ class Listing:
     # --- the catalog in force -------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
+        """Some backend's lists or state are not what they were; merged again within this turn of the loop.
+
+        Where there are many servers that was not right after the merge before: as they start, each has news.
+        """
         self.version += 1
         if not self._is_stale:
             self._is_stale = True
             self._drop_standings()
-            asyncio.get_running_loop().call_soon(self._merge_if_stale)
+            loop = asyncio.get_running_loop()
+            rest_s = self._merged_at + REST_PER_SERVER_S * len(self._registry()) - loop.time()
+            if rest_s > 0:
+                loop.call_later(rest_s, self._merge_if_stale)
+            else:
+                loop.call_soon(self._merge_if_stale)
 
     @property
     def catalog(self) -> Catalog:
@@ -198,14 +210,16 @@ class Listing:
             return
         self._is_stale = False
         self.version += 1
+        self._merged_at = asyncio.get_running_loop().time()
         catalog, views = self._shared, self._views
         self._bound = self._profiles.bound
         self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)
             for backend in self._registry()
-            for method in FEATURE_OF
-            if backend.is_listed and backend.lists.get(method).is_private
+            if backend.is_listed
+            for method, listing in backend.lists.by_method.items()
+            if listing.is_private
         )
         self._former = {viewer: view.pages for viewer, view in views.items()} or self._former
         self._catalogs, self._views = {}, {}
@@ -220,18 +234,17 @@ class Listing:
         return self._merger.merged(lists, self._config().routing, keep=principal == ANYONE)
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
-        def items(method: str) -> tuple[dict[str, object], ...]:
-            return self._list(backend, method, principal).items if backend.is_listed else ()
+        is_listed = backend.is_listed
 
-        tools: tuple[dict[str, object], ...] = ()
-        if backend.is_listed:
-            tools = self._offered_tools(backend, principal)
+        def items(method: str) -> tuple[dict[str, object], ...]:
+            return self._list(backend, method, principal).items if is_listed else ()
+
         return ServerLists(
             server=backend.id,
             title=backend.settings.title,
             rules=backend.settings.tools,
             prefix=backend.settings.prefix,
-            tools=tools,
+            tools=self._offered_tools(backend, principal) if is_listed else (),
             resources=items("resources/list"),
             templates=items("resources/templates/list"),
             prompts=items("prompts/list"),

@@ -21,6 +21,10 @@ DRAWING = ("textual", "rich", "plotext")
 NOT_ASKED_FOR = {
     "aiohttp": "10 MB, for requests off the fast path and for the admin API",
     "ruamel.yaml": "1.5 MB, for a configuration in YAML",
+    "yarl": "1.2 MB, for servers that are reached over HTTP, and for issuers of tokens",
+    "proxy_core.backends.http_channel": "0.5 MB, for the same servers",
+    "proxy_core.frontend.stdio_front": "0.2 MB, for `only1mcp stdio`",
+    "proxy_core.telemetry.prometheus": "0.1 MB, for whoever asks for /metrics",
     "psutil": "0.7 MB, for the processes of stdio servers",
     "platformdirs": "for an environment that does not say where things are",
     "difflib": "for a configuration that is wrong",

@@ -49,6 +49,15 @@ def test_of_a_list_that_was_read_again_one_changed_tool_is_made_anew():
     assert now == merge(servers, NAMING) != before
 
 
+def test_other_rules_make_nothing_anew_that_is_still_listed():
+    merger = Merger()
+    before = merger.merged(SERVERS, NAMING)
+    servers = (replace(SERVERS[0], rules=ToolRules(deny=("b",))), *SERVERS[1:])
+    now = merger.merged(servers, NAMING)
+    assert made_anew(before, now) == [] and now == merge(servers, NAMING) != before
+    assert made_anew(now, merger.merged(SERVERS, NAMING)) == ["alpha__b"]
+
+
 def test_a_server_that_comes_or_goes_makes_nothing_of_others_anew():
     merger = Merger()
     before = merger.merged(SERVERS, NAMING)

@@ -441,3 +441,19 @@ async def test_a_schema_elsewhere_is_passed_on_and_never_fetched(revision: str):
         assert (listed["inputSchema"], listed["outputSchema"]) == (schema, schema)
         assert (await house.call("box__run", a=1))["structuredContent"] == {"a": 1}
         assert visits == []
+
+
+async def test_merges_that_nobody_waits_for_leave_time_between_them(monkeypatch: pytest.MonkeyPatch):
+    """As hundreds of servers start, each has news, and a merge looks at all of them."""
+    async with House({"aa": StubServer(tools=[tool("a")])}).open() as house:
+        assert await house.names() == ["aa__a"]
+        lists = house.gateway.listing
+        lists.changed()
+        await until(lambda: not lists._is_stale)
+        monkeypatch.setattr(listing, "REST_PER_SERVER_S", 3600.0)
+        lists.changed()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert lists._is_stale
+        assert await house.names() == ["aa__a"]
+        assert not lists._is_stale
