@@ -76,7 +76,7 @@ class Block(Struct, frozen=True, eq=False):
     """As the server sent them."""
     by: tuple[object, ...]
     """What decided on the form of the entries."""
-    rules: ToolRules | None = None
+    rules: GlobRules | None = None
     """What decided which tools are listed."""
     entries: tuple[Entry, ...] = ()
     """By exposed name; where two are equal, the one first that kept its name."""
@@ -90,7 +90,7 @@ class Block(Struct, frozen=True, eq=False):
     has_pages: bool = False
     """A tool may name a page that shows its result (MCP Apps)."""
 
-    def is_of(self, items: tuple[Item, ...], by: tuple[object, ...], rules: ToolRules | None = None) -> bool:
+    def is_of(self, items: tuple[Item, ...], by: tuple[object, ...], rules: GlobRules | None = None) -> bool:
         """Whether it would be made again just so."""
         return self.items is items and self.by == by and self.rules == rules
 
@@ -114,7 +114,7 @@ class Maker(Struct, frozen=True):
         exposed_of: Callable[[str], str],
         admit: Callable[[str, Item], Admitted | str],
         before: Block | None = None,
-        rules: ToolRules | None = None,
+        rules: GlobRules | None = None,
     ) -> Block:
         """Of the items as they are now, without those not admitted.
 

@@ -22,6 +22,7 @@ from proxy_core.catalog.blocks import Item as Item
 from proxy_core.catalog.blocks import Kind as Kind
 from proxy_core.catalog.blocks import ServerLists as ServerLists
 from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
+from proxy_core.catalog.rules import GlobRules
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
 
 _TOOLS: Final = Maker("tool", "name", 1024)
@@ -125,7 +126,7 @@ class _Merging:
         by: tuple[object, ...],
         exposed_of: Callable[[str], str],
         admit: Callable[[str, Item], Admitted | str] = admitted,
-        rules: ToolRules | None = None,
+        rules: GlobRules | None = None,
     ) -> Block:
         before = self._before.get((maker.kind, server))
         if before is None or not before.is_of(items, by, rules):
