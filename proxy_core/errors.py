@@ -90,6 +90,20 @@ class InvalidParams(ClientFault):
     code = ErrorCode.INVALID_PARAMS
 
 
+class UnknownName(InvalidParams):
+    """There is no tool or prompt of this name, or it is not for whoever asks: nobody is told which."""
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"Unknown {what}: {name[:256]}")
+
+
+class UnknownReference(InvalidParams):
+    """Likewise of what a completion is about."""
+
+    def __init__(self) -> None:
+        super().__init__("The ref names nothing that is known here.")
+
+
 class UnknownResource(InvalidParams):
     """No backend owns this URI. Modern: -32602; legacy: -32002; both carry the URI."""
 

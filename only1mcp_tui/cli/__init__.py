@@ -28,6 +28,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "stdio": ("stdio", "Serve one AI client on stdin and stdout; with --to, by a gateway that runs already."),
     "connect": ("connect", "Show how to point an AI client at this gateway."),
     "token": ("token", "Make the tokens by which clients say who they are."),
+    "policy": ("policy", "Show which rule lets a client have something, or does not."),
     "status": ("status", "Show how the running gateway is."),
     "monitor": ("monitor", "Open the screen over the running gateway."),
     "drain": ("steer", "Take servers out: no new calls, those in flight finish."),

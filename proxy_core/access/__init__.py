@@ -1,1 +1,1 @@
-"""Who may have what: claims and grants, signatures, and which addresses may be asked for them."""
+"""Who may have what: rules of profiles, claims and grants, signatures, and which addresses may be asked."""

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Self, TypeAlias
 
 from proxy_core.access.meters import NO_LIMIT, Allowance, Scope
+from proxy_core.access.policy import principal_of
 from proxy_core.config.limits import PlaceLimits
 from proxy_core.config.models import Config
 
@@ -34,9 +35,9 @@ class Allowances:
         for token in config.auth.tokens:
             own = token.limits
             if own.calls_per_s is not None:
-                principals[token.principal] = _allowance(own.calls_per_s, own.burst)
+                principals[principal_of(token)] = _allowance(own.calls_per_s, own.burst)
             if own.tokens_per_day is not None:
-                tokens[Scope.PRINCIPAL, token.principal] = own.tokens_per_day
+                tokens[Scope.PRINCIPAL, principal_of(token)] = own.tokens_per_day
         tokens |= {(Scope.PROFILE, name): each.limits.tokens_per_day for name, each in profiles}
         return cls(
             _allowance(general.calls_per_s, general.burst),

@@ -4,9 +4,10 @@ Never asks a server: what is in no list, no template and no alias has no route.
 Spec: 2025-11-25 server/resources, "Resource Templates"; server/utilities/completion.
 """
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable
 from typing import Self
+
+from msgspec import Struct
 
 from proxy_core.catalog.aliases import split_alias
 from proxy_core.catalog.merge import Catalog, Entry, Link
@@ -15,8 +16,7 @@ from proxy_core.catalog.uri_template import MAX_URI_CHARS, Uri, UriTemplate
 from proxy_core.protocol.header_params import HeaderParam
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Whom to ask, and for what in that server's own words."""
 
     server: str
@@ -25,14 +25,12 @@ class Route:
     """Tools: arguments that travel as headers too."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateRoute:
+class TemplateRoute(Struct, frozen=True):
     server: str
     template: UriTemplate
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
+class Routes(Struct, frozen=True):
     """Every way to a server. One value per catalog or part of it; a reader may keep it for one exchange."""
 
     _servers: frozenset[str]
@@ -48,13 +46,21 @@ class Routes:
     """By listed template or alias."""
     _matchers: tuple[TemplateRoute, ...]
     """In the order in which they are tried."""
+    _shows_resource: Callable[[str, str], bool] | None
+    """Server, and its own URI or template; None: all of those that can be reached."""
 
     @classmethod
-    def of(cls, catalog: Catalog, part: Catalog | None = None) -> Self:
+    def of(
+        cls,
+        catalog: Catalog,
+        part: Catalog | None = None,
+        shows_resource: Callable[[str, str], bool] | None = None,
+    ) -> Self:
         """`part`: all of the catalog that may be reached (`profiles.part_of`), if not everything.
 
-        A name in it leads where it does in the whole catalog, and nowhere if that is out of reach: what a
-        hidden server has never leads to another that has the same.
+        A name in it leads where it does in the whole catalog, and nowhere if that is out of reach: what is
+        hidden never leads to another server that has the same. `shows_resource` is asked about URIs that are in
+        no list too, as those that a template fits.
         """
         shown = part or catalog
         servers = frozenset(catalog.servers)
@@ -68,6 +74,7 @@ class Routes:
             _by_exposed(catalog.links) | _by_exposed(catalog.resources),
             _by_exposed(catalog.templates),
             _matchers(catalog.templates),
+            shows_resource,
         )
 
     def tool(self, name: str) -> Route | None:
@@ -81,9 +88,10 @@ class Routes:
     def resource(self, uri: str, seen_at: str | None = None) -> Route | None:
         """The owner of a URI: listed or in force as an alias, then any alias form, then who spoke of it, then
         by template. `seen_at`: the server that told whoever asks of this URI."""
-        return self._if_reachable(self._owner(uri, seen_at))
+        return self._if_shown(self.owner(uri, seen_at))
 
-    def _owner(self, uri: str, seen_at: str | None) -> Route | None:
+    def owner(self, uri: str, seen_at: str | None = None) -> Route | None:
+        """As `resource`, whether or not that may be reached."""
         listed = self._resources.get(uri)
         if listed is not None or len(uri) > MAX_URI_CHARS:
             return listed
@@ -96,18 +104,21 @@ class Routes:
 
     def template(self, uri_template: str) -> Route | None:
         """The owner of a completion's `ref/resource`: a template, or else a URI."""
-        return self._if_reachable(self._templates.get(uri_template) or self._owner(uri_template, None))
+        return self._if_shown(self._templates.get(uri_template) or self.owner(uri_template))
 
     def owner_guess(self, name: str) -> str | None:
         """The known server whose id an unlisted tool or prompt name begins with."""
         slug = slug_of(name)
         return slug if slug in self._reachable else None
 
-    def reaches(self, server: str) -> bool:
-        return server in self._reachable
+    def shows(self, resource: Route) -> bool:
+        """Whether this resource or template may be read, subscribed to and completed."""
+        if resource.server not in self._reachable:
+            return False
+        return self._shows_resource is None or self._shows_resource(resource.server, resource.origin)
 
-    def _if_reachable(self, route: Route | None) -> Route | None:
-        return route if route is not None and route.server in self._reachable else None
+    def _if_shown(self, route: Route | None) -> Route | None:
+        return route if route is not None and self.shows(route) else None
 
     def _by_template(self, text: str, of_server: str | None = None) -> Route | None:
         uri = Uri(text)

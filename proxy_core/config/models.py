@@ -117,11 +117,6 @@ class TokenConfig(Model):
     )
     limits: TokenLimits = Field(TokenLimits(), description="How much it may ask.")
 
-    @property
-    def principal(self) -> str:
-        """Who its bearer is: a name holds no colon, so no principal of a token is called as anyone else is."""
-        return f"token:{self.name}"
-
     @model_validator(mode="after")
     def _steers_all_or_nothing(self) -> "TokenConfig":
         if self.profile is not None and self.admin == "steer":
@@ -460,10 +455,10 @@ class ContextConfig(Model):
 
 
 class NameRules(Model):
-    """Which tools a profile shows, by the names that clients see."""
+    """What a profile shows of one kind: by the names that clients see, by URI, or by `uriTemplate`."""
 
-    allow: tuple[str, ...] = Field(("*",), description="Globs of tools that are shown.")
-    deny: tuple[str, ...] = Field((), description="Globs of tools that are not, after `allow`.")
+    allow: tuple[str, ...] = Field(("*",), description="Globs of what is shown.")
+    deny: tuple[str, ...] = Field((), description="Globs of what is not, whatever `allow` says.")
 
 
 class ProfileConfig(Model):
@@ -471,6 +466,11 @@ class ProfileConfig(Model):
 
     servers: tuple[str, ...] = Field(("*",), description="Globs of the ids of servers that take part.")
     tools: NameRules = Field(NameRules(), description="Which of their tools are shown.")
+    prompts: NameRules = Field(NameRules(), description="Which of their prompts.")
+    resources: NameRules = Field(
+        NameRules(),
+        description="Which of their resources and templates. What a template fits is judged by its own URI.",
+    )
     context: ContextMode | None = Field(None, description="In place of context.mode.")
     limits: ProfileLimits = Field(ProfileLimits(), description="How much its clients may ask together.")
 

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proxy_core.access.meters import Scope
+from proxy_core.access.policy import principal_of
 from proxy_core.access.refusals import Refusals
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
@@ -300,4 +301,4 @@ class Frontend:
 def _own_calls(config: Config) -> Mapping[str, int]:
     """Most calls in flight of the tokens that have such a limit of their own."""
     tokens = config.auth.tokens
-    return {each.principal: each.limits.concurrent for each in tokens if each.limits.concurrent is not None}
+    return {principal_of(each): each.limits.concurrent for each in tokens if each.limits.concurrent is not None}

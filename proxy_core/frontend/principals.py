@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from proxy_core.access.policy import principal_of
 from proxy_core.backends.call import ANYONE
 from proxy_core.config.models import TokenConfig
 from proxy_core.errors import HttpRefusal
@@ -36,10 +37,10 @@ class Principals:
     ) -> None:
         """`is_open`: where there are no tokens and no issuers, everyone is let in, and is one principal."""
         tokens = tuple(tokens)
-        self._of_profile = frozenset(token.principal for token in tokens if token.profile is not None)
-        self._onlookers = frozenset(token.principal for token in tokens if token.admin != "none")
-        self._steerers = frozenset(token.principal for token in tokens if token.admin == "steer")
-        self._digests = {token.principal: bytes.fromhex(token.sha256) for token in tokens}
+        self._of_profile = frozenset(principal_of(token) for token in tokens if token.profile is not None)
+        self._onlookers = frozenset(principal_of(token) for token in tokens if token.admin != "none")
+        self._steerers = frozenset(principal_of(token) for token in tokens if token.admin == "steer")
+        self._digests = {principal_of(token): bytes.fromhex(token.sha256) for token in tokens}
         self._jwts = jwts
         self._challenges = challenges or Challenges()
         self._lets_anyone_in = is_open and not self._digests and jwts is None

@@ -4,27 +4,24 @@ Pure: decided by a request's head, before its body is read. What a profile shows
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
+from msgspec import Struct
+
+from proxy_core.access.policy import EVERYTHING, bound_by
 from proxy_core.config.models import Config
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.wire import Credential
 
-EVERYTHING: Final = ""
-"""No profile: all that there is."""
 
-
-@dataclass(frozen=True, slots=True)
-class ProfileGate:
+class ProfileGate(Struct, frozen=True):
     known: frozenset[str]
     bound: Mapping[str, str]
     """Principal -> the one profile that its token is for. A JWT says for itself what it is for."""
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        bound = {token.principal: token.profile for token in config.auth.tokens if token.profile}
-        return cls(frozenset(config.profiles), bound)
+        return cls(frozenset(config.profiles), bound_by(config))
 
     def profile_for(self, principal: str, named: str, credential: Credential | None = None) -> str:
         """`named`: what the URL says, empty for the plain one. Raises: HttpRefusal 403 or 404."""

@@ -1,6 +1,5 @@
 """How many of one thing each principal holds at once. Pure."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from proxy_core.errors import Overloaded
@@ -28,26 +27,29 @@ class Quota:
         self.own: Mapping[str, int] = own or {}
         self._exempt = exempt
         self._refused = refused
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         self.total = 0
 
     def is_full(self, principal: str) -> bool:
         """Whether one more would be refused."""
         limit = self._limit_of(principal)
-        return bool(limit) and principal not in self._exempt and self._held[principal] >= limit
+        return bool(limit) and principal not in self._exempt and self._held.get(principal, 0) >= limit
 
     def enter(self, principal: str) -> None:
         """Raises: Overloaded."""
-        if self.is_full(principal):
+        held = self._held.get(principal, 0)
+        if (held >= self.limit or self.own) and self.is_full(principal):
             self._refused(principal)
             raise Overloaded(f"Too many {self._what} at once; the limit is {self._limit_of(principal)}.")
-        self._held[principal] += 1
+        self._held[principal] = held + 1
         self.total += 1
 
     def leave(self, principal: str) -> None:
-        self._held[principal] -= 1
+        held = self._held[principal] - 1
         self.total -= 1
-        if not self._held[principal]:
+        if held:
+            self._held[principal] = held
+        else:
             del self._held[principal]
 
     def _limit_of(self, principal: str) -> int:

@@ -7,6 +7,7 @@ latest revision; older clients get the same but for a member or two.
 from collections.abc import Callable
 from typing import Final
 
+from proxy_core.access.policy import EVERYTHING
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Entry
 from proxy_core.config.models import Config
@@ -16,7 +17,6 @@ from proxy_core.context.slices import in_slices
 from proxy_core.gateway.exchange import Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.modes import Costs
-from proxy_core.gateway.profiles import EVERYTHING
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.translate import UnusableItem, normalise_tool

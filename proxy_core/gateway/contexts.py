@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+from proxy_core.access.policy import EVERYTHING
 from proxy_core.config.models import Config
 from proxy_core.gateway.modes import Costs, Mode, cheapest
-from proxy_core.gateway.profiles import EVERYTHING
 
 AUTO: Final = "auto"
 Measured: TypeAlias = Callable[[str], Costs | None]

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Raw, Struct
 
 from proxy_core.access.limits import Permit
-from proxy_core.backends.call import Met, Plain
+from proxy_core.backends.call import Met
 from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
@@ -105,8 +105,6 @@ class Exchange(Struct, eq=False):
     """How it came, where that is worth a word in the record."""
     trace: Trace | None = None
     """Set by the gateway: where it is recorded, if it is."""
-    plain: Plain | None = None
-    """What the params of a modern tools/call are, where they are no more than that."""
     met: Met | None = None
     """What came of a call that was begun without a task, for the call that goes on from there."""
     replay_of: int | None = None

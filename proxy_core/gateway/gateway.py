@@ -28,6 +28,8 @@ from proxy_core.errors import (
     Only1Error,
     Overloaded,
     ParseError,
+    UnknownName,
+    UnknownReference,
     UnknownResource,
 )
 from proxy_core.facts import Fact, RequestFinished
@@ -36,10 +38,12 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
-from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
+from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
+from proxy_core.gateway.modes import Mode
 from proxy_core.gateway.operator_desk import OperatorDesk
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.profiles import Profiles
@@ -55,7 +59,7 @@ from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
-from proxy_core.protocol import header_params, jsonrpc
+from proxy_core.protocol import header_params, jsonrpc, tasks
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
@@ -117,11 +121,11 @@ class Gateway:
         sealer = Sealing(lambda: config().proxy.seal_keys)
         self.cache = ResponseCache(clock, lambda: config().cache)
         self.flights = Flights(clock, lambda: config().batching)
-        self._profiles = Profiles(config)
+        self.profiles = Profiles(config)
         self._contexts = Contexts(config, measured)
         self._index = ToolIndex()
         forms = ToolForms()
-        maker = ViewMaker(self._profiles, self._contexts, forms, self._index, sealer)
+        maker = ViewMaker(self.profiles, self._contexts, forms, self._index, sealer)
         self.watch = watch or forgetful(clock, publish)
         self.listing = Listing(
             lambda: self.registry,
@@ -129,7 +133,7 @@ class Gateway:
             hub,
             clock,
             publish,
-            self._profiles,
+            self.profiles,
             maker,
             self.cache,
             self.flights,
@@ -225,84 +229,120 @@ class Gateway:
 
     # --- one that needs no task -----------------------------------------------------------------------------
 
-    def begin(self, exchange: Exchange, ended: DirectEnd) -> DirectExchange | None:
-        """As `handle`, but that nothing waits: what comes of it is told. None: nothing was done.
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
+        """For a modern client's calls of this tool that are made in no task; None if none are.
 
-        Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
-        brief. What is returned may be cancelled, for as long as nothing was told. Raises: Overloaded.
+        `own_meta`: their `_meta`, JSON of at most a kilobyte without progress token and log level. They have
+        nothing but that and arguments. Taken are those that are ordinary in every way.
         """
+        viewer = caller.viewer
+        if self._meta_calls.means(name, viewer) or not self._saving.is_plain_tool(name):
+            return None
+        route = self.listing.routes(viewer).tool(name)
+        if route is None or route.header_params:
+            return None
+        way = self.asking.lane(caller, route, own_meta)
+        if way is None:
+            return None
+        config, version = self._config(), self.listing.version
+        return CallLane(self, config, version, caller, name, route, way, self._limits)
+
+    def keeps(self, lane: CallLane | ListLane) -> bool:
+        """As `direct_exchange.Keeper`."""
+        return lane.version == self.listing.version and lane.config is self._config()
+
+    def begins(self) -> float | None:
+        """As `direct_exchange.Keeper`: one that is to be recorded in full takes the ordinary way."""
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
-        viewer, name = exchange.caller.viewer, exchange.target or ""
-        if self._meta_calls.means(name, viewer):
-            return None
-        route = self.listing.routes(viewer).tool(name)
-        if route is None or route.header_params or not self._saving.is_plain(exchange):
-            return None
-        direct = DirectExchange(self, exchange, route, started_at, ended)
-        if self._limits is not None:
-            return self._begun_within(self._limits, viewer, direct, exchange, route, started_at)
-        return direct if direct.begin() else None
+        return started_at
 
-    def _begun_within(
-        self,
-        limits: Limits,
-        viewer: Viewer,
-        direct: DirectExchange,
-        exchange: Exchange,
-        route: Route,
-        started_at: float,
-    ) -> DirectExchange | None:
-        """`direct` begun, if there are not too many. Raises: Overloaded."""
-        try:
-            permit = limits.enter_call(viewer, route.server, route.origin, started_at)
-        except Overloaded as refusal:
-            self.told(exchange, started_at, refusal.code, b"")
-            raise
-        exchange.permit = permit
-        if direct.begin():
-            return direct
-        # Whoever asks the ordinary way is counted there.
-        permit.undo()
-        return None
+    def call_ended(
+        self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
+    ) -> None:
+        """As `direct_exchange.Keeper`."""
+        is_error = answers.says_is_error(result)
+        place = (tasks.CALL, lane.route.server, lane.name)
+        self._told(lane.caller, *place, started_at, code, result, params, is_error)
 
-    def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, of a list's first page that is ready. None: nothing was done. Raises: Overloaded."""
-        started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
-        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
-            return None
-        viewer = exchange.caller.viewer
+    def call_refused(self, lane: CallLane, started_at: float, refusal: Overloaded, params: Raw) -> None:
+        """As `direct_exchange.Keeper`."""
+        self._told(lane.caller, tasks.CALL, None, lane.name, started_at, refusal.code, b"", params, False)
+
+    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready."""
+        viewer = caller.viewer
         if not self.listing.is_prepared(method, viewer):
             return None
-        standing = self.listing.standing(method, viewer)
-        if standing is None:
+        standing = self.listing.stands(method, viewer)
+        page = self.listing.page(method, caller.revision, viewer, None)
+        place = (self._config(), self.listing.version, caller, method)
+        return ListLane(*place, self.listing.view(viewer).mode, page, standing)
+
+    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
+        """The result; None: nothing was done, and it takes the ordinary way."""
+        started_at = self.begins()
+        result = None if started_at is None else lane.result(started_at)
+        if started_at is None or result is None:
             return None
         if self._limits is not None:
-            self._let_list_in(self._limits, exchange, started_at)
-        result = self._page(exchange, viewer, standing, None)
-        self.told(exchange, started_at, None, result)
+            self._let_list_in(self._limits, lane, started_at, params)
+        caller, method = lane.caller, lane.method
+        if method == "tools/list":
+            self._list_served(caller.viewer, lane.mode, lane.page)
+        self._told(caller, method, None, None, started_at, None, result, params, False)
         return result
 
-    def _let_list_in(self, limits: Limits, exchange: Exchange, started_at: float) -> None:
-        viewer = exchange.caller.viewer
+    def _let_list_in(self, limits: Limits, lane: ListLane, started_at: float, params: Raw) -> None:
+        """Raises: Overloaded."""
+        viewer = lane.caller.viewer
         try:
-            if exchange.method == "tools/list":
+            if lane.method == "tools/list":
                 limits.check_tokens(viewer)
             # It is answered before anything else could ask how many are in flight.
             limits.enter(viewer, started_at).leave()
         except Overloaded as refusal:
-            self.told(exchange, started_at, refusal.code, b"")
+            self._told(lane.caller, lane.method, None, None, started_at, refusal.code, b"", params, False)
             raise
 
-    def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
-        """One that was begun has ended."""
-        if exchange.permit is not None:
-            exchange.permit.leave()
-        finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
+    def _list_served(self, viewer: Viewer, mode: Mode, page: bytes) -> None:
+        """A list of tools is answered, `page` first."""
+        tokens = self.served_lists.add(viewer.profile, mode)
+        if self._limits is not None:
+            self._limits.served(viewer, len(page) // BYTES_PER_TOKEN if tokens is None else tokens)
+
+    def _told(
+        self,
+        caller: Caller,
+        method: str,
+        server: str | None,
+        target: str | None,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        params: Raw,
+        is_tool_error: bool,
+    ) -> None:
+        """One that took no task has ended."""
+        now = self._clock.monotonic()
+        finished = RequestFinished(
+            now,
+            caller.client,
+            caller.principal,
+            caller.era,
+            caller.revision,
+            method,
+            server,
+            target,
+            (now - started_at) * 1000,
+            code,
+            is_tool_error,
+            len(result),
+        )
         self._publish(finished)
         if self._recorder is not None and self._recorder.is_on:
-            self._recorder.brief(finished, memoryview(exchange.params).nbytes)
+            self._recorder.brief(finished, memoryview(params).nbytes)
 
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""
@@ -355,7 +395,7 @@ class Gateway:
         return {"extensions": found} if found else {}
 
     def _listed(self, profile: str) -> Iterator[Backend]:
-        return (b for b in self.registry if b.is_listed and self._profiles.shows_server(profile, b.id))
+        return (b for b in self.registry if b.is_listed and self.profiles.shows_server(profile, b.id))
 
     def _instructions(self, profile: str) -> str:
         told = (b for b in self._listed(profile) if b.settings.instructions and b.peer is not None)
@@ -396,9 +436,7 @@ class Gateway:
         method, caller = exchange.method, exchange.caller
         page = self.listing.page(method, caller.revision, viewer, cursor)
         if method == "tools/list" and cursor is None:
-            tokens = self.served_lists.add(viewer.profile, self.listing.view(viewer).mode)
-            if self._limits is not None:
-                self._limits.served(viewer, len(page) // BYTES_PER_TOKEN if tokens is None else tokens)
+            self._list_served(viewer, self.listing.view(viewer).mode, page)
         return b"".join((b"{", page, standing.suffix(caller.era, self._clock.monotonic()), b"}"))
 
     # --- of one backend -------------------------------------------------------------------------------------
@@ -411,7 +449,7 @@ class Gateway:
             return await self._call_meta_tool(exchange, name)
         route = self.listing.routes(viewer).tool(name) or await self._unlisted(name, "tools", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown tool: {name[:256]}")
+            raise UnknownName("tool", name)
         if (
             exchange.param_headers is not None
             and route.header_params
@@ -439,7 +477,7 @@ class Gateway:
         viewer = exchange.caller.viewer
         route = self.listing.routes(viewer).prompt(name) or await self._unlisted(name, "prompts", viewer)
         if route is None:
-            raise InvalidParams(f"Unknown prompt: {name[:256]}")
+            raise UnknownName("prompt", name)
         return await self._saving.ask(exchange, route, {"name": jsonrpc.encode(route.origin)})
 
     async def route(self, method: str, name: str, meant: str, viewer: Viewer) -> Route | None:
@@ -526,7 +564,7 @@ class Gateway:
         else:
             raise InvalidParams("The ref's type must be ref/prompt or ref/resource.")
         if route is None:
-            raise InvalidParams("The ref names nothing that is known here.")
+            raise UnknownReference
         return route, member
 
     # --- what backends start by themselves (Upward) ---------------------------------------------------------
@@ -573,6 +611,8 @@ class Gateway:
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
         if changed:
             self._invalidate(lambda subject: subject.server in changed, Cause.RELOAD)
+        old, new = before.profiles, now.profiles
+        self.listing.policy_changed({name for name in {*old, *new} if old.get(name) != new.get(name)})
         self.cache.use(servers.keys())
         self.flights.keep(servers.keys())
 
@@ -638,6 +678,7 @@ class Gateway:
     async def aclose(self) -> None:
         """Fail the calls that wait for a client."""
         await self.updates.aclose()
+        await self.task_updates.aclose()
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()

@@ -5,16 +5,18 @@ Sole writer of the catalog in force: one assignment swaps it. Reads the backends
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
+from proxy_core.access.policy import EVERYTHING
 from proxy_core.backends import lists
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
+from proxy_core.catalog.merge import Catalog, Entry, Hidden, Merger, ServerLists
+from proxy_core.catalog.names import exposed_tool_name
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
@@ -22,12 +24,14 @@ from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidde
 from proxy_core.gateway.cache import ResponseCache
 from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
+from proxy_core.gateway.long_lived import LongLived
 from proxy_core.gateway.private_lists import Place, PrivateLists
-from proxy_core.gateway.profiles import EVERYTHING, Profiles
+from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.gateway.view import View, ViewMaker
+from proxy_core.gateway.views import ListViews
 from proxy_core.protocol.revisions import Era
 
 FIRST_CONNECT_S: Final = 5.0
@@ -43,8 +47,17 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
     "resources": ("resources", "templates"),
     "prompts": ("prompts",),
 }
+_SHELVES: Final = tuple(shelf for shelves in _SHELVES_OF_KIND.values() for shelf in shelves)
 
 
+_KIND_OF: Final[dict[str, ListKind]] = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "prompts/list": "prompts",
+}
+_NOBODY: Final = Viewer(ANYONE, "-")
+"""Under what can be the name of no profile, so that nothing is shown."""
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
 
 
@@ -74,11 +87,17 @@ class Listing:
         self._clock = clock
         self._publish = publish
         self._maker = maker
+        self.version = 0
+        """Grows whenever anybody's lists, routes or mode may be others than they were."""
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
+        self._bound: Mapping[str, str] = {}
+        """As `Profiles.bound`, as of the last merge."""
+        self._merger = Merger()
+        self._long_lived = LongLived()
         self._own = PrivateLists(
             clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
         )
@@ -89,11 +108,14 @@ class Listing:
         """By principal, where something is private; made when first asked for."""
         self._views: dict[Viewer, View] = {}
         """Made when first asked for; everyone has the same principal where nothing is private."""
+        self._former: dict[Viewer, ListViews] = {}
+        """Pages of an earlier catalog, of those who have not asked for the present one."""
 
     # --- the catalog in force -------------------------------------------------------------------------------
 
     def changed(self) -> None:
         """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
+        self.version += 1
         if not self._is_stale:
             self._is_stale = True
             self._drop_standings()
@@ -109,6 +131,8 @@ class Listing:
 
     def view(self, viewer: Viewer) -> View:
         self._merge_if_stale()
+        if self._bound:
+            viewer = self._as_bound(viewer)
         if viewer.principal != ANYONE and not self._private:
             viewer = Viewer(ANYONE, viewer.profile)
         view = self._views.get(viewer)
@@ -116,8 +140,34 @@ class Listing:
             if viewer.principal != ANYONE:
                 # By what everyone shares the mode is chosen, and it is seen whether anything is another.
                 self.view(Viewer(ANYONE, viewer.profile))
-            view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
+            view = self._views[viewer] = self._maker.made(
+                viewer, self._catalog(viewer.principal), self._former.pop(viewer, None)
+            )
         return view
+
+    def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
+        """Whether the rules let the viewer have this tool, by its server's own name, be it there now or not."""
+        backend, routing = self._registry().find(server), self._config().routing
+        if backend is None:
+            return False
+        prefix = backend.settings.prefix or routing.prefix
+        exposed = exposed_tool_name(
+            server, tool, prefix=prefix, charset=routing.charset, budget=routing.name_budget
+        )
+        return self._profiles.allows_tool(viewer.profile, exposed, server, tool)
+
+    def policy_changed(self, profiles: Collection[str]) -> None:
+        """What these profiles show is another; `changed` follows. Lists of one principal alone are not compared
+        then, so whoever may have one is told."""
+        private = {_KIND_OF[method] for _, method in self._private}
+        for kind in private if profiles else ():
+            self._hub.changed(kind, profiles)
+
+    def _as_bound(self, viewer: Viewer) -> Viewer:
+        """Nobody, for who was let in before its token was bound to another profile: what the one before shows
+        by now was never for it."""
+        is_so = self._bound.get(viewer.principal, viewer.profile) == viewer.profile
+        return viewer if is_so else _NOBODY
 
     def compact(self, entry: Entry) -> bytes:
         """The JSON of a tool as it is listed in compact mode. Raises: UnusableItem."""
@@ -147,7 +197,9 @@ class Listing:
         if not self._is_stale:
             return
         self._is_stale = False
+        self.version += 1
         catalog, views = self._shared, self._views
+        self._bound = self._profiles.bound
         self._shared = self._merged(ANYONE)
         self._private = tuple(
             (backend, method)
@@ -155,16 +207,17 @@ class Listing:
             for method in FEATURE_OF
             if backend.is_listed and backend.lists.get(method).is_private
         )
+        self._former = {viewer: view.pages for viewer, view in views.items()} or self._former
         self._catalogs, self._views = {}, {}
         self._own.keep({backend for backend, _ in self._private})
         self._maker.merged(self._shared)
         self._tell(catalog, views)
+        self._long_lived.holds(sum(len(getattr(self._shared, shelf)) for shelf in _SHELVES))
 
     def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
-        return merge(
-            [self._server_lists(backend, principal) for backend in self._registry()], self._config().routing
-        )
+        lists = [self._server_lists(backend, principal) for backend in self._registry()]
+        return self._merger.merged(lists, self._config().routing, keep=principal == ANYONE)
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
         def items(method: str) -> tuple[dict[str, object], ...]:
@@ -200,6 +253,7 @@ class Listing:
         return self._own.get(principal, (backend, method)) or _NOT_READ
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
+        self.version += 1
         self._catalogs.pop(principal, None)
         for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
             del self._views[viewer]
@@ -245,16 +299,19 @@ class Listing:
     # --- how the lists stand ----------------------------------------------------------------------------------
 
     def standing(self, method: str, viewer: Viewer) -> Standing | None:
-        """How this list stands; None if something has to be waited for first, with `ready`."""
+        """How this list stands, which counts as a use of it; None if something has to be waited for first, with
+        `ready`."""
         now = self._clock.monotonic()
-        self._merge_if_stale()
-        standing = self._standings.get((method, viewer))
-        if standing is None:
-            standing = self.standing_now(method, viewer)
+        standing = self.stands(method, viewer)
         if now < standing.good_until:
             standing.hit(now)
             return standing
         return None
+
+    def stands(self, method: str, viewer: Viewer) -> Standing:
+        """How this list stands, unless its time is over."""
+        self._merge_if_stale()
+        return self._standings.get((method, viewer)) or self.standing_now(method, viewer)
 
     def standing_now(self, method: str, viewer: Viewer) -> Standing:
         """How this list stands, whatever would have to be read for it to be complete."""
@@ -319,6 +376,7 @@ class Listing:
     def _drop_standing(self, place: tuple[str, Viewer]) -> None:
         standing = self._standings.pop(place, None)
         if standing is not None:
+            standing.is_over = True
             standing.count(place[0], self._cache)
 
     def _drop_standings(self) -> None:
@@ -400,7 +458,8 @@ class Listing:
 
     def _shown(self, viewer: Viewer) -> Iterator[Backend]:
         """The backends that take part in what this viewer sees."""
-        return (each for each in self._registry() if self._profiles.shows_server(viewer.profile, each.id))
+        profile = self._as_bound(viewer).profile
+        return (each for each in self._registry() if self._profiles.shows_server(profile, each.id))
 
     def page(self, method: str, revision: str, viewer: Viewer, cursor: str | None) -> bytes:
         """As `ListViews.page`. Raises: InvalidParams."""

@@ -36,15 +36,25 @@ class ResourceOwners:
         seen_at = self._seen.server_of(viewer, uri, self._clock.monotonic())
         return self._listing.routes(viewer).resource(uri, seen_at)
 
+    def shows(self, resource: Route, viewer: Viewer) -> bool:
+        """Whether the viewer may have this resource."""
+        return self._listing.routes(viewer).shows(resource)
+
     def reaches(self, server: str, viewer: Viewer) -> bool:
-        """Whether anything of this server is to be had for the viewer."""
-        return self._listing.routes(viewer).reaches(server)
+        """Whether anything of this server is the viewer's to have."""
+        policy = self._listing.view(viewer).policy
+        return policy is None or policy.server(server)
+
+    def allows_tool(self, server: str, tool: str, viewer: Viewer) -> bool:
+        """Whether what came of a tool, by its server's own name, is the viewer's to have."""
+        return self._listing.allows_tool(server, tool, viewer)
 
     def told(self, server: str, viewer: Viewer, uri: str) -> str:
         """What to call a URI that this server speaks of; the viewer can read it under that name."""
         if len(uri) > MAX_URI_CHARS:
             return uri
-        if self._listing.routes(viewer).resource(uri, seen_at=server) != Route(server, uri):
+        # Also of what the viewer may not read: then it reads nothing under this name, nor another's.
+        if self._listing.routes(viewer).owner(uri, seen_at=server) != Route(server, uri):
             # Another server has it under this name, or it reads as an alias.
             return alias_of(server, uri)
         self._seen.remember(viewer, uri, server, self._clock.monotonic())

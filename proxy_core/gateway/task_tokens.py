@@ -6,7 +6,7 @@ Good for as long as the key that sealed them: how long a task is kept is for its
 import hashlib
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from proxy_core.errors import InvalidParams
 from proxy_core.gateway.exchange import Viewer
@@ -22,25 +22,35 @@ class UnknownTask(InvalidParams):
         super().__init__("Unknown task")
 
 
+class TaskPlace(NamedTuple):
+    """Where a task runs, and what of: in its server's own words."""
+
+    server: str
+    replica: str
+    task: str
+    tool: str
+
+
 class TaskTokens:
     def __init__(self, sealer: Callable[[], Sealer]) -> None:
         self._sealer = sealer
 
-    def seal(self, server: str, replica: str, task_id: str, viewer: Viewer) -> str:
+    def seal(self, place: TaskPlace, viewer: Viewer) -> str:
         nonce = secrets.token_hex(8)
         # A token can be read by whoever holds it, so it names nobody.
-        payload = {"b": server, "r": replica, "k": task_id, "x": nonce, "p": _digest(nonce, viewer)}
-        return self._sealer().seal(PURPOSE, payload)
+        names = {"b": place.server, "r": place.replica, "k": place.task, "t": place.tool}
+        return self._sealer().seal(PURPOSE, {**names, "x": nonce, "p": _digest(nonce, viewer)})
 
-    def open(self, token: Any, viewer: Viewer) -> tuple[str, str, str]:
-        """The server, the replica that runs it, and its own id of the task. Raises: UnknownTask."""
+    def open(self, token: Any, viewer: Viewer) -> TaskPlace:
+        """Raises: UnknownTask."""
         try:
             payload = self._sealer().open(PURPOSE, token if isinstance(token, str) else "")
         except InvalidParams:
             raise UnknownTask from None
-        if payload["p"] != _digest(payload["x"], viewer):
+        # One that an earlier version sealed does not say of which tool it is.
+        if payload["p"] != _digest(payload["x"], viewer) or "t" not in payload:
             raise UnknownTask
-        return payload["b"], payload["r"], payload["k"]
+        return TaskPlace(payload["b"], payload["r"], payload["k"], payload["t"])
 
 
 def _digest(nonce: str, viewer: Viewer) -> str:

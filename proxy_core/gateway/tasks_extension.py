@@ -13,6 +13,7 @@ from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.isolation import declared_with_call
 from proxy_core.backends.registry import BackendRegistry
+from proxy_core.catalog.routes import Route
 from proxy_core.errors import (
     BackendError,
     BackendProtocolError,
@@ -26,7 +27,7 @@ from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.owners import ResourceOwners
 from proxy_core.gateway.questions import Questions
 from proxy_core.gateway.rounds import unusable
-from proxy_core.gateway.task_tokens import TaskTokens, UnknownTask
+from proxy_core.gateway.task_tokens import TaskPlace, TaskTokens, UnknownTask
 from proxy_core.protocol import contents, input_requests, jsonrpc, results, tasks
 from proxy_core.protocol.capabilities import TASKS
 from proxy_core.protocol.input_requests import Unaskable
@@ -51,13 +52,16 @@ class TasksExtension:
 
     # --- a call becomes one -----------------------------------------------------------------------------------
 
-    def created(self, exchange: Exchange, backend: Backend, answer: Answer) -> bytes | None:
+    def created(self, exchange: Exchange, route: Route, answer: Answer) -> bytes | None:
         """The task that a server has made of a call, for a client that knows tasks; None if it has answered.
 
         None too where the server was not told of such a client: its answer is none then.
         Raises: BackendProtocolError.
         """
-        if answer.era is Era.LEGACY or exchange.method != tasks.CALL or not _was_declared(exchange, backend):
+        if answer.era is Era.LEGACY or exchange.method != tasks.CALL:
+            return None
+        backend = self._registry().get(route.server)
+        if not _was_declared(exchange, backend):
             return None
         try:
             task = tasks.created(answer.result, answer.era)
@@ -65,7 +69,8 @@ class TasksExtension:
             raise _unusable(backend.id, error) from error
         if task is None:
             return None
-        token = self._tokens.seal(backend.id, answer.replica, task.id, exchange.caller.viewer)
+        viewer = exchange.caller.viewer
+        token = self._tokens.seal(TaskPlace(backend.id, answer.replica, task.id, route.origin), viewer)
         return _stamped(tasks.for_client(task.members, token))
 
     # --- what clients ask of it -------------------------------------------------------------------------------
@@ -94,13 +99,13 @@ class TasksExtension:
 
     def find(self, token: Any, caller: Caller) -> tuple[Backend, str, str]:
         """Whose task it is, which replica runs it, and what its server calls it. Raises: UnknownTask."""
-        server, replica, task_id = self._tokens.open(token, caller.viewer)
-        backend = self._registry().find(server)
-        if backend is None or not self._owners.reaches(server, caller.viewer):
+        place = self._tokens.open(token, caller.viewer)
+        backend = self._registry().find(place.server)
+        if backend is None or not self._owners.allows_tool(place.server, place.tool, caller.viewer):
             raise UnknownTask
         if backend.peer is not None and backend.peer.extension(TASKS) is None:
             raise UnknownTask
-        return backend, replica, task_id
+        return backend, place.replica, place.task
 
     def _state(self, caller: Caller, server: str, answer: Answer, token: str) -> bytes:
         try:

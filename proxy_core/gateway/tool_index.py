@@ -1,16 +1,18 @@
 """The search index of the tools in force: built beside the requests, a little at a time, once for each catalog.
 
-Sole owner of the indexes: one of what everyone shares, and one for each principal that has lists of its own.
-Tools that are as they were are not read again, whoever's index it is. Knows no profiles: who may not see a tool
-is for whoever searches to say.
+Sole owner of the indexes: one of what everyone shares, and one for whoever reaches other tools than that: what
+is found, and which words are taken for others, tells of every tool that is indexed. Tools that are as they were
+are not read again, whoever's index it is.
 """
 
 import asyncio
 import hashlib
 from collections import ChainMap, OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_core.catalog.merge import Entry
 from proxy_core.context.slices import in_slices
@@ -24,14 +26,13 @@ if TYPE_CHECKING:
 
 READY_S: Final = 5.0
 """How long a search waits for an index that is being built."""
-MAX_INDEXES: Final = 16
-"""Of principals; the least recently used goes."""
+MAX_INDEXES: Final = 32
+"""The least recently used goes."""
 
 Tools = tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
+class _Built(Struct, frozen=True):
     tools: Tools
     index: "SearchIndex"
     docs: "dict[str, ToolDoc]"
@@ -40,36 +41,36 @@ class _Built:
 
 class ToolIndex:
     def __init__(self) -> None:
-        self._built: OrderedDict[str, _Built] = OrderedDict()
-        """By principal, least recently used first."""
-        self._wanted: dict[str, Tools] = {}
-        self._builds: dict[str, asyncio.Task[None]] = {}
+        self._built: OrderedDict[Hashable, _Built] = OrderedDict()
+        """By who they are for, least recently used first."""
+        self._wanted: dict[Hashable, Tools] = {}
+        self._builds: dict[Hashable, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
         """One build at a time: several would hold the loop for a slice each."""
         self._tasks = Tasks("tool index")
 
-    def want(self, principal: str, tools: Tools) -> None:
+    def want(self, whose: Hashable, tools: Tools) -> None:
         """Have an index of these tools soon. Nothing happens if there is one, or it is being built."""
-        built = self._built.get(principal)
+        built = self._built.get(whose)
         if built is not None and (built.tools is tools or built.tools == tools):
             # Equal ones are kept, so that the next look at them is a short one.
-            self._built[principal] = replace(built, tools=tools)
-            self._wanted.pop(principal, None)
+            self._built[whose] = replace(built, tools=tools)
+            self._wanted.pop(whose, None)
             return
-        self._wanted[principal] = tools
-        if principal not in self._builds:
-            build = self._builds[principal] = self._tasks.start(self._build(principal), "build")
-            build.add_done_callback(lambda _: self._builds.pop(principal, None) and None)
+        self._wanted[whose] = tools
+        if whose not in self._builds:
+            build = self._builds[whose] = self._tasks.start(self._build(whose), "build")
+            build.add_done_callback(lambda _: self._builds.pop(whose, None) and None)
 
-    async def get(self, principal: str, tools: Tools) -> "SearchIndex | None":
+    async def get(self, whose: Hashable, tools: Tools) -> "SearchIndex | None":
         """The index of these tools; after `READY_S` the one before it, or None if there was none."""
-        self.want(principal, tools)
-        if (build := self._builds.get(principal)) is not None:
+        self.want(whose, tools)
+        if (build := self._builds.get(whose)) is not None:
             await asyncio.wait({build}, timeout=READY_S)
-        built = self._built.get(principal)
+        built = self._built.get(whose)
         if built is None:
             return None
-        self._built.move_to_end(principal)
+        self._built.move_to_end(whose)
         return built.index
 
     def forget(self) -> None:
@@ -80,14 +81,14 @@ class ToolIndex:
     async def aclose(self) -> None:
         await self._tasks.aclose()
 
-    async def _build(self, principal: str) -> None:
+    async def _build(self, whose: Hashable) -> None:
         # Stemmers and word lists, for those alone who search.
         from proxy_core.context.index_build import IndexBuild
 
         # What is wanted meanwhile is built next: with what was read for this one it takes little.
-        while principal in self._wanted:
+        while whose in self._wanted:
             async with self._turn:
-                tools = self._wanted.pop(principal, None)
+                tools = self._wanted.pop(whose, None)
                 if tools is None:
                     return
                 # Most of it is in the newest one.
@@ -95,8 +96,8 @@ class ToolIndex:
                 build = IndexBuild(_sources(tools), known)
                 async for _ in in_slices(build):
                     pass
-            self._built[principal] = _Built(tools, build.index, build.docs)
-            self._built.move_to_end(principal)
+            self._built[whose] = _Built(tools, build.index, build.docs)
+            self._built.move_to_end(whose)
             if len(self._built) > MAX_INDEXES:
                 self._built.popitem(last=False)
 

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from proxy_core.catalog.merge import MAX_SHOWN_NAME, ToolRules
-from proxy_core.catalog.profiles import shows_tool
+from proxy_core.catalog.merge import MAX_SHOWN_NAME
+from proxy_core.catalog.rules import GlobRules, decided
 from proxy_core.clock import Clock
 from proxy_core.facts import Fact, OtherToolNamed, ToolChanged
 from proxy_core.protocol.text import clean_text
@@ -38,12 +38,12 @@ class ToolNews:
         server: str,
         tool: str,
         what: str,
-        rules: ToolRules,
+        rules: GlobRules,
         parts: Sequence[str] = (),
         is_withheld: bool = False,
     ) -> None:
         """`rules`: of what the configuration denies nothing is told."""
-        if not shows_tool(rules, tool):
+        if not decided(rules, tool).is_allowed:
             return
         if not self._may_tell(server):
             self._untold[server][what, is_withheld] += 1

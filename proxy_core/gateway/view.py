@@ -3,12 +3,16 @@
 A view lives as long as the catalog that it was made of. Asks no server.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec.structs import replace
+
+from proxy_core.access.policy import EVERYTHING, Policy
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry
+from proxy_core.catalog.profiles import part_of
 from proxy_core.catalog.routes import Route, Routes
 from proxy_core.context.bill import visible_item
 from proxy_core.gateway import meta_tools
@@ -38,10 +42,15 @@ class View:
     """What lists have."""
     mode: Mode
     pages: ListViews
+    policy: Policy | None
+    """None: everything may be reached."""
 
     @cached_property
     def routes(self) -> Routes:
-        return Routes.of(self.catalog, self.part)
+        policy = self.policy
+        if policy is None or policy.shows_all_resources:
+            return Routes.of(self.catalog, self.part)
+        return Routes.of(self.catalog, self.part, policy.resource)
 
     @cached_property
     def tools(self) -> dict[str, Entry]:
@@ -57,6 +66,11 @@ class View:
     def is_prepared(self) -> bool:
         """Whether its list of tools is soon made."""
         return self.mode is Mode.FULL or self.pages.is_prepared
+
+    @property
+    def indexed(self) -> tuple[Hashable, tuple[Entry, ...]]:
+        """What is searched, and whose index that is."""
+        return _indexed(self.viewer, self.catalog, self.part)
 
     def lists_tool(self, route: Route) -> bool:
         """Whether the client could learn what the tool wants from a list."""
@@ -80,22 +94,23 @@ class ViewMaker:
         self._index = index
         self._sealer = sealer
 
-    def made(self, viewer: Viewer, catalog: Catalog) -> View:
-        part = self._profiles.part_of(catalog, viewer.profile)
-        reached = catalog if part is None else part
+    def made(self, viewer: Viewer, catalog: Catalog, before: ListViews | None = None) -> View:
+        """`before`: the pages of this viewer's view of the catalog before."""
+        policy = self._profiles.policy(viewer.profile)
+        reached = catalog if policy is None else part_of(catalog, policy)
         mode_of = self._contexts.mode if viewer.principal == ANYONE else self._contexts.mode_beside
         mode = mode_of(viewer.profile, lambda: self._estimate(reached))
         shown = self._searched(reached) if mode is Mode.SEARCH else reached
         if mode is Mode.SEARCH:
-            self._index.want(viewer.principal, catalog.tools)
+            self._index.want(*_indexed(viewer, catalog, reached))
         forms = None if mode is Mode.FULL else self._forms
-        pages = ListViews(shown, self._sealer, viewer.profile, forms)
-        return View(viewer, catalog, reached, shown, mode, pages)
+        pages = ListViews(shown, self._sealer, viewer.profile, forms, before)
+        return View(viewer, catalog, reached, shown, mode, pages, policy)
 
     def merged(self, catalog: Catalog) -> None:
         """What everyone shares is this now: index it where the configuration says that it is searched."""
         if Mode.SEARCH in self._contexts.configured:
-            self._index.want(ANYONE, catalog.tools)
+            self._index.want(*_indexed(Viewer(ANYONE), catalog, catalog))
         elif not self._contexts.has_choice:
             self._index.forget()
 
@@ -131,6 +146,12 @@ class ViewMaker:
     def _estimate(self, part: Catalog) -> Costs:
         full_bytes = sum(len(jsonrpc.encode(visible_item(each.item))) for each in part.tools)
         return estimated(full_bytes, len(part.tools), len(self.search_list(part)))
+
+
+def _indexed(viewer: Viewer, catalog: Catalog, part: Catalog) -> tuple[Hashable, tuple[Entry, ...]]:
+    """Profiles that hide no tool have one index together."""
+    is_all = len(part.tools) == len(catalog.tools)
+    return (viewer.principal, EVERYTHING if is_all else viewer.profile), part.tools
 
 
 def _tool_servers(part: Catalog) -> list[str]:

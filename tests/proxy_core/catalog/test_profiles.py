@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy_core.access.policy import Policy
 from proxy_core.catalog.merge import Catalog
 from proxy_core.catalog.profiles import part_of
 from proxy_core.catalog.routes import Route, Routes
@@ -17,8 +18,8 @@ HOUSE = merged(
 )
 
 
-def rules(*servers: str, allow: tuple[str, ...] = ("*",), deny: tuple[str, ...] = ()) -> ProfileConfig:
-    return ProfileConfig(servers=servers or ("*",), tools=NameRules(allow=allow, deny=deny))
+def rules(*servers: str, allow: tuple[str, ...] = ("*",), deny: tuple[str, ...] = ()) -> Policy:
+    return Policy("p", ProfileConfig(servers=servers or ("*",), tools=NameRules(allow=allow, deny=deny)))
 
 
 def names(catalog: Catalog) -> list[str]:
@@ -26,8 +27,8 @@ def names(catalog: Catalog) -> list[str]:
     return [each.exposed for shelf in shelves for each in shelf]
 
 
-def routes(profile: ProfileConfig) -> Routes:
-    return Routes.of(HOUSE, part_of(HOUSE, profile))
+def routes(policy: Policy) -> Routes:
+    return Routes.of(HOUSE, part_of(HOUSE, policy), policy.resource)
 
 
 def test_servers_are_chosen_by_glob_and_with_them_all_that_they_have():
@@ -44,13 +45,13 @@ def test_tools_are_chosen_by_the_names_that_clients_see_and_deny_goes_before_all
 
 
 def test_a_profile_of_no_server_shows_nothing():
-    part = part_of(HOUSE, ProfileConfig(servers=()))
+    part = part_of(HOUSE, Policy("p", ProfileConfig(servers=())))
     assert (part.servers, names(part), part.links, part.hidden) == ((), [], (), ())
 
 
 @given(st.frozensets(st.sampled_from(["files", "finder", "github", "g*", "*"])))
 def test_nothing_is_renamed_or_reordered_by_a_profile(globs: frozenset[str]):
-    part = part_of(HOUSE, ProfileConfig(servers=tuple(globs)))
+    part = part_of(HOUSE, Policy("p", ProfileConfig(servers=tuple(globs))))
     everything = names(HOUSE)
     assert [name for name in everything if name in set(names(part))] == names(part)
 
@@ -65,7 +66,6 @@ def test_what_is_outside_leads_nowhere_by_any_of_its_names():
         assert found.resource(uri, seen_at="github") is None
     assert found.template("gh:///{repo}") is found.template("github+gh:///{repo}") is None
     assert found.owner_guess("github__new") is None
-    assert not found.reaches("github")
 
 
 def test_what_is_inside_is_reached_as_without_the_profile():
@@ -135,12 +135,12 @@ def test_a_name_leads_under_a_profile_where_it_does_without_it_or_nowhere(
     for name in ASKED:
         for way in ("prompt", "resource", "template"):
             whole = getattr(everything, way)(name)
-            is_shown = whole is not None and whole.server in profile.servers
+            is_shown = whole is not None and profile.server(whole.server)
             assert getattr(found, way)(name) == (whole if is_shown else None)
         if name in tools:
             assert found.tool(name) == everything.tool(name)
         elif (route := found.tool(name)) is not None:
-            assert route.origin == name and route.server in profile.servers
+            assert route.origin == name and profile.server(route.server)
             assert any(
                 (each.server, each.origin) == (route.server, name) for each in part_of(house, profile).tools
             )

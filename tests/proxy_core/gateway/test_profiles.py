@@ -9,7 +9,7 @@ from proxy_core.errors import Only1Error, UnknownResource
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.profiles import Profiles
 from proxy_core.gateway.subscriptions import ALL_KINDS
-from proxy_core.gateway.task_tokens import UnknownTask
+from proxy_core.gateway.task_tokens import TaskPlace, UnknownTask
 from proxy_core.protocol.capabilities import TASKS, ClientCapabilities
 from proxy_core.protocol.methods import LIST_METHODS
 from proxy_core.protocol.revisions import MODERN
@@ -176,7 +176,7 @@ async def test_a_tool_outside_is_as_unknown_as_one_that_nobody_has(revision: str
     async with house().open() as home:
         for name in ("github__star", "star", "files__delete_all", "delete_all", "github__nope", "nope"):
             error = await said(home, under("review", revision), "tools/call", {"name": name})
-            assert error == f"InvalidParams -32602 Unknown tool: {name} None"
+            assert error == f"UnknownName -32602 Unknown tool: {name} None"
         assert home.servers["github"].count("tools/call") == 0
         assert home.servers["files"].count("tools/call") == 0
         assert text_of(await home.call("files__read", under("review", revision)))["name"] == "read"
@@ -186,7 +186,7 @@ async def test_a_tool_outside_is_as_unknown_as_one_that_nobody_has(revision: str
 async def test_a_prompt_outside_is_unknown():
     async with house().open() as home:
         error = await said(home, under("review"), "prompts/get", {"name": "github__ask"})
-        assert error == "InvalidParams -32602 Unknown prompt: github__ask None"
+        assert error == "UnknownName -32602 Unknown prompt: github__ask None"
         await home.ask("prompts/get", {"name": "files__ask"}, under("review"))
 
 
@@ -219,7 +219,7 @@ async def test_completions_outside_are_as_unknown_as_those_that_nobody_has():
         errors = {
             await said(home, under("review"), "completion/complete", {"ref": ref} | argument) for ref in refs
         }
-        assert errors == {"InvalidParams -32602 The ref names nothing that is known here. None"}
+        assert errors == {"UnknownReference -32602 The ref names nothing that is known here. None"}
         for ref in (
             {"type": "ref/prompt", "name": "files__ask"},
             {"type": "ref/resource", "uri": "files:///t/{x}"},
@@ -259,7 +259,7 @@ async def test_a_task_outside_is_unknown():
     async with House(servers, profiles=PROFILES).open() as home:
         tasks = home.gateway.asking.tasks
         caller = under("ops", capabilities=knows)
-        token = tasks._tokens.seal("github", "main", "t1", caller.viewer)
+        token = tasks._tokens.seal(TaskPlace("github", "main", "t1", "star"), caller.viewer)
         tasks.find(token, caller)
         for profile in ("review", ""):
             with pytest.raises(UnknownTask):
@@ -370,3 +370,14 @@ def test_no_profile_at_all_shows_everything():
     assert not profiles.shows_server("review", "github")
     assert not profiles.shows_server("unheard-of", "files")
     assert not profiles.go_by_principal
+
+
+def test_the_rule_for_a_name_is_that_of_the_configuration_in_force():
+    config = Config(profiles=PROFILES, servers=house().configs)
+    profiles = Profiles(lambda: config)
+    assert profiles.rule_for("review", "tools/call", "files__delete_x", "") == "profiles.review.tools.deny[0]"
+    assert profiles.rule_for("review", "tools/call", "read", "files") == "profiles.review.tools.allow[0]"
+    assert profiles.rule_for("ops", "prompts/get", "files__ask", "") == "profiles.ops.servers"
+    assert profiles.rule_for("", "resources/read", "x:///1", "files") == "everything"
+    config = config.model_copy(update={"profiles": {}})
+    assert profiles.rule_for("review", "tools/call", "files__read", "files") == "profiles.review"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from proxy_core.config.models import ProfileConfig
 from proxy_core.errors import BackendProtocolError, ClientError, ClientSilent, Kind, Only1Error, TooManyRounds
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.questions import MAX_PAGES, Questions
@@ -283,6 +284,19 @@ async def test_a_session_is_asked_on_its_own_stream():
             other = Request(1, b"1", method, Raw())
             assert (await gateway.session_request("box", session, other)).code == -32601
         gateway.session_ended(caller)
+        assert (await gateway.session_request("box", "s1", ask)).code == -32601
+
+
+async def test_a_server_that_the_profile_of_a_session_shows_no_more_asks_it_nothing():
+    stream = Outbox(roots=HOME)
+    async with House({"box": asker()}, profiles={"review": ProfileConfig()}).open() as house:
+        caller, gateway = legacy(session="s1", stream=stream, profile="review"), house.gateway
+        gateway.notified(caller, "notifications/initialized", Raw())
+        ask = Request(1, b"1", "roots/list", Raw())
+        assert json.loads(await gateway.session_request("box", "s1", ask)) == HOME
+        hidden = {"review": ProfileConfig(servers=("other",))}
+        house.config = house.config.model_copy(update={"profiles": hidden})
+        gateway.servers_changed()
         assert (await gateway.session_request("box", "s1", ask)).code == -32601
 
 
