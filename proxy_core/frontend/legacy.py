@@ -29,7 +29,7 @@ from proxy_core.frontend.responses import (
 )
 from proxy_core.frontend.resumption import Position
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireReply, WireRequest
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import LegacyPost, Refused
@@ -126,7 +126,7 @@ class LegacyEra:
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         session = self._sessions.open(caller)
-        shaking = handshake(request, caller, head.headers)
+        shaking = handshake(request, caller, head.headers, head.peer)
         result = self._handler.initialize(caller.revision, caller.profile, shaking)
         body = jsonrpc.result(request.raw_id, result)
         return WireReply(200, [*JSON_HEADERS, (_SESSION_HEADER, session.id)], body)
@@ -134,7 +134,7 @@ class LegacyEra:
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
-        ready = self._calls.at_once(session, request, wire.head.headers)
+        ready = self._calls.at_once(session, request, wire.head)
         if ready is not None:
             return reply(Outcome(200, jsonrpc.result(request.raw_id, ready)))
         stream = self._sessions.new_stream(session)
@@ -155,7 +155,7 @@ class LegacyEra:
 
         stream.was_let_go = let_go
         try:
-            self._calls.begin(session, request, stream, end, wire.head.headers)
+            self._calls.begin(session, request, stream, end, wire.head.headers, peer=wire.head.peer)
             # A client that hangs up has not cancelled, so this waits for the outcome, not for the task
             # (2025-11-25 basic/transports, "Sending Messages to the Server").
             outcome = await ended
@@ -173,7 +173,7 @@ class LegacyEra:
         answer = BatchAnswer(stream)
         try:
             for item in items:
-                self._take(session, item, stream, answer, wire.head.headers)
+                self._take(session, item, stream, answer, wire.head)
             answer.seal()
             body = await answer.ended
             if answer.is_empty:
@@ -188,7 +188,7 @@ class LegacyEra:
         item: batch.Item,
         stream: ClientStream,
         answer: BatchAnswer,
-        headers: HeaderList,
+        head: WireHead,
     ) -> None:
         if isinstance(item, jsonrpc.Notification | jsonrpc.Response):
             self._calls.take(session, item)
@@ -204,8 +204,9 @@ class LegacyEra:
                 item,
                 stream,
                 lambda outcome: answer.add(b"" if outcome is None else outcome.body),
-                headers,
+                head.headers,
                 "in a batch",
+                head.peer,
             )
         except Only1Error as error:
             answer.add(failure(error, _raw_id(item), Era.LEGACY).body)

@@ -10,10 +10,11 @@ from typing import Final
 
 from msgspec import Raw
 
-from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.errors import InvalidRequest, Overloaded, ParseError
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
+from proxy_core.frontend.wire import WireHead
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import cancelled_id, client_name
@@ -42,19 +43,24 @@ class LegacyCalls:
         on_end: Callable[[Outcome | None], None],
         headers: Headers = (),
         arrival: str = "",
+        peer: str = "",
     ) -> None:
         """Start to serve a request; `on_end` gets its outcome, or None if it was cancelled.
 
-        `headers` of the HTTP request, and how it arrived: for its record.
+        `headers` of the HTTP request, how it arrived and from where: for its record.
 
         Raises: InvalidRequest if its id is in use, Overloaded.
         """
         if request.id in session.calls:
             raise InvalidRequest("A request with this id is still in flight.")
         principal = session.caller.principal
-        self._quota.enter(principal)
+        try:
+            self._quota.enter(principal)
+        except Overloaded as error:
+            self._handler.refused(session.caller, request.method, error, peer)
+            raise
         exchange = Exchange(
-            request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival
+            request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival, peer=peer
         )
         work = outcome_of(self._handler, exchange, request.raw_id)
         call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
@@ -68,13 +74,14 @@ class LegacyCalls:
 
         call.add_done_callback(end)
 
-    def at_once(self, session: Session, request: jsonrpc.Request, headers: Headers) -> bytes | None:
+    def at_once(self, session: Session, request: jsonrpc.Request, head: WireHead) -> bytes | None:
         """The result of a list, if it is ready; None: nothing was done."""
         if request.method not in LIST_METHODS or request.id in session.calls:
             return None
         if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
             return None
-        exchange = Exchange(request.method, request.params, session.caller, _NOBODY, headers=headers)
+        caller, headers = session.caller, head.headers
+        exchange = Exchange(request.method, request.params, caller, _NOBODY, headers=headers, peer=head.peer)
         return self._handler.at_once(exchange)
 
     def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:
@@ -105,9 +112,9 @@ def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
     )
 
 
-def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = ()) -> Exchange:
+def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = (), peer: str = "") -> Exchange:
     """An initialize, for its record."""
-    return Exchange(request.method, request.params, caller, Nobody(), headers=headers)
+    return Exchange(request.method, request.params, caller, Nobody(), headers=headers, peer=peer)
 
 
 def _is_first_page(params: Raw) -> bool:

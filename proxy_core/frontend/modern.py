@@ -52,6 +52,7 @@ class ModernEra:
                 return await self._listens.serve(wire, posted.request, caller)
             return await self._exchange(wire, posted, caller)
         except Only1Error as error:
+            self._handler.refused(caller, posted.request.method, error, wire.head.peer)
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
 
     def begin(self, wire: WireRequest, request: DirectRequest, served: Served) -> Begun | WireReply | None:
@@ -75,6 +76,7 @@ class ModernEra:
             jsonrpc.NO_JSON,
             target=request.name or None,
             headers=head.headers,
+            peer=head.peer,
         )
         if not request.name:
             ready = None if self._calls.is_full(head.principal) else self._handler.at_once(exchange)
@@ -94,7 +96,7 @@ class ModernEra:
             # No other header goes on from here: one of them may hold the client's token.
             lines = param_headers(wire.head.headers) if request.method == "tools/call" else None
             exchange = Exchange(request.method, request.params, caller, stream, lines, posted.progress_token)
-            exchange.headers = wire.head.headers
+            exchange.headers, exchange.peer = wire.head.headers, wire.head.peer
             outcome = await outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:

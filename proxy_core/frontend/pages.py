@@ -11,6 +11,7 @@ from proxy_core.control import Control
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.guards import too_large
+from proxy_core.frontend.refused_heads import refusal_of
 from proxy_core.frontend.wire import WireHead, WireReply, WireRequest
 from proxy_core.telemetry import prometheus
 from proxy_core.telemetry.metrics import Metrics
@@ -50,6 +51,8 @@ class Pages:
         return None if refusal is None else self.refuse(head, refusal)
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        if self._mcp.audit is not None:
+            self._mcp.audit.refused(refusal_of("pages", head, refusal))
         reply = _text(refusal.status, refusal.message)
         return WireReply(reply.status, [*reply.headers, *refusal.headers.items()], reply.body)
 

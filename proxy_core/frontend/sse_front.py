@@ -27,7 +27,7 @@ from proxy_core.frontend.responses import (
     refused,
 )
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireRequest
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireRequest
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
@@ -152,7 +152,7 @@ class SseFront:
     def _post(self, line: SseLine, wire: WireRequest) -> None:
         """Raises: ParseError, InvalidRequest for what is no message at all."""
         try:
-            self._take(line, jsonrpc.parse(wire.body), wire.head.headers)
+            self._take(line, jsonrpc.parse(wire.body), wire.head)
         except jsonrpc.NotOneMessage as error:
             if not error.is_array or line.session.caller.revision not in batch.REVISIONS:
                 raise
@@ -160,33 +160,32 @@ class SseFront:
                 if isinstance(item, Only1Error):
                     line.answer(failure(item, _echo(item), Era.LEGACY))
                 else:
-                    self._take(line, item, wire.head.headers, in_batch=True)
+                    self._take(line, item, wire.head, in_batch=True)
 
-    def _take(
-        self, line: SseLine, message: jsonrpc.Message, headers: HeaderList, *, in_batch: bool = False
-    ) -> None:
+    def _take(self, line: SseLine, message: jsonrpc.Message, head: WireHead, *, in_batch: bool = False) -> None:
         if not isinstance(message, jsonrpc.Request):
             self._calls.take(line.session, message)
             return
         try:
             if message.method == "initialize":
-                self._shake_hands(line, message, in_batch)
+                self._shake_hands(line, message, head, in_batch)
                 return
             if not line.is_open and message.method != "ping":
                 raise InvalidRequest("The first request must be initialize.")
             arrival = "in a batch" if in_batch else ""
-            self._calls.begin(line.session, message, line, line.answer, headers, arrival)
+            self._calls.begin(line.session, message, line, line.answer, head.headers, arrival, head.peer)
         except Only1Error as error:
             line.answer(failure(error, message.raw_id, Era.LEGACY))
 
-    def _shake_hands(self, line: SseLine, request: jsonrpc.Request, in_batch: bool) -> None:
+    def _shake_hands(self, line: SseLine, request: jsonrpc.Request, head: WireHead, in_batch: bool) -> None:
         """Raises: InvalidRequest, ParseError."""
         if line.is_open or in_batch:
             raise InvalidRequest("initialize comes once, and alone.")
         known, said = line.session.caller, caller_of(request, line.session.caller.principal)
         known.revision, known.client, known.capabilities = said.revision, said.client, said.capabilities
         line.is_open = True
-        result = self._handler.initialize(known.revision, known.profile, handshake(request, known))
+        shaking = handshake(request, known, peer=head.peer)
+        result = self._handler.initialize(known.revision, known.profile, shaking)
         line.answer(Outcome(200, jsonrpc.result(request.raw_id, result)))
 
 

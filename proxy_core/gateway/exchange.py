@@ -112,6 +112,8 @@ class Exchange(Struct, eq=False):
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None
     """Of a replay: whom to ask instead of the server that has the name."""
+    peer: str = ""
+    """Address of the other end of the connection that brought it; empty if unknown."""
 
     def __repr__(self) -> str:
         # Its headers may hold a client's token, and what it carries is for the record alone.

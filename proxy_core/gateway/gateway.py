@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.access.audit.audit import Audit, AuditShut
+from proxy_core.access.audit.refusals import Refusal
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
@@ -99,6 +101,8 @@ class Gateway:
         """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
         `served`: adds up what is listed. `watch`: whether tools are what they were; None: forgets with us."""
         self._recorder = recorder
+        self.audit: Audit | None = None
+        """Where every call is told of, if anywhere."""
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -168,6 +172,8 @@ class Gateway:
             elif exchange.replay_of is not None or recorder.takes(started_at):
                 trace = recording.begun(recorder, exchange, started_at)
         step = self._steps.get(exchange.method, _no_such_method)
+        if self.audit is not None and self.audit.is_shut and self.audit.shuts_out(exchange.method):
+            step = _shut_out
         return await self._watched(exchange, step(exchange), started_at, recorder, trace)
 
     async def _watched(
@@ -199,6 +205,8 @@ class Gateway:
         finally:
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
+            if self.audit is not None:
+                self.audit.call(exchange, finished)
             if recorder is not None:
                 if trace is not None:
                     recording.ended(recorder, exchange, trace, finished, result, failure)
@@ -213,6 +221,8 @@ class Gateway:
         Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
         brief. What is returned may be cancelled, for as long as nothing was told.
         """
+        if self.audit is not None and self.audit.is_shut:
+            return None
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
@@ -227,6 +237,8 @@ class Gateway:
 
     def at_once(self, exchange: Exchange) -> bytes | None:
         """As `handle`, of a list's first page that is ready. None: nothing was done."""
+        if self.audit is not None and self.audit.is_shut:
+            return None
         started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
@@ -244,6 +256,8 @@ class Gateway:
         """One that was begun has ended."""
         finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
         self._publish(finished)
+        if self.audit is not None:
+            self.audit.call(exchange, finished)
         if self._recorder is not None and self._recorder.is_on:
             self._recorder.brief(finished, memoryview(exchange.params).nbytes)
 
@@ -265,6 +279,8 @@ class Gateway:
             }
         )
         now = self._clock.monotonic()
+        if handshake is not None and self.audit is not None:
+            self.audit.call(handshake, _finished(handshake, now, now, None, result))
         if (
             handshake is not None
             and self._recorder is not None
@@ -554,6 +570,12 @@ class Gateway:
     ) -> bytes | jsonrpc.RpcError:
         return await self.asking.session_request(backend, session, request)
 
+    def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
+        """A request of this caller was not taken, as one too many is not."""
+        if self.audit is not None:
+            why = error.message
+            self.audit.refused(Refusal("mcp", error.code, why, caller.principal, peer, method))
+
     # --- what legacy clients start by themselves --------------------------------------------------------------
 
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
@@ -578,6 +600,10 @@ class Gateway:
         await self._index.aclose()
         await self.watch.mentions.aclose()
         await self.hub.aclose()
+
+
+async def _shut_out(exchange: Exchange) -> bytes:
+    raise AuditShut
 
 
 async def _no_such_method(exchange: Exchange) -> bytes:

@@ -338,6 +338,19 @@ class OpenQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditStatus:
+    """How it is about the lines that say who did what."""
+
+    written: int = 0
+    """Since the start, as all here."""
+    lost: int = 0
+    shut_out: int = 0
+    """Calls that were refused because no line could be written."""
+    failing: str = ""
+    """Why none can be written now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     seq: int
     """Grows with every change; equal numbers mean equal pictures."""
@@ -366,6 +379,8 @@ class Snapshot:
     """Those that wait for an operator, the oldest first (elicitation.answer_in_terminal)."""
     drills_allowed: bool = False
     """Whether faults may be made on purpose (tui.fault_drills)."""
+    audit: AuditStatus | None = None
+    """None: there is no audit."""
 
 
 @dataclass(frozen=True, slots=True)
