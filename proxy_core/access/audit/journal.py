@@ -281,7 +281,7 @@ def read(line: bytes) -> Known | None:
         return None
     try:
         return decoded(parts[0] + b"}")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return None
 
 
@@ -290,7 +290,7 @@ def head_in(raw: bytes) -> Head | None:
     parts = split(raw.rstrip())
     try:
         return None if parts is None else decoded_head(parts[0] + b"}")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return None
 
 

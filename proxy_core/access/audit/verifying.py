@@ -143,7 +143,7 @@ class Verifier:
         report, where = self._report, files[0][0] if files else base
         first = 0
         try:
-            self._head = self._read_head(head) if head else None
+            self._head = self._read_head(head)
             for path, file in files:
                 where = path
                 self._read_file(file)
@@ -256,18 +256,19 @@ class Verifier:
 
     # --- the end --------------------------------------------------------------------------------------------
 
-    def _read_head(self, raw: bytes) -> Head:
-        head = head_in(raw)
-        if head is None:
-            raise _Broken("head", "the file that names the last line was changed")
-        return head
+    def _read_head(self, raw: bytes) -> Head | None:
+        """None: it is none, or no key of ours fits it."""
+        head, parts = head_in(raw), split(raw.rstrip())
+        if head is None or parts is None:
+            return None
+        return head if any(each.hash(GENESIS, parts[0]) == parts[1] for each in self._chains.values()) else None
 
     def _judge_head(self, raw: bytes) -> None:
         self._line = 0
-        head, parts = self._head, split(raw.rstrip())
-        if head is None or parts is None:
+        if not raw:
             raise _Broken("head", "the file that names the last line is gone")
-        if self._chain.hash(GENESIS, parts[0]) != parts[1]:
+        head, parts = self._head, split(raw.rstrip())
+        if head is None or parts is None or self._chain.hash(GENESIS, parts[0]) != parts[1]:
             raise _Broken("head", "the file that names the last line was changed")
         if head.seq > self._seq:
             raise _Broken(
