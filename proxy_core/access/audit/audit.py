@@ -23,17 +23,16 @@ from proxy_core.access.audit.lines import (
     MAX_ARGUMENT_BYTES,
     WITH_ARGUMENTS,
     Act,
-    CallEntry,
     Configured,
     Happened,
     Line,
-    LineEntry,
     RuleOf,
+    name,
     profile_name,
     word,
 )
 from proxy_core.access.audit.refusals import ADMISSION, Refusal, Refusals
-from proxy_core.access.audit.writer import Losses, Target, Writer
+from proxy_core.access.audit.writer import Entry, Losses, Target, Writer
 from proxy_core.clock import Clock
 from proxy_core.config.changes import diff
 from proxy_core.config.load import LoadedConfig
@@ -104,7 +103,7 @@ class Audit:
         self._target = _target(loaded)
         self._losses = Losses()
         self._writer: Writer | None = None
-        self._queue: deque[CallEntry | LineEntry] = deque()
+        self._queue: deque[Entry] = deque()
         self._refusals = Refusals(clock, self._add)
         self.is_shut = False
         """Calls may have to be refused: what becomes of them could not be written (`on_full: closed`)."""
@@ -146,23 +145,20 @@ class Audit:
     def use(self, before: LoadedConfig, loaded: LoadedConfig) -> None:
         """Another configuration may be in force; that is told where lines went until now, and where they go."""
         self._settings, target = loaded.config.audit, _target(loaded)
-        told = list(_reloaded(before, loaded))
-        if target == self._target or self._target is not None:
-            self._tell(told)
+        told, was_off = list(_reloaded(before, loaded)), self._target is None
+        # Of where lines go from now on both tell, the one that they leave and the one that they come to.
+        self._tell(told)
         if target != self._target:
             self.happened("goes on elsewhere" if target is not None else "switched off")
-            self._move(target)
-            self.happened("begun")
-            if before.config.audit.file is None:
-                self._tell(told)
-        elif self._writer is not None and target is not None:
-            self._writer.use(target, self._sizes)
+        self._move(target)
+        if was_off:
+            self._tell(told)
         self.is_shut = self._is_failing and self._settings.on_full == "closed"
 
     def _move(self, target: Target | None) -> None:
         self._target = target
         if self._writer is not None:
-            self._writer.use(target, self._sizes)
+            self._writer.move(target, self._sizes)
         elif target is not None:
             self._begin(target)
 
@@ -232,10 +228,10 @@ class Audit:
         """An operator's verb has ended. `code`: of a failure."""
         now = self.now()
         line = Act(
-            principal=word(actor()),
+            principal=name(actor()),
             act=act,
             target=word(target),
-            detail={name: word(value) for name, value in detail.items()},
+            detail={key: word(value) for key, value in detail.items()},
             outcome="ok" if code is None else "error",
             code=code,
             why=word(why),
@@ -244,7 +240,7 @@ class Audit:
         self._add(line, now)
 
     def happened(self, what: str, server: str = "", target: str = "", **detail: str) -> None:
-        shown = {name: word(value) for name, value in detail.items() if value}
+        shown = {key: word(value) for key, value in detail.items() if value}
         self._add(Happened(what=what, server=server, target=word(target), detail=shown), self.now())
 
     def heard(self, fact: Fact) -> None:
@@ -346,7 +342,7 @@ def _reloaded(before: LoadedConfig, loaded: LoadedConfig) -> Iterator[Line]:
         return _some([server.id for server in changes.servers if server.change in kinds])
 
     yield Configured(
-        principal=word(actor()),
+        principal=name(actor()),
         path=word(str(loaded.path or "")),
         settings=_some([*changes.settings, *changes.restart]),
         added=those(Action.ADD, Action.START),
@@ -360,10 +356,10 @@ def _reloaded(before: LoadedConfig, loaded: LoadedConfig) -> Iterator[Line]:
 def _tokens_changed(before: LoadedConfig, loaded: LoadedConfig) -> Iterator[Line]:
     """Who may come in, by name: new, gone, or with another token or other rights."""
     old, new = ({token.name: token for token in each.config.auth.tokens} for each in (before, loaded))
-    for name in dict.fromkeys((*old, *new)):
-        if old.get(name) != new.get(name):
-            what = _token_change(old.get(name), new.get(name))
-            yield Act(principal=word(actor()), act="token", target=name, detail={"what": what}, outcome="ok")
+    for token in dict.fromkeys((*old, *new)):
+        if old.get(token) != new.get(token):
+            what = _token_change(old.get(token), new.get(token))
+            yield Act(principal=name(actor()), act="token", target=token, detail={"what": what}, outcome="ok")
 
 
 def _token_change(old: TokenConfig | None, new: TokenConfig | None) -> str:

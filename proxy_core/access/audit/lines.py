@@ -203,7 +203,7 @@ class Writing:
         self._rule = lru_cache(maxsize=4096)(self._safe_rule)
 
     def _safe_rule(self, profile: str, method: str, target: str | None, server: str | None) -> str:
-        return word(self._rule_of(profile, method, target, server))
+        return name(self._rule_of(profile, method, target, server))
 
     def set_clock(self, monotonic: float, wall: float) -> None:
         """How late it is; from time to time, for a wall clock may be put right."""
@@ -231,7 +231,7 @@ class Writing:
         shown = "" if target is None else _cut(target)
         line = Call(
             time=self.time(finished.at),
-            principal=_word(finished.principal),
+            principal=name(finished.principal),
             client=_word(finished.client),
             session=session or "",
             peer=peer,
@@ -259,6 +259,11 @@ def _cut(text: str) -> str:
 def word(text: str) -> str:
     """What anybody said, as it may stand in a line: masked, and cut."""
     return _word(_cut(text))
+
+
+def name(text: str) -> str:
+    """What the configuration or an issuer calls somebody: `token:ci` is no secret, though it looks like one."""
+    return text[:MAX_WORD] if text.isascii() else text[:MAX_WORD].encode(errors="replace").decode()
 
 
 @lru_cache(maxsize=4096)

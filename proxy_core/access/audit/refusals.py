@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from proxy_core.access.audit.lines import Line, Refused, word
+from proxy_core.access.audit.lines import Line, Refused, name, word
 from proxy_core.clock import Clock
 
 WINDOW_S: Final = 1.0
@@ -60,6 +60,6 @@ class Refusals:
         for refusal, count in counts.items():
             where, code, why, principal, peer, path = refusal
             line = Refused(
-                where=where, code=code, why=why, principal=word(principal), peer=peer, path=path, count=count
+                where=where, code=code, why=why, principal=name(principal), peer=peer, path=path, count=count
             )
             self._add(line, self._since)

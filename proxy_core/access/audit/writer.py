@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from proxy_core.access.audit.chain import Chain
 from proxy_core.access.audit.journal import Journal, Sizes
@@ -22,6 +22,7 @@ PASS_S: Final = 0.05
 """From the first entry that waits to the look that takes it: so much is written at once."""
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
+THREAD: Final = "only1mcp audit"
 SLICE: Final = 32
 """Lines between two chances for the loop to go on: about 0.2 ms."""
 log = logging.getLogger(__name__)
@@ -37,6 +38,16 @@ class Target(NamedTuple):
         return f"Target({self.path})"
 
 
+class Move(NamedTuple):
+    """From here on lines go there; None: nowhere. Waits among them, so that each goes where it was meant to."""
+
+    target: Target | None
+    sizes: Sizes
+
+
+Entry: TypeAlias = CallEntry | LineEntry | Move
+
+
 class Losses:
     """What could not be told in a line of its own. Each number only grows, and one thread alone writes it."""
 
@@ -48,11 +59,11 @@ class Losses:
 
 
 class Writer:
-    """Sole owner of the journal. `start`, `use`, `stop` are called from the loop, `turned` in the thread."""
+    """Sole owner of the journal. `turned` is called in the thread, what others may use from the loop."""
 
     def __init__(
         self,
-        target: Target | None,
+        target: Target,
         sizes: Sizes,
         clock: Clock,
         version: str,
@@ -61,7 +72,7 @@ class Writer:
         turned: Callable[[str], None],
     ) -> None:
         """`turned`: told why nothing can be written, or with nothing that it can again."""
-        self.queue: deque[CallEntry | LineEntry] = deque()
+        self.queue: deque[Entry] = deque()
         self.is_woken = False
         """As the event, for a tenth of the price."""
         self.failing = ""
@@ -69,25 +80,23 @@ class Writer:
         self.written = 0
         """Lines."""
         self.lost = 0
-        """Lines that are known to be lost: of which a line tells, or will."""
-        self.target = target
-        self.sizes = sizes
-        self._used: Target | None = None
+        """Lines that could not be made or written, though there was room for them to wait."""
+        self._target: Target | None = target
+        self._sizes = sizes
         self._clock = clock
         self._version = version
         self._losses = losses
         self._turned = turned
         self._writing = Writing(rule_of)
         self._journal: Journal | None = None
-        self._told_dropped = self._told_shut_out = 0
-        self._unmade = 0
+        self._told_dropped = self._told_shut_out = self._told_lost = 0
         self._synced_at = clock.monotonic()
         self._event = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="only1mcp audit", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
 
     def __repr__(self) -> str:
-        return f"Writer({self.target}, {len(self.queue)} waiting, {self.failing or 'well'})"
+        return f"Writer({self._target}, {len(self.queue)} waiting, {self.failing or 'well'})"
 
     # --- from the loop --------------------------------------------------------------------------------------
 
@@ -99,10 +108,9 @@ class Writer:
         self.is_woken = True
         self._event.set()
 
-    def use(self, target: Target | None, sizes: Sizes) -> None:
-        """Go on there, once what waits now is written; at once, if it cannot be. None: nowhere."""
-        self.target, self.sizes = target, sizes
-        self._writing.forget()
+    def move(self, target: Target | None, sizes: Sizes) -> None:
+        """Go on there, once what waits now is written; at once, if it cannot be."""
+        self.queue.append(Move(target, sizes))
         self.wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -115,18 +123,15 @@ class Writer:
     # --- in the thread --------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            is_last = self._stopping.is_set()
-            if not is_last:
-                self._event.wait(self._patience_s())
-                # So that what comes together is written together.
-                is_last = self._stopping.wait(PASS_S)
+        is_last = False
+        while not is_last:
+            self._event.wait(self._patience_s())
+            # So that what comes together is written together.
+            is_last = self._stopping.wait(PASS_S)
             self._event.clear()
             self.is_woken = False
             self._look()
-            if is_last:
-                self._end()
-                return
+        self._leave()
 
     def _patience_s(self) -> float | None:
         if self.failing:
@@ -136,9 +141,11 @@ class Writer:
     def _look(self) -> None:
         try:
             self._writing.set_clock(self._clock.monotonic(), self._clock.wall())
-            self._go_there()
+            if self.failing:
+                self._skip_to_move()
+            self._open()
             self._drain()
-            self._sync(SYNC_S)
+            self._sync()
             self._turn("")
         except (OSError, Unusable) as error:
             # Nobody has to wake us: we come again by ourselves.
@@ -153,80 +160,97 @@ class Writer:
             self.failing = failing
             self._turned(failing)
 
-    def _go_there(self) -> None:
+    # --- where lines go -------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
         """Raises: OSError, Unusable."""
-        target = self.target
-        if self._journal is not None and target != self._used:
-            self._leave(self._journal)
-        self._used = target
-        if target is None:
-            self._unmade += len(self.queue)
-            self.queue.clear()
-        elif self._journal is None:
-            self._journal = Journal(Place(target.path), Chain(target.key), self.sizes, self._version, self._now)
+        if self._journal is None and self._target is not None:
+            place, chain = Place(self._target.path), Chain(self._target.key)
+            self._journal = Journal(place, chain, self._sizes, self._version, self._now)
+
+    def _go(self, move: Move) -> None:
+        """Raises: OSError, Unusable."""
+        self._writing.forget()
+        self._sizes = move.sizes
+        if move.target != self._target:
+            self._leave()
+            self._target = move.target
+            self._open()
         if self._journal is not None:
-            self._journal.sizes = self.sizes
+            self._journal.sizes = move.sizes
 
-    def _leave(self, journal: Journal) -> None:
-        try:
-            if not self.failing:
-                self._drain()
-            journal.close()
-        except (OSError, Unusable) as error:
-            self._unmade += journal.unwritten
-            log.error(
-                "%d lines of the audit could not be written to %s: %s", journal.unwritten, self._used, error
-            )
-        self._journal = None
+    def _skip_to_move(self) -> None:
+        """What cannot be written where it should be is written where the configuration says by now."""
+        last: Move | None = None
+        waiting: list[Entry] = []
+        for _ in range(len(self.queue)):
+            entry = self.queue.popleft()
+            if isinstance(entry, Move):
+                last = entry
+            else:
+                waiting.append(entry)
+        self.queue.extendleft(reversed(waiting))
+        if last is not None:
+            self._go(last)
 
-    def _drain(self) -> None:
-        journal, queue = self._journal, self.queue
-        if journal is None:
-            return
-        journal.flush()
-        while queue:
-            for _ in range(min(SLICE, len(queue))):
-                self._seal(journal, queue.popleft())
-            # Here the loop may go on.
-            journal.flush()
-        self._tell_losses(journal)
-        journal.flush()
-
-    def _seal(self, journal: Journal, entry: CallEntry | LineEntry) -> None:
-        try:
-            journal.seal(self._writing.line(entry))
-            self.written += 1
-        except Exception:
-            # Whatever somebody sent to bring this about: the lines after it are still to be written.
-            log.exception("a line of the audit could not be made")
-            self._unmade += 1
-
-    def _tell_losses(self, journal: Journal) -> None:
-        dropped, shut_out = self._losses.dropped, self._losses.shut_out
-        for line in (
-            _lost(dropped - self._told_dropped, "there was no room for them while nothing could be written"),
-            _lost(self._unmade, "they could not be written"),
-            _shut_out(shut_out - self._told_shut_out),
-        ):
-            if line is not None:
-                journal.seal(line)
-        self._told_dropped, self._told_shut_out = dropped, shut_out
-        self._unmade = 0
-
-    def _sync(self, after_s: float) -> None:
-        now = self._clock.monotonic()
-        if self._journal is not None and self._journal.has_unsynced and now - self._synced_at >= after_s:
-            self._synced_at = now
-            self._journal.sync()
-
-    def _end(self) -> None:
+    def _leave(self) -> None:
         journal, self._journal = self._journal, None
         if journal is None:
             return
         try:
             journal.close()
         except (OSError, Unusable) as error:
+            self.lost += journal.unwritten
             log.error("%d lines of the audit could not be written at the end: %s", journal.unwritten, error)
+
+    # --- lines ----------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Raises: OSError, Unusable."""
+        self._flush()
+        while self.queue:
+            for _ in range(min(SLICE, len(self.queue))):
+                self._take(self.queue.popleft())
+            # Here the loop may go on.
+            self._flush()
+        self._tell_losses()
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._journal is not None:
+            self._journal.flush()
+
+    def _take(self, entry: Entry) -> None:
+        if isinstance(entry, Move):
+            self._go(entry)
+            return
+        try:
+            if self._journal is not None:
+                self._journal.seal(self._writing.line(entry))
+                self.written += 1
+        except Exception:
+            # Whatever somebody sent to bring this about: the lines after it are still to be written.
+            log.exception("a line of the audit could not be made")
+            self.lost += 1
+
+    def _tell_losses(self) -> None:
+        if self._journal is None:
+            return
+        dropped, shut_out, lost = self._losses.dropped, self._losses.shut_out, self.lost
+        for line in (
+            _lost(dropped - self._told_dropped, "too many waited while nothing could be written"),
+            _lost(lost - self._told_lost, "they could not be made or written"),
+            _shut_out(shut_out - self._told_shut_out),
+        ):
+            if line is not None:
+                self._journal.seal(line)
+        self._told_dropped, self._told_shut_out, self._told_lost = dropped, shut_out, lost
+
+    def _sync(self) -> None:
+        now = self._clock.monotonic()
+        if self._journal is not None and self._journal.has_unsynced and now - self._synced_at >= SYNC_S:
+            self._synced_at = now
+            self._journal.sync()
 
     def _now(self) -> str:
         return self._writing.time(self._clock.monotonic())
