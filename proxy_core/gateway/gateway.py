@@ -205,7 +205,7 @@ class Gateway:
         finally:
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
-            if self.audit is not None:
+            if self.audit is not None and not isinstance(failure, AuditShut):
                 self.audit.call(exchange, finished)
             if recorder is not None:
                 if trace is not None:

@@ -169,8 +169,10 @@ class Audit:
     # --- on the way of a call -------------------------------------------------------------------------------
 
     def call(self, asked: Asked, finished: RequestFinished) -> None:
-        """A client's request was answered."""
+        """A client's request was answered. Pings are not told."""
         queue, params, target = self._queue, asked.params, finished.target
+        if finished.method in UNAUDITED:
+            return
         waiting = len(queue)
         if waiting >= SHUT_AT and self._is_too_much(waiting, finished):
             return
