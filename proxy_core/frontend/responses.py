@@ -63,6 +63,10 @@ class Handler(Protocol):
         """A request was not handed on, as one too many is not."""
         ...
 
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """A `subscriptions/listen` of this caller was acknowledged."""
+        ...
+
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
         """A legacy client's notification; cancellations are the era's own business."""
         ...

@@ -37,7 +37,7 @@ from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
-from proxy_core.gateway.exchange import Caller, Exchange, Viewer
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
 from proxy_core.gateway.operator_desk import OperatorDesk
@@ -575,6 +575,13 @@ class Gateway:
         if self.audit is not None:
             why = error.message
             self.audit.refused(Refusal("mcp", error.code, why, caller.principal, peer, method))
+
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """A modern client listens from now on: which is no exchange, as it has no end that is waited for."""
+        if self.audit is not None:
+            now = self._clock.monotonic()
+            exchange = Exchange("subscriptions/listen", params, caller, Nobody(), peer=peer)
+            self.audit.call(exchange, _finished(exchange, now, now, None, b""))
 
     # --- what legacy clients start by themselves --------------------------------------------------------------
 

@@ -106,6 +106,9 @@ class ScriptedGateway:
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
         self.notifications.append((caller, method, bytes(params)))
 
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """Nobody is told of it here."""
+
     def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
         self.refusals.append((caller.principal, method, error.message))
 

@@ -96,10 +96,18 @@ class Journal:
         Raises: ValueError, for one that is too long or cannot be written as JSON; nothing has changed then.
         """
         line.seq, line.time = self._seq + 1, line.time or self._time()
-        sealed, digest = self._chain.sealed(self._hash, encoded(line))
+        self._seal(encoded(line))
+
+    def seal_call(self, members: bytes) -> None:
+        """The same of a call, as `Writing.call` has made it."""
+        self._seal(b'{"kind":"call","seq":%d,%b' % (self._seq + 1, members))
+
+    def _seal(self, json: bytes) -> None:
+        sealed, digest = self._chain.sealed(self._hash, json)
         if len(sealed) > MAX_LINE:
             raise ValueError(f"a line of {len(sealed)} bytes")
-        self._seq, self._hash = line.seq, digest
+        self._seq += 1
+        self._hash = digest
         self._buffer += sealed
         self.unwritten += 1
 

@@ -23,7 +23,7 @@ PASS_S: Final = 0.05
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
 THREAD: Final = "only1mcp audit"
-SLICE: Final = 32
+SLICE: Final = 64
 """Lines between two chances for the loop to go on: about 0.2 ms."""
 log = logging.getLogger(__name__)
 
@@ -225,9 +225,13 @@ class Writer:
             self._go(entry)
             return
         try:
-            if self._journal is not None:
-                self._journal.seal(self._writing.line(entry))
-                self.written += 1
+            if self._journal is None:
+                return
+            if len(entry) == 2:
+                self._journal.seal(self._writing.other(entry))
+            else:
+                self._journal.seal_call(self._writing.call(entry))
+            self.written += 1
         except Exception:
             # Whatever somebody sent to bring this about: the lines after it are still to be written.
             log.exception("a line of the audit could not be made")
@@ -253,7 +257,7 @@ class Writer:
             self._journal.sync()
 
     def _now(self) -> str:
-        return self._writing.time(self._clock.monotonic())
+        return self._writing.time(self._clock.monotonic()).decode()
 
 
 def _lost(count: int, why: str) -> Line | None:
