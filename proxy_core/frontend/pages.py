@@ -93,6 +93,8 @@ def unreadiness(snapshot: Snapshot, has_been_ready: bool = False) -> str:
 
     `has_been_ready`: one more server that starts does not send the clients of all others away.
     """
+    if snapshot.audit is not None and snapshot.audit.is_shut:
+        return "no call is taken at the moment"
     states = [row.state for row in snapshot.servers if row.state is not ServerState.DISABLED]
     if ServerState.STARTING in states and not has_been_ready:
         return "some servers are still starting"

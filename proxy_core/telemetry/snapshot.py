@@ -348,6 +348,8 @@ class AuditStatus:
     """Calls that were refused because no line could be written."""
     failing: str = ""
     """Why none can be written now."""
+    is_shut: bool = False
+    """Calls are refused for it."""
 
 
 @dataclass(frozen=True, slots=True)

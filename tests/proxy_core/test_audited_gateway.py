@@ -18,7 +18,7 @@ from proxy_core.errors import UnknownServer
 from tests.support.audits import lines_of
 from tests.support.backend_server import answers, rpc_error
 from tests.support.direct_house import house
-from tests.support.http_client import Client
+from tests.support.http_client import Client, modern
 from tests.support.scripted_channel import until
 from tests.support.wire import ask, call
 
@@ -166,6 +166,8 @@ async def test_closed_refuses_calls_while_nothing_can_be_written(
         assert not any(word in str(error) for word in ("audit", "space", str(path)))
         assert (await gateway.client.ask("tools/list")).json["error"]["code"] == -32603
         assert "No space left" in gateway.proxy.snapshot().notices[0].text
+        ready = gateway.client.url.replace("/mcp", "/readyz")
+        assert (await gateway.client.send("GET", url=ready)).status == 503
         asked = len(gateway.server.of("tools/call"))
         assert asked == 2
         is_full[0] = False
@@ -202,6 +204,16 @@ async def test_verbs_of_the_screen_are_told(path: Path, begun: list[DirectCall])
     # The call itself is one as well, by the operator's own client.
     assert [line["client"] for line in lines(path)] == ["only1mcp"]
     assert "canary" not in path.read_text()
+
+
+async def test_who_listens_is_told(path: Path, begun: list[DirectCall]):
+    async with house(True, begun, answers(RESULT), audit={"file": str(path)}) as gateway:
+        body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        async with gateway.client.stream("POST", body, headers=headers) as stream:
+            await stream.next()
+    assert [(line["method"], line["outcome"], line["peer"]) for line in lines(path)] == [
+        ("subscriptions/listen", "ok", "127.0.0.1")
+    ]
 
 
 async def test_without_an_audit_there_is_nothing(path: Path, begun: list[DirectCall]):

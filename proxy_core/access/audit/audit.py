@@ -304,6 +304,7 @@ class Audit:
             lost=self._losses.dropped + writer.lost,
             shut_out=self._losses.shut_out,
             failing=writer.failing,
+            is_shut=self.is_shut,
         )
 
     @property
