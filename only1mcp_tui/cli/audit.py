@@ -10,7 +10,7 @@ import click
 from only1mcp_tui.cli.common import config_option, json_option, required_config
 from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import complain, counted, note, one_line, say, say_json
-from proxy_core.access.audit.audit import audit_path
+from proxy_core.access.audit.reloads import audit_path
 from proxy_core.access.audit.verifying import NotAnAudit, Report, verify_all, verify_files
 from proxy_core.config.load import load
 

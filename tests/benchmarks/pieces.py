@@ -11,8 +11,8 @@ from msgspec import Raw
 from proxy_core.access.audit.audit import Audit
 from proxy_core.access.audit.chain import Chain
 from proxy_core.access.audit.journal import Journal, Sizes
-from proxy_core.access.audit.lines import Writing
 from proxy_core.access.audit.places import Place
+from proxy_core.access.audit.writing import Writing
 from proxy_core.catalog.merge import merge
 from proxy_core.clock import SystemClock
 from proxy_core.config.audit import AuditConfig

@@ -8,8 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -18,28 +17,17 @@ from msgspec import Raw
 from proxy_core import __version__
 from proxy_core.access.audit.actor import actor
 from proxy_core.access.audit.journal import Sizes
-from proxy_core.access.audit.lines import (
-    LEFT_OUT,
-    MAX_ARGUMENT_BYTES,
-    WITH_ARGUMENTS,
-    Act,
-    Configured,
-    Happened,
-    Line,
-    RuleOf,
-    name,
-    profile_name,
-    word,
-)
+from proxy_core.access.audit.lines import Act, Happened, Line
 from proxy_core.access.audit.refusals import ADMISSION, Refusal, Refusals
+from proxy_core.access.audit.reloads import audit_path, reloaded
+from proxy_core.access.audit.words import name, word
 from proxy_core.access.audit.writer import Entry, Losses, Target, Writer
+from proxy_core.access.audit.writing import LEFT_OUT, MAX_ARGUMENT_BYTES, WITH_ARGUMENTS, RuleOf, profile_name
 from proxy_core.clock import Clock
-from proxy_core.config.changes import diff
 from proxy_core.config.load import LoadedConfig
-from proxy_core.config.models import TokenConfig
 from proxy_core.errors import Overloaded
 from proxy_core.facts import AuditTurned, ConfigRejected, Fact, RequestFinished, ToolChanged
-from proxy_core.telemetry.snapshot import Action, AuditStatus, Notice
+from proxy_core.telemetry.snapshot import AuditStatus, Notice
 
 MAX_QUEUED: Final = 16_384
 """Lines that wait to be written; of what comes then, only the number is kept."""
@@ -49,8 +37,6 @@ MAX_HOLDING: Final = 512
 """Waiting lines up to which arguments are held, each of 32 KiB at most; of more the size alone is told."""
 MAX_HELD_TEXT: Final = 4096
 """Characters of a name or URI that waits."""
-MAX_NAMED: Final = 100
-"""Ids or keys of one kind in a line."""
 END_S: Final = 5.0
 """How long the end of the gateway waits until everything is written."""
 UNAUDITED: Final = frozenset({"ping"})
@@ -145,11 +131,11 @@ class Audit:
     def use(self, before: LoadedConfig, loaded: LoadedConfig) -> None:
         """Another configuration may be in force; that is told where lines went until now, and where they go."""
         self._settings, target = loaded.config.audit, _target(loaded)
-        told, was_off = list(_reloaded(before, loaded)), self._target is None
+        told, was_off = list(reloaded(before, loaded)), self._target is None
         # Of where lines go from now on both tell, the one that they leave and the one that they come to.
         self._tell(told)
-        if target != self._target:
-            self.happened("goes on elsewhere" if target is not None else "switched off")
+        if self._target is not None and target != self._target:
+            self.happened(_goes_on(self._target, target))
         self._move(target)
         if was_off:
             self._tell(told)
@@ -174,7 +160,7 @@ class Audit:
         if finished.method in UNAUDITED:
             return
         waiting = len(queue)
-        if waiting >= SHUT_AT and self._is_too_much(waiting, finished):
+        if waiting >= SHUT_AT and self._is_too_much(waiting):
             return
         if (target is not None and len(target) > MAX_HELD_TEXT) or len(finished.method) > MAX_HELD_TEXT:
             finished = _shortened(finished)
@@ -188,7 +174,7 @@ class Audit:
         if writer is not None and not writer.is_woken:
             writer.wake()
 
-    def _is_too_much(self, waiting: int, finished: RequestFinished) -> bool:
+    def _is_too_much(self, waiting: int) -> bool:
         if self._settings.on_full == "closed":
             self.is_shut = True
         if waiting < MAX_QUEUED:
@@ -325,53 +311,12 @@ def _target(loaded: LoadedConfig) -> Target | None:
     return None if settings.file is None else Target(audit_path(loaded, settings.file), settings.key)
 
 
-def audit_path(loaded: LoadedConfig, file: str) -> Path:
-    """A relative one is in the folder of the configuration."""
-    path = Path(file).expanduser()
-    return path if loaded.path is None else loaded.path.absolute().parent / path
+def _goes_on(before: Target, now: Target | None) -> str:
+    if now is None:
+        return "switched off"
+    return "goes on elsewhere" if before.path != now.path else "goes on with another key"
 
 
 def _shortened(finished: RequestFinished) -> RequestFinished:
     target = None if finished.target is None else finished.target[:MAX_HELD_TEXT]
     return msgspec.structs.replace(finished, method=finished.method[:MAX_HELD_TEXT], target=target)
-
-
-def _reloaded(before: LoadedConfig, loaded: LoadedConfig) -> Iterator[Line]:
-    changes = diff(before, loaded)
-    if changes.is_empty:
-        return
-
-    def those(*kinds: Action) -> tuple[str, ...]:
-        return _some([server.id for server in changes.servers if server.change in kinds])
-
-    yield Configured(
-        principal=name(actor()),
-        path=word(str(loaded.path or "")),
-        settings=_some([*changes.settings, *changes.restart]),
-        added=those(Action.ADD, Action.START),
-        removed=those(Action.DRAIN),
-        replaced=those(Action.REPLACE),
-        updated=those(Action.UPDATE),
-    )
-    yield from _tokens_changed(before, loaded)
-
-
-def _tokens_changed(before: LoadedConfig, loaded: LoadedConfig) -> Iterator[Line]:
-    """Who may come in, by name: new, gone, or with another token or other rights."""
-    old, new = ({token.name: token for token in each.config.auth.tokens} for each in (before, loaded))
-    for token in dict.fromkeys((*old, *new)):
-        if old.get(token) != new.get(token):
-            what = _token_change(old.get(token), new.get(token))
-            yield Act(principal=name(actor()), act="token", target=token, detail={"what": what}, outcome="ok")
-
-
-def _token_change(old: TokenConfig | None, new: TokenConfig | None) -> str:
-    if old is None or new is None:
-        return "added" if old is None else "removed"
-    keys = [key for key in TokenConfig.model_fields if getattr(old, key) != getattr(new, key)]
-    return f"changed: {', '.join(keys)}"
-
-
-def _some(names: list[str]) -> tuple[str, ...]:
-    more = len(names) - MAX_NAMED
-    return (*names[:MAX_NAMED], f"and {more} more") if more > 0 else tuple(names)

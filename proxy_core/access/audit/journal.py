@@ -11,26 +11,19 @@ import os
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import msgspec
-
-from proxy_core.access.audit.chain import GENESIS, MAX_LINE, Chain, split
+from proxy_core.access.audit.chain import GENESIS, MAX_LINE, Chain
 from proxy_core.access.audit.lines import (
-    Gap,
     Head,
-    Known,
     Line,
     Opened,
     Torn,
-    decoded,
-    decoded_head,
     encoded,
 )
 from proxy_core.access.audit.places import HEAD, Place, Unusable
+from proxy_core.access.audit.remains import Tail, gap_of, head_in, read, tail_of
 
 HEAD_BYTES: Final = 512
 """Within one sector, so that it is there as a whole or not at all."""
-MAX_TORN: Final = 4 * MAX_LINE
-"""More than this no crash leaves behind."""
 _FRESH: Final = ".new"
 
 
@@ -39,18 +32,6 @@ class Sizes(NamedTuple):
     """Of one file, about: it is put aside at the first look at which it is longer."""
     keep: int
     """Files that were put aside."""
-
-
-class _Tail(NamedTuple):
-    """How a file ends."""
-
-    seq: int
-    hash: bytes
-    """Both of the last line; of none, 0 and that before the first of all."""
-    junk: bytes
-    """What stands behind it."""
-    lacks_end: bool = False
-    """It is whole but for its line end."""
 
 
 class Journal:
@@ -222,21 +203,21 @@ class Journal:
         older = self._place.numbers()
         opened, tail = self._reopen(), None
         if opened is not None:
-            self._number, tail = opened.file, _tail_of(self._fd)
+            self._number, tail = opened.file, tail_of(self._fd)
         elif older:
             self._number, tail = older[-1], self._tail_of_older(older[-1])
-        gap = _gap(head, is_new, tail)
+        gap = gap_of(head, is_new, tail)
         if tail is not None:
             self._seq, self._hash = tail.seq, tail.hash
         if gap is not None and head is not None:
             self._number = max(self._number, head.file)
             self._seq = max(self._seq, head.seq)
             self._hash = head.before.encode() if tail is None else self._hash
-        self._go_on(opened, tail or _Tail(0, GENESIS, b""))
+        self._go_on(opened, tail or Tail(0, GENESIS, b""))
         if gap is not None:
             self.seal(gap)
 
-    def _go_on(self, opened: Opened | None, tail: _Tail) -> None:
+    def _go_on(self, opened: Opened | None, tail: Tail) -> None:
         if opened is not None and (opened.chain, opened.key) == (self._chain.name, self._chain.key_id):
             self._close_torn(tail)
             return
@@ -268,74 +249,15 @@ class Journal:
             raise Unusable(f"{self._place.name} holds something else than an audit")
         return line
 
-    def _tail_of_older(self, number: int) -> _Tail:
+    def _tail_of_older(self, number: int) -> Tail:
         fd = self._place.open(f"{self._place.name}.{number}", os.O_RDONLY)
         try:
-            return _tail_of(fd)
+            return tail_of(fd)
         finally:
             os.close(fd)
 
-    def _close_torn(self, tail: _Tail) -> None:
+    def _close_torn(self, tail: Tail) -> None:
         if tail.junk or tail.lacks_end:
             self._buffer += b"\n"
         if tail.junk:
             self.seal(Torn(bytes=len(tail.junk), sha256=hashlib.sha256(tail.junk).hexdigest()))
-
-
-def read(line: bytes) -> Known | None:
-    """A line without its end; None: it is none. Whether its hash is right is not looked at."""
-    parts = split(line)
-    if parts is None:
-        return None
-    try:
-        return decoded(parts[0] + b"}")
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-
-
-def head_in(raw: bytes) -> Head | None:
-    """What the file beside says; None: nothing that could be understood."""
-    parts = split(raw.rstrip())
-    try:
-        return None if parts is None else decoded_head(parts[0] + b"}")
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
-
-
-def _tail_of(fd: int) -> _Tail:
-    size = os.fstat(fd).st_size
-    window = MAX_TORN + MAX_LINE
-    *pieces, rest = os.pread(fd, window, max(0, size - window)).split(b"\n")
-    for place in range(len(pieces) - 1, -1, -1):
-        line, parts = read(pieces[place]), split(pieces[place])
-        if line is not None and parts is not None:
-            break
-    else:
-        return _Tail(0, GENESIS, b"\n".join((*pieces, rest)))
-    behind = pieces[place + 1 :]
-    last, last_parts = read(rest), split(rest)
-    if not behind and last is not None and last_parts is not None and last.seq == line.seq + 1:
-        return _Tail(last.seq, last_parts[1], b"", lacks_end=True)
-    return _Tail(line.seq, parts[1], b"\n".join((*behind, rest)))
-
-
-def _gap(head: Head | None, is_new: bool, tail: _Tail | None) -> Gap | None:
-    """What is wrong with what is there, if anything is."""
-    if head is None:
-        if tail is None and is_new:
-            return None
-        return Gap(
-            why="the file that names the last line is gone"
-            if is_new
-            else "the file that names the last line was changed"
-        )
-    found = Gap(why="", head_seq=head.seq, head_hash=head.before)
-    if tail is None:
-        found.why = "the files are gone"
-    elif tail.seq < head.seq:
-        found.why = "lines at the end are gone"
-    elif tail.seq == head.seq and tail.hash != head.before.encode():
-        found.why = "the last line is another one"
-    elif len(tail.junk) > MAX_TORN:
-        found.why = "more follows the last line than a crash leaves there"
-    return found if found.why else None

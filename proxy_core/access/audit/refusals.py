@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from proxy_core.access.audit.lines import Line, Refused, name, word
+from proxy_core.access.audit.lines import Line, Refused
+from proxy_core.access.audit.words import name, word
 from proxy_core.clock import Clock
 
 WINDOW_S: Final = 1.0

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from proxy_core.access.audit.chain import GENESIS, MAX_LINE, Chain, split
-from proxy_core.access.audit.journal import MAX_TORN, head_in, read
 from proxy_core.access.audit.lines import Gap, Head, Known, Opened, Torn
 from proxy_core.access.audit.places import HEAD, numbers_of
+from proxy_core.access.audit.remains import MAX_TORN, head_in, read
 
 
 class NotAnAudit(Exception):

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from proxy_core.access.audit.chain import Chain
 from proxy_core.access.audit.journal import Journal, Sizes
-from proxy_core.access.audit.lines import CallEntry, Line, LineEntry, Lost, Refused, RuleOf, Writing
+from proxy_core.access.audit.lines import Line, Lost, Refused
 from proxy_core.access.audit.places import Place, Unusable
+from proxy_core.access.audit.writing import CallEntry, LineEntry, RuleOf, Writing
 from proxy_core.clock import Clock
 from proxy_core.errors import ErrorCode
 
