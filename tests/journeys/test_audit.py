@@ -62,6 +62,21 @@ def echoed(path: Path) -> list[str]:
     return [line["arguments"]["text"] for line in told(path) if line["method"] == "tools/call"]
 
 
+async def test_an_audit_is_whole_at_any_moment_while_it_is_written(tmp_path: Path):
+    with audited(tmp_path, max_bytes=65_536, keep=1000) as gateway:
+        async with connected(gateway.url) as client:
+            await once_listed(client, TOOL)
+            await comes_true(lambda: at(tmp_path).exists(), "the audit is there")
+            load = asyncio.ensure_future(under_load(client, 1500))
+            looks = 0
+            while not load.done():
+                report = await asyncio.to_thread(verify_all, at(tmp_path))
+                assert report.is_whole, report
+                looks += 1
+            await load
+    assert looks > 3 and verify_all(at(tmp_path)).files > 3
+
+
 async def test_a_gateway_that_is_killed_in_the_middle_leaves_a_whole_audit(tmp_path: Path):
     path, answered = at(tmp_path), list[str]()
     for life in range(3):

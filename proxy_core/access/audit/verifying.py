@@ -5,7 +5,7 @@ What each finding can and cannot mean is said in docs/audit.md.
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -50,49 +50,52 @@ class Report:
 
 
 class _Broken(Exception):
-    def __init__(self, what: str, why: str) -> None:
-        self.what, self.why = what, why
-
-
-def every_file(path: Path) -> list[Path]:
-    """Those that were put aside, the oldest first, and the present one."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise NotAnAudit(f"There is no folder {folder}.")
-    numbers = numbers_of(path.name, os.listdir(folder))
-    return [*(folder / f"{path.name}.{number}" for number in numbers), path]
+    def __init__(self, what: str, why: str, where: Path | None = None) -> None:
+        """`where`: the file, if it is not the one that is being read."""
+        self.what, self.why, self.where = what, why, where
 
 
 def verify_all(path: Path, keys: Iterable[str] = ()) -> Report:
     """The audit that a gateway writes at `path`: all its files, and the head. Raises: NotAnAudit, OSError."""
     # Before the files: they may grow meanwhile, and it must not know more than they.
     head = _raw_head(path)
-    opened = [(each, file) for each in reversed(every_file(path)) if (file := _opened(each)) is not None]
-    try:
-        if not opened and not head:
-            raise NotAnAudit(f"There is no audit at {path}.")
-        verifier = Verifier(keys, is_all=True)
-        # One that was put aside while we looked came twice.
-        files = {os.fstat(file.fileno()).st_ino: (each, file) for each, file in reversed(opened)}
-        return verifier.run(list(files.values()), path, head)
-    finally:
-        for _, file in opened:
-            file.close()
+    if not (head or path.exists() or _numbers(path)):
+        raise NotAnAudit(f"There is no audit at {path}.")
+    return Verifier(keys, is_all=True).run(_every_file(path), path, head)
 
 
-def verify_files(paths: Iterable[Path], keys: Iterable[str] = ()) -> Report:
+def verify_files(paths: Sequence[Path], keys: Iterable[str] = ()) -> Report:
     """These files alone, by their numbers; what is missing before and after them is not judged.
 
     Raises: NotAnAudit, OSError.
     """
-    opened = [(path, path.open("rb")) for path in paths]
+    ordered = sorted(paths, key=_number_of)
+    return Verifier(keys, is_all=False).run(((path, path.open("rb")) for path in ordered), ordered[0])
+
+
+def _every_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Those that were put aside, the oldest first, and the present one, which may be put aside meanwhile."""
+    last, present = 0, None
+    while True:
+        for number in _numbers(path):
+            aside = path.with_name(f"{path.name}.{number}")
+            if number > last and (file := _opened(aside)) is not None:
+                last = number
+                yield aside, file
+        present = _opened(path)
+        if not any(number > last for number in _numbers(path)):
+            break
+        if present is not None:
+            present.close()
+    if present is not None:
+        yield path, present
+
+
+def _numbers(path: Path) -> list[int]:
     try:
-        return Verifier(keys, is_all=False).run(
-            sorted(opened, key=lambda each: _number_of(each[1])), opened[0][0]
-        )
-    finally:
-        for _, file in opened:
-            file.close()
+        return numbers_of(path.name, os.listdir(path.parent))
+    except FileNotFoundError:
+        return []
 
 
 def _opened(path: Path) -> BinaryIO | None:
@@ -103,15 +106,20 @@ def _opened(path: Path) -> BinaryIO | None:
 
 
 def _raw_head(path: Path) -> bytes:
-    try:
-        return path.with_name(path.name + HEAD).read_bytes()
-    except FileNotFoundError:
-        return b""
+    """Looked at until it is the same twice, for it may be written at the moment."""
+    before, now = b"", b"-"
+    while before != now:
+        before = now
+        try:
+            now = path.with_name(path.name + HEAD).read_bytes()
+        except FileNotFoundError:
+            return b""
+    return now
 
 
-def _number_of(file: BinaryIO) -> int:
-    line = read(file.readline(MAX_LINE).rstrip(b"\n"))
-    file.seek(0)
+def _number_of(path: Path) -> int:
+    with path.open("rb") as file:
+        line = read(file.readline(MAX_LINE).rstrip(b"\n"))
     return line.file if isinstance(line, Opened) else 0
 
 
@@ -130,7 +138,8 @@ class Verifier:
         self._seq = 0
         self._hash = GENESIS
         self._number = 0
-        self._oldest = 0
+        self._oldest = self._first = 0
+        self._first_path: Path | None = None
         self._head: Head | None = None
         self._junk = bytearray()
         self._junk_at = 0
@@ -138,31 +147,36 @@ class Verifier:
         self._line = 0
         self._is_begun = False
 
-    def run(self, files: list[tuple[Path, BinaryIO]], base: Path, head: bytes = b"") -> Report:
+    def run(self, files: Iterable[tuple[Path, BinaryIO]], base: Path, head: bytes = b"") -> Report:
         """Raises: NotAnAudit, for a key that is not among ours."""
-        report, where = self._report, files[0][0] if files else base
-        first = 0
+        report, where = self._report, base
         try:
             self._head = self._read_head(head)
             for path, file in files:
                 where = path
-                self._read_file(file)
-                first = first or self._number
+                with file:
+                    self._read_file(file)
+                if not report.files:
+                    self._first, self._first_path = self._number, path
                 report.files += 1
-            if self._wants_key and not self._chain.key_id:
-                self._line = 1
-                raise _Broken("edited", "it is chained without a key, and one was given")
-            if self._is_all and first > self._oldest:
-                where, self._line = files[0][0] if files else where, 0
-                raise _Broken("file", f"file {self._oldest} and those up to this one, {first}, are gone")
+            self._judge_whole()
             if self._is_all:
                 self._judge_head(head)
         except _Broken as broken:
-            report.broken = Break(str(where), self._line, broken.what, broken.why)
-        if first > 1 and report.is_whole:
-            report.notes.append(f"Begins with file {first}: those before it are not here.")
+            report.broken = Break(str(broken.where or where), self._line, broken.what, broken.why)
+        if self._first > 1 and report.is_whole:
+            report.notes.append(f"Begins with file {self._first}: those before it are not here.")
         report.last_seq, report.last_hash = self._seq, self._hash.decode()
         return report
+
+    def _judge_whole(self) -> None:
+        if self._wants_key and not self._chain.key_id:
+            self._line = 1
+            raise _Broken("edited", "it is chained without a key, and one was given")
+        if self._is_all and self._first > self._oldest:
+            self._line = 0
+            why = f"file {self._oldest} and those up to this one, {self._first}, are gone"
+            raise _Broken("file", why, self._first_path)
 
     # --- one file -------------------------------------------------------------------------------------------
 
@@ -172,6 +186,9 @@ class Verifier:
         while raw := file.readline(MAX_LINE + 1):
             self._line += 1
             self._take(raw)
+            if len(raw) <= MAX_LINE and not raw.endswith(b"\n"):
+                # The end, as it was a moment ago: the rest of this line may be there by now.
+                return
 
     def _take_first(self, raw: bytes) -> None:
         self._line = 1

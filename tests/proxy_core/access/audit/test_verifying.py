@@ -1,5 +1,6 @@
 """Every way to spoil an audit, and what is said of it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy_core.access.audit import verifying
 from proxy_core.access.audit.chain import GENESIS, Chain
 from proxy_core.access.audit.journal import Journal
 from proxy_core.access.audit.lines import Happened
@@ -295,6 +297,47 @@ def test_another_file_is_no_audit(tmp_path: Path):
     for content in (b"\x00" * 100, b"x" * 200_000, b'{"kind":"file"}\n', b""):
         other.write_bytes(content)
         broken(verify_files([other]), "foreign", other, 1)
+
+
+# --- while it is written --------------------------------------------------------------------------------------
+
+
+def test_what_is_put_aside_meanwhile_is_read_all_the_same(path: Path):
+    files = verifying._every_file(path)
+    seen = [next(files)]
+    with writing(path) as opened:
+        for _ in range(3):
+            opened.sizes = opened.sizes._replace(max_bytes=1)
+            fill(opened)
+    seen += files
+    names = [each.name.removeprefix("audit.jsonl") for each, _ in seen]
+    for _, file in seen:
+        file.close()
+    assert names == [".1", ".2", ".3", ".4", ".5", ""]
+
+
+class Growing(io.BytesIO):
+    """A file whose last line is half there, and the rest of it when it is looked at again."""
+
+    def __init__(self, whole: bytes, there: int) -> None:
+        super().__init__(whole[:there])
+        self.rest = whole[there:]
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n") and self.rest:
+            place = self.tell()
+            self.write(self.rest)
+            self.seek(place)
+            self.rest = b""
+        return line
+
+
+def test_a_line_that_is_being_written_is_the_end_for_now(path: Path):
+    whole = path.read_bytes()
+    growing = Growing(whole, len(whole) - 30)
+    report = verifying.Verifier(is_all=False).run([(path, growing)], path)
+    assert report.is_whole and report.lines == PER_FILE
 
 
 # --- any change at all ----------------------------------------------------------------------------------------
