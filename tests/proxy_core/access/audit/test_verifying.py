@@ -313,7 +313,7 @@ def test_what_is_put_aside_meanwhile_is_read_all_the_same(path: Path):
     names = [each.name.removeprefix("audit.jsonl") for each, _ in seen]
     for _, file in seen:
         file.close()
-    assert names == [".1", ".2", ".3", ".4", ".5", ""]
+    assert names == [*(f".{number}" for number in range(1, 7)), ""]
 
 
 class Growing(io.BytesIO):
