@@ -36,7 +36,14 @@ class Keeper(Protocol):
 
     asking: Asking
 
-    def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None: ...
+    def told(
+        self,
+        exchange: Exchange,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        failure: Only1Error | None = None,
+    ) -> None: ...
 
     async def go_on(
         self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]
@@ -75,7 +82,7 @@ class DirectExchange:
         try:
             result = self._gateway.asking.result_of(exchange, self._route, answer)
         except Only1Error as error:
-            self._gateway.told(exchange, self._started_at, error.code, b"")
+            self._gateway.told(exchange, self._started_at, error.code, b"", error)
             self._ended.failed(error)
             return
         except Exception as error:

@@ -27,6 +27,7 @@ from proxy_core.errors import (
     InvalidParams,
     MethodNotFound,
     Only1Error,
+    Overloaded,
     ParseError,
     UnknownResource,
 )
@@ -205,8 +206,8 @@ class Gateway:
         finally:
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
-            if self.audit is not None and not isinstance(failure, AuditShut):
-                self.audit.call(exchange, finished)
+            if self.audit is not None:
+                self._write_down(self.audit, exchange, finished, failure)
             if recorder is not None:
                 if trace is not None:
                     recording.ended(recorder, exchange, trace, finished, result, failure)
@@ -252,14 +253,30 @@ class Gateway:
         self.told(exchange, started_at, None, result)
         return result
 
-    def told(self, exchange: Exchange, started_at: float, code: int | None, result: bytes) -> None:
+    def told(
+        self,
+        exchange: Exchange,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        failure: Only1Error | None = None,
+    ) -> None:
         """One that was begun has ended."""
         finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
         self._publish(finished)
         if self.audit is not None:
-            self.audit.call(exchange, finished)
+            self._write_down(self.audit, exchange, finished, failure)
         if self._recorder is not None and self._recorder.is_on:
             self._recorder.brief(finished, memoryview(exchange.params).nbytes)
+
+    def _write_down(
+        self, audit: Audit, exchange: Exchange, finished: RequestFinished, failure: Only1Error | None
+    ) -> None:
+        if not isinstance(failure, Overloaded):
+            audit.call(exchange, finished)
+        elif not isinstance(failure, AuditShut):
+            # However many are too many, they are few lines.
+            self.refused(exchange.caller, exchange.method, failure, exchange.peer)
 
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""

@@ -140,6 +140,27 @@ async def test_a_call_too_many_is_told(path: Path, begun: list[DirectCall], era:
     assert (line["principal"], line["code"], line["count"]) == ("token:ci", -32603, 1)
 
 
+async def test_calls_that_find_no_place_at_a_server_are_few_lines(path: Path, begun: list[DirectCall]):
+    held = asyncio.Event()
+
+    async def waits(seen: Any) -> Any:
+        await held.wait()
+        return await answers(RESULT)(seen)
+
+    more = {"audit": {"file": str(path)}, "limits": {"server_queue": 1}, "box": {"concurrency": 1}}
+    async with house(True, begun, waits, **more) as gateway:
+        taken = [asyncio.ensure_future(gateway.call()) for _ in range(2)]
+        await until(lambda: gateway.row.queued == 1)
+        refused = [(await gateway.call()).json["error"]["code"] for _ in range(30)]
+        held.set()
+        await asyncio.gather(*taken)
+    assert refused == [-32603] * 30
+    assert len(lines(path)) == 2
+    told = lines(path, "refused")
+    assert sum(line["count"] for line in told) == 30 and len(told) < 4
+    assert (told[0]["path"], told[0]["principal"]) == ("tools/call", "anon")
+
+
 @WAYS
 async def test_closed_refuses_calls_while_nothing_can_be_written(
     path: Path, begun: list[DirectCall], direct: bool, monkeypatch: pytest.MonkeyPatch

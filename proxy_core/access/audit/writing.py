@@ -25,8 +25,9 @@ GAVE_UP: Final = -1
 WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
 LEFT_OUT: Final = Raw(b"")
 """Params that were not kept: they are too long, or too many wait."""
-RuleOf: TypeAlias = Callable[[str, str, str | None, str | None], str]
-"""Of a profile, a method, a target and a server: which rule of the policy let a call through, or did not."""
+RuleOf: TypeAlias = Callable[[str, str, str, str], str]
+"""Of a profile, a method, a target as the client said it, and the server that answered, each of them empty
+if there is none: which rule of the policy let a call through, or did not."""
 
 
 CallEntry: TypeAlias = tuple[RequestFinished, str | None, str, str, int, Raw | None]
@@ -36,7 +37,7 @@ LineEntry: TypeAlias = tuple[Line, float]
 """Any other line, and the `Clock.monotonic()` of what it tells."""
 
 
-def profile_name(profile: str, method: str, target: str | None, server: str | None) -> str:
+def profile_name(profile: str, method: str, target: str, server: str) -> str:
     """The rule, where nothing finer is known."""
     return profile
 
@@ -137,7 +138,6 @@ class Writing:
         server: str | None,
         profile: str,
     ) -> bytes:
-        shown = None if target is None else cut(target)
         who = Who(
             principal=name(principal),
             client=word(client),
@@ -147,7 +147,7 @@ class Writing:
             method=word(method),
             target=word(target or ""),
             server=server or "",
-            rule=name(self._rule_of(profile, cut(method), shown, server)),
+            rule=name(self._rule_of(profile, cut(method), cut(target or ""), server or "")),
         )
         return encoded(who)[1:-1]
 

@@ -155,7 +155,7 @@ async def test_how_a_call_ended_is_said(house: House, code: int | None, outcome:
 async def test_the_rule_is_who_knows_it_says(house: House):
     asked_for = []
 
-    def rule_of(*about: str | None) -> str:
+    def rule_of(*about: str) -> str:
         asked_for.append(about)
         return "deny[2]"
 
@@ -181,7 +181,7 @@ async def test_what_clients_say_is_cut_and_masked(house: House):
 async def test_a_line_that_cannot_be_made_is_told_and_holds_up_no_other(
     house: House, caplog: pytest.LogCaptureFixture
 ):
-    def rule_of(profile: str, method: str, target: str | None, server: str | None) -> str:
+    def rule_of(profile: str, method: str, target: str, server: str) -> str:
         if target == "bad":
             raise KeyError(target)
         return ""
