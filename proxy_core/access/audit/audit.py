@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -131,14 +131,14 @@ class Audit:
     def use(self, before: LoadedConfig, loaded: LoadedConfig) -> None:
         """Another configuration may be in force; that is told where lines went until now, and where they go."""
         self._settings, target = loaded.config.audit, _target(loaded)
-        told, was_off = list(reloaded(before, loaded)), self._target is None
-        # Of where lines go from now on both tell, the one that they leave and the one that they come to.
-        self._tell(told)
-        if self._target is not None and target != self._target:
+        has_moved = target != self._target
+        self._tell(reloaded(before, loaded))
+        if has_moved and self._target is not None:
             self.happened(_goes_on(self._target, target))
         self._move(target)
-        if was_off:
-            self._tell(told)
+        if has_moved:
+            # Whose doing it is both places tell.
+            self._tell(reloaded(before, loaded))
         self.is_shut = self._is_failing and self._settings.on_full == "closed"
 
     def _move(self, target: Target | None) -> None:
@@ -243,7 +243,7 @@ class Audit:
         elif isinstance(fact, ConfigRejected):
             self.happened("configuration rejected", target=fact.path, why=fact.message)
 
-    def _tell(self, lines: list[Line]) -> None:
+    def _tell(self, lines: Iterable[Line]) -> None:
         for line in lines:
             self._add(line, self.now())
 

@@ -353,7 +353,7 @@ async def test_a_reload_is_told_with_what_it_changed_and_never_with_values(house
         ("ops", "changed: admin"),
         ("new", "added"),
     ]
-    assert "1111" not in house.path.read_text()
+    assert "1" * 64 not in house.path.read_text()
 
 
 async def test_another_file_from_a_reload_on_and_both_say_so(house: House):
@@ -372,7 +372,20 @@ async def test_another_file_from_a_reload_on_and_both_say_so(house: House):
         "audit.keep",
     ]
     assert [(line["target"], line["arguments"]) for line in house.lines(path=other)] == [("second", {"n": 1})]
+    assert [line["principal"] for line in house.lines("config", other)] == ["screen"]
     assert verify_all(house.path).is_whole and verify_all(other).is_whole
+
+
+async def test_another_key_from_a_reload_on_begins_another_file(house: House):
+    audit = house.start()
+    call(audit, target="first")
+    audit.use(house.loaded(), house.loaded(key=KEY))
+    call(audit, target="second")
+    await audit.aclose()
+    aside = house.path.with_name("audit.jsonl.1")
+    assert [line["what"] for line in house.lines("event", aside)] == ["started", "goes on with another key"]
+    assert [line["target"] for line in house.lines()] == ["second"]
+    assert verify_all(house.path, [KEY]).is_whole
 
 
 async def test_off_and_on_again_by_reloads(house: House):
