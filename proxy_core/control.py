@@ -6,8 +6,9 @@ near from far. Everything returned is frozen. Verbs name a server by its id, or 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from proxy_core.facts import Fact
 from proxy_core.telemetry.context_bill import ContextBill
@@ -35,8 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class AbandonedCall:
+class AbandonedCall(Struct, frozen=True):
     """A call that a drain did not wait for any longer."""
 
     id: str
@@ -46,8 +46,7 @@ class AbandonedCall:
     """The server's own name of the tool or prompt, or the URI."""
 
 
-@dataclass(frozen=True, slots=True)
-class DrainOutcome:
+class DrainOutcome(Struct, frozen=True):
     """How a drain ended."""
 
     finished: int
@@ -58,8 +57,7 @@ class DrainOutcome:
     """Those that were abandoned, as far as they had reached the server."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedReplica:
+class PlannedReplica(Struct, frozen=True):
     id: str
     action: Action
     in_flight: int = 0
@@ -68,8 +66,7 @@ class PlannedReplica:
     """Connections beside its primary one: those of single clients."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedServer:
+class PlannedServer(Struct, frozen=True):
     """What a reload would do to one server."""
 
     id: str
@@ -81,8 +78,7 @@ class PlannedServer:
     sessions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadPlan:
+class ReloadPlan(Struct, frozen=True):
     """What putting the file in force would do, before it is done."""
 
     servers: tuple[PlannedServer, ...] = ()

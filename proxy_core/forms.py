@@ -7,11 +7,12 @@ Spec: 2026-07-28 client/elicitation, "Requested Schema"; 2025-06-18 for `enumNam
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from math import isfinite
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from proxy_core.errors import InvalidParams
 
@@ -36,8 +37,7 @@ _SECRET: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FormField:
+class FormField(Struct, frozen=True):
     """One thing that is asked for."""
 
     name: str

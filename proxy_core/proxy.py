@@ -9,11 +9,11 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from proxy_core import __version__
 from proxy_core.access.audit.audit import Audit
@@ -24,6 +24,7 @@ from proxy_core.backends.drills import Drills
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.lifecycle import Event
 from proxy_core.backends.orphans import find_orphans
+from proxy_core.backends.pace import Pace
 from proxy_core.backends.pictures import Offers, Suspects, detail_of, row_of
 from proxy_core.backends.plans import planned
 from proxy_core.backends.process_samples import ProcessSampler
@@ -198,6 +199,7 @@ class Proxy(Control):
                 lambda: self.config.routing,
                 self._publish,
                 self._wire_batch,
+                start_turn=Pace().turn,
             ),
             memory=self._remembered,
         )

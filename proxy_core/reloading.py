@@ -6,9 +6,10 @@ Sole writer of the configuration in force. A bad file changes nothing but what i
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy_core.access.audit.actor import FILE, SIGNAL, acting_as
 from proxy_core.clock import Clock
@@ -152,7 +153,7 @@ class Reloading:
     def _read_with_digest(self) -> tuple[LoadedConfig, str | None]:
         # In this order: what is written in between is noticed as a change.
         digest = self._digest()
-        return self._read(), digest
+        return self._read().sharing(self.loaded), digest
 
     def _digest(self) -> str | None:
         return digest_of(self.loaded.path if self._path is None else self._path())

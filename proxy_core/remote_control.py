@@ -10,12 +10,12 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy_core.admin_client import AdminClient
 from proxy_core.admin_wire import (

@@ -3,10 +3,10 @@
 import asyncio
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Final
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import complain, counted, note, one_line, say, say_json, table
@@ -125,7 +125,7 @@ async def _approved(address: Address, changes: Iterable[ToolChange]) -> tuple[li
 
 def _list(changes: tuple[ToolChange, ...], as_json: bool) -> None:
     if as_json:
-        say_json([asdict(change) for change in changes])
+        say_json([to_builtins(change) for change in changes])
         return
     if not changes:
         say("Every tool is what it was first seen as, or was approved.")
@@ -146,7 +146,7 @@ def _list(changes: tuple[ToolChange, ...], as_json: bool) -> None:
 
 def _show(diffs: list[ToolDiff], as_json: bool) -> None:
     if as_json:
-        say_json([asdict(diff) for diff in diffs])
+        say_json([to_builtins(diff) for diff in diffs])
         return
     for number, diff in enumerate(diffs):
         change = diff.change

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Final
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.output import counted, note, say, say_json, table
 from only1mcp_tui.cli.reach import Address, reached, steering
@@ -27,7 +27,7 @@ def stats_command(address: Address, as_json: bool) -> None:
     """Show hits, misses, evictions and joined requests, by server and method."""
     savings = asyncio.run(_savings(address))
     if as_json:
-        say_json(asdict(savings))
+        say_json(to_builtins(savings))
         return
     if not savings.caches:
         say("Nothing is kept yet, and nothing was looked up.")

@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, replace
 from typing import Any, Final
 
 import click
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from only1mcp_tui.cli.common import json_option, loaded_config
 from only1mcp_tui.cli.exits import Exit
@@ -123,14 +124,14 @@ def plain(bill: ContextBill, top: int) -> dict[str, Any]:
         "mode": bill.mode,
         "modes": {mode: cost and cost.wire for mode, cost in modes},
         "visible": {mode: cost and cost.visible for mode, cost in modes},
-        "searches": asdict(bill.searches),
+        "searches": to_builtins(bill.searches),
         "servers": [{"id": row.id, "tools": row.tools, **_plain_costs(row)} for row in bill.servers],
         "tools": [
             {"server": row.server, "name": row.name, **_plain_costs(row)} for row in _biggest(bill.tools, top)
         ],
-        "descriptions": [asdict(row) for row in bill.descriptions[:top]],
+        "descriptions": [to_builtins(row) for row in bill.descriptions[:top]],
         "profiles": [
-            {"profile": row.profile, "mode": row.mode, "tools": row.tools, **asdict(row.modes)}
+            {"profile": row.profile, "mode": row.mode, "tools": row.tools, **to_builtins(row.modes)}
             for row in bill.profiles
         ],
     }

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Final
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.output import one_line, say, say_line
 from only1mcp_tui.cli.reach import Address, reached, steering
@@ -70,4 +70,4 @@ def _tell(line: LogLine) -> None:
 
 
 def _tell_json(line: LogLine) -> None:
-    say_line({**asdict(line), "fields": dict(line.fields)})
+    say_line({**to_builtins(line), "fields": dict(line.fields)})

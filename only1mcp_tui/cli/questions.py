@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.output import one_line, say, say_json
 from only1mcp_tui.cli.reach import Address, reached, steering
@@ -91,7 +91,7 @@ def _content(question: OpenQuestion, values: Sequence[str]) -> dict[str, FormVal
 
 def _list(snapshot: Snapshot, as_json: bool) -> None:
     if as_json:
-        say_json([asdict(question) for question in snapshot.questions])
+        say_json([to_builtins(question) for question in snapshot.questions])
         return
     if not snapshot.questions:
         say("No server asks anything.")

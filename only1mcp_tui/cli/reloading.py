@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Final
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import note, one_line, say, say_json, table
@@ -57,7 +57,7 @@ async def _rolled_back(address: Address) -> ReloadPlan:
 
 def _tell(plan: ReloadPlan, nothing: str, as_json: bool) -> None:
     if as_json:
-        say_json({"ok": True, "changes": not plan.is_empty, **asdict(plan)})
+        say_json({"ok": True, "changes": not plan.is_empty, **to_builtins(plan)})
         return
     if plan.is_empty:
         say(nothing)

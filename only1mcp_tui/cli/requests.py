@@ -6,10 +6,10 @@ The gateway masks secrets when it records, so what is printed here is masked as 
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Final
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.output import note, one_line, say, say_line, table
 from only1mcp_tui.cli.reach import Address, reached, steering
@@ -45,7 +45,7 @@ def requests_command(id: int | None, limit: int, expression: str, address: Addre
     rows = asyncio.run(_rows(address, chosen, limit))
     if as_json:
         for row in rows:
-            say_line(asdict(row))
+            say_line(to_builtins(row))
     elif rows:
         say(table(HEADINGS, _cells(rows)))
     else:

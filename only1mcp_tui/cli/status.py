@@ -1,9 +1,9 @@
 """`only1mcp status`: how the running gateway is, the facts of the Overview screen as text."""
 
 import asyncio
-from dataclasses import asdict
 
 import click
+from msgspec import to_builtins
 
 from only1mcp_tui.cli.output import note, one_line, say, say_json
 from only1mcp_tui.cli.reach import Address, reached, steering
@@ -17,7 +17,7 @@ def status_command(address: Address, as_json: bool) -> None:
     """Show how the running gateway is: its servers and replicas, clients, configuration, totals."""
     snapshot = asyncio.run(_picture(address))
     if as_json:
-        say_json(asdict(snapshot))
+        say_json(to_builtins(snapshot))
         return
     for line in head_lines(snapshot):
         say(line)

@@ -5,6 +5,7 @@ The default is to leave things as they are; what could not be shown cannot be ap
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button
 
 from only1mcp_tui.screens.scrolled import ScrolledDialog, as_it_is
+from only1mcp_tui.screens.working import work_at
 from only1mcp_tui.view.numbers import clock_time
 from only1mcp_tui.view.text import Line, first_line, safe, wrap
 from only1mcp_tui.view.tool_diff import (
@@ -79,7 +81,7 @@ class ApproveScreen(ScrolledDialog[ToolChange | None]):
     def _fetch(self) -> None:
         self._lines, self._fault = None, ""
         self.query_one("#yes", Button).disabled = True
-        self.run_worker(self._take(self._change), group="diff", exclusive=True, exit_on_error=False)
+        work_at(self, partial(self._take, self._change), "diff")
 
     async def _take(self, change: ToolChange) -> None:
         try:

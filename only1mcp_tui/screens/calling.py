@@ -6,6 +6,7 @@ Asks before a tool that does not say it only reads. The call is a worker of the 
 import asyncio
 import logging
 from collections.abc import Iterator, MutableMapping
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from textual.worker import Worker
 
 from only1mcp_tui.screens.call_fields import FieldBox
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
+from only1mcp_tui.screens.working import work_at
 from only1mcp_tui.view.call_result import fault_lines, result_lines
 from only1mcp_tui.view.json_text import parsed, pretty
 from only1mcp_tui.view.numbers import duration
@@ -107,7 +109,7 @@ class CallScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query_one("#call-raw", TextArea).cursor_blink = False
         self._say()
-        self.app.run_worker(self._prepare(), group="call-form", exclusive=True, exit_on_error=False)
+        work_at(self.app, self._prepare, "call-form")
         self.set_interval(1.0, self._say)
 
     def on_unmount(self) -> None:
@@ -219,13 +221,8 @@ class CallScreen(ModalScreen[None]):
         self._show_faults(said.faults)
         if not said.faults:
             self._memory[self._tool_name] = said.arguments
-            self._call = self.app.run_worker(
-                self._run(self._tool, said.arguments),
-                name="call",
-                group="call",
-                exclusive=True,
-                exit_on_error=False,
-            )
+            run = partial(self._run, self._tool, said.arguments)
+            self._call = work_at(self.app, run, "call", name="call")
 
     async def _run(self, tool: ToolDetail, arguments: Arguments) -> None:
         if not tool.read_only and not await self.app.push_screen_wait(ConfirmScreen(ask_call(tool))):

@@ -15,6 +15,7 @@ from only1mcp_tui.screens.base import CoreScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen
 from only1mcp_tui.screens.exporting import export
 from only1mcp_tui.screens.replaying import TargetScreen, ask_replay
+from only1mcp_tui.screens.working import work_at
 from only1mcp_tui.view.curl import CannotCopy, curl_text
 from only1mcp_tui.view.exchange_json import exchange_json
 from only1mcp_tui.view.exchange_list import ExchangeList
@@ -112,24 +113,24 @@ class ExchangeVerbScreen(CoreScreen):
 
     def action_copy(self, form: str) -> None:
         if (id := self.chosen) is not None:
-            self._do(self._copy(id, form), "copy")
+            self._do(partial(self._copy, id, form), "copy")
 
     def action_export(self) -> None:
         if ids := self.ids_to_export():
-            self._do(self._export(ids), "export")
+            self._do(partial(self._export, ids), "export")
         else:
             self.notify("There is nothing to export.", markup=False)
 
     def action_replay(self, where: str) -> None:
         if (id := self.chosen) is not None:
-            self._do(self._replay(id, where == "elsewhere"), "replay")
+            self._do(partial(self._replay, id, where == "elsewhere"), "replay")
 
-    def _do(self, deed: Coroutine[Any, Any, None], group: str) -> None:
-        self.app.run_worker(self._told(deed), group=f"exchange:{group}", exclusive=True, exit_on_error=False)
+    def _do(self, deed: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        work_at(self.app, partial(self._told, deed), f"exchange:{group}")
 
-    async def _told(self, deed: Coroutine[Any, Any, None]) -> None:
+    async def _told(self, deed: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await deed
+            await deed()
         except CannotCopy as error:
             self._say(str(error), severity="warning")
         except (Only1Error, OSError) as error:

@@ -4,6 +4,7 @@ Asks the core only when the list is another one, or one is opened; holds cursor,
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from only1mcp_tui import messages
+from only1mcp_tui.screens.working import work_at
 from only1mcp_tui.view.items import (
     COLUMNS,
     Costs,
@@ -204,7 +206,7 @@ class ItemsPane(Vertical):
 
     def _fetch(self, name: str, version: int) -> None:
         self._fetched_version = version
-        self.app.run_worker(self._take(name), group="tool", exclusive=True, exit_on_error=False)
+        work_at(self.app, partial(self._take, name), "tool")
 
     async def _take(self, name: str) -> None:
         tool, fault = None, ""

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from textual.screen import Screen
 
+from only1mcp_tui.screens.working import work_at
 from only1mcp_tui.view.items import Costs
 from only1mcp_tui.view.text import first_line
 from proxy_core.control import Control
@@ -24,7 +25,7 @@ class TabData:
         """Fetch the costs, if the list or their sum is another than when they were fetched last."""
         if self._costs_key != (version, totals):
             self._costs_key = (version, totals)
-            screen.app.run_worker(self._fetch_costs(), group="costs", exclusive=True, exit_on_error=False)
+            work_at(screen.app, self._fetch_costs, "costs")
 
     async def _fetch_costs(self) -> None:
         try:
@@ -35,7 +36,7 @@ class TabData:
         self.costs = {cost.name: cost for cost in bill.tools}
 
     def find_orphans(self, screen: Screen[None]) -> None:
-        screen.app.run_worker(self._find_orphans(), group="orphans", exclusive=True, exit_on_error=False)
+        work_at(screen.app, self._find_orphans, "orphans")
 
     async def _find_orphans(self) -> None:
         try:

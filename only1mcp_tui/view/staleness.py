@@ -1,6 +1,6 @@
 """A gateway elsewhere that is not heard any more: for how long, since when, and that it is heard again."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from only1mcp_tui.view.numbers import clock_time, duration
 from proxy_core.telemetry.snapshot import Notice, Snapshot

@@ -5,9 +5,10 @@ Spec: 2026-07-28 basic/authorization, "Token Handling"; RFC 7519, section 4.1; R
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from proxy_core.config.auth import GrantConfig, IssuerConfig
 from proxy_core.config.models import AuthConfig
@@ -35,8 +36,7 @@ class ScopeMissing(Exception):
         """All that are needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """What a token gives."""
 
     principal: str
@@ -44,8 +44,7 @@ class Access:
     """Under which its bearer may be served, the one of the plain URL first."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerRules:
+class IssuerRules(Struct, frozen=True):
     """How tokens of one issuer are judged."""
 
     settings: IssuerConfig

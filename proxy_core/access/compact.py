@@ -6,10 +6,10 @@ Spec: RFC 7515, sections 3.1, 4.1 and 5.2; RFC 7519, section 7.2; RFC 8725, sect
 import binascii
 import re
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 MAX_CHARS: Final = 8192
 """Of a whole token; no line of a request's head is longer."""
@@ -22,8 +22,7 @@ class NoToken(ValueError):
     """It is not in the form of a signed JWT that may be an access token."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompactToken:
+class CompactToken(Struct, frozen=True):
     algorithm: str
     kid: str | None
     claims: dict[str, Any]

@@ -10,11 +10,10 @@ from typing import Final, NoReturn
 from msgspec import Raw
 
 from proxy_core.backends import server_state
-from proxy_core.backends.breaker import Permit
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.choice import Choice
 from proxy_core.backends.connection import Terms
-from proxy_core.backends.direct_call import DirectCall, Ended
+from proxy_core.backends.direct_call import DirectLane
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
 from proxy_core.backends.lists import FEATURE_OF, Listing, Lists
 from proxy_core.backends.member import MakeChannel, Member
@@ -29,7 +28,7 @@ from proxy_core.backends.wanted import Topic
 from proxy_core.clock import Clock
 from proxy_core.config.models import ReplicaConfig, ServerConfig
 from proxy_core.control import DrainOutcome
-from proxy_core.errors import BackendError, BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
+from proxy_core.errors import BackendFault, BackendUnavailable, Kind, Overloaded, UnknownReplica
 from proxy_core.facts import CallRetried, ReplicaChanged
 from proxy_core.feed import Feed
 from proxy_core.protocol.jsonrpc import Request, RpcError
@@ -80,7 +79,7 @@ class Backend:
         """Replicas that are no longer configured, each with those of which one must serve before it goes."""
         self.stderr: Feed[str] = Feed(STDERR_LINES)
         self.repeating = Repeating(self._terms.retry)
-        self._slots = Slots(settings.concurrency, self._terms.server_queue)
+        self.slots = Slots(settings.concurrency, self._terms.server_queue)
         """Places for the calls of all its replicas together."""
         self.choice = Choice(settings, self._terms.routing)
         self._topics = Topics(lambda uri: upward.resource_updated(self.id, uri), self._tasks)
@@ -130,7 +129,7 @@ class Backend:
     @property
     def queued(self) -> int:
         """Calls that wait for a free place."""
-        return self._slots.waiting + sum([member.replica.waiting for member in self.all_members])
+        return self.slots.waiting + sum([member.replica.waiting for member in self.all_members])
 
     @property
     def batches_sent(self) -> int:
@@ -204,7 +203,7 @@ class Backend:
         What surely never reached a replica is made at another. What may have reached one is made again only if
         that is safe and the configuration allows it, elsewhere if possible.
         """
-        slots, begun_at = self._slots, call.met.began_at if call.met else self._clock.monotonic()
+        slots, begun_at = self.slots, call.met.began_at if call.met else self._clock.monotonic()
         if slots.taken < slots.limit:
             slots.taken += 1
         else:
@@ -223,19 +222,17 @@ class Backend:
         finally:
             call.leave_place()
 
-    def begin(self, call: Call, ended: Ended) -> DirectCall | None:
-        """As `call`, in no task; None if it is not ordinary in every way: then nothing was done.
+    def lane(self, call: Call, own_meta: bytes) -> DirectLane | None:
+        """For calls that are like this one, and go without a task; None if they cannot now.
 
-        What fails is told as it failed and not tried again: with `Call.met` set, `call` goes on from there.
+        `call`: without params, which have but arguments and a `_meta` that is `own_meta`, JSON of at most a
+        kilobyte without progress token and log level.
         """
-        slots, member = self._slots, self.choice.only
-        if member is None or slots.taken >= slots.limit:
+        member = self.choice.only
+        connection = member.connection if member is not None else None
+        if member is None or connection is None or not member.takes_directly(call, connection):
             return None
-        direct = member.begin(call, _Places(slots, member), ended)
-        if direct is not None:
-            slots.taken += 1
-            self.repeating.begun()
-        return direct
+        return DirectLane(self, member, connection, call, own_meta)
 
     async def _again(
         self, call: Call, member: Member, failure: BackendFault | Overloaded, begun_at: float
@@ -284,7 +281,7 @@ class Backend:
             self._was_listed = self.is_listed
             self._merge()
             self._upward.lists_changed(self.id)
-        self._slots.expire(now)
+        self.slots.expire(now)
         for member in self.all_members:
             member.sweep(now)
 
@@ -340,6 +337,10 @@ class Backend:
         drains when that is in service. One that is no longer there drains.
         """
         was_enabled, was_on = self.settings.enabled, self.settings.enabled and self.unset is None
+        if settings is self.settings and unset is None and self.unset is None:
+            # As most servers are in most reloads. It asks other sections by itself, but for these.
+            self._sections_changed()
+            return
         self.settings, self.unset = settings, unset
         is_on = settings.enabled and unset is None
         old = {member.id: member for member in self.members}
@@ -360,9 +361,14 @@ class Backend:
             elif was_enabled and not settings.enabled:
                 self._tasks.start(self._switch_off(member, grace_s), "disable")
         self.choice.use(settings)
-        self._slots.widen(settings.concurrency)
+        self.slots.widen(settings.concurrency)
         self._switch_off_unset()
         self._member_set_changed()
+
+    def _sections_changed(self) -> None:
+        self.choice.use(self.settings)
+        for member in self.members:
+            member.checks.rules_changed()
 
     def _kept_or_new(self, place: ReplicaConfig, old: dict[str, Member]) -> Member:
         settings, member = self.settings.at(place), old.get(place.id)
@@ -511,7 +517,7 @@ class Backend:
         await asyncio.gather(*(do(member) for member in self.all_members if member.connection is not None))
 
     async def aclose(self) -> None:
-        self._slots.fail(BackendUnavailable(self.id, "The connection to the server was closed."))
+        self.slots.fail(BackendUnavailable(self.id, "The connection to the server was closed."))
         await self._tasks.aclose()
         await asyncio.gather(*(member.aclose() for member in self.all_members))
 
@@ -589,17 +595,3 @@ class Backend:
 def _is_coming(member: Member) -> bool:
     """Whether it is on, and not in service."""
     return member.state not in SWITCHED_OFF and member.connection is None
-
-
-class _Places:
-    """Of a call that was begun: in its server and at its replica."""
-
-    __slots__ = ("_member", "_slots")
-
-    def __init__(self, slots: Slots, member: Member) -> None:
-        self._slots = slots
-        self._member = member
-
-    def call_over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
-        self._slots.give()
-        self._member.call_over(failure, permit)

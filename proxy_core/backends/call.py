@@ -62,8 +62,6 @@ class Call(Struct, eq=False):
     """Set by the connection that carries the call."""
     place: "Place | None" = None
     """What it holds among the calls of its server."""
-    plain: "Plain | None" = None
-    """What its params are, where they are no more than that."""
     met: "Met | None" = None
     """What came of it where it was begun already, without a task; it goes on from there."""
     trace: Trace | None = None
@@ -82,15 +80,6 @@ class Call(Struct, eq=False):
         if self.place is not None:
             self.place.give()
             self.place = None
-
-
-class Plain(NamedTuple):
-    """The params of a modern tools/call that has nothing but a name, arguments and `_meta`."""
-
-    arguments: Raw
-    """As JSON, or empty."""
-    own_meta: bytes
-    """JSON, of at most a kilobyte, without progress token and log level."""
 
 
 class Met(NamedTuple):

@@ -82,10 +82,11 @@ class Channel(Protocol):
         """Hand over one message. HTTP: returns once the answer's stream has ended. Raises: BackendFault."""
         ...
 
-    def begin(self, message: Outgoing) -> bool:
-        """Hand over one modern request now, without waiting; whether that could be done. If not, nothing was.
+    def begin(self, data: bytes, request_id: int, name: str) -> bool:
+        """Hand over one modern tools/call now, without waiting; if that cannot be done, nothing was.
 
-        What comes of it is told to the receiver alone, failures too.
+        `data`: the whole request on one line. `name`: of the tool, for `Mcp-Name`. What comes of it is told to
+        the receiver alone, failures too, and never before this returns. Raises: BackendFault, nothing done.
         """
         return False
 

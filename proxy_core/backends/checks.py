@@ -4,7 +4,6 @@ Knows what is asked and how an answer is judged; nothing of when that is done by
 of what the replica offers.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -48,7 +47,7 @@ class Checks:
         self._clock = clock
         self._health = Health(rules)
         self._prober = Prober(rules, self._probe_if_connected)
-        self.history: deque[Probe] = deque(maxlen=PROBES_KEPT)
+        self.history: list[Probe] = []
         """Oldest first."""
 
     @property
@@ -148,6 +147,7 @@ class Checks:
 
     def _keep(self, probe: Probe) -> Probe:
         self.history.append(probe)
+        del self.history[:-PROBES_KEPT]
         return probe
 
     def answered(self) -> None:

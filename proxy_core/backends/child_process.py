@@ -10,8 +10,9 @@ import os
 import signal
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, cast
+
+from msgspec import Struct
 
 from proxy_core.backends.child_env import go_ahead
 from proxy_core.backends.guard import Guard
@@ -25,8 +26,7 @@ POLL_S: Final = 0.01
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class StopWaits:
+class StopWaits(Struct, frozen=True):
     """How long a child may take, in seconds: to see its stdin end, to heed SIGTERM, to be reaped."""
 
     eof_s: float = 2.0

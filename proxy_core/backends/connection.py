@@ -31,6 +31,7 @@ from proxy_core.backends.listening import ListenFeed
 from proxy_core.backends.notices import Notices
 from proxy_core.backends.opening import Initialized, TransportKind
 from proxy_core.backends.owner import ConnectionOwner
+from proxy_core.backends.pace import Turn, at_once
 from proxy_core.backends.peer import nobody, plain_object
 from proxy_core.backends.questions import Questions
 from proxy_core.backends.recording import heard_answer, heard_failure, sending
@@ -101,6 +102,8 @@ class Terms:
     publish: Callable[[Fact], None] = lambda fact: None
     wire_batch: Callable[[], int] = lambda: 0
     """How many requests go in one JSON-RPC batch at most, where there are batches; below two, none do."""
+    start_turn: Turn = at_once
+    """Awaited before each attempt to connect."""
 
 
 class Connection(Receiver):
@@ -130,7 +133,7 @@ class Connection(Receiver):
         self._is_closing = False
         self._closing: asyncio.Task[None] | None = None
         self._is_open = False
-        self._slots = Slots(settings.concurrency, terms.server_queue)
+        self.slots = Slots(settings.concurrency, terms.server_queue)
         self._renewal = Renewal(self._tasks, self._renew_session)
         self._notices = Notices(self._correlation, owner, clock)
         self._questions = Questions(
@@ -138,8 +141,8 @@ class Connection(Receiver):
             owner,
             clock,
             self._answer_backend,
-            on_uncorrelated=self._slots.narrow,
-            come_back=self._slots.come_back,
+            on_uncorrelated=self.slots.narrow,
+            come_back=self.slots.come_back,
         )
         self._batch_support = batch_support or BatchSupport()
         self._drilling = drilling or Drilling()
@@ -163,7 +166,7 @@ class Connection(Receiver):
     def use(self, settings: EndpointConfig) -> None:
         """Other settings from now on, but for the transport and the era, which take another connection."""
         self._settings = settings
-        self._slots.widen(settings.concurrency)
+        self.slots.widen(settings.concurrency)
 
     # --- opening --------------------------------------------------------------------------------------------
 
@@ -245,7 +248,7 @@ class Connection(Receiver):
 
         Raises: BackendError for its error answer; Overloaded if too many wait; BackendFault otherwise.
         """
-        slots = self._slots
+        slots = self.slots
         if call.is_parked:
             # It gave its place away before it had to be asked again.
             pass
@@ -267,46 +270,30 @@ class Connection(Receiver):
         if self._fault is not None:
             raise self._fault.unsent()
         began_at = self._clock.monotonic()
-        await self._slots.wait(began_at + self._settings.timeouts.call_idle_s)
+        await self.slots.wait(began_at + self._settings.timeouts.call_idle_s)
         if call.trace is not None:
             call.trace.step("queued", waited(began_at, self._clock.monotonic()))
 
-    def begin(self, call: Call, waiter: Waiter) -> Pending[Waiter] | None:
-        """Send a call at once, in no task; `waiter` hears what comes of it, never before this returns.
+    def mint(self) -> int:
+        """An id for a request that is begun."""
+        return self._correlation.mint()
 
-        None if anything stands in its way or is out of the ordinary: then nothing was done. Whoever began it
-        says by `ended` that it is over, also where it was given up.
+    def begin(self, pending: Pending[Waiter], message: bytes, name: str) -> bool:
+        """Send a modern tools/call at once, in no task; its waiter, which it becomes itself as soon as this is
+        over, hears what comes of it, never before. False if anything stands in its way: then nothing was done.
+
+        `message`: the whole request on one line. `name`: the server's own, of the tool. The place in `slots` is
+        the caller's to take and to give. Raises: Only1Error, nothing done.
         """
-        slots, channel = self._slots, self._channel
-        is_open = self._is_open and self._fault is None and not self._is_closing and channel is not None
-        if not is_open or slots.taken >= slots.limit or self.peer.era is Era.LEGACY:
-            return None
-        if self._drilling.drill is not None or call.plain is None:
-            return None
-        assert channel is not None
-        idle_s, cap_s = self._waits_for(call)
-        pending = self._correlation.open(
-            call.method, waiter, now=self._clock.monotonic(), idle_s=idle_s, cap_s=cap_s, call=call
-        )
-        try:
-            data = jsonrpc.one_line(jsonrpc.request(b"%d" % pending.id, call.method, self._plain_params(call)))
-            is_sent = channel.begin(Outgoing(data, pending.id, call.method, call.name, MODERN, True))
-        except Only1Error:
-            # The ordinary way meets it too, and has the words for it.
-            is_sent = False
-        if not is_sent:
-            self._correlation.close(pending.id)
-            return None
-        slots.taken += 1
-        return pending
+        channel = self._channel
+        if not self._is_open or self._fault is not None or self._is_closing or channel is None:
+            return False
+        if self._drilling.drill is not None or not channel.begin(message, pending.id, name):
+            return False
+        self._correlation.add(pending)
+        return True
 
-    def ended(self, pending: Pending[Waiter]) -> None:
-        """What was begun is over."""
-        if self.waits_for(pending.id):
-            self.give_up(pending)
-        self._slots.give()
-
-    def _waits_for(self, call: Call) -> tuple[float, float]:
+    def waits_for_call(self, call: Call) -> tuple[float, float]:
         """Seconds without a word, and in all."""
         timeouts = self._settings.timeouts
         if self._settings.tools.timeouts and call.name is not None and call.method == tasks.CALL:
@@ -314,7 +301,7 @@ class Connection(Receiver):
         return timeouts.call_idle_s, timeouts.call_s
 
     async def _call(self, call: Call) -> Raw:
-        idle_s, cap_s = self._waits_for(call)
+        idle_s, cap_s = self.waits_for_call(call)
         if call.remaining_s is not None:
             cap_s = min(cap_s, call.remaining_s)
         pending = self._open_request(call.method, idle_s, cap_s, call)
@@ -357,14 +344,12 @@ class Connection(Receiver):
             call.params, call.replace, token, MODERN, declared, CLIENT_INFO, call.log_level
         )
 
-    def _plain_params(self, call: Call) -> bytes:
-        """The same for a call that is all plain, to a modern server."""
-        assert call.plain is not None
+    def meta_of_plain(self, call: Call, own: bytes) -> bytes:
+        """The `_meta`, as JSON, that a modern server gets with such a call. `own`: the client's."""
         declared = NO_CAPABILITIES
         if call.capabilities is not NONE:
             declared = declaration(declared_with_call(call.capabilities, self.peer))
-        arguments, own = call.plain
-        return meta.for_modern_call(call.replace["name"], arguments, own, declared, CLIENT_INFO, MODERN)
+        return meta.of_modern_call(own, declared, CLIENT_INFO, MODERN)
 
     @property
     def _task_ttl_ms(self) -> int:
@@ -431,7 +416,7 @@ class Connection(Receiver):
     @property
     def waiting(self) -> int:
         """Calls that wait for a free place."""
-        return self._slots.waiting
+        return self.slots.waiting
 
     def calls(self) -> list[AbandonedCall]:
         """The calls of clients that are at the server now."""
@@ -513,7 +498,7 @@ class Connection(Receiver):
 
     def sweep(self, now: float) -> None:
         """Fail the requests whose time has run out."""
-        self._slots.expire(now)
+        self.slots.expire(now)
         for pending in self._correlation.expired(now):
             timeout_s = pending.idle_s if pending.has_idled(now) else pending.cap_s
             fault = BackendTimeout(self.id, f"The server did not answer within {timeout_s:g} seconds.")
@@ -566,7 +551,7 @@ class Connection(Receiver):
 
     def _fail_all(self, fault: BackendFault) -> None:
         self._questions.drop()
-        self._slots.fail(fault)
+        self.slots.fail(fault)
         for pending in self._correlation:
             self.request_failed(pending.id, fault)
 
@@ -575,6 +560,15 @@ class Connection(Receiver):
     def message(self, data: bytes, origin: int | None) -> None:
         answer = jsonrpc.parse_answer(data)
         if answer is not None:
+            pending = self._correlation.get(answer.id)
+            waiter: object = pending.waiter if pending is not None else None
+            if pending is not None and waiter is pending:
+                # Of a call that has no task: nothing more is to be seen to.
+                self._correlation.close(pending.id)
+                if origin != pending.id and self._channel is not None:
+                    self._channel.abort(pending.id)
+                pending.waiter.set_result(answer.result)
+                return
             self._answered(answer, origin)
             return
         try:

@@ -104,6 +104,10 @@ class Correlation(Generic[Waiter]):
         self._pending[request_id] = pending
         return pending
 
+    def add(self, pending: Pending[Waiter]) -> None:
+        """One more in flight, whose id was minted here."""
+        self._pending[pending.id] = pending
+
     def go_on(self, pending: Pending[Waiter], waiter: Waiter, task: str) -> Pending[Waiter]:
         """A request has been answered with a task: what is in flight in its place, until that has ended."""
         request_id = self.mint()

@@ -4,15 +4,23 @@ Only what is ordinary in every way goes like this: its server is connected, free
 as it failed, and goes on as any other call would from there (`Call.met`).
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Raw
 
-from proxy_core.backends.breaker import Permit
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.connection import Connection, Waiter
 from proxy_core.backends.correlation import Pending
-from proxy_core.errors import BackendError, BackendFault
+from proxy_core.errors import BackendError, BackendFault, Only1Error
+from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.revisions import Era
+from proxy_core.protocol.tasks import CALL
+from proxy_core.telemetry.snapshot import ServerState
+
+if TYPE_CHECKING:
+    from proxy_core.backends.backend import Backend
+    from proxy_core.backends.breaker import Permit
+    from proxy_core.backends.member import Member
 
 
 class Ended(Protocol):
@@ -23,49 +31,32 @@ class Ended(Protocol):
     def failed(self, failure: BackendError | BackendFault) -> None: ...
 
 
-class Places(Protocol):
-    """What a call in flight counts towards, and no longer does once it is over."""
+class DirectCall(Pending[Waiter]):
+    """One call in flight, as its connection keeps it. Its own `waiter`, until it is over."""
 
-    def call_over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None: ...
-
-
-class DirectCall:
-    """One call in flight. Its connection's `Waiter`."""
-
-    __slots__ = ("_connection", "_ended", "_is_over", "_pending", "_permit", "_places", "_replica")
-
-    def __init__(
-        self, replica: str, connection: Connection, permit: Permit, places: Places, ended: Ended
-    ) -> None:
-        self._replica = replica
-        self._connection = connection
-        self._permit = permit
-        self._places = places
-        self._ended = ended
-        self._is_over = False
-        self._pending: Pending[Waiter] | None = None
-
-    def begin(self, call: Call) -> bool:
-        """Whether it could be sent at once; if not, nothing was done."""
-        self._pending = self._connection.begin(call, self)
-        return self._pending is not None
+    lane: "DirectLane | None" = None
+    """None once it is over."""
+    ended: Ended | None = None
+    permit: "Permit | None" = None
 
     def cancel(self) -> None:
         """Nobody waits any more: the server is told, nobody here is. Safe at any time."""
-        if not self._is_over:
-            self._over(None, None)
+        if (lane := self.lane) is not None:
+            self._over(lane)
+            lane.connection.give_up(self)
+            lane.member.call_over(None, None)
 
-    def _over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
-        self._is_over = True
-        pending, self._pending = self._pending, None
-        assert pending is not None
-        self._connection.ended(pending)
-        self._places.call_over(failure, permit)
+    def _over(self, lane: "DirectLane") -> None:
+        # It knows itself, and its client's end knows it: left so, only the collector would find them.
+        self.waiter = OVER
+        self.lane = None
+        lane.slots.give()
+        lane.room.give()
 
     # --- what its connection tells (Waiter) -------------------------------------------------------------------
 
     def done(self) -> bool:
-        return self._is_over
+        return self.lane is None
 
     def cancelled(self) -> bool:
         return False
@@ -74,10 +65,125 @@ class DirectCall:
         """There is nobody to read it."""
 
     def set_result(self, result: Raw, /) -> None:
-        peer = self._connection.peer
-        self._over(None, self._permit)
-        self._ended.answered(Answer(result, peer.era, peer.revision, self._replica))
+        lane, ended = self.lane, self.ended
+        assert lane is not None and ended is not None
+        self._over(lane)
+        lane.member.call_over(None, self.permit)
+        ended.answered(Answer(result, Era.MODERN, lane.revision, lane.member.id))
 
     def set_exception(self, failure: BackendError | BackendFault, /) -> None:
-        self._over(failure, self._permit)
-        self._ended.failed(failure)
+        lane, ended = self.lane, self.ended
+        assert lane is not None and ended is not None
+        self._over(lane)
+        if lane.connection.waits_for(self.id):
+            lane.connection.give_up(self)
+        lane.member.call_over(failure, self.permit)
+        ended.failed(failure)
+
+
+class _Over:
+    """The waiter of a call that nobody waits for."""
+
+    def done(self) -> bool:
+        return True
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self) -> None:
+        """There is nobody to read it."""
+
+    def set_result(self, result: Raw, /) -> None:
+        """It comes too late."""
+
+    def set_exception(self, failure: BackendError | BackendFault, /) -> None:
+        """It comes too late."""
+
+
+OVER: Final[Waiter] = _Over()
+
+
+class DirectLane:
+    """What calls of one tool, by clients that say the same of themselves, have in common on one connection.
+
+    Good for as long as settings and lists are what they were when it was made.
+    """
+
+    __slots__ = (
+        "_after",
+        "_backend",
+        "_before_arguments",
+        "_call",
+        "_cap_s",
+        "_idle_s",
+        "_name",
+        "_without_arguments",
+        "connection",
+        "member",
+        "revision",
+        "room",
+        "slots",
+    )
+
+    def __init__(
+        self, backend: "Backend", member: "Member", connection: Connection, call: Call, own_meta: bytes
+    ) -> None:
+        """`call`: one of them, without params. `own_meta`: the `_meta` of each, as JSON."""
+        assert call.name is not None
+        self._backend = backend
+        self.member = member
+        self.connection = connection
+        self.slots = backend.slots
+        self.room = connection.slots
+        self.revision = connection.peer.revision
+        self._call = call
+        self._name = call.name
+        self._idle_s, self._cap_s = connection.waits_for_call(call)
+        # What `jsonrpc.request` makes of them, cut where calls differ.
+        self._without_arguments = b',"method":"tools/call","params":{"name":' + jsonrpc.encode(call.name)
+        self._before_arguments = self._without_arguments + b',"arguments":'
+        self._after = b',"_meta":%b}}' % connection.meta_of_plain(call, own_meta)
+
+    def is_good(self) -> bool:
+        """Whether its connection is still the one that calls of this server take."""
+        member = self.member
+        return self._backend.choice.only is member and member.replica.connection is self.connection
+
+    def begin(self, arguments: Raw, now: float, ended: Ended) -> DirectCall | None:
+        """Make a call. `arguments`: JSON, or empty. `now`: monotonic seconds. None: nothing was done.
+
+        What fails is told as it failed and not tried again: with `Call.met` set, the ordinary way goes on from
+        there.
+        """
+        member, connection, slots, room = self.member, self.connection, self.slots, self.room
+        replica = member.replica
+        permit = replica.breaker.free
+        if (
+            permit is None
+            or replica.state is not ServerState.HEALTHY
+            or slots.taken >= slots.limit
+            or room.taken >= room.limit
+        ):
+            return None
+        idle_s, cap_s = self._idle_s, self._cap_s
+        call = DirectCall(connection.mint(), CALL, OVER, self._call, idle_s, now + idle_s, now + cap_s, cap_s)
+        try:
+            is_begun = connection.begin(call, self._message(call.id, arguments), self._name)
+        except Only1Error:
+            # The ordinary way meets it too, and has the words for it.
+            is_begun = False
+        if not is_begun:
+            return None
+        call.waiter, call.lane, call.ended, call.permit = call, self, ended, permit
+        slots.taken += 1
+        room.taken += 1
+        member.call_begun()
+        self._backend.repeating.begun()
+        return call
+
+    def _message(self, request_id: int, arguments: Raw) -> bytes:
+        """Raises: ParseError."""
+        lead = b'{"jsonrpc":"2.0","id":%d' % request_id
+        if arguments is jsonrpc.NO_JSON:
+            return jsonrpc.one_line(b"".join((lead, self._without_arguments, self._after)))
+        return jsonrpc.one_line(b"".join((lead, self._before_arguments, arguments, self._after)))

@@ -6,9 +6,10 @@ when the configuration takes it back.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isfinite
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.drill import Drill
@@ -25,8 +26,7 @@ MAX_DELAY_MS: Final = 600_000.0
 _FORBIDDEN: Final = "Fault drills are not allowed here: the configuration must say tui.fault_drills: true."
 
 
-@dataclass(slots=True, eq=False)
-class _Running:
+class _Running(Struct, eq=False):
     target: str
     drill: Drill
     members: tuple[Member, ...]

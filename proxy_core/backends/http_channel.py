@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Final
 
+from msgspec import Struct
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
@@ -24,7 +25,7 @@ from proxy_core.backends.http_client import (
     refused,
 )
 from proxy_core.backends.http_connection import HttpConnection, HttpResponse
-from proxy_core.backends.http_pool import Unreachable
+from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
@@ -46,7 +47,9 @@ from proxy_core.protocol.headers import (
     encode_value,
 )
 from proxy_core.protocol.lines import FrameTooLarge
+from proxy_core.protocol.revisions import MODERN
 from proxy_core.protocol.sse import SseParser
+from proxy_core.protocol.tasks import CALL
 from proxy_core.tasks import Tasks
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,1024}")
@@ -77,11 +80,13 @@ class HttpChannel:
         self._tasks = Tasks(f"http:{backend}")
         self._url = URL(transport.url)
         self._http: HttpClient | None = None
+        self._pool: HttpPool | None = None
+        """Of its own URL."""
         self._posts = Posts(backend, connect_s)
         self._begun: dict[int, _Answer] = {}
         """What was begun without a task, by request."""
-        self._heads: dict[tuple[str, str | None], bytes] = {}
-        """Of modern requests without headers of their own, by method and name."""
+        self._heads: dict[str, bytes] = {}
+        """Of modern calls without headers of their own, by the name of the tool."""
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
         self._is_elsewhere = False
@@ -99,39 +104,40 @@ class HttpChannel:
 
     async def open(self) -> None:
         self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
+        self._pool = self._http.pool(self._url)
 
     # --- one message out, its answer in ---------------------------------------------------------------------
 
     async def send(self, message: Outgoing) -> None:
         await self._posts.run(message, self._post)
 
-    def begin(self, message: Outgoing) -> bool:
-        if self._http is None or self._is_closed or self._is_elsewhere or message.request_id is None:
+    def begin(self, data: bytes, request_id: int, name: str) -> bool:
+        """Only on a connection that is open and idle. To give up, it is closed."""
+        if self._pool is None or self._is_closed or self._is_elsewhere:
             return False
-        answer = _Answer(self, message, message.request_id)
-        connection = self._http.tell(self._url, self._head_of(self._http, message), message.data, answer)
+        head = self._heads.get(name) or self._head_of(name)
+        connection = self._pool.take()
         if connection is None:
             return False
-        answer.connection = connection
-        self._begun[message.request_id] = answer
+        self._begun[request_id] = answer = _Answer(self, request_id, data, name, connection)
+        connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data), answer)
         return True
 
-    def _head_of(self, http: HttpClient, message: Outgoing) -> bytes:
+    def _head_of(self, name: str) -> bytes:
         """The same for every call of a tool."""
-        key = (message.method, message.name)
-        head = self._heads.get(key)
-        if head is None:
-            if len(self._heads) >= MAX_HEADS:
-                self._heads.clear()
-            head = self._heads[key] = http.head("POST", self._url, self._headers(message))
+        assert self._http is not None
+        if len(self._heads) >= MAX_HEADS:
+            self._heads.clear()
+        headers = self._headers(_call_of(b"", 0, name))
+        head = self._heads[name] = self._http.head("POST", self._url, headers)
         return head
 
-    def answered(self, answer: "_Answer", response: HttpResponse) -> None:
+    def answered(self, answer: "_Answer", body: bytes) -> None:
         """The whole of an ordinary answer is there."""
         request_id = answer.request_id
         if self._begun.pop(request_id, None) is None:
             return
-        self._receiver.message(response.take(), request_id)
+        self._receiver.message(body, request_id)
         if self._receiver.waits_for(request_id):
             self._receiver.request_failed(request_id, self._of_no_request())
 
@@ -400,38 +406,43 @@ class HttpChannel:
             self._on_note(f"could not end the session: {getattr(fault, 'detail', 'no answer')}")
 
 
-class _Answer:
-    """Hears of the response to a request that nobody awaits (`http_connection.Listener`)."""
+class _Answer(Struct, eq=False):
+    """Hears of the response to a call that nobody awaits (`http_connection.Told`)."""
 
-    __slots__ = ("_channel", "_response", "connection", "message", "reading", "request_id")
+    channel: HttpChannel
+    request_id: int
+    data: bytes
+    name: str
+    connection: HttpConnection
+    response: HttpResponse | None = None
+    reading: asyncio.Task[None] | None = None
 
-    def __init__(self, channel: HttpChannel, message: Outgoing, request_id: int) -> None:
-        self._channel = channel
-        self._response: HttpResponse | None = None
-        self.message = message
-        self.request_id = request_id
-        self.connection: HttpConnection | None = None
-        self.reading: asyncio.Task[None] | None = None
+    @property
+    def message(self) -> Outgoing:
+        return _call_of(self.data, self.request_id, self.name)
 
     def done(self) -> bool:
         return False
 
+    def whole(self, body: bytes) -> None:
+        self.channel.answered(self, body)
+
     def set_result(self, response: HttpResponse) -> None:
-        self._response = response
+        self.response = response
         is_plain = response.status == 200 and response.content_type == b"application/json"
         if is_plain and response.is_small:
             response.on_end = self._ended
         else:
-            self._channel.read_on(self, response)
+            self.channel.read_on(self, response)
 
     def set_exception(self, fault: BackendFault) -> None:
-        self._channel.failed(self, fault)
+        self.channel.failed(self, fault)
 
     def _ended(self, fault: BackendFault | None) -> None:
         if fault is not None:
-            self._channel.failed(self, fault)
-        elif self._response is not None:
-            self._channel.answered(self, self._response)
+            self.channel.failed(self, fault)
+        elif self.response is not None:
+            self.channel.answered(self, self.response.take())
 
     def abort(self) -> None:
         """Nobody waits for it any more."""
@@ -440,12 +451,16 @@ class _Answer:
             return
         if self.reading is not None:
             self.reading.cancel()
-        if self._response is not None:
+        if self.response is not None:
             # Not the connection, which may carry another's by now. Nor is it for the task that reads, which may
             # be cancelled before its first step.
-            self._response.close()
-        elif self.connection is not None:
+            self.response.close()
+        else:
             self.connection.close()
+
+
+def _call_of(data: bytes, request_id: int, name: str) -> Outgoing:
+    return Outgoing(data, request_id, CALL, name, MODERN, True)
 
 
 def _version_header(revision: str | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
-from proxy_core.backends.http_connection import HttpConnection, HttpResponse, Listener
+from proxy_core.backends.http_connection import HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Resolve, Unreachable
 from proxy_core.errors import (
     BackendAuthRequired,
@@ -96,16 +96,9 @@ class HttpClient:
         lead, _ = self._ways.get(url) or self._way(url)
         return f"{method} {lead}{self._lines(headers)}".encode()
 
-    def tell(self, url: URL, head: bytes, body: bytes, listener: Listener) -> HttpConnection | None:
-        """POST on a connection that is open and idle, without waiting; None if there is none: nothing was sent.
-
-        As `ask` otherwise, but that redirects are the listener's. To give up, close what is returned.
-        """
-        _, pool = self._ways.get(url) or self._way(url)
-        connection = pool.take()
-        if connection is not None:
-            connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), listener)
-        return connection
+    def pool(self, url: URL) -> HttpPool:
+        """The connections that requests to there go by. Raises: Unreachable, once this is closed."""
+        return (self._ways.get(url) or self._way(url)).pool
 
     def _lines(self, headers: Mapping[str, str]) -> str:
         own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])

@@ -12,7 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, Self, cast
 
 import httptools
 from yarl import URL
@@ -54,12 +54,34 @@ class Listener(Protocol):
         ...
 
 
+class Told(Listener, Protocol):
+    """Whoever hears of a response, and awaits nothing."""
+
+    def whole(self, body: bytes) -> None:
+        """In place of `set_result`, of an ordinary one, JSON with status 200: all of it. Must not raise."""
+        ...
+
+
 class KnownHead(NamedTuple):
     """The head of a response that may come again but for its Content-Length: 200, and the connection stays."""
 
     headers: dict[bytes, bytes]
     length: bytes
     """The Content-Length among them."""
+    raw: bytes
+    """All of it as it came, the empty line too."""
+    size: int
+    """Bytes of the whole response."""
+    is_json: bool
+    """Whether it is the head of a small body of plain JSON."""
+
+    @classmethod
+    def of(cls, headers: dict[bytes, bytes], length: bytes, data: bytes) -> Self:
+        """`data`: the whole response."""
+        media_type = _media_type(headers.get(b"content-type", b""))
+        is_small = int(length) <= HIGH_WATER_BYTES and b"content-encoding" not in headers
+        raw = data[: len(data) - int(length)]
+        return cls(headers, length, raw, len(data), is_small and media_type == b"application/json")
 
 
 class ConnectionOwner(Protocol):
@@ -255,6 +277,10 @@ class HttpConnection(asyncio.Protocol):
         self._unsent = b""
         """A request that is written with the end of this turn of the loop."""
         self._waiter: Listener | None = None
+        self._told: Told | None = None
+        """The same, if it is one of those."""
+        self._last: KnownHead | None = None
+        """Of the last response that was known: the next one has the same, mostly."""
         self._response: HttpResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._interim = 0
@@ -268,15 +294,20 @@ class HttpConnection(asyncio.Protocol):
     def ask(self, request: bytes) -> "asyncio.Future[HttpResponse]":
         """Send a whole request; the response once its head is there. Raises, awaited: BackendFault."""
         waiter: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
-        self.tell(request, waiter)
+        self._send(request, waiter)
         return waiter
 
-    def tell(self, request: bytes, listener: Listener) -> None:
+    def tell(self, request: bytes, listener: Told) -> None:
         """Send a whole request; `listener` hears what comes of it."""
+        self._send(request, listener)
+        self._told = listener
+
+    def _send(self, request: bytes, listener: Listener) -> None:
         assert self._transport is not None and self._waiter is None and self._response is None
         self.uses += 1
         self._interim = 0
         self._whole = None
+        self._told = None
         self._waiter = listener
         self._unsent = request
         self._owner.outbox.put(self)
@@ -335,9 +366,18 @@ class HttpConnection(asyncio.Protocol):
             return
         found = None
         if not self._framing_bytes and not self._interim and self._waiter is not None:
+            last = self._last
+            if last is not None and len(data) == last.size and data.startswith(last.raw):
+                self._whole_came(last, data)
+                return
             found = self._read_known(data)
             if found is not None and (known := self._owner.known.get(found[1])) is not None:
-                self._whole_came(known, *found, data)
+                if len(data) != known.size:
+                    length, key = found
+                    headers = known.headers | {b"content-length": length}
+                    known = self._owner.known[key] = KnownHead.of(headers, length, data)
+                self._last = known
+                self._whole_came(known, data)
                 return
         self._framing_bytes += len(data)
         try:
@@ -346,7 +386,8 @@ class HttpConnection(asyncio.Protocol):
             self._break(self._fault or self.invalid(str(error.__context__ or error)[:200]))
         else:
             if found is not None and self._whole is not None:
-                self._remember(self._whole, *found)
+                self._remember(self._whole, *found, data)
+            self._whole = None
             if self._framing_bytes > MAX_HEAD_BYTES:
                 self._break(self.invalid(f"its headers are longer than {MAX_HEAD_BYTES} bytes"))
 
@@ -357,31 +398,33 @@ class HttpConnection(asyncio.Protocol):
         found = known_heads.read(data, end)
         return found if found is not None and len(data) == end + 4 + int(found[0]) else None
 
-    def _remember(self, response: HttpResponse, length: bytes, key: HeadKey) -> None:
+    def _remember(self, response: HttpResponse, length: bytes, key: HeadKey, data: bytes) -> None:
         headers, known = response.headers, self._owner.known
         if response.status != 200 or headers.get(b"content-length") != length:
             return
         if len(known) >= MAX_KNOWN:
             known.clear()
-        known[key] = KnownHead(headers, length)
+        known[key] = KnownHead.of(headers, length, data)
 
-    def _whole_came(self, known: KnownHead, length: bytes, key: HeadKey, data: bytes) -> None:
+    def _whole_came(self, known: KnownHead, data: bytes) -> None:
         """What llhttp would say of this response it has said before: of the very same head."""
         waiter, self._waiter = self._waiter, None
+        told, self._told = self._told, None
         assert waiter is not None
         if waiter.done():
             self.close()
             return
-        headers = known.headers
-        if length != known.length:
-            headers = headers | {b"content-length": length}
-            self._owner.known[key] = KnownHead(headers, length)
-        response = HttpResponse(self, 200, headers)
+        if told is not None and known.is_json:
+            self._settle(None, known.headers, is_kept=True)
+            told.whole(data[len(known.raw) :])
+            return
+        response = HttpResponse(self, 200, known.headers)
         waiter.set_result(response)
-        if size := int(length):
-            response.feed(data[-size:])
+        if len(data) > len(known.raw):
+            response.feed(data[len(known.raw) :])
         response.complete()
-        self._settle(response, is_kept=True)
+        self._settle(response, response.headers, is_kept=True)
+        self._whole = None
 
     def eof_received(self) -> bool:
         response = self._response
@@ -406,7 +449,7 @@ class HttpConnection(asyncio.Protocol):
         self.close()
 
     def _fail(self, fault: BackendFault) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter, self._waiter, self._told = self._waiter, None, None
         unsent, self._unsent = self._unsent, b""
         if waiter is not None and not waiter.done():
             waiter.set_exception(fault.unsent() if unsent else fault)
@@ -429,7 +472,7 @@ class HttpConnection(asyncio.Protocol):
             if self._interim > MAX_INTERIM or status == 101:
                 raise ValueError(f"too many interim responses, or one that is none: {status}")
             return
-        waiter, self._waiter = self._waiter, None
+        waiter, self._waiter, self._told = self._waiter, None, None
         if waiter is None:
             raise ValueError("a second response to one request")
         self._response = response = HttpResponse(self, status, self._headers)
@@ -456,9 +499,9 @@ class HttpConnection(asyncio.Protocol):
             return
         # First: whoever hears of it may ask again at once, and bytes behind this response must answer nobody.
         response.complete()
-        self._settle(response, is_kept=self._parser.should_keep_alive())
+        self._settle(response, response.headers, is_kept=self._parser.should_keep_alive())
 
-    def _settle(self, response: HttpResponse, *, is_kept: bool) -> None:
+    def _settle(self, response: HttpResponse | None, headers: dict[bytes, bytes], *, is_kept: bool) -> None:
         """Whether another request may follow this response. `is_kept`: whether HTTP says so."""
         transport = self._transport
         assert transport is not None
@@ -469,7 +512,8 @@ class HttpConnection(asyncio.Protocol):
         if self._is_paused:
             self.go_on_reading()
         self._whole = response
-        self._note_keep_alive(response.headers.get(b"keep-alive"))
+        if (keep_alive := headers.get(b"keep-alive")) is not None:
+            self._note_keep_alive(keep_alive)
         self.freed_at = time.monotonic()
         self._owner.freed(self)
 
@@ -481,9 +525,7 @@ class HttpConnection(asyncio.Protocol):
             return False
         return b"content-length" not in response.headers and b"transfer-encoding" not in response.headers
 
-    def _note_keep_alive(self, value: bytes | None) -> None:
-        if value is None:
-            return
+    def _note_keep_alive(self, value: bytes) -> None:
         for part in value.split(b","):
             name, _, seconds = part.strip().partition(b"=")
             if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < 9:

@@ -9,10 +9,9 @@ Spec: 2026-07-28 basic/patterns/subscriptions; the extension io.modelcontextprot
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from proxy_core.backends.handshake import modern_params
 from proxy_core.backends.peer import Peer
@@ -32,6 +31,7 @@ from proxy_core.protocol.methods import (
 )
 from proxy_core.protocol.results import UnusableResult
 from proxy_core.protocol.tasks import Task
+from proxy_core.signals import Signal
 from proxy_core.tasks import Tasks
 
 PAUSE_S: Final = 30.0
@@ -72,8 +72,7 @@ class Owner(Protocol):
     def said(self, level: str, text: str) -> None: ...
 
 
-@dataclass(slots=True, eq=False)
-class _Listen:
+class _Listen(Struct, eq=False):
     id: int
     asked: frozenset[Topic]
     begun_at: float
@@ -87,8 +86,7 @@ class _Listen:
         return not self.end.done()
 
 
-@dataclass(slots=True)
-class _Overlap:
+class _Overlap(Struct):
     """While two listens are open: what the old one told waits, and is dropped if the new one tells it too."""
 
     leaving: int
@@ -138,7 +136,7 @@ class ListenFeed:
         self._has_missed_lists = False
         self._overlap: _Overlap | None = None
         self._failures = 0
-        self._wake = asyncio.Event()
+        self._wake = Signal()
 
     # --- what is wanted ---------------------------------------------------------------------------------------
 

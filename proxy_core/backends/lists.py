@@ -3,11 +3,16 @@
 Spec: 2026-07-28 server/utilities/pagination (an empty cursor is a cursor) and server/utilities/caching.
 """
 
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from proxy_core.backends.connection import Connection
+from proxy_core.context.slices import in_slices
 from proxy_core.errors import BackendError, BackendProtocolError, ErrorCode, ParseError
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS
@@ -38,8 +43,7 @@ METHODS_OF_KIND: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """One list of one backend, all pages."""
 
     items: tuple[dict[str, Any], ...] = ()
@@ -74,8 +78,7 @@ class Listing:
 EMPTY: Final = Listing()
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """All four lists of a server."""
 
     by_method: dict[str, Listing] = field(default_factory=dict)
@@ -114,7 +117,7 @@ async def read_listing(
         # A legacy server that has such a member means something else by it.
         ttl_ms = min(ttl_ms, default_ttl_ms if is_synthetic else _ttl_ms(page, default_ttl_ms))
         is_private = is_private or page.get("cacheScope") == "private"
-        items += _items(page, LIST_METHODS[method], note)
+        items += await _items(page, LIST_METHODS[method], note)
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str):
             break
@@ -138,6 +141,34 @@ async def read_listing(
     )
 
 
+async def with_items_of(old: Listing, new: Listing) -> Listing:
+    """`new` with the very items of `old` where they are the same JSON: what was made of them is still good."""
+    if not old.items or not new.items:
+        return new
+    known = {_label(item): item for item in reversed(old.items)}
+    items = [
+        was if (was := known.get(_label(item))) is not None and _is_same(was, item) else item
+        async for item in in_slices(new.items)
+    ]
+    is_unchanged = len(items) == len(old.items) and all(map(operator.is_, items, old.items))
+    return replace(new, items=old.items if is_unchanged else tuple(items))
+
+
+def _label(item: dict[str, Any]) -> tuple[str | None, ...]:
+    """What an item is found again by."""
+    said = (item.get(member) for member in ("name", "uri", "uriTemplate"))
+    return tuple(value if isinstance(value, str) else None for value in said)
+
+
+def _is_same(was: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether they say the same to the letter; to Python 1, 1.0 and true would be equal."""
+    try:
+        return was == now and msgspec.json.encode(was) == msgspec.json.encode(now)
+    except (ValueError, OverflowError):
+        # Half a surrogate pair, or a number beyond all bounds: legal in JSON, and not written by msgspec.
+        return False
+
+
 async def _read_page(connection: Connection, method: str, params: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """One page, and how many bytes it took."""
     try:
@@ -155,7 +186,7 @@ async def _read_page(connection: Connection, method: str, params: dict[str, Any]
     return page, memoryview(raw).nbytes
 
 
-def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> list[dict[str, Any]]:
+async def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> list[dict[str, Any]]:
     found = page.get(member, [])
     if not isinstance(found, list):
         note(f"{member} is not an array")
@@ -163,7 +194,7 @@ def _items(page: dict[str, Any], member: str, note: Callable[[str], None]) -> li
     good = [item for item in found if isinstance(item, dict)]
     if len(good) < len(found):
         note(f"{len(found) - len(good)} of its {member} are not objects and were left out")
-    shallow = [item for item in good if not _is_deeper(item, MAX_ITEM_DEPTH)]
+    shallow = [item async for item in in_slices(good) if not _is_deeper(item, MAX_ITEM_DEPTH)]
     if len(shallow) < len(good):
         note(f"{len(good) - len(shallow)} of its {member} are nested too deeply and were left out")
     return shallow

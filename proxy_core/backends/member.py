@@ -15,7 +15,6 @@ from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.checks import Checks
 from proxy_core.backends.connection import Connection, Terms
-from proxy_core.backends.direct_call import DirectCall, Ended, Places
 from proxy_core.backends.isolation import Key, key_of
 from proxy_core.backends.last_words import with_last_words
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
@@ -241,25 +240,17 @@ class Member:
                     return await self._ask(replica, call)
                 raise
 
-    def begin(self, call: Call, places: Places, ended: Ended) -> DirectCall | None:
-        """As `call`, in no task; None if it is not ordinary in every way: then nothing was done.
+    def takes_directly(self, call: Call, connection: Connection) -> bool:
+        """Whether such calls may go without a task over its present connection."""
+        era = connection.peer.era
+        if era is Era.LEGACY or call.name in self.offer.only_as_tasks:
+            return False
+        return key_of(self.settings, era, call) is None
 
-        `call_over` is to be called once it is over.
-        """
-        replica = self.replica
-        connection, permit = replica.connection, replica.breaker.free
-        if connection is None or permit is None or replica.state is not ServerState.HEALTHY:
-            return None
-        if call.name in self.offer.only_as_tasks:
-            return None
-        if key_of(self.settings, connection.peer.era, call) is not None:
-            return None
-        direct = DirectCall(self.id, connection, permit, places, ended)
-        if not direct.begin(call):
-            return None
+    def call_begun(self) -> None:
+        """One was begun without a task; `call_over` is to be called once it is over."""
         self.calls += 1
-        replica.entered()
-        return direct
+        self.replica.entered()
 
     def call_over(self, failure: BackendError | BackendFault | None, permit: Permit | None) -> None:
         """A call that was begun is over. `permit` None: it was given up."""

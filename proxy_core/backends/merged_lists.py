@@ -5,9 +5,10 @@ have what it names, and a person is told.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from proxy_core.backends.lists import EMPTY, MAX_ITEMS, Listing
 from proxy_core.protocol.text import clean_text
@@ -40,8 +41,7 @@ class Lists(Protocol):
         """`EMPTY` itself for one that was never read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What the replicas of one server have together."""
 
     by_method: dict[str, Listing]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy_core.backends.connection import Connection
-from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND, Listing, Lists, read_listing
+from proxy_core.backends.lists import FEATURE_OF, METHODS_OF_KIND, Listing, Lists, read_listing, with_items_of
 from proxy_core.backends.peer import Peer
 from proxy_core.clock import Clock
 from proxy_core.errors import BackendError, BackendFault
@@ -81,7 +81,7 @@ class Offer:
         self._on_read()
 
     async def _read(self, connection: Connection, method: str) -> None:
-        listing = await self.read(connection, method)
+        listing = await with_items_of(self.lists.get(method), await self.read(connection, method))
         self.lists = self.lists.replaced(method, listing)
         if method == "tools/list":
             self.only_as_tasks = _only_as_tasks(connection.peer, listing)

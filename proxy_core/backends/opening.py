@@ -4,9 +4,10 @@ Spec: 2026-07-28 basic/versioning, "Backward compatibility"; basic/transports/st
 "Compatibility". The fallback never hangs on one error code.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from proxy_core.errors import ErrorCode
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN
@@ -25,30 +26,26 @@ class Step(Enum):
     FAIL = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Discovered:
+class Discovered(Struct, frozen=True):
     """server/discover answered with these versions."""
 
     supported: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Initialized:
+class Initialized(Struct, frozen=True):
     """initialize answered with this version."""
 
     revision: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A JSON-RPC error; `supported` is the list in the data of -32022, else empty."""
 
     code: int
     supported: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRefused:
+class HttpRefused(Struct, frozen=True):
     """An HTTP status from 400 to 499 without a JSON-RPC error in its body; never 401 or 403."""
 
     status: int

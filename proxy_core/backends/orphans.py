@@ -11,8 +11,9 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.backends.child_env import PARENT_VARIABLE, RUN_VARIABLE
 from proxy_core.backends.process_table import SystemProcesses, variable
@@ -27,8 +28,7 @@ _GUARD: Final = re.compile(rf"{RUN_VARIABLE}=([0-9a-f]{{16}})\Z")
 _system: Final = SystemProcesses()
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(Struct, frozen=True):
     pid: int
     name: str
     """As it calls itself: untrusted text."""

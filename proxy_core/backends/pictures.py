@@ -1,8 +1,9 @@
 """A backend as the screens see it: frozen rows and details, made from what its owners keep."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.lists import EMPTY
@@ -192,8 +193,7 @@ def detail_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
+class _Offer(Struct, frozen=True):
     """What one server has in the catalog."""
 
     items: tuple[NamedItem, ...] = ()
@@ -201,8 +201,7 @@ class _Offer:
     destructive: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
+class _Settings(Struct, frozen=True):
     of: ServerConfig
     given: tuple[tuple[str, str], ...]
     defaults: tuple[tuple[str, str], ...]

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from proxy_core.config.models import HealthConfig
+from proxy_core.signals import Signal
 from proxy_core.tasks import Tasks
 
 JITTER: Final = 0.2
@@ -22,7 +23,9 @@ class Prober:
         self._rules = rules
         self._probe = probe
         self._tasks = Tasks("prober")
-        self._changed = asyncio.Event()
+        self._changed = Signal()
+        self._interval_s = 0.0
+        """That the wait for the next probe was made of."""
 
     def start(self) -> None:
         """Safe to call twice."""
@@ -30,8 +33,9 @@ class Prober:
             self._tasks.start(self._run(), "run")
 
     def rules_changed(self) -> None:
-        """The interval may be another: the wait for the next probe begins anew."""
-        self._changed.set()
+        """If the interval is another, the wait for the next probe begins anew."""
+        if self._rules().probe_interval != self._interval_s:
+            self._changed.set()
 
     async def stop(self) -> None:
         await self._tasks.aclose()
@@ -44,7 +48,8 @@ class Prober:
     async def _is_due(self) -> bool:
         """Whether the whole wait has passed; False if the rules changed meanwhile."""
         self._changed.clear()
-        wait_s = self._rules().probe_interval * (1 - random.uniform(0, JITTER))
+        self._interval_s = self._rules().probe_interval
+        wait_s = self._interval_s * (1 - random.uniform(0, JITTER))
         try:
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()

@@ -9,9 +9,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from proxy_core.backends.child_env import CHILD_VARIABLE, RUN_VARIABLE
 from proxy_core.backends.process_table import IS_LINUX, Measured, Processes, SystemProcesses, variable
@@ -31,8 +32,7 @@ MAX_DESCENDANTS: Final = 200
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(Struct, frozen=True):
     """A process that we have started."""
 
     server: str

@@ -7,10 +7,9 @@ basic/utilities/cancellation.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.attribution import Unattributed, attribute
 from proxy_core.backends.correlation import Correlation, Pending
@@ -41,8 +40,7 @@ _AMBIGUOUS: Final = RpcError(
 )
 
 
-@dataclass(slots=True, eq=False)
-class _Question:
+class _Question(Struct, eq=False):
     request: Request
     pending: Pending[Any] | None
     """The call that caused it; None where none has."""

@@ -34,6 +34,7 @@ from proxy_core.errors import (
 )
 from proxy_core.facts import BreakerTurned
 from proxy_core.protocol.capabilities import ClientCapabilities
+from proxy_core.signals import Signal
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.snapshot import BreakerState, ServerState
 
@@ -80,13 +81,12 @@ class Replica:
         self._tasks = Tasks(f"replica:{settings.id}")
         self._run: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[BackendFault] | None = None
-        self._wake = asyncio.Event()
-        self._turn = asyncio.Event()
+        self._wake = Signal()
+        self._turn = Signal()
         self._woken_at = float("-inf")
         self._is_attempting = False
         self._crashes: tuple[float, ...] = ()
-        self._idle: asyncio.Event = asyncio.Event()
-        self._idle.set()
+        self._idle = Signal(is_set=True)
         self.state = ServerState.STARTING if settings.enabled else ServerState.DISABLED
         self.reason = "" if settings.enabled else "switched off in the configuration"
         self.since_at = clock.monotonic()
@@ -142,7 +142,7 @@ class Replica:
         )
 
     def _turned(self) -> None:
-        turn, self._turn = self._turn, asyncio.Event()
+        turn, self._turn = self._turn, Signal()
         turn.set()
 
     def settled(self) -> Coroutine[Any, Any, object]:
@@ -288,6 +288,7 @@ class Replica:
 
     async def _attempt(self) -> BackendFault | None:
         """One connection attempt; the fault if it failed."""
+        await self._terms.start_turn()
         self._lost = asyncio.get_running_loop().create_future()
         connection = self._new_connection(self._settings, _Losing(self._owner, self._lost), EVERYTHING)
         self.opening = self._last = connection
@@ -408,7 +409,8 @@ class Replica:
 
     def entered(self) -> None:
         self.in_flight += 1
-        self._idle.clear()
+        if self.in_flight == 1:
+            self._idle.clear()
 
     def left(self) -> None:
         self.in_flight -= 1

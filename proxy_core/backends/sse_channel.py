@@ -145,7 +145,7 @@ class SseChannel:
             self._receiver.closed(fault)
         return fault
 
-    def begin(self, message: Outgoing) -> bool:
+    def begin(self, data: bytes, request_id: int, name: str) -> bool:
         return False
 
     def abort(self, request_id: int) -> None:

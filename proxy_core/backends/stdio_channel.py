@@ -85,9 +85,9 @@ class StdioChannel:
             asyncio.get_running_loop().call_soon(self._fail, full)
             raise full from error
 
-    def begin(self, message: Outgoing) -> bool:
+    def begin(self, data: bytes, request_id: int, name: str) -> bool:
         try:
-            self._child.write(message.data + b"\n")
+            self._child.write(data + b"\n")
         except (StdinClosed, StdinFull):
             # The ordinary way says why.
             return False

@@ -8,10 +8,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from proxy_core.backends.late_writer import LateWriter
 from proxy_core.catalog.fingerprints import Fingerprint, text_of
@@ -53,8 +53,7 @@ class _Kept(msgspec.Struct, frozen=True):
     """Of the latest."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(Struct, frozen=True):
     """What is to be written of one tool."""
 
     known: Known

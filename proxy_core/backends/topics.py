@@ -6,7 +6,8 @@ first. A task is told of by the replica that runs it, and never moves. Knows no 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proxy_core.backends.lifecycle import IN_SERVICE
 from proxy_core.backends.member import Member
@@ -14,8 +15,7 @@ from proxy_core.backends.wanted import TaskTopic, Topic
 from proxy_core.tasks import Tasks
 
 
-@dataclass(slots=True, eq=False)
-class _Held:
+class _Held(Struct, eq=False):
     member: Member
     count: int = 0
     is_moving: bool = False

@@ -7,8 +7,9 @@ io.modelcontextprotocol/tasks (SEP-2663).
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from proxy_core.protocol.jsonrpc import Notification
 from proxy_core.protocol.methods import (
@@ -62,8 +63,7 @@ class Feed(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Wanted:
+class _Wanted(Struct):
     count: int = 0
     is_accepted: bool = False
     is_decided: asyncio.Event = field(default_factory=asyncio.Event)

@@ -7,10 +7,10 @@ Spec: 2025-03-26 basic, "Batching"; basic/transports, "Sending Messages to the S
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from proxy_core.backends.batch_support import BatchSupport, Support
 from proxy_core.backends.call import Call
@@ -78,8 +78,7 @@ class _Item(NamedTuple):
     message: Outgoing
 
 
-@dataclass(slots=True, eq=False)
-class _Batch:
+class _Batch(Struct, eq=False):
     id: int
     items: Sequence[_Item]
     is_trial: bool

@@ -1,73 +1,37 @@
-"""Many servers' lists, one catalog. Pure: lists as the servers sent them in, frozen values out.
+"""Many servers' lists, one catalog. Lists as the servers sent them in, frozen values out; knows no time.
 
 Order is that of the configuration, then of exposed names by code point, so a server that shuffles its answer
 changes nothing. Nothing is ever overridden: what cannot be listed is hidden, with the reason.
 Spec: 2025-11-25 server/tools, resources, prompts; members that we do not know are kept as they came.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_core.catalog.aliases import alias_of, split_alias
+from proxy_core.catalog.blocks import MAX_SHOWN_NAME as MAX_SHOWN_NAME
+from proxy_core.catalog.blocks import ORIGIN_META as ORIGIN_META
+from proxy_core.catalog.blocks import Admitted, Block, Maker, admitted, admitted_tool
+from proxy_core.catalog.blocks import Entry as Entry
+from proxy_core.catalog.blocks import Hidden as Hidden
+from proxy_core.catalog.blocks import Item as Item
+from proxy_core.catalog.blocks import Kind as Kind
+from proxy_core.catalog.blocks import ServerLists as ServerLists
+from proxy_core.catalog.blocks import ToolRules as ToolRules
 from proxy_core.catalog.names import Naming, Prefix, exposed_prompt_name, exposed_tool_name, slug_of
 from proxy_core.catalog.uri_template import MAX_URI_CHARS
-from proxy_core.protocol import header_params
-from proxy_core.protocol.header_params import HeaderParam, InvalidAnnotation
-from proxy_core.protocol.methods import OWN_META
 
-Item: TypeAlias = dict[str, Any]
-Kind: TypeAlias = Literal["tool", "resource", "template", "prompt"]
-
-ORIGIN_META: Final = OWN_META + "origin"
-MAX_SHOWN_NAME: Final = 128
+_TOOLS: Final = Maker("tool", "name", 1024)
+_RESOURCES: Final = Maker("resource", "uri", MAX_URI_CHARS)
+_TEMPLATES: Final = Maker("template", "uriTemplate", 2048)
+_PROMPTS: Final = Maker("prompt", "name", 1024)
 
 
-class ToolRules(Protocol):
-    """Globs on a server's own tool names."""
-
-    @property
-    def allow(self) -> Sequence[str]: ...
-
-    @property
-    def deny(self) -> Sequence[str]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLists:
-    """What one server has, in its own words and order."""
-
-    server: str
-    title: str
-    rules: ToolRules
-    tools: tuple[Item, ...] = ()
-    resources: tuple[Item, ...] = ()
-    templates: tuple[Item, ...] = ()
-    prompts: tuple[Item, ...] = ()
-    prefix: Prefix | None = None
-    """How this server's names begin; None: as the naming says."""
-    is_strict: bool = False
-    """Whether an invalid `x-mcp-header` costs the whole tool, as modern HTTP has it, or only itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One listed item."""
-
-    server: str
-    origin: str
-    """The server's own name, URI or template."""
-    exposed: str
-    item: Item
-    """What clients get. Shared by all who read the catalog: never changed in place."""
-    header_params: tuple[HeaderParam, ...] = ()
-    """Tools: arguments that travel as headers too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """The page of a tool: a URI that its server has, listed or not."""
 
     server: str
@@ -75,19 +39,7 @@ class Link:
     exposed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """One item that is not listed."""
-
-    server: str
-    kind: Kind
-    name: str
-    """The server's own, cut to a length that can be shown; empty if it has none."""
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class Catalog(Struct, frozen=True, kw_only=True):
     """Everything that all servers offer, as clients see it."""
 
     servers: tuple[str, ...] = ()
@@ -101,148 +53,156 @@ class Catalog:
 
 
 def merge(lists: Sequence[ServerLists], naming: Naming) -> Catalog:
-    """The catalog of `lists`: every configured server in configuration order, also one that has nothing now.
+    """As `Merger.merged`, of lists that were never merged before."""
+    return Merger().merged(lists, naming)
 
-    A server that is left out is unknown: its names and aliases protect nothing from another server's.
+
+class Merger:
+    """Merges again and again: what did not change since the last time costs next to nothing.
+
+    An entry whose item is what it was stays the very same object from one catalog to the next.
     """
-    servers = tuple(each.server for each in lists)
-    uris, uri_templates = _UriOwners(servers), _UriOwners(servers)
-    hidden: list[Hidden] = []
-    tools = _MergedList("tool", "name", 1024, hidden, frozenset(servers))
-    resources = _MergedList("resource", "uri", MAX_URI_CHARS, hidden)
-    templates = _MergedList("template", "uriTemplate", 2048, hidden)
-    prompts = _MergedList("prompt", "name", 1024, hidden, frozenset(servers))
-    for each in lists:
-        prefix = each.prefix or naming.prefix
-        tools.add(
-            each, each.tools, partial(_tool_name, each.server, naming, prefix), partial(_admitted_tool, each)
+
+    def __init__(self) -> None:
+        self._blocks: dict[tuple[Kind, str], Block] = {}
+        """By kind and server; none for those who have nothing."""
+
+    def merged(self, lists: Sequence[ServerLists], naming: Naming, *, keep: bool = True) -> Catalog:
+        """The catalog of `lists`: every configured server in configuration order, with or without items.
+
+        A server that is left out is unknown: its names and aliases protect nothing from another server's.
+        `keep`: whether the next time begins from these lists; else from what they were before.
+        """
+        merging = _Merging(self._blocks, lists, naming)
+        for each in lists:
+            merging.add(each)
+        if keep:
+            self._blocks = merging.blocks
+        return merging.catalog()
+
+
+class _Merging:
+    """One catalog while it is made, server by server."""
+
+    def __init__(
+        self, before: dict[tuple[Kind, str], Block], lists: Sequence[ServerLists], naming: Naming
+    ) -> None:
+        self.blocks: dict[tuple[Kind, str], Block] = {}
+        self._before = before
+        self._naming = naming
+        self._servers = tuple(each.server for each in lists)
+        self._uris, self._uri_templates = _UriOwners(self._servers), _UriOwners(self._servers)
+        self._hidden: list[Hidden] = []
+        self._tools = _MergedList(_TOOLS, self._hidden, frozenset(self._servers))
+        self._resources = _MergedList(_RESOURCES, self._hidden)
+        self._templates = _MergedList(_TEMPLATES, self._hidden)
+        self._prompts = _MergedList(_PROMPTS, self._hidden, frozenset(self._servers))
+
+    def add(self, lists: ServerLists) -> None:
+        server, naming = lists.server, self._naming
+        prefix = lists.prefix or naming.prefix
+        if lists.tools:
+            by = (lists.rules, lists.is_strict, prefix, naming.charset, naming.name_budget)
+            name = partial(_tool_name, server, naming, prefix)
+            block = self._block(_TOOLS, server, lists.tools, by, name, partial(admitted_tool, lists))
+            self._tools.add(lists, block)
+        if lists.resources:
+            block = self._uri_block(_RESOURCES, server, lists.resources, self._uris)
+            self._resources.add(lists, block)
+        if lists.templates:
+            block = self._uri_block(_TEMPLATES, server, lists.templates, self._uri_templates)
+            self._templates.add(lists, block)
+        if lists.prompts:
+            name = partial(exposed_prompt_name, server, prefix=prefix)
+            self._prompts.add(lists, self._block(_PROMPTS, server, lists.prompts, (prefix,), name))
+
+    def _block(
+        self,
+        maker: Maker,
+        server: str,
+        items: tuple[Item, ...],
+        by: tuple[object, ...],
+        exposed_of: Callable[[str], str],
+        admit: Callable[[str, Item], Admitted | str] = admitted,
+    ) -> Block:
+        before = self._before.get((maker.kind, server))
+        if before is None or not before.is_of(items, by):
+            before = maker.block(server, items, by, exposed_of, admit, before)
+        self.blocks[maker.kind, server] = before
+        return before
+
+    def _uri_block(self, maker: Maker, server: str, items: tuple[Item, ...], owners: "_UriOwners") -> Block:
+        """Of URIs: what they are called depends on the servers before this one."""
+        exposed_of = partial(owners.exposed, server)
+        block = self._before.get((maker.kind, server))
+        is_old = block is None or not block.is_of(items, ())
+        if block is None or is_old or any(exposed_of(each.origin) != each.exposed for each in block.entries):
+            block = maker.block(server, items, (), exposed_of, admitted, block)
+        self.blocks[maker.kind, server] = block
+        return block
+
+    def catalog(self) -> Catalog:
+        # After every list, so that the page of one server's tool never takes a URI that another server lists.
+        tools: tuple[Entry, ...] = tuple(self._tools.entries)
+        links: tuple[Link, ...] = ()
+        if self._tools.has_pages:
+            tools, links = _link_pages(tools, self._uris)
+        return Catalog(
+            servers=self._servers,
+            tools=tools,
+            resources=tuple(self._resources.entries),
+            templates=tuple(self._templates.entries),
+            prompts=tuple(self._prompts.entries),
+            links=links,
+            hidden=tuple(self._hidden),
         )
-        resources.add(each, each.resources, partial(uris.exposed, each.server))
-        templates.add(each, each.templates, partial(uri_templates.exposed, each.server))
-        prompts.add(each, each.prompts, partial(exposed_prompt_name, each.server, prefix=prefix))
-    # After every list, so that the page of one server's tool never takes a URI that another server lists.
-    linked, links = _link_pages(tools.entries, uris)
-    return Catalog(
-        servers=servers,
-        tools=linked,
-        resources=tuple(resources.entries),
-        templates=tuple(templates.entries),
-        prompts=tuple(prompts.entries),
-        links=links,
-        hidden=tuple(hidden),
-    )
 
 
 def _tool_name(server: str, naming: Naming, prefix: Prefix, tool: str) -> str:
     return exposed_tool_name(server, tool, prefix=prefix, charset=naming.charset, budget=naming.name_budget)
 
 
-class _Admitted(NamedTuple):
-    """An item that may be listed."""
-
-    item: Item
-    header_params: tuple[HeaderParam, ...] = ()
-
-
-def _admitted_tool(lists: ServerLists, name: str, tool: Item) -> _Admitted | str:
-    """The tool as it may be listed, or why it may not."""
-    if any(fnmatchcase(name, glob) for glob in lists.rules.deny):
-        return "The configuration denies it."
-    if not any(fnmatchcase(name, glob) for glob in lists.rules.allow):
-        return "The configuration does not allow it."
-    schema = tool.get("inputSchema")
-    if not isinstance(schema, dict) or not header_params.is_annotated(schema):
-        return _Admitted(tool)
-    try:
-        mended = schema if lists.is_strict else header_params.without_invalid(schema)
-        return _Admitted({**tool, "inputSchema": mended}, header_params.annotations(mended))
-    except InvalidAnnotation as error:
-        return error.message
-
-
-def _admitted(_name: str, item: Item) -> _Admitted | str:
-    return _Admitted(item)
-
-
 class _MergedList:
     """One kind of item while it is collected, server by server."""
 
-    def __init__(
-        self,
-        kind: Kind,
-        member: str,
-        max_chars: int,
-        hidden: list[Hidden],
-        slugs: frozenset[str] = frozenset(),
-    ) -> None:
-        """`member` of an item holds its name or URI, which is at most `max_chars` long.
-
-        A name that begins with one of `slugs` is that server's and no other's.
-        """
-        self._kind = kind
-        self._member = member
-        self._max_chars = max_chars
+    def __init__(self, maker: Maker, hidden: list[Hidden], slugs: frozenset[str] = frozenset()) -> None:
+        """A name that begins with one of `slugs` is that server's and no other's."""
+        self._maker = maker
         self._hidden = hidden
         self._slugs = slugs
         self._title_of: dict[str, str] = {}
         """Exposed name -> title of the server that has it."""
         self.entries: list[Entry] = []
+        self.has_pages = False
 
-    def add(
-        self,
-        lists: ServerLists,
-        items: Iterable[Item],
-        exposed_of: Callable[[str], str],
-        admit: Callable[[str, Item], _Admitted | str] = _admitted,
-    ) -> None:
-        """Take one server's items, under the names that `exposed_of` makes, without those not admitted."""
-        named = [
-            (exposed_of(origin), origin, admitted)
-            for origin, admitted in self._usable(lists.server, items, admit)
-        ]
-        # Names that are kept go before names that were made, so which of two equal ones wins has no luck in it.
-        named.sort(key=lambda each: (each[0], not each[0].endswith(each[1]), each[1]))
-        for exposed, origin, (item, params) in named:
-            owner = self._title_of.get(exposed)
+    def add(self, lists: ServerLists, block: Block) -> None:
+        """Take one server's items, but for those that its neighbours forbid."""
+        self._hidden.extend(block.hidden)
+        self.has_pages = self.has_pages or block.has_pages
+        names = [each.exposed for each in block.entries]
+        if block.has_twins or not (
+            block.slugs.isdisjoint(self._slugs) and self._title_of.keys().isdisjoint(names)
+        ):
+            self._add_singly(lists, block)
+            return
+        self._title_of.update(dict.fromkeys(names, lists.title))
+        self.entries.extend(block.entries)
+
+    def _add_singly(self, lists: ServerLists, block: Block) -> None:
+        for entry in block.entries:
+            owner = self._title_of.get(entry.exposed)
             if owner is not None:
-                self._hide(lists.server, origin, f"{owner} has the same name for clients and comes first.")
+                self._hide(entry, f"{owner} has the same name for clients and comes first.")
                 continue
-            slug = slug_of(exposed)
+            slug = slug_of(entry.exposed)
             if slug != lists.server and slug in self._slugs:
-                self._hide(lists.server, origin, f"It reads as a name of {slug}.")
+                self._hide(entry, f"It reads as a name of {slug}.")
                 continue
-            self._title_of[exposed] = lists.title
-            listed = _listed(item, self._member, exposed, lists.server, origin)
-            self.entries.append(Entry(lists.server, origin, exposed, listed, params))
+            self._title_of[entry.exposed] = lists.title
+            self.entries.append(entry)
 
-    def _usable(
-        self, server: str, items: Iterable[Item], admit: Callable[[str, Item], _Admitted | str]
-    ) -> Iterator[tuple[str, _Admitted]]:
-        seen: set[str] = set()
-        for item in items:
-            origin = item.get(self._member)
-            if not isinstance(origin, str) or not origin:
-                self._hide(server, "", f"It has no {self._member}.")
-            elif len(origin) > self._max_chars:
-                self._hide(server, origin, f"Its {self._member} is longer than {self._max_chars} characters.")
-            elif origin in seen:
-                self._hide(server, origin, "The server lists it twice; the first is kept.")
-            elif isinstance(admitted := admit(origin, item), str):
-                self._hide(server, origin, admitted)
-            else:
-                seen.add(origin)
-                yield origin, admitted
-
-    def _hide(self, server: str, origin: str, reason: str) -> None:
-        self._hidden.append(Hidden(server, self._kind, origin[:MAX_SHOWN_NAME], reason))
-
-
-def _listed(item: Item, member: str, exposed: str, server: str, origin: str) -> Item:
-    meta = item.get("_meta")
-    # Keys under our prefix are ours to set; a server that sends them would speak in our name.
-    kept = {k: v for k, v in meta.items() if not k.startswith(OWN_META)} if isinstance(meta, dict) else {}
-    kept[ORIGIN_META] = {"backend": server, "name": origin}
-    return {**item, member: exposed, "_meta": kept}
+    def _hide(self, entry: Entry, reason: str) -> None:
+        self._hidden.append(self._maker.hidden(entry.server, entry.origin, reason))
 
 
 class _UriOwners:

@@ -4,9 +4,10 @@ Filtered after the merge, never before: an item has the same name in every profi
 """
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from proxy_core.catalog.merge import Catalog, Entry, ToolRules
 

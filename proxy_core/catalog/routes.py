@@ -5,8 +5,9 @@ Spec: 2025-11-25 server/resources, "Resource Templates"; server/utilities/comple
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from proxy_core.catalog.aliases import split_alias
 from proxy_core.catalog.merge import Catalog, Entry, Link
@@ -15,8 +16,7 @@ from proxy_core.catalog.uri_template import MAX_URI_CHARS, Uri, UriTemplate
 from proxy_core.protocol.header_params import HeaderParam
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Whom to ask, and for what in that server's own words."""
 
     server: str
@@ -25,14 +25,12 @@ class Route:
     """Tools: arguments that travel as headers too."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateRoute:
+class TemplateRoute(Struct, frozen=True):
     server: str
     template: UriTemplate
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
+class Routes(Struct, frozen=True):
     """Every way to a server. One value per catalog or part of it; a reader may keep it for one exchange."""
 
     _servers: frozenset[str]

@@ -11,8 +11,9 @@ Spec: RFC 6570, sections 2 and 3.2; MCP server/resources, "Resource Templates".
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 MAX_URI_CHARS: Final = 8192
 
@@ -20,13 +21,11 @@ _EXPRESSION = re.compile(r"\{([^{}]*)\}")
 _KNOWN = re.compile(r"([+#./;?&]?)((?:[\w.%]+(?::\d{1,4}|\*)?)(?:,[\w.%]+(?::\d{1,4}|\*)?)*)\Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """Any number of characters, none of `stops`. With `lead`: nothing at all, or that character first."""
 
     stops: str

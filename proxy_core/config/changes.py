@@ -5,8 +5,9 @@ many calls are in flight, is for whoever carries the plan out. Values of keys ar
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.config.base import Model
 from proxy_core.config.load import LoadedConfig
@@ -14,14 +15,12 @@ from proxy_core.config.models import Config, ReplicaConfig, ServerConfig
 from proxy_core.telemetry.snapshot import Action
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaChange:
+class ReplicaChange(Struct, frozen=True):
     id: str
     change: Action
 
 
-@dataclass(frozen=True, slots=True)
-class ServerChange:
+class ServerChange(Struct, frozen=True):
     id: str
     change: Action
     """REPLACE if no replica of it goes on; DRAIN also if it stays configured, but switched off."""
@@ -31,8 +30,7 @@ class ServerChange:
     """Those of the new configuration in its order, then those that leave."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigChanges:
+class ConfigChanges(Struct, frozen=True):
     servers: tuple[ServerChange, ...] = ()
     """Every server of either configuration once: in the order of the new one, then those that leave."""
     settings: tuple[str, ...] = ()
@@ -69,12 +67,15 @@ def _server_change(
 ) -> ServerChange:
     if before is None:
         return _whole(server, Action.ADD)
+    is_unset_alike = old.unset.get(server.id) == new.unset.get(server.id)
+    if before is server and is_unset_alike:
+        return _whole(server, Action.KEEP)
     changed = tuple(_changed_keys(before, server))
     if before.enabled != server.enabled:
         if server.enabled:
             return _whole(server, Action.START, changed)
         return _whole(before, Action.DRAIN, changed)
-    if old.unset.get(server.id) != new.unset.get(server.id):
+    if not is_unset_alike:
         # It stays off, but for another reason, which its row shows.
         changed = ("enabled", *changed)
     replicas = tuple(_replica_changes(before, server))

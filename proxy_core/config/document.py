@@ -7,9 +7,10 @@ because VS Code's own files do.
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 from proxy_core.config import jsonc
 from proxy_core.errors import ConfigError, ConfigProblem
@@ -23,8 +24,7 @@ MAX_NODES: Final = 100_000
 ENDINGS: Final = (".yaml", ".yml", ".toml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     data: Any
     lines: Mapping[KeyPath, int]
     """1-based line of each key and item; empty where the format does not tell."""

@@ -5,8 +5,9 @@ object too. Keys that only steer those programs (`alwaysAllow`, `dev`, ...) are 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from proxy_core.config.document import KeyPath, printable
 from proxy_core.config.slugs import unique_slug
@@ -19,8 +20,7 @@ _URL_KEYS: Final = ("url", "serverUrl")
 """Windsurf says serverUrl."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignFile:
+class ForeignFile(Struct, frozen=True):
     list_key: str
     """mcpServers or servers"""
     entries: Mapping[str, Any]
@@ -28,8 +28,7 @@ class ForeignFile:
     """Our section, or an empty object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Translated:
+class Translated(Struct, frozen=True):
     """One server: `settings` are those of a `ServerConfig`, not yet checked."""
 
     settings: dict[str, Any]

@@ -5,8 +5,9 @@ What a variable held is never part of a message. `$${` stands for a literal `${`
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from proxy_core.config.document import KeyPath, printable
 
@@ -16,8 +17,7 @@ _SHORTEST_SECRET: Final = 8
 """Characters; hiding shorter values wherever they occur would make logs unreadable and hide nothing."""
 
 
-@dataclass(slots=True)
-class Expansion:
+class Expansion(Struct):
     """What expanding found. Paths are those of the string values."""
 
     unset: dict[KeyPath, str] = field(default_factory=dict)

@@ -6,16 +6,16 @@ folder. Looks at the file system and watches nothing.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 _MOST_LINKS: Final = 40
 """As many as Linux follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Whereabouts(Struct, frozen=True):
     """Two of the same file are equal as long as watching the one's folders shows all that the other's would."""
 
     folders: tuple[tuple[str, int, int], ...]

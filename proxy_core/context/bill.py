@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec import json as msgspec_json
 
 from proxy_core.context.token_main import ENCODING
@@ -37,8 +38,7 @@ Count = Callable[[bytes], int]
 """The tokens of a text that `texts_of` named."""
 
 
-@dataclass(frozen=True, slots=True)
-class BilledTool:
+class BilledTool(Struct, frozen=True):
     """One tool of a list, each form as the exact JSON of that item."""
 
     server: str

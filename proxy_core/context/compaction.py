@@ -6,8 +6,9 @@ Spec: 2025-11-25 schema, `Tool`, `ToolAnnotations` (whose defaults are left out)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from proxy_core.context import argument_docs
 from proxy_core.context.prose import shortened
@@ -18,8 +19,7 @@ _OF_WRITERS: Final = frozenset({"destructiveHint", "idempotentHint"})
 """Hints that mean nothing of a tool that only reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budgets:
+class Budgets(Struct, frozen=True):
     """The longest texts, in characters."""
 
     tool_chars: int = 240

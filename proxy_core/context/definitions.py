@@ -6,9 +6,10 @@ Spec: JSON Schema 2020-12 core, 8.2.3 "Schema References", 8.2.4 "Schema Re-Use 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from proxy_core.protocol import subschemas
 from proxy_core.protocol.header_params import ANNOTATION
@@ -37,8 +38,7 @@ def place_of(ref: object) -> Place | None:
     return home, unquote(name).replace("~1", "/").replace("~0", "~")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Of what is looked at."""
 
     depth: int

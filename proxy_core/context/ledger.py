@@ -7,8 +7,9 @@ and it is tried again, ever later.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from proxy_core.clock import Clock
 from proxy_core.context.bill import BilledList, bill_of, texts_of, totals_of

@@ -7,8 +7,9 @@ rings of the front door keep what he will be told next, or drop it. Knows no rou
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from proxy_core.admin_wire import NumberedExchange, NumberedFact, NumberedLine, Session, encoded
 from proxy_core.clock import Clock
@@ -33,8 +34,7 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Onlooker:
+class Onlooker(Struct, frozen=True):
     principal: str
     may_steer: Callable[[], bool]
     """As of now."""

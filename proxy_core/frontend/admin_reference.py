@@ -3,13 +3,13 @@
 `python -m proxy_core.frontend.admin_reference --write` renews them; a test compares.
 """
 
-import dataclasses
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from msgspec import Struct
 from msgspec.structs import fields as struct_fields
 
 from proxy_core import control
@@ -111,7 +111,7 @@ def errors() -> Iterator[str]:
 
 
 def shapes() -> Iterator[str]:
-    rows = [(f"`{shape.__name__}`", _members(_fields(shape))) for shape in _SHAPES]
+    rows = [(f"`{shape.__name__}`", _members(shape)) for shape in _SHAPES]
     rows += [(f"`{words.__name__}`", ", ".join(f"`{word}`" for word in words)) for words in _WORDS]
     return _table(("Shape", "Members, or words"), rows)
 
@@ -119,10 +119,7 @@ def shapes() -> Iterator[str]:
 def facts() -> Iterator[str]:
     # Requests are counted, not told.
     told = (kind for kind in get_args(Fact) if kind is not RequestFinished)
-    rows = (
-        (f"`{kind.__name__}`", _members((field.name, field.type) for field in struct_fields(kind)))
-        for kind in told
-    )
+    rows = ((f"`{kind.__name__}`", _members(kind)) for kind in told)
     return _table(("Type", "Members"), rows)
 
 
@@ -160,12 +157,8 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
-def _fields(shape: Any) -> Iterator[tuple[str, Any]]:
-    return ((field.name, field.type) for field in dataclasses.fields(shape))
-
-
-def _members(fields: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"`{name}`: {_type(kind)}" for name, kind in fields)
+def _members(shape: type[Struct]) -> str:
+    return ", ".join(f"`{field.name}`: {_type(field.type)}" for field in struct_fields(shape))
 
 
 def _type(kind: Any) -> str:

@@ -7,11 +7,11 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_core.admin_wire import (
     MAX_NAME,
@@ -57,8 +57,7 @@ class NoBody(Struct, frozen=True, forbid_unknown_fields=True):
     """A verb that says it all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request, as far as a route needs it."""
 
     ids: Mapping[str, str]
@@ -91,16 +90,14 @@ class Asked:
             raise InvalidParams("The query has too many fields.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Admin:
+class Admin(Struct, frozen=True):
     """What the routes work with."""
 
     control: Control
     events: AdminEvents
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     method: str
     path: str
     """After the prefix; `{server}`, `{replica}` and `{question}` stand for ids."""

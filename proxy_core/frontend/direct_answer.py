@@ -10,65 +10,43 @@ from typing import Any
 from proxy_core.errors import Only1Error, Overloaded
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import Handler, Outcome, deliver, failure, outcome_of_work, reply
-from proxy_core.frontend.wire import Begun, OpenStream, Served, WireAnswer
-from proxy_core.gateway.exchange import Exchange
+from proxy_core.frontend.responses import Outcome, deliver, failure, outcome_of_work, reply
+from proxy_core.frontend.wire import Served, WireAnswer
+from proxy_core.gateway.direct_exchange import DirectExchange
+from proxy_core.gateway.exchange import Outlet
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
+from proxy_core.protocol.tasks import CALL
 
 
-class DirectAnswer:
-    """`gateway.direct_exchange.DirectEnd` of its exchange, and `event_stream.Quiet` while it waits."""
+class DirectAnswer(DirectExchange, kw_only=True):
+    """Also `event_stream.Quiet` while it waits."""
 
-    __slots__ = (
-        "_call",
-        "_calls",
-        "_exchange",
-        "_open_stream",
-        "_raw_id",
-        "_served",
-        "_stream",
-        "_streams",
-        "quiet_since",
-    )
+    calls: Quota
+    streams: EventStreams
+    raw_id: bytes
+    served: Served
+    stream: EventStream | None = None
+    quiet_since: float = 0.0
 
-    def __init__(
-        self,
-        calls: Quota,
-        streams: EventStreams,
-        exchange: Exchange,
-        raw_id: bytes,
-        served: Served,
-        open_stream: OpenStream,
-    ) -> None:
-        self._calls = calls
-        self._streams = streams
-        self._exchange = exchange
-        self._raw_id = raw_id
-        self._served = served
-        self._open_stream = open_stream
-        self._call: Begun | None = None
-        self._stream: EventStream | None = None
-        self.quiet_since = 0.0
-
-    def begin(self, handler: Handler) -> bool:
+    def begin(self) -> bool:
         """Whether it could be done like this; if not, nothing was."""
-        exchange = self._exchange
+        principal = self.lane.caller.principal
         try:
-            self._calls.enter(exchange.caller.principal)
+            self.calls.enter(principal)
         except Overloaded:
             # The ordinary way says so.
             return False
-        self._call = handler.begin(exchange, self)
-        if self._call is None:
-            self._calls.leave(exchange.caller.principal)
+        if not self.begin_call():
+            self.calls.leave(principal)
             return False
-        self._streams.watch(self)
+        self.quiet_since = self.started_at
+        self.streams.watch(self)
         return True
 
     def cancel(self) -> None:
-        if self._call is not None:
-            self._call.cancel()
+        if self.call is not None:
+            self.cancel_call()
             self._release()
 
     def keep_alive(self) -> None:
@@ -76,41 +54,42 @@ class DirectAnswer:
 
     def _streaming(self) -> EventStream:
         """From now on it has a stream, which may yet stay unused."""
-        if self._stream is None:
-            self._streams.unwatch(self)
-            self._stream = self._exchange.outlet = self._streams.open(self._open_stream)
-        return self._stream
+        if self.stream is None:
+            self.streams.unwatch(self)
+            self.stream = self.streams.open(self.served.open_stream)
+        return self.stream
 
     def _release(self) -> None:
-        # Each knows the other: left so, they would be garbage that only the collector finds.
-        self._call = None
-        if self._stream is None:
-            self._streams.unwatch(self)
+        if self.stream is None:
+            self.streams.unwatch(self)
         else:
-            self._streams.release(self._stream)
-        self._calls.leave(self._exchange.caller.principal)
+            self.streams.release(self.stream)
+        self.calls.leave(self.lane.caller.principal)
 
-    # --- what comes of it (DirectEnd) -------------------------------------------------------------------------
+    # --- what comes of it (DirectExchange) --------------------------------------------------------------------
 
     def result(self, result: bytes) -> None:
-        self._end(Outcome(200, jsonrpc.result(self._raw_id, result)))
-
-    def failed(self, error: Only1Error) -> None:
-        self._end(failure(error, self._raw_id, Era.MODERN))
-
-    def go_on(self, work: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
-        self._in_task(self._go_on(work, self._streaming()))
-
-    def _end(self, outcome: Outcome) -> None:
-        if self._stream is not None:
-            self._in_task(deliver(self._stream, outcome))
+        if self.stream is not None:
+            self._in_task(deliver(self.stream, Outcome(200, jsonrpc.result(self.raw_id, result))))
             return
         self._release()
-        self._served.reply(reply(outcome))
+        self.served.result(self.raw_id, result)
+
+    def refused(self, error: Only1Error) -> None:
+        outcome = failure(error, self.raw_id, Era.MODERN)
+        if self.stream is not None:
+            self._in_task(deliver(self.stream, outcome))
+            return
+        self._release()
+        self.served.reply(reply(outcome))
+
+    def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
+        stream = self._streaming()
+        self._in_task(self._at_length_on(stream, work(stream)))
 
     def _in_task(self, work: Coroutine[Any, Any, WireAnswer]) -> None:
         # Not a `finally` of the work: a task that is cancelled before its first step would skip it.
-        self._served.go_on(work).add_done_callback(lambda _: self._release())
+        self.served.go_on(work).add_done_callback(lambda _: self._release())
 
-    async def _go_on(self, work: Callable[[], Coroutine[Any, Any, bytes]], stream: EventStream) -> WireAnswer:
-        return await deliver(stream, await outcome_of_work(work(), self._exchange, self._raw_id))
+    async def _at_length_on(self, stream: EventStream, work: Coroutine[Any, Any, bytes]) -> WireAnswer:
+        return await deliver(stream, await outcome_of_work(work, CALL, Era.MODERN, self.raw_id))

@@ -22,6 +22,7 @@ from proxy_core.frontend.wire import (
     Begun,
     HeaderList,
     OpenStream,
+    Ready,
     Served,
     Streamed,
     WireAnswer,
@@ -125,8 +126,7 @@ class McpEndpoint:
             return reply
         return WireReply(reply.status, [*reply.headers, *cors.answer_headers(head)], reply.body)
 
-    def begin(self, request: WireRequest, served: Served) -> Begun | WireReply | None:
-        head = request.head
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | None:
         routed = head.direct
         if routed is None:
             # Looked at once: clients send the same head again and again.
@@ -134,8 +134,8 @@ class McpEndpoint:
             head.direct = routed or False
         if not isinstance(routed, direct_request.Routed) or not self._is_known(head):
             return None
-        direct = direct_request.read(request.body, routed)
-        return None if direct is None else self._modern.begin(request, direct, served)
+        direct = direct_request.read(body, routed)
+        return None if direct is None else self._modern.begin(head, routed, direct, served)
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head

@@ -251,8 +251,7 @@ class EventStreams:
         return stream
 
     def watch(self, quiet: Quiet) -> None:
-        """Until `unwatch`: have it become a stream if it takes long."""
-        quiet.quiet_since = self._clock.monotonic()
+        """Until `unwatch`: have it become a stream if it takes long, which `quiet_since` says."""
         self._open.add(quiet)
 
     def unwatch(self, quiet: Quiet) -> None:

@@ -20,13 +20,14 @@ from msgspec.structs import replace
 
 from proxy_core import known_heads
 from proxy_core.errors import HttpRefusal
-from proxy_core.frontend.http_heads import reply_head, stream_head
+from proxy_core.frontend.http_heads import json_head, reply_head, stream_head
 from proxy_core.frontend.responses import JSON_HEADERS, http_refusal
 from proxy_core.frontend.wire import (
     STREAMED,
     Begun,
     DirectEndpoint,
     HeaderList,
+    Ready,
     WireAnswer,
     WireHead,
     WireReply,
@@ -54,6 +55,9 @@ _VERSION: Final = b" HTTP/1.1"
 _NOT_PLAIN: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _FOREVER: Final = float("inf")
 _ENDLESS: Final = sys.maxsize
+_SIZED: Final = b"%b%d\r\n\r\n"
+_RESULT: Final = b'{"jsonrpc":"2.0","id":%b,"result":%b}'
+_RESULT_BYTES: Final = len(_RESULT % (b"", b""))
 _JOINED_BYTES: Final = 65_536
 """Up to here copying costs less than a second piece."""
 log = logging.getLogger(__name__)
@@ -65,6 +69,10 @@ class KnownHead(NamedTuple):
     head: WireHead
     is_last: bool
     """Whether the connection ends with it."""
+    raw: bytes
+    """All of it as it came, the empty line too."""
+    size: int
+    """Bytes of the whole request."""
 
 
 class FastPath:
@@ -143,6 +151,7 @@ class FastConnection(asyncio.Protocol):
         "_is_last",
         "_is_looking",
         "_is_paused",
+        "_last",
         "_missing",
         "_peer",
         "_serving",
@@ -161,6 +170,8 @@ class FastConnection(asyncio.Protocol):
         self._headers: HeaderList = []
         self._head: WireHead | None = None
         """Of the request whose body is still coming."""
+        self._last: KnownHead | None = None
+        """Of the last request that was known: the next one has the same, mostly."""
         self._body: list[bytes] = []
         self._missing = 0
         """Bytes of that body, or of one that was refused."""
@@ -237,6 +248,15 @@ class FastConnection(asyncio.Protocol):
 
     def _begin(self, data: bytes) -> None:
         """`data` begins with the first byte of a request."""
+        last = self._last
+        if last is not None and len(data) == last.size and data.startswith(last.raw):
+            self._is_last = last.is_last
+            refusal = self._fast.endpoint.admit(last.head)
+            if refusal is None:
+                self._start(last.head, data[len(last.raw) :])
+            else:
+                self._refused(refusal, 0, b"")
+            return
         end = data.find(b"\r\n\r\n")
         if end < 0:
             self._held += data
@@ -248,11 +268,12 @@ class FastConnection(asyncio.Protocol):
             known = self._fast.known.get(key)
             if known is not None and int(length) <= self._fast.endpoint.max_body_bytes:
                 self._is_last = known.is_last
-                head = known.head
-                if head.values["content-length"] != (value := length.decode()):
-                    head = _with_length(head, value)
-                    self._fast.known[key] = KnownHead(head, known.is_last)
-                self._go_on(head, int(length), data, end + 4)
+                if known.head.values["content-length"] != (value := length.decode()):
+                    head, raw = _with_length(known.head, value), data[: end + 4]
+                    known = KnownHead(head, known.is_last, raw, len(raw) + int(length))
+                    self._fast.known[key] = known
+                self._last = known
+                self._go_on(known.head, int(length), data, end + 4)
                 return
         path = self._fast.path_of(data[5 : data.find(b"\r\n")]) if data.startswith(_POST) else None
         if path is None or end > MAX_HEAD_BYTES:
@@ -279,7 +300,8 @@ class FastConnection(asyncio.Protocol):
         self._is_last = not parser.should_keep_alive()
         head = WireHead("POST", path, headers, self._peer, values)
         if self._go_on(head, int(declared), data, end + 4) and found is not None:
-            self._fast.remember((self._peer, found[1]), KnownHead(head, self._is_last))
+            known = KnownHead(head, self._is_last, data[: end + 4], end + 4 + int(declared))
+            self._fast.remember((self._peer, found[1]), known)
 
     def _head_came(self, seen: int) -> None:
         """More of a head: all of it, or enough to tell that it is not for here. `seen` bytes were looked at."""
@@ -342,16 +364,16 @@ class FastConnection(asyncio.Protocol):
     def _start(self, head: WireHead, body: bytes) -> None:
         self.due_at = _FOREVER
         self._stream = None
-        endpoint, request = self._fast.endpoint, WireRequest(head, body, self._open_stream)
-        begun = endpoint.begin(request, self)
+        endpoint = self._fast.endpoint
+        begun = endpoint.begin(head, body, self)
         if begun is None:
-            self.go_on(endpoint.answer(request))
-        elif isinstance(begun, WireReply):
-            self.reply(begun)
+            self.go_on(endpoint.answer(WireRequest(head, body, self.open_stream)))
+        elif isinstance(begun, Ready):
+            self.result(*begun)
         else:
             self._serving = begun
 
-    async def _open_stream(self, status: int, headers: HeaderList) -> WireStream:
+    async def open_stream(self, status: int, headers: HeaderList) -> WireStream:
         if self._is_gone:
             raise ConnectionResetError("The client has gone.")
         self._stream = stream = FastStream(self)
@@ -366,6 +388,18 @@ class FastConnection(asyncio.Protocol):
             return
         self._serving = None
         self._next(b"")
+
+    def result(self, raw_id: bytes, result: bytes) -> None:
+        """Likewise, of most of them."""
+        size = _RESULT_BYTES + len(raw_id) + len(result)
+        is_plain = not (self._unsent or self._held or self._is_last or self._is_paused or self._is_gone)
+        if not is_plain or self._drained is not None or size >= _JOINED_BYTES:
+            self.reply(WireReply(200, JSON_HEADERS, _RESULT % (raw_id, result)))
+            return
+        self._unsent = (_SIZED + _RESULT) % (json_head(), size, raw_id, result)
+        self._fast.outbox.put(self)
+        self._serving = None
+        self._due_in(IDLE_S)
 
     def go_on(self, work: Coroutine[Any, Any, WireAnswer | None]) -> "asyncio.Task[None]":
         """The answer comes from a task."""

@@ -7,9 +7,10 @@ Spec: basic/transports/streamable-http, "Security Warning" and "Sending Messages
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.config.models import SLUG_PATTERN
 from proxy_core.errors import HttpRefusal
@@ -30,8 +31,7 @@ _SINGLE: Final = ("host", "origin", "authorization", "content-type", "content-le
 """Headers that would be read differently by us and by someone in front of us if they came twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """The rules of one listener."""
 
     path: str

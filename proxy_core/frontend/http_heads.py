@@ -9,6 +9,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
+from proxy_core.frontend.guards import JSON
 from proxy_core.frontend.wire import HeaderList, WireReply
 
 
@@ -20,6 +21,16 @@ def reply_head(reply: WireReply, *, is_last: bool = False) -> bytes:
     if reply.status == 204:
         return head + _date(int(time.time())) + b"\r\n"
     return b"%b%bContent-Length: %d\r\n\r\n" % (head, _date(int(time.time())), len(reply.body))
+
+
+def json_head() -> bytes:
+    """Of a whole response with status 200 and JSON, up to the digits of its length and two line ends."""
+    return _json_head(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _json_head(wall_s: int) -> bytes:
+    return b"%b%bContent-Length: " % (_lines(200, (("Content-Type", JSON),)), _date(wall_s))
 
 
 def stream_head(status: int, headers: HeaderList, *, is_last: bool = False) -> bytes:

@@ -120,13 +120,13 @@ class LegacyEra:
     def _initialize(self, request: jsonrpc.Request, head: WireHead) -> WireReply:
         try:
             caller = caller_of(request, head.principal)
-            caller.profile = head.profile
+            caller.profile, caller.peer = head.profile, head.peer
             # For good: what a session keeps at one replica must not move with the headers of single requests.
             caller.affinity = self._affinity.of(head)
         except ParseError as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         session = self._sessions.open(caller)
-        shaking = handshake(request, caller, head.headers, head.peer)
+        shaking = handshake(request, caller, head.headers)
         result = self._handler.initialize(caller.revision, caller.profile, shaking)
         body = jsonrpc.result(request.raw_id, result)
         return WireReply(200, [*JSON_HEADERS, (_SESSION_HEADER, session.id)], body)
@@ -134,7 +134,7 @@ class LegacyEra:
     # --- requests ---------------------------------------------------------------------------------------------
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
-        ready = self._calls.at_once(session, request, wire.head)
+        ready = self._calls.at_once(session, request)
         if ready is not None:
             return reply(Outcome(200, jsonrpc.result(request.raw_id, ready)))
         stream = self._sessions.new_stream(session)

@@ -14,7 +14,6 @@ from proxy_core.errors import InvalidRequest, Overloaded, ParseError
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import WireHead
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import cancelled_id, client_name
@@ -74,15 +73,14 @@ class LegacyCalls:
 
         call.add_done_callback(end)
 
-    def at_once(self, session: Session, request: jsonrpc.Request, head: WireHead) -> bytes | None:
+    def at_once(self, session: Session, request: jsonrpc.Request) -> bytes | None:
         """The result of a list, if it is ready; None: nothing was done."""
         if request.method not in LIST_METHODS or request.id in session.calls:
             return None
         if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
             return None
-        caller, headers = session.caller, head.headers
-        exchange = Exchange(request.method, request.params, caller, _NOBODY, headers=headers, peer=head.peer)
-        return self._handler.at_once(exchange)
+        lane = self._handler.list_lane(session.caller, request.method)
+        return None if lane is None else self._handler.at_once(lane, request.params)
 
     def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:
         """Act on what has no answer; what it names and we do not know is ignored."""
@@ -112,9 +110,9 @@ def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:
     )
 
 
-def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = (), peer: str = "") -> Exchange:
+def handshake(request: jsonrpc.Request, caller: Caller, headers: Headers = ()) -> Exchange:
     """An initialize, for its record."""
-    return Exchange(request.method, request.params, caller, Nobody(), headers=headers, peer=peer)
+    return Exchange(request.method, request.params, caller, Nobody(), headers=headers)
 
 
 def _is_first_page(params: Raw) -> bool:

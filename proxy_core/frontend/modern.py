@@ -6,23 +6,25 @@ Spec: 2026-07-28 basic/transports/streamable-http, "Sending Messages to the Serv
 
 from typing import Final
 
-from proxy_core.backends.call import Plain
 from proxy_core.errors import Only1Error
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import JSON_HEADERS, Handler, deliver, failure, outcome_of, reply
-from proxy_core.frontend.wire import Begun, Served, WireAnswer, WireReply, WireRequest
-from proxy_core.gateway.exchange import Caller, Exchange, Nobody
-from proxy_core.protocol import capabilities, jsonrpc
+from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
+from proxy_core.frontend.wire import Begun, Ready, Served, WireAnswer, WireHead, WireRequest
+from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
+from proxy_core.gateway.exchange import Caller, Exchange
+from proxy_core.protocol import capabilities, direct_request
 from proxy_core.protocol.classify import ModernRequest
-from proxy_core.protocol.direct_request import DirectRequest
+from proxy_core.protocol.direct_request import DirectRequest, Routed
 from proxy_core.protocol.headers import param_headers
 from proxy_core.protocol.revisions import MODERN, Era
 
-_NOBODY: Final = Nobody()
+MAX_LANES: Final = 16
+"""Of requests with one head."""
 
 
 class ModernEra:
@@ -46,47 +48,74 @@ class ModernEra:
             capabilities.read(posted.capabilities, posted.version),
             affinity=self._affinity.of(wire.head),
             profile=wire.head.profile,
+            peer=wire.head.peer,
         )
         try:
             if posted.request.method == "subscriptions/listen":
                 return await self._listens.serve(wire, posted.request, caller)
             return await self._exchange(wire, posted, caller)
         except Only1Error as error:
-            self._handler.refused(caller, posted.request.method, error, wire.head.peer)
+            self._handler.refused(caller, posted.request.method, error, caller.peer)
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
 
-    def begin(self, wire: WireRequest, request: DirectRequest, served: Served) -> Begun | WireReply | None:
+    def begin(
+        self, head: WireHead, routed: Routed, request: DirectRequest, served: Served
+    ) -> Begun | Ready | None:
         """The same in no task, where nothing about it needs one; else nothing is done."""
-        head = wire.head
-        caller = Caller(
+        if not routed.name:
+            return self._list_at_once(head, routed, request)
+        lane = head.lanes.get(request.own_meta)
+        if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
+            caller = self._caller(head, request.own_meta)
+            lane = None if caller is None else self._handler.lane(caller, routed.name, request.own_meta)
+            if lane is None:
+                return None
+            _keep(head, request.own_meta, lane)
+        answer = DirectAnswer(
+            lane,
+            request.params,
+            request.arguments,
+            head.headers,
+            calls=self._calls,
+            streams=self._streams,
+            raw_id=request.raw_id,
+            served=served,
+        )
+        return answer if answer.begin() else None
+
+    def _list_at_once(self, head: WireHead, routed: Routed, request: DirectRequest) -> Ready | None:
+        if self._calls.is_full(head.principal):
+            return None
+        lane = head.lanes.get(request.own_meta)
+        if (
+            not isinstance(lane, ListLane)
+            or lane.is_over
+            or not self._handler.keeps(lane)
+            or not _is_of(lane, head)
+        ):
+            caller = self._caller(head, request.own_meta)
+            lane = None if caller is None else self._handler.list_lane(caller, routed.method)
+            if lane is None:
+                return None
+            _keep(head, request.own_meta, lane)
+        result = self._handler.at_once(lane, request.params)
+        return None if result is None else Ready(request.raw_id, result)
+
+    def _caller(self, head: WireHead, own_meta: bytes) -> Caller | None:
+        """None if its `_meta` says something that takes a task to heed."""
+        known = direct_request.known_meta(own_meta)
+        if known is None:
+            return None
+        return Caller(
             Era.MODERN,
             MODERN,
             head.principal,
-            request.client,
-            capabilities=request.capabilities,
+            known.client,
+            capabilities=known.capabilities,
             affinity=self._affinity.of(head),
             profile=head.profile,
-        )
-        exchange = Exchange(
-            request.method,
-            request.params,
-            caller,
-            _NOBODY,
-            None,
-            jsonrpc.NO_JSON,
-            target=request.name or None,
-            headers=head.headers,
             peer=head.peer,
         )
-        if not request.name:
-            ready = None if self._calls.is_full(head.principal) else self._handler.at_once(exchange)
-            if ready is None:
-                return None
-            return WireReply(200, JSON_HEADERS, jsonrpc.result(request.raw_id, ready))
-        exchange.plain = Plain(request.arguments, request.own_meta)
-        open_stream = wire.open_stream
-        direct = DirectAnswer(self._calls, self._streams, exchange, request.raw_id, served, open_stream)
-        return direct if direct.begin(self._handler) else None
 
     async def _exchange(self, wire: WireRequest, posted: ModernRequest, caller: Caller) -> WireAnswer:
         request = posted.request
@@ -96,9 +125,22 @@ class ModernEra:
             # No other header goes on from here: one of them may hold the client's token.
             lines = param_headers(wire.head.headers) if request.method == "tools/call" else None
             exchange = Exchange(request.method, request.params, caller, stream, lines, posted.progress_token)
-            exchange.headers, exchange.peer = wire.head.headers, wire.head.peer
+            exchange.headers = wire.head.headers
             outcome = await outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:
             self._streams.release(stream)
             self._calls.leave(caller.principal)
+
+
+def _is_of(lane: CallLane | ListLane, head: WireHead) -> bool:
+    """Whether whoever asks now is whom the lane was made for: one head may be admitted again as another's."""
+    return lane.caller.principal == head.principal and lane.caller.profile == head.profile
+
+
+def _keep(head: WireHead, own_meta: bytes, lane: CallLane | ListLane) -> None:
+    # Clients that send the same head say few different things of themselves; what is new in each call, as a
+    # trace's id, is not to grow.
+    if len(head.lanes) >= MAX_LANES:
+        head.lanes.clear()
+    head.lanes[own_meta] = lane

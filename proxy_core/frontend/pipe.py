@@ -12,8 +12,9 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.errors import Only1Error
 
@@ -32,8 +33,7 @@ class ClientDoesNotRead(Only1Error):
         super().__init__(f"The client left more than {MAX_QUEUED_BYTES >> 20} MiB of our output unread.")
 
 
-@dataclass(slots=True, eq=False)
-class Pipe:
+class Pipe(Struct, eq=False):
     """Descriptors that nobody else writes to, and what has become of them."""
 
     stdin: int

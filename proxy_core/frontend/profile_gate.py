@@ -4,8 +4,9 @@ Pure: decided by a request's head, before its body is read. What a profile shows
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final, Self
+
+from msgspec import Struct
 
 from proxy_core.config.models import Config
 from proxy_core.errors import HttpRefusal
@@ -16,8 +17,7 @@ EVERYTHING: Final = ""
 """No profile: all that there is."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileGate:
+class ProfileGate(Struct, frozen=True):
     known: frozenset[str]
     bound: Mapping[str, str]
     """Principal -> the one profile that its token is for. A JWT says for itself what it is for."""

@@ -1,7 +1,5 @@
 """How many of one thing each principal holds at once. Pure."""
 
-from collections import Counter
-
 from proxy_core.errors import Overloaded
 
 
@@ -12,22 +10,25 @@ class Quota:
         self._what = what
         self.limit = limit
         self._exempt = exempt
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         self.total = 0
 
     def is_full(self, principal: str) -> bool:
         """Whether one more would be refused."""
-        return bool(self.limit) and principal not in self._exempt and self._held[principal] >= self.limit
+        return bool(self.limit) and principal not in self._exempt and self._held.get(principal, 0) >= self.limit
 
     def enter(self, principal: str) -> None:
         """Raises: Overloaded."""
-        if self.is_full(principal):
+        held = self._held.get(principal, 0)
+        if held >= self.limit and self.is_full(principal):
             raise Overloaded(f"Too many {self._what} at once; the limit is {self.limit}.")
-        self._held[principal] += 1
+        self._held[principal] = held + 1
         self.total += 1
 
     def leave(self, principal: str) -> None:
-        self._held[principal] -= 1
+        held = self._held[principal] - 1
         self.total -= 1
-        if not self._held[principal]:
+        if held:
+            self._held[principal] = held
+        else:
             del self._held[principal]

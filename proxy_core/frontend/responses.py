@@ -21,8 +21,9 @@ from proxy_core.errors import (
 )
 from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.guards import JSON
-from proxy_core.frontend.wire import STREAMED, Begun, HeaderList, WireAnswer, WireReply
-from proxy_core.gateway.direct_exchange import DirectEnd
+from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
+from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -47,12 +48,20 @@ class Handler(Protocol):
         """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
         ...
 
-    def begin(self, exchange: Exchange, ended: DirectEnd) -> Begun | None:
-        """As `handle`, in no task; None: nothing was done."""
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
+        """For a modern client's calls of this tool that are made in no task; None if none are."""
         ...
 
-    def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, if the result is ready; None: nothing was done."""
+    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready."""
+        ...
+
+    def keeps(self, lane: ListLane) -> bool:
+        """Whether it may still be used."""
+        ...
+
+    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
+        """The result; None: nothing was done."""
         ...
 
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:
@@ -85,17 +94,18 @@ class Outcome(NamedTuple):
 
 async def outcome_of(handler: Handler, exchange: Exchange, raw_id: bytes) -> Outcome:
     """Ask the gateway; whatever happens but a cancellation, there is something to answer."""
-    return await outcome_of_work(handler.handle(exchange), exchange, raw_id)
+    work = handler.handle(exchange)
+    return await outcome_of_work(work, exchange.method, exchange.caller.era, raw_id)
 
 
-async def outcome_of_work(work: Awaitable[bytes], exchange: Exchange, raw_id: bytes) -> Outcome:
+async def outcome_of_work(work: Awaitable[bytes], method: str, era: Era, raw_id: bytes) -> Outcome:
     """The same for work that has begun."""
     try:
         return Outcome(200, jsonrpc.result(raw_id, await work))
     except Only1Error as error:
-        return failure(error, raw_id, exchange.caller.era)
+        return failure(error, raw_id, era)
     except Exception:
-        log.exception("a request failed: %.80r", exchange.method)
+        log.exception("a request failed: %.80r", method)
         return Outcome(200, _internal_error(raw_id))
 
 

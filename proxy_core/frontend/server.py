@@ -58,7 +58,8 @@ class HttpServer:
             self._listening.remove(server)
             for bound in server.sockets:
                 asyncio.get_running_loop().remove_reader(bound)
-        # asyncio hands over what it accepted in its next turn, and forgets it, open, if the server was closed since.
+        # asyncio hands over what it accepted in its next turn, and leaves it open and forgotten if the server
+        # was closed since.
         await asyncio.sleep(0)
         for server in mine:
             server.close()

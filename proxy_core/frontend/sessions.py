@@ -8,8 +8,9 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from proxy_core.clock import Clock
 from proxy_core.errors import HttpRefusal
@@ -27,8 +28,7 @@ _ID_BYTES: Final = 24
 _NAME_BYTES: Final = 9
 
 
-@dataclass(slots=True, eq=False)
-class Session:
+class Session(Struct, eq=False):
     """One legacy client. `LegacySessions` alone changes it."""
 
     id: str

@@ -108,6 +108,7 @@ class SseFront:
         head = wire.head
         affinity = self._affinity.of(head)
         caller = Caller(Era.LEGACY, REVISION, head.principal, affinity=affinity, profile=head.profile)
+        caller.peer = head.peer
         session = self._sessions.open(caller)
         session_id = secrets.token_hex(_ID_BYTES)
         uri = f"{MESSAGES_PATH}?session_id={session_id}"
@@ -168,7 +169,7 @@ class SseFront:
             return
         try:
             if message.method == "initialize":
-                self._shake_hands(line, message, head, in_batch)
+                self._shake_hands(line, message, in_batch)
                 return
             if not line.is_open and message.method != "ping":
                 raise InvalidRequest("The first request must be initialize.")
@@ -177,14 +178,14 @@ class SseFront:
         except Only1Error as error:
             line.answer(failure(error, message.raw_id, Era.LEGACY))
 
-    def _shake_hands(self, line: SseLine, request: jsonrpc.Request, head: WireHead, in_batch: bool) -> None:
+    def _shake_hands(self, line: SseLine, request: jsonrpc.Request, in_batch: bool) -> None:
         """Raises: InvalidRequest, ParseError."""
         if line.is_open or in_batch:
             raise InvalidRequest("initialize comes once, and alone.")
         known, said = line.session.caller, caller_of(request, line.session.caller.principal)
         known.revision, known.client, known.capabilities = said.revision, said.client, said.capabilities
         line.is_open = True
-        shaking = handshake(request, known, peer=head.peer)
+        shaking = handshake(request, known)
         result = self._handler.initialize(known.revision, known.profile, shaking)
         line.answer(Outcome(200, jsonrpc.result(request.raw_id, result)))
 

@@ -7,7 +7,7 @@ It must not know aiohttp, MCP, or who the client is.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -67,6 +67,8 @@ class WireHead(msgspec.Struct, eq=False):
     """What follows the question mark, still percent-encoded."""
     direct: object = None
     """For whoever serves it: what it is routed by, once that was looked at; False: nothing of the kind."""
+    lanes: dict[bytes, object] = msgspec.field(default_factory=dict)
+    """For whoever serves it: what was worked out of requests with this head, by what else tells them apart."""
     admitted_by: tuple[object, ...] | None = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
@@ -102,6 +104,13 @@ STREAMED: Final = Streamed.STREAMED
 WireAnswer: TypeAlias = WireReply | Streamed
 
 
+class Ready(NamedTuple):
+    """A whole response with status 200: that of JSON-RPC to this id, with this result; both are JSON."""
+
+    raw_id: bytes
+    result: bytes
+
+
 class Begun(Protocol):
     """A request that is being served in no task."""
 
@@ -111,9 +120,17 @@ class Begun(Protocol):
 
 
 class Served(Protocol):
-    """The connection of a request that was begun. One of these is called, once."""
+    """The connection of a request that was begun. One of the first three is called, once."""
 
     def reply(self, reply: WireReply) -> None: ...
+
+    def result(self, raw_id: bytes, result: bytes) -> None:
+        """As `Ready`."""
+        ...
+
+    async def open_stream(self, status: int, headers: HeaderList) -> WireStream:
+        """As `WireRequest.open_stream`."""
+        ...
 
     def go_on(self, work: Coroutine[Any, Any, WireAnswer]) -> "asyncio.Task[None]":
         """Run this to its end, which is the answer. The task may end before it has begun."""
@@ -142,7 +159,7 @@ class Endpoint(Protocol):
 class DirectEndpoint(Endpoint, Protocol):
     """One that can do without a task."""
 
-    def begin(self, request: WireRequest, served: Served) -> Begun | WireReply | None:
+    def begin(self, head: WireHead, body: bytes, served: Served) -> Begun | Ready | None:
         """Serve an admitted request in no task, if it is of that kind; else nothing is done. Raises nothing.
 
         What is ready is returned, and is not told to `served`.

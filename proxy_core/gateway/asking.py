@@ -5,18 +5,17 @@ middle of a call, makes the call a task of its own that outlives the request.
 Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, client/sampling, client/roots.
 """
 
-import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE, Answer, Call
-from proxy_core.backends.direct_call import DirectCall, Ended
+from proxy_core.backends.direct_call import DirectLane
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.routes import Route
 from proxy_core.clock import Clock
@@ -128,7 +127,7 @@ class Asking:
         """
         if exchange.aim is not None:
             aim = exchange.aim
-            route = dataclasses.replace(route, server=aim.server, header_params=aim.header_params)
+            route = structs.replace(route, server=aim.server, header_params=aim.header_params)
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server
@@ -152,39 +151,33 @@ class Asking:
 
     # --- without a task ---------------------------------------------------------------------------------------
 
-    def begin(
-        self, exchange: Exchange, route: Route, replace: dict[str, bytes], ended: Ended
-    ) -> DirectCall | None:
-        """Make the call of a modern client in no task, where it is ordinary in every way; else nothing is done.
+    def lane(self, caller: Caller, route: Route, own_meta: bytes) -> DirectLane | None:
+        """For calls of this tool by modern clients like this one that are made in no task; None if none are.
 
-        Its client can hear of nothing but the answer, and nobody can be asked anything on the way.
+        They have but arguments and a `_meta` that is `own_meta`. Their client can hear of nothing but the
+        answer, and nobody can be asked anything on the way.
         """
-        caller, backend = exchange.caller, self._registry().find(route.server)
-        if backend is None or exchange.plain is None or self._desk.is_open:
-            return None
-        if _may_have_to_wait(exchange, backend):
+        backend = self._registry().find(route.server)
+        if backend is None or self._desk.is_open or _may_have_to_wait(tasks.CALL, caller, backend):
             return None
         call = Call(
-            exchange.method,
-            exchange.params,
-            replace,
+            tasks.CALL,
+            jsonrpc.NO_JSON,
             name=route.origin,
             principal=caller.principal,
             client=caller.client,
             affinity=caller.affinity,
             capabilities=caller.capabilities,
-            plain=exchange.plain,
         )
-        direct = backend.begin(call, ended)
-        if direct is not None:
-            exchange.backend = route.server
-        return direct
+        return backend.lane(call, own_meta)
+
+    def plain_result(self, answer: Answer, revision: str) -> bytes | None:
+        """What a modern server's answer to a call is for a modern client, where that takes no closer look."""
+        plain = results.plain_tool_result(answer.result, answers.SERVER_INFO)
+        return None if plain is None or contents.may_need_a_look(plain, revision) else plain
 
     def result_of(self, exchange: Exchange, route: Route, answer: Answer) -> bytes | None:
         """What an answer comes to; None if it is no result yet. Raises: Only1Error."""
-        plain = _plain(exchange, answer)
-        if plain is not None:
-            return plain
         if exchange.method in MAY_ASK and needed_by(route.server, answer) is not None:
             return None
         created = self.tasks.created(exchange, self._registry().get(route.server), answer)
@@ -248,12 +241,12 @@ class Asking:
             # Replicas need not know each other's states.
             replica=(retry.replica or None) if retry is not None else exchange.aim and exchange.aim.replica,
             capabilities=self._desk.declared(caller.capabilities),
-            may_be_task=_may_be_task(exchange),
+            may_be_task=_may_be_task(exchange.method, exchange.caller),
             met=exchange.met,
             trace=exchange.trace,
         )
         turn = _Turn(exchange, route, uri, backend, call, sink, sharing=sharing)
-        if _may_have_to_wait(exchange, backend):
+        if _may_have_to_wait(exchange.method, exchange.caller, backend):
             make = backend.call if sharing is None else partial(self._shared, turn, sharing)
             turn.waiting = self._parking.begin(call, sink, make)
         return turn
@@ -460,14 +453,6 @@ class Asking:
         await self._parking.aclose()
 
 
-def _plain(exchange: Exchange, answer: Answer) -> bytes | None:
-    """A tool's result that goes from the modern era into the modern era as it is, but for who signs it."""
-    if answer.era is Era.LEGACY or exchange.caller.era is Era.LEGACY or exchange.method != tasks.CALL:
-        return None
-    plain = results.plain_tool_result(answer.result, answers.SERVER_INFO)
-    return None if plain is None or contents.may_need_a_look(plain, exchange.caller.revision) else plain
-
-
 def _may_be_retry(exchange: Exchange) -> bool:
     """Whether it is worth a look. Members that are spelled with escapes are not ours, and go nowhere."""
     if exchange.caller.era is Era.LEGACY or exchange.method not in MAY_ASK:
@@ -475,25 +460,23 @@ def _may_be_retry(exchange: Exchange) -> bool:
     return _BROUGHT_BACK.search(memoryview(exchange.params)) is not None
 
 
-def _may_have_to_wait(exchange: Exchange, backend: Backend) -> bool:
+def _may_have_to_wait(method: str, caller: Caller, backend: Backend) -> bool:
     """Whether this call may come to need its client in the middle, when a modern one cannot be asked."""
-    caller = exchange.caller
-    if caller.era is Era.LEGACY or not caller.capabilities.features or exchange.method not in MAY_ASK:
+    if caller.era is Era.LEGACY or not caller.capabilities.features or method not in MAY_ASK:
         return False
     peer = backend.peer
     if peer is None or peer.era is Era.LEGACY:
         return True
-    return _may_be_task(exchange) and peer.extension(TASKS) is not None
+    return _may_be_task(method, caller) and peer.extension(TASKS) is not None
 
 
-def _may_be_task(exchange: Exchange) -> bool:
+def _may_be_task(method: str, caller: Caller) -> bool:
     """Whether a server that insists on a task gets its way though the client knows none: we see it through.
 
     A task may come to need input at any time, and is then lost if there is none to be had. So a modern client
     that cannot be asked anything is told what the server says: it may declare tasks, which a legacy one cannot.
     """
-    caller = exchange.caller
-    if exchange.method != tasks.CALL or caller.capabilities.declares(TASKS):
+    if method != tasks.CALL or caller.capabilities.declares(TASKS):
         return False
     return caller.era is Era.LEGACY or bool(caller.capabilities.features)
 

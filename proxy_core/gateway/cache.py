@@ -8,10 +8,11 @@ Spec: 2026-07-28 server/utilities/caching, "ttlMs", "cacheScope".
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from proxy_core.clock import Clock
 from proxy_core.config.saving import CacheConfig
@@ -63,8 +64,7 @@ def packed(params: bytes) -> bytes:
     return params if len(params) <= LONG_BYTES else blake2b(params, digest_size=DIGEST_BYTES).digest()
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(Struct, eq=False):
     body: bytes
     subject: Subject
     stored_at: float
@@ -80,8 +80,7 @@ class Entry:
         return len(self.body) + ENTRY_BYTES
 
 
-@dataclass(slots=True)
-class CacheCounts:
+class CacheCounts(Struct):
     """Of one method at one server, since start."""
 
     hits: int = 0

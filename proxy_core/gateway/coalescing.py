@@ -6,8 +6,9 @@ an invalidation nobody joins what was asked before it, and nobody may keep its a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from proxy_core.clock import Clock
 from proxy_core.config.saving import BatchingConfig
@@ -30,8 +31,7 @@ class Personal(Exception):
     """The answer is for one of those who wait alone; the others ask by themselves."""
 
 
-@dataclass(slots=True)
-class JoinCounts:
+class JoinCounts(Struct):
     """Of one method at one server, since start."""
 
     asked: int = 0

@@ -1,34 +1,26 @@
 """A tools/call that is answered without a task: from its server's answer to its client's, in one step.
 
-What turns out to be more than that goes on in a task of whoever serves the client.
+What such calls of one client have in common is worked out once, and each of them only looks whether it still
+holds. What turns out to be more than ordinary goes on in a task of whoever serves the client.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec import Raw, Struct
+
 from proxy_core.backends.call import Answer, Met
-from proxy_core.backends.direct_call import DirectCall
+from proxy_core.backends.direct_call import DirectCall, DirectLane
 from proxy_core.catalog.routes import Route
+from proxy_core.config.models import Config
 from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.gateway.asking import Asking
-from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.records import CANCELLED
-
-
-class DirectEnd(Protocol):
-    """Whoever serves the client. One of these is called, once; none may raise."""
-
-    def result(self, result: bytes) -> None:
-        """As JSON, already shaped for the caller's revision."""
-        ...
-
-    def failed(self, error: Only1Error) -> None: ...
-
-    def go_on(self, work: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
-        """It takes a task: run this there, which comes to a result or raises Only1Error."""
-        ...
+from proxy_core.telemetry.trace import Headers
 
 
 class Keeper(Protocol):
@@ -36,13 +28,16 @@ class Keeper(Protocol):
 
     asking: Asking
 
-    def told(
-        self,
-        exchange: Exchange,
-        started_at: float,
-        code: int | None,
-        result: bytes,
-        failure: Only1Error | None = None,
+    def keeps(self, lane: "CallLane") -> bool:
+        """Whether configuration and catalog are what they were when it was made."""
+        ...
+
+    def begins(self) -> float | None:
+        """Now, in monotonic seconds, if a call may begin without a task; None if it may not."""
+        ...
+
+    def call_ended(
+        self, lane: "CallLane", started_at: float, code: int | None, result: bytes, params: Raw
     ) -> None: ...
 
     async def go_on(
@@ -50,60 +45,156 @@ class Keeper(Protocol):
     ) -> bytes: ...
 
 
-class DirectExchange:
-    """`backends.direct_call.Ended` of its call."""
+class CallLane:
+    """What calls of one tool, by a client that says the same of itself, have in common."""
 
-    __slots__ = ("_call", "_ended", "_exchange", "_gateway", "_replace", "_route", "_started_at")
+    __slots__ = (
+        "asking",
+        "caller",
+        "config",
+        "gateway",
+        "name",
+        "replace",
+        "route",
+        "version",
+        "way",
+    )
 
     def __init__(
-        self, gateway: Keeper, exchange: Exchange, route: Route, started_at: float, ended: DirectEnd
+        self,
+        gateway: Keeper,
+        config: Config,
+        version: int,
+        caller: Caller,
+        name: str,
+        route: Route,
+        way: DirectLane,
     ) -> None:
-        self._gateway = gateway
-        self._exchange = exchange
-        self._route = route
-        self._started_at = started_at
-        self._ended = ended
-        self._replace = {"name": jsonrpc.encode(route.origin)}
-        self._call: DirectCall | None = None
+        """`config`, `version`: of the catalog; it is good as long as these are in force. `name`: as exposed."""
+        self.gateway = gateway
+        self.asking = gateway.asking
+        self.config = config
+        self.version = version
+        self.caller = caller
+        self.name = name
+        self.route = route
+        self.way = way
+        self.replace = {"name": jsonrpc.encode(route.origin)}
 
-    def begin(self) -> bool:
+    def is_good(self) -> bool:
+        """Whether calls may still go by it; another that is made now may go elsewhere, or not at all."""
+        return self.gateway.keeps(self) and self.way.is_good()
+
+
+class DirectExchange(Struct, eq=False):
+    """One such call (`backends.direct_call.Ended`). Whoever serves its client adds what it is told.
+
+    One of `result`, `refused` and `go_on` is called, once, but for a call that was cancelled.
+    """
+
+    lane: CallLane
+    params: Raw
+    arguments: Raw
+    headers: Headers
+    """For the record of one that takes a task."""
+    started_at: float = 0.0
+    call: DirectCall | None = None
+    """Until something was told."""
+
+    # --- for whoever serves the client: none may raise -------------------------------------------------------
+
+    def result(self, result: bytes) -> None:
+        """As JSON, already shaped for the caller's revision."""
+        raise NotImplementedError
+
+    def refused(self, error: Only1Error) -> None:
+        raise NotImplementedError
+
+    def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
+        """It takes a task: run this there, which comes to a result or raises Only1Error."""
+        raise NotImplementedError
+
+    # --- its way ----------------------------------------------------------------------------------------------
+
+    def begin_call(self) -> bool:
         """Whether it could be done like this; if not, nothing was."""
-        self._call = self._gateway.asking.begin(self._exchange, self._route, self._replace, self)
-        return self._call is not None
+        lane = self.lane
+        started_at = lane.gateway.begins()
+        if started_at is None:
+            return False
+        self.started_at = started_at
+        self.call = lane.way.begin(self.arguments, started_at, self)
+        return self.call is not None
 
-    def cancel(self) -> None:
+    def cancel_call(self) -> None:
         """Its client has gone. Not to be called once anything was told."""
-        if self._call is not None:
-            self._call.cancel()
-            self._gateway.told(self._exchange, self._started_at, CANCELLED, b"")
+        call, self.call = self.call, None
+        if call is not None:
+            call.cancel()
+            self.lane.gateway.call_ended(self.lane, self.started_at, CANCELLED, b"", self.params)
 
     def answered(self, answer: Answer) -> None:
-        exchange, self._call = self._exchange, None
+        lane, self.call = self.lane, None
         try:
-            result = self._gateway.asking.result_of(exchange, self._route, answer)
-        except Only1Error as error:
-            self._gateway.told(exchange, self._started_at, error.code, b"", error)
-            self._ended.failed(error)
-            return
+            result = lane.asking.plain_result(answer, lane.caller.revision)
+            if result is None:
+                self._look_closer(answer)
+                return
         except Exception as error:
             # Not to be let out into the connection that brought the answer, which has done nothing wrong.
             self._go_on(partial(_raising, error))
             return
-        if result is None:
-            asking = self._gateway.asking
-            self._go_on(partial(asking.go_on_with, exchange, self._route, self._replace, answer))
+        lane.gateway.call_ended(lane, self.started_at, None, result, self.params)
+        self.result(result)
+
+    def _look_closer(self, answer: Answer) -> None:
+        lane, exchange = self.lane, self._exchange()
+        try:
+            result = lane.asking.result_of(exchange, lane.route, answer)
+        except Only1Error as error:
+            lane.gateway.call_ended(lane, self.started_at, error.code, b"", self.params)
+            self.refused(error)
             return
-        self._gateway.told(exchange, self._started_at, None, result)
-        self._ended.result(result)
+        if result is None:
+            self._go_on(lambda exchange: lane.asking.go_on_with(exchange, lane.route, lane.replace, answer))
+            return
+        lane.gateway.call_ended(lane, self.started_at, None, result, self.params)
+        self.result(result)
 
     def failed(self, failure: BackendError | BackendFault) -> None:
-        self._call = None
-        self._exchange.met = Met(failure, self._started_at)
-        self._go_on(partial(self._gateway.asking.ask, self._exchange, self._route, self._replace))
+        self.call = None
+        self._go_on(partial(_repeated, self.lane, Met(failure, self.started_at)))
 
-    def _go_on(self, work: Callable[[], Awaitable[bytes]]) -> None:
-        self._ended.go_on(partial(self._gateway.go_on, self._exchange, self._started_at, work))
+    def _go_on(self, work: Callable[[Exchange], Awaitable[bytes]]) -> None:
+        self.go_on(partial(self._at_length, work))
+
+    async def _at_length(self, work: Callable[[Exchange], Awaitable[bytes]], outlet: Outlet) -> bytes:
+        exchange = self._exchange()
+        exchange.outlet = outlet
+        return await self.lane.gateway.go_on(exchange, self.started_at, lambda: work(exchange))
+
+    def _exchange(self) -> Exchange:
+        lane = self.lane
+        return Exchange(
+            CALL,
+            self.params,
+            lane.caller,
+            NOBODY,
+            None,
+            jsonrpc.NO_JSON,
+            backend=lane.route.server,
+            target=lane.name,
+            headers=self.headers,
+        )
 
 
-async def _raising(error: Exception) -> bytes:
+NOBODY: Outlet = Nobody()
+
+
+def _repeated(lane: CallLane, met: Met, exchange: Exchange) -> Awaitable[bytes]:
+    exchange.met = met
+    return lane.asking.ask(exchange, lane.route, lane.replace)
+
+
+async def _raising(error: Exception, exchange: Exchange) -> bytes:
     raise error

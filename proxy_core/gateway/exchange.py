@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
-from proxy_core.backends.call import Met, Plain
+from proxy_core.backends.call import Met
 from proxy_core.errors import ClientSilent
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
@@ -77,6 +77,8 @@ class Caller(Struct, eq=False):
     """Legacy: the session's own stream, for what belongs to no request; drops what nobody is there to read."""
     profile: str = ""
     """The profile that it asks under; for the legacy era that of its handshake. Empty: everything."""
+    peer: str = ""
+    """Address of the other end of the connection that it came by, at first; empty if unknown."""
 
     @property
     def viewer(self) -> Viewer:
@@ -104,8 +106,6 @@ class Exchange(Struct, eq=False):
     """How it came, where that is worth a word in the record."""
     trace: Trace | None = None
     """Set by the gateway: where it is recorded, if it is."""
-    plain: Plain | None = None
-    """What the params of a modern tools/call are, where they are no more than that."""
     met: Met | None = None
     """What came of a call that was begun without a task, for the call that goes on from there."""
     replay_of: int | None = None
@@ -113,7 +113,7 @@ class Exchange(Struct, eq=False):
     aim: "Aim | None" = None
     """Of a replay: whom to ask instead of the server that has the name."""
     peer: str = ""
-    """Address of the other end of the connection that brought it; empty if unknown."""
+    """Address of the other end of the connection that brought it, where it may be another than the caller's."""
 
     def __repr__(self) -> str:
         # Its headers may hold a client's token, and what it carries is for the record alone.

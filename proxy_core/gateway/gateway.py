@@ -37,7 +37,8 @@ from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
-from proxy_core.gateway.direct_exchange import DirectEnd, DirectExchange
+from proxy_core.gateway.direct_exchange import CallLane
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
@@ -56,7 +57,7 @@ from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
-from proxy_core.protocol import header_params, jsonrpc
+from proxy_core.protocol import header_params, jsonrpc, tasks
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
@@ -216,67 +217,109 @@ class Gateway:
 
     # --- one that needs no task -----------------------------------------------------------------------------
 
-    def begin(self, exchange: Exchange, ended: DirectEnd) -> DirectExchange | None:
-        """As `handle`, but that nothing waits: what comes of it is told. None: nothing was done.
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
+        """For a modern client's calls of this tool that are made in no task; None if none are.
 
-        Taken are calls of tools (`target`) by modern clients that are ordinary in every way, and recorded in
-        brief. What is returned may be cancelled, for as long as nothing was told.
+        `own_meta`: their `_meta`, JSON of at most a kilobyte without progress token and log level. They have
+        nothing but that and arguments. Taken are those that are ordinary in every way.
         """
+        viewer = caller.viewer
+        if self._meta_calls.means(name, viewer) or not self._saving.is_plain_tool(name):
+            return None
+        route = self.listing.routes(viewer).tool(name)
+        if route is None or route.header_params:
+            return None
+        way = self.asking.lane(caller, route, own_meta)
+        if way is None:
+            return None
+        return CallLane(self, self._config(), self.listing.version, caller, name, route, way)
+
+    def keeps(self, lane: CallLane | ListLane) -> bool:
+        """As `direct_exchange.Keeper`."""
+        return lane.version == self.listing.version and lane.config is self._config()
+
+    def begins(self) -> float | None:
+        """As `direct_exchange.Keeper`: one that is to be recorded in full takes the ordinary way."""
         if self.audit is not None and self.audit.is_shut:
             return None
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
-        viewer, name = exchange.caller.viewer, exchange.target or ""
-        if self._meta_calls.means(name, viewer):
-            return None
-        route = self.listing.routes(viewer).tool(name)
-        if route is None or route.header_params or not self._saving.is_plain(exchange):
-            return None
-        direct = DirectExchange(self, exchange, route, started_at, ended)
-        return direct if direct.begin() else None
+        return started_at
 
-    def at_once(self, exchange: Exchange) -> bytes | None:
-        """As `handle`, of a list's first page that is ready. None: nothing was done."""
-        if self.audit is not None and self.audit.is_shut:
-            return None
-        started_at, recorder, method = self._clock.monotonic(), self._recorder, exchange.method
-        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
-            return None
-        viewer = exchange.caller.viewer
+    def call_ended(
+        self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
+    ) -> None:
+        """As `direct_exchange.Keeper`."""
+        is_error = answers.says_is_error(result)
+        place = (tasks.CALL, lane.route.server, lane.name)
+        self._told(lane.caller, *place, started_at, code, result, params, is_error)
+
+    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
+        """For a client's requests for the first page of this list; None if that is not ready."""
+        viewer = caller.viewer
         if not self.listing.is_prepared(method, viewer):
             return None
-        standing = self.listing.standing(method, viewer)
-        if standing is None:
+        standing = self.listing.stands(method, viewer)
+        page = self.listing.page(method, caller.revision, viewer, None)
+        place = (self._config(), self.listing.version, caller, method)
+        return ListLane(*place, self.listing.view(viewer).mode, page, standing)
+
+    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
+        """The result; None: nothing was done, and it takes the ordinary way."""
+        started_at = self.begins()
+        result = None if started_at is None else lane.result(started_at)
+        if started_at is None or result is None:
             return None
-        result = self._page(exchange, viewer, standing, None)
-        self.told(exchange, started_at, None, result)
+        caller, method = lane.caller, lane.method
+        if method == "tools/list":
+            self.served_lists.add(caller.profile, lane.mode)
+        self._told(caller, method, None, None, started_at, None, result, params, False)
         return result
 
-    def told(
+    def _told(
         self,
-        exchange: Exchange,
+        caller: Caller,
+        method: str,
+        server: str | None,
+        target: str | None,
         started_at: float,
         code: int | None,
         result: bytes,
-        failure: Only1Error | None = None,
+        params: Raw,
+        is_tool_error: bool,
     ) -> None:
-        """One that was begun has ended."""
-        finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
+        """One that took no task has ended."""
+        now = self._clock.monotonic()
+        finished = RequestFinished(
+            now,
+            caller.client,
+            caller.principal,
+            caller.era,
+            caller.revision,
+            method,
+            server,
+            target,
+            (now - started_at) * 1000,
+            code,
+            is_tool_error,
+            len(result),
+        )
         self._publish(finished)
         if self.audit is not None:
-            self._write_down(self.audit, exchange, finished, failure)
+            self.audit.call(caller, caller.peer, params, finished)
         if self._recorder is not None and self._recorder.is_on:
-            self._recorder.brief(finished, memoryview(exchange.params).nbytes)
+            self._recorder.brief(finished, memoryview(params).nbytes)
 
     def _write_down(
         self, audit: Audit, exchange: Exchange, finished: RequestFinished, failure: Only1Error | None
     ) -> None:
+        caller, peer = exchange.caller, exchange.peer or exchange.caller.peer
         if not isinstance(failure, Overloaded):
-            audit.call(exchange, finished)
+            audit.call(caller, peer, exchange.params, finished)
         elif not isinstance(failure, AuditShut):
             # However many are too many, they are few lines.
-            self.refused(exchange.caller, exchange.method, failure, exchange.peer)
+            self.refused(caller, exchange.method, failure, peer)
 
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""
@@ -297,7 +340,7 @@ class Gateway:
         )
         now = self._clock.monotonic()
         if handshake is not None and self.audit is not None:
-            self.audit.call(handshake, _finished(handshake, now, now, None, result))
+            self._write_down(self.audit, handshake, _finished(handshake, now, now, None, result), None)
         if (
             handshake is not None
             and self._recorder is not None
@@ -598,7 +641,7 @@ class Gateway:
         if self.audit is not None:
             now = self._clock.monotonic()
             exchange = Exchange("subscriptions/listen", params, caller, Nobody(), peer=peer)
-            self.audit.call(exchange, _finished(exchange, now, now, None, b""))
+            self._write_down(self.audit, exchange, _finished(exchange, now, now, None, b""), None)
 
     # --- what legacy clients start by themselves --------------------------------------------------------------
 
@@ -619,6 +662,7 @@ class Gateway:
     async def aclose(self) -> None:
         """Fail the calls that wait for a client."""
         await self.updates.aclose()
+        await self.task_updates.aclose()
         await self.asking.aclose()
         await self.flights.aclose()
         await self._index.aclose()

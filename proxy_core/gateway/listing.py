@@ -14,7 +14,7 @@ from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
 from proxy_core.backends.lists import FEATURE_OF
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.merge import Catalog, Entry, Hidden, ServerLists, merge
+from proxy_core.catalog.merge import Catalog, Entry, Hidden, Merger, ServerLists
 from proxy_core.catalog.routes import Routes
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
@@ -22,12 +22,14 @@ from proxy_core.facts import CatalogChanged, ContextModeChanged, Fact, NameHidde
 from proxy_core.gateway.cache import ResponseCache
 from proxy_core.gateway.coalescing import Flight, Flights, Subject
 from proxy_core.gateway.exchange import Viewer
+from proxy_core.gateway.long_lived import LongLived
 from proxy_core.gateway.private_lists import Place, PrivateLists
 from proxy_core.gateway.profiles import EVERYTHING, Profiles
 from proxy_core.gateway.standing import Part, Standing
 from proxy_core.gateway.subscriptions import ListKind, SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.gateway.view import View, ViewMaker
+from proxy_core.gateway.views import ListViews
 from proxy_core.protocol.revisions import Era
 
 FIRST_CONNECT_S: Final = 5.0
@@ -43,6 +45,7 @@ _SHELVES_OF_KIND: Final[dict[ListKind, tuple[str, ...]]] = {
     "resources": ("resources", "templates"),
     "prompts": ("prompts",),
 }
+_SHELVES: Final = tuple(shelf for shelves in _SHELVES_OF_KIND.values() for shelf in shelves)
 
 
 _NOT_READ: Final = lists.Listing(ttl_ms=0, is_private=True)
@@ -74,11 +77,15 @@ class Listing:
         self._clock = clock
         self._publish = publish
         self._maker = maker
+        self.version = 0
+        """Grows whenever anybody's lists, routes or mode may be others than they were."""
         self._is_stale = False
         self._has_merged = False
         self._hidden: frozenset[Hidden] = frozenset()
         self._profiles = profiles
         self._shared = Catalog()
+        self._merger = Merger()
+        self._long_lived = LongLived()
         self._own = PrivateLists(
             clock, flights, lambda method: config().cache.ttl_of(method), self._own_changed
         )
@@ -89,11 +96,14 @@ class Listing:
         """By principal, where something is private; made when first asked for."""
         self._views: dict[Viewer, View] = {}
         """Made when first asked for; everyone has the same principal where nothing is private."""
+        self._former: dict[Viewer, ListViews] = {}
+        """Pages of an earlier catalog, of those who have not asked for the present one."""
 
     # --- the catalog in force -------------------------------------------------------------------------------
 
     def changed(self) -> None:
         """Some backend's lists or state are not what they were; merged again within this turn of the loop."""
+        self.version += 1
         if not self._is_stale:
             self._is_stale = True
             self._drop_standings()
@@ -116,7 +126,9 @@ class Listing:
             if viewer.principal != ANYONE:
                 # By what everyone shares the mode is chosen, and it is seen whether anything is another.
                 self.view(Viewer(ANYONE, viewer.profile))
-            view = self._views[viewer] = self._maker.made(viewer, self._catalog(viewer.principal))
+            view = self._views[viewer] = self._maker.made(
+                viewer, self._catalog(viewer.principal), self._former.pop(viewer, None)
+            )
         return view
 
     def compact(self, entry: Entry) -> bytes:
@@ -147,6 +159,7 @@ class Listing:
         if not self._is_stale:
             return
         self._is_stale = False
+        self.version += 1
         catalog, views = self._shared, self._views
         self._shared = self._merged(ANYONE)
         self._private = tuple(
@@ -155,16 +168,17 @@ class Listing:
             for method in FEATURE_OF
             if backend.is_listed and backend.lists.get(method).is_private
         )
+        self._former = {viewer: view.pages for viewer, view in views.items()} or self._former
         self._catalogs, self._views = {}, {}
         self._own.keep({backend for backend, _ in self._private})
         self._maker.merged(self._shared)
         self._tell(catalog, views)
+        self._long_lived.holds(sum(len(getattr(self._shared, shelf)) for shelf in _SHELVES))
 
     def _merged(self, principal: str) -> Catalog:
         # Servers that are down take part with empty lists: nobody else's tool may pass for one of theirs.
-        return merge(
-            [self._server_lists(backend, principal) for backend in self._registry()], self._config().routing
-        )
+        lists = [self._server_lists(backend, principal) for backend in self._registry()]
+        return self._merger.merged(lists, self._config().routing, keep=principal == ANYONE)
 
     def _server_lists(self, backend: Backend, principal: str) -> ServerLists:
         def items(method: str) -> tuple[dict[str, object], ...]:
@@ -200,6 +214,7 @@ class Listing:
         return self._own.get(principal, (backend, method)) or _NOT_READ
 
     def _own_changed(self, principal: str, kind: str | None) -> None:
+        self.version += 1
         self._catalogs.pop(principal, None)
         for viewer in [viewer for viewer in self._views if viewer.principal == principal]:
             del self._views[viewer]
@@ -245,16 +260,19 @@ class Listing:
     # --- how the lists stand ----------------------------------------------------------------------------------
 
     def standing(self, method: str, viewer: Viewer) -> Standing | None:
-        """How this list stands; None if something has to be waited for first, with `ready`."""
+        """How this list stands, which counts as a use of it; None if something has to be waited for first, with
+        `ready`."""
         now = self._clock.monotonic()
-        self._merge_if_stale()
-        standing = self._standings.get((method, viewer))
-        if standing is None:
-            standing = self.standing_now(method, viewer)
+        standing = self.stands(method, viewer)
         if now < standing.good_until:
             standing.hit(now)
             return standing
         return None
+
+    def stands(self, method: str, viewer: Viewer) -> Standing:
+        """How this list stands, unless its time is over."""
+        self._merge_if_stale()
+        return self._standings.get((method, viewer)) or self.standing_now(method, viewer)
 
     def standing_now(self, method: str, viewer: Viewer) -> Standing:
         """How this list stands, whatever would have to be read for it to be complete."""
@@ -319,6 +337,7 @@ class Listing:
     def _drop_standing(self, place: tuple[str, Viewer]) -> None:
         standing = self._standings.pop(place, None)
         if standing is not None:
+            standing.is_over = True
             standing.count(place[0], self._cache)
 
     def _drop_standings(self) -> None:

@@ -5,10 +5,9 @@ has not.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.catalog.merge import Entry
 from proxy_core.context.bill import visible_item
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 MAX_NEAREST: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MeantCall:
+class MeantCall(Struct, frozen=True):
     """The tools/call that a `call_tool` stands for."""
 
     name: str

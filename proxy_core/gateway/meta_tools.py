@@ -5,10 +5,9 @@ Spec: 2025-11-25 server/tools, "Tool", "Tool Annotations", "Error Handling" (exe
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.catalog.merge import Entry, Item
 from proxy_core.errors import Only1Error, ParseError
@@ -38,15 +37,13 @@ class BadArguments(Only1Error):
     """Arguments that a tool of ours cannot use: told to the model, which can do better."""
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     queries: tuple[str, ...]
     server: str | None
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Struct, frozen=True):
     """The call that a `call_tool` stands for."""
 
     name: str

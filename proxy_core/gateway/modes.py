@@ -3,9 +3,10 @@
 Figures: `Costs` are tokens of what hosts show a model (name, description, inputSchema).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.context.bill import RESULTS, SEARCHES, SIZE_FACTOR
 
@@ -19,8 +20,7 @@ class Mode(StrEnum):
     """Tools that find and call all others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(Struct, frozen=True):
     """What one profile's list costs in each mode, in tokens."""
 
     full: int

@@ -10,10 +10,10 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxy_core import forms
 from proxy_core.clock import Clock
@@ -47,8 +47,7 @@ _CAN: Final[frozenset[Feature]] = frozenset({"elicitation.form", "elicitation.ur
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
+class _Waiting(Struct, eq=False):
     shown: OpenQuestion
     fields: tuple[FormField, ...]
     answer: asyncio.Future[bytes]

@@ -8,10 +8,9 @@ Spec: 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.call import Answer, Call
 from proxy_core.clock import Clock
@@ -31,8 +30,7 @@ SWEEP_S: Final = 0.5
 Outcome: TypeAlias = Answer | Only1Error
 
 
-@dataclass(slots=True, eq=False)
-class _Open:
+class _Open(Struct, eq=False):
     question: Question
     answer: asyncio.Future[bytes | RpcError]
 

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.lists import FEATURE_OF, Listing

@@ -5,10 +5,9 @@ taken over: neither what they may reach nor what they may be asked is anybody el
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.registry import BackendRegistry
 from proxy_core.catalog.routes import Route
@@ -38,8 +37,7 @@ def operator_like(row: ExchangeRow) -> Caller:
     return Caller(Era(row.era), row.revision, client=OPERATOR)
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """How a replay ended."""
 
     detail: ExchangeDetail

@@ -7,11 +7,10 @@ Spec: 2026-07-28 server/utilities/caching; basic/patterns/mrtr (answers after in
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.registry import BackendRegistry
@@ -41,8 +40,7 @@ _DOWN: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.EXITED, Kind.STRE
 _HAS_LINKS: Final = re.compile(rb'"(?:uri|resourceUri)"')
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
+class _Keys(Struct, frozen=True):
     """Under which an answer may be found, or kept."""
 
     shared: Key
@@ -81,7 +79,11 @@ class Saving:
 
     def is_plain(self, exchange: Exchange) -> bool:
         """Whether its answer is neither kept nor shared: a call of a tool that no rule names."""
-        return exchange.method == CALL and not self._tool_rules().is_named(exchange.target or "")
+        return exchange.method == CALL and self.is_plain_tool(exchange.target or "")
+
+    def is_plain_tool(self, name: str) -> bool:
+        """The same of all calls of a tool, by its exposed name."""
+        return not self._tool_rules().is_named(name)
 
     async def _ask_for_less(
         self, exchange: Exchange, route: Route, replace: dict[str, bytes], uri: str | None

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.backends.call import Answer, Call
 from proxy_core.gateway.coalescing import Flight, Subject
@@ -16,8 +15,7 @@ _NOT_FINAL: Final = re.compile(rb'"(?:input_required|task)"|\\u')
 """Of a result type that says: not yet. A key spelled with escapes is looked at no closer, and not shared."""
 
 
-@dataclass(slots=True, eq=False)
-class Sharing:
+class Sharing(Struct, eq=False):
     """How one request may be answered together with others."""
 
     subject: Subject

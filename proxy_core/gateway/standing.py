@@ -7,6 +7,8 @@ Spec: 2026-07-28 server/utilities/caching; `_meta` of our own marks what is miss
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
+
 from proxy_core.backends.lists import Listing
 from proxy_core.gateway import answers
 from proxy_core.gateway.cache import ResponseCache
@@ -22,8 +24,7 @@ PARTIAL_TTL_MS: Final = 5_000
 MAX_TTL_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one server contributes."""
 
     server: str
@@ -39,19 +40,28 @@ class Standing:
     is_private: bool
     good_until: float
     """Monotonic seconds; then something has to be read, or looked at again."""
+    is_over: bool = False
+    """Whether another took its place, or will."""
     _hits: int = 0
     _hit_at: float = 0.0
     """Moments of all hits, added up: with when a part was read they give its age at each."""
     _last_hit_at: float = 0.0
     _suffix: dict[Era, bytes] = field(default_factory=dict)
-    _shortest: tuple[Listing, ...] = field(init=False)
+    _most_ms: int = field(init=False)
+    """What is told at most, however new the lists are."""
+    _aging: Listing | None = field(init=False)
+    """The one that will be old before the others."""
 
     def __post_init__(self) -> None:
-        self._shortest = _shortest(self.parts)
+        steady = [part.listing.ttl_ms for part in self.parts if part.listing.stays_new]
+        aging = [part.listing for part in self.parts if not part.listing.stays_new]
+        bound = PARTIAL_TTL_MS if self.partial or not self.parts else MAX_TTL_MS
+        self._most_ms = min((*steady, bound))
+        self._aging = min(aging, key=lambda listing: listing.read_at * 1000 + listing.ttl_ms, default=None)
 
     def ttl_ms(self, now: float) -> int:
-        told = min((listing.told_ttl_ms(now) for listing in self._shortest), default=PARTIAL_TTL_MS)
-        return min(told, PARTIAL_TTL_MS if self.partial else MAX_TTL_MS)
+        aging = self._aging
+        return self._most_ms if aging is None else min(self._most_ms, aging.told_ttl_ms(now))
 
     @property
     def scope(self) -> str:
@@ -92,13 +102,3 @@ class Standing:
             counts.age_s += self._hit_at - self._hits * part.listing.read_at
             counts.max_age_s = max(counts.max_age_s, self._last_hit_at - part.listing.read_at)
         self._hits, self._hit_at = 0, 0.0
-
-
-def _shortest(parts: tuple[Part, ...]) -> tuple[Listing, ...]:
-    """At any moment one of these, at most two, is told as good for the shortest time of all."""
-    steady = [part.listing for part in parts if part.listing.stays_new]
-    aging = [part.listing for part in parts if not part.listing.stays_new]
-    return (
-        *sorted(steady, key=lambda listing: listing.ttl_ms)[:1],
-        *sorted(aging, key=lambda listing: listing.read_at * 1000 + listing.ttl_ms)[:1],
-    )

@@ -6,8 +6,9 @@ Spec: the extension io.modelcontextprotocol/tasks (SEP-2663); 2026-07-28 basic/p
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.wanted import TaskTopic
@@ -15,6 +16,7 @@ from proxy_core.errors import BackendFault, BackendProtocolError
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.task_tokens import UnknownTask
 from proxy_core.gateway.tasks_extension import TasksExtension
+from proxy_core.gateway.telling import Telling
 from proxy_core.gateway.updates import ACK_S
 from proxy_core.protocol.results import UnusableResult
 from proxy_core.protocol.tasks import Task
@@ -26,8 +28,7 @@ log = logging.getLogger(__name__)
 Deliver = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Watch:
+class _Watch(Struct, frozen=True, eq=False):
     """One task on one listen."""
 
     caller: Caller
@@ -50,6 +51,7 @@ class TaskUpdates:
         self._extension = extension
         self._watches: dict[tuple[str, str, TaskTopic], set[_Watch]] = {}
         """By server, replica and its task."""
+        self._telling = Telling[_Watch]("task updates")
 
     def __len__(self) -> int:
         return sum(map(len, self._watches.values()))
@@ -105,10 +107,19 @@ class TaskUpdates:
 
     def changed(self, server: str, replica: str, task: Task) -> None:
         """`task` as the server says it."""
-        for watch in tuple(self._watches.get((server, replica, TaskTopic(task.id)), ())):
+        key = server, replica, TaskTopic(task.id)
+
+        def say(watch: _Watch) -> None:
+            if watch not in self._watches.get(key, ()):
+                return
             try:
                 shown = self._extension.shown(watch.caller, server, task, watch.token)
             except (UnusableResult, BackendProtocolError) as error:
                 log.warning("dropped what it told of a task: %s", error.message, extra={"source": server})
-                continue
+                return
             watch.deliver({name: value for name, value in shown.items() if name not in ("_meta", "resultType")})
+
+        self._telling.tell(key, lambda: tuple(self._watches.get(key, ())), say)
+
+    async def aclose(self) -> None:
+        await self._telling.aclose()

@@ -9,8 +9,10 @@ import asyncio
 import hashlib
 from collections import ChainMap, OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_core.catalog.merge import Entry
 from proxy_core.context.slices import in_slices
@@ -30,8 +32,7 @@ MAX_INDEXES: Final = 16
 Tools = tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
+class _Built(Struct, frozen=True):
     tools: Tools
     index: "SearchIndex"
     docs: "dict[str, ToolDoc]"

@@ -7,8 +7,9 @@ Spec: 2025-11-25 server/tools, "Security Considerations".
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
@@ -38,8 +39,7 @@ MAX_NAME_CHARS: Final = 1024
 Item: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One tool that is not approved."""
 
     what: str
@@ -51,8 +51,7 @@ class Found:
     """Seconds of the epoch."""
 
 
-@dataclass(slots=True)
-class _Judged:
+class _Judged(Struct):
     """One list of one server, as it was judged last."""
 
     items: tuple[Item, ...]
@@ -135,6 +134,7 @@ class ToolWatch:
     ) -> _Judged:
         judged = _Judged(items, digest, by)
         known, is_shared = self._records.of(server), principal == ANYONE
+        approved = _approved(before, by)
         is_known = bool(known)
         seen: set[str] = set()
         back: list[str] = []
@@ -144,7 +144,10 @@ class ToolWatch:
             if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS or name in seen:
                 continue
             seen.add(name)
-            now, entry = fingerprint_of(item), known.get(name)
+            entry = known.get(name)
+            if entry is not None and entry.is_listed and approved.get(name) is item:
+                continue
+            now = fingerprint_of(item)
             if entry is None:
                 if is_known and by[0] == QUARANTINE:
                     judged.found[name] = Found("new", now, (), item, self._since(before, name, now))
@@ -308,6 +311,15 @@ class ToolWatch:
 def forgetful(clock: Clock, publish: Callable[[Fact], None]) -> ToolWatch:
     """One that keeps nothing beyond this process, and nothing in the log."""
     return ToolWatch(ToolRecords(None, clock), clock, publish, lambda server, level, text: None)
+
+
+def _approved(before: _Judged | None, by: tuple[str, ToolRules]) -> dict[str, Item]:
+    """By name, what was as it should be: as long as it is the same object, it needs no second look."""
+    if before is None or before.by != by:
+        return {}
+    # Of two with one name the first counts.
+    items = {name: item for item in reversed(before.items) if isinstance(name := item.get("name"), str)}
+    return {name: item for name, item in items.items() if name not in before.found}
 
 
 def _without(items: tuple[Item, ...], judged: _Judged) -> tuple[Item, ...]:

@@ -6,8 +6,9 @@ Spec: 2025-11-25 server/resources, "Subscriptions"; 2026-07-28 basic/patterns/su
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.registry import BackendRegistry
@@ -16,6 +17,7 @@ from proxy_core.catalog.routes import Route
 from proxy_core.errors import BackendFault, InvalidParams, NotSubscribable, Overloaded, UnknownResource
 from proxy_core.gateway.exchange import Caller, Exchange, Viewer
 from proxy_core.gateway.owners import ResourceOwners
+from proxy_core.gateway.telling import Telling
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.methods import RESOURCE_UPDATED
 from proxy_core.tasks import Tasks
@@ -26,8 +28,7 @@ MAX_URIS: Final = 256
 """Of one session or listen."""
 
 
-@dataclass(slots=True, eq=False)
-class _Subscriber:
+class _Subscriber(Struct, eq=False):
     """A legacy session or a modern listen."""
 
     viewer: Viewer
@@ -37,8 +38,7 @@ class _Subscriber:
     has_ended: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class _Subscription:
+class _Subscription(Struct, eq=False):
     """One URI of one client, and whom it is counted at."""
 
     subscriber: _Subscriber
@@ -62,6 +62,7 @@ class ResourceUpdates:
         """Server -> its own URI -> who hears of it."""
         self._following: asyncio.Task[None] | None = None
         self._must_follow = False
+        self._telling = Telling[_Subscription]("resource updates: telling")
 
     def __len__(self) -> int:
         return sum(len(each.subscriptions) for each in self._subscribers)
@@ -183,14 +184,27 @@ class ResourceUpdates:
 
     def resource_updated(self, backend: str, uri: str) -> None:
         """`uri` as the backend says it: the one subscribed to, or a resource below it."""
-        told = {
-            (each.subscriber, self._as_client_says(each, uri)): None
+        told: set[tuple[_Subscriber, str]] = set()
+
+        def say(subscription: _Subscription) -> None:
+            subscriber = subscription.subscriber
+            # It may have let go of it since, or hear of it by another name for the same.
+            if subscriber.subscriptions.get(subscription.uri) is not subscription:
+                return
+            client_uri = self._as_client_says(subscription, uri)
+            if (subscriber, client_uri) not in told:
+                told.add((subscriber, client_uri))
+                subscriber.deliver(client_uri)
+
+        self._telling.tell((backend, uri), lambda: self._concerned(backend, uri), say)
+
+    def _concerned(self, backend: str, uri: str) -> list[_Subscription]:
+        return [
+            each
             for origin, subscriptions in self._held.get(backend, {}).items()
             if _covers(origin, uri)
             for each in subscriptions
-        }
-        for subscriber, client_uri in told:
-            subscriber.deliver(client_uri)
+        ]
 
     def _as_client_says(self, subscription: _Subscription, uri: str) -> str:
         route = subscription.route
@@ -242,6 +256,7 @@ class ResourceUpdates:
             subscriber.deliver(uri)
 
     async def aclose(self) -> None:
+        await self._telling.aclose()
         await self._tasks.aclose()
 
 

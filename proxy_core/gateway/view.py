@@ -4,8 +4,10 @@ A view lives as long as the catalog that it was made of. Asks no server.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from proxy_core.backends.call import ANYONE
 from proxy_core.catalog.merge import Catalog, Entry
@@ -80,7 +82,8 @@ class ViewMaker:
         self._index = index
         self._sealer = sealer
 
-    def made(self, viewer: Viewer, catalog: Catalog) -> View:
+    def made(self, viewer: Viewer, catalog: Catalog, before: ListViews | None = None) -> View:
+        """`before`: the pages of this viewer's view of the catalog before."""
         part = self._profiles.part_of(catalog, viewer.profile)
         reached = catalog if part is None else part
         mode_of = self._contexts.mode if viewer.principal == ANYONE else self._contexts.mode_beside
@@ -89,7 +92,7 @@ class ViewMaker:
         if mode is Mode.SEARCH:
             self._index.want(viewer.principal, catalog.tools)
         forms = None if mode is Mode.FULL else self._forms
-        pages = ListViews(shown, self._sealer, viewer.profile, forms)
+        pages = ListViews(shown, self._sealer, viewer.profile, forms, before)
         return View(viewer, catalog, reached, shown, mode, pages)
 
     def merged(self, catalog: Catalog) -> None:

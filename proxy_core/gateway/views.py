@@ -7,8 +7,9 @@ Spec: 2026-07-28 server/utilities/pagination; keyset cursors, so a change betwee
 import logging
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy_core.catalog.merge import Catalog, Entry
 from proxy_core.errors import InvalidParams
@@ -31,11 +32,12 @@ _SHELF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(Struct, frozen=True):
     keys: tuple[tuple[int, str], ...]
     """(place of the server, exposed name), rising: what a cursor names."""
     items: tuple[bytes, ...]
+    entries: tuple[Entry, ...]
+    """What each of those was made of."""
 
 
 class ListViews:
@@ -45,8 +47,12 @@ class ListViews:
         sealer: Callable[[], Sealer],
         profile: str = "",
         forms: ToolForms | None = None,
+        before: "ListViews | None" = None,
     ) -> None:
-        """`forms`: of the tools, where they are not to be listed as they are."""
+        """`forms`: of the tools, where they are not to be listed as they are.
+
+        `before`: the same lists of an earlier catalog; what was made of entries that stayed is used again.
+        """
         self._forms = forms
         self.is_prepared = False
         """Whether those forms are there, as long as nothing takes their place."""
@@ -55,6 +61,10 @@ class ListViews:
         self._profile = profile
         self._place = {server: place for place, server in enumerate(catalog.servers)}
         self._views: dict[tuple[str, str], _View] = {}
+        self._old: dict[tuple[str, str], _View] = {}
+        """Of an earlier catalog, the last that somebody asked for; each as long as there is no newer one."""
+        if before is not None and before._forms is forms:
+            self._old = dict(before._views or before._old)
         self._first_pages: dict[tuple[str, str], bytes] = {}
 
     def page(self, method: str, revision: str, principal: str, cursor: str | None) -> bytes:
@@ -102,16 +112,23 @@ class ListViews:
 
     def _build(self, method: str, revision: str) -> _View:
         entries: tuple[Entry, ...] = getattr(self._catalog, _SHELF[method])
-        pairs: list[tuple[tuple[int, str], bytes]] = []
+        old = self._old.pop((method, revision), None)
+        # By identity: to compare an item costs as much as to write it. The old view keeps its entries alive.
+        ready = {} if old is None else dict(zip(map(id, old.entries), old.items, strict=True))
+        keys: list[tuple[int, str]] = []
+        items: list[bytes] = []
+        listed: list[Entry] = []
         for entry in entries:
             try:
-                item = self._item(method, entry, revision)
+                item = ready.get(id(entry)) or self._item(method, entry, revision)
             except UnusableItem as error:
                 # Said once for each catalog and revision: a view is built once.
                 log.warning("left out of %s: %s", method, error.message, extra={"source": entry.server})
                 continue
-            pairs.append(((self._place[entry.server], entry.exposed), item))
-        return _View(tuple(key for key, _ in pairs), tuple(item for _, item in pairs))
+            keys.append((self._place[entry.server], entry.exposed))
+            items.append(item)
+            listed.append(entry)
+        return _View(tuple(keys), tuple(items), tuple(listed))
 
     def _item(self, method: str, entry: Entry, revision: str) -> bytes:
         """Raises: UnusableItem."""

@@ -4,11 +4,11 @@ Features are flat words, so that asking "may this be asked of this client" is a 
 Spec: 2026-07-28 basic, "Per-request protocol fields"; client/elicitation; client/sampling.
 """
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxy_core.errors import ParseError
 from proxy_core.protocol import jsonrpc
@@ -33,8 +33,7 @@ _CONTEXTS: Final = frozenset({"thisServer", "allServers"})
 _MAX_CACHED_BYTES: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCapabilities:
+class ClientCapabilities(Struct, frozen=True):
     features: frozenset[Feature] = frozenset()
     announces_roots: bool = False
     """Whether a legacy client says when its roots change."""

@@ -19,8 +19,8 @@ from proxy_core.protocol.headers import Headers, decode_value, routing_headers
 CALL: Final = "tools/call"
 MAX_META_BYTES: Final = 1024
 """Of a `_meta` that is remembered, as it must be: one with a progress token of its own is not of this kind."""
-_VERSION_2: Final = b'"2.0"'
-_METHODS: Final = {method: b'"%s"' % method.encode() for method in (CALL, *methods.LIST_METHODS)}
+_METHODS: Final = frozenset((CALL, *methods.LIST_METHODS))
+_MAX_PLAIN_ID: Final = 16
 
 
 class Routed(NamedTuple):
@@ -31,20 +31,29 @@ class Routed(NamedTuple):
     """Of the tool; empty for a list."""
 
 
-class DirectRequest(NamedTuple):
-    method: str
+class DirectRequest(Struct, gc=False):
     raw_id: bytes
     """The id's exact JSON, to be echoed."""
     params: Raw
-    name: str
-    """Of the tool; empty for a list."""
     arguments: Raw
     """As JSON, or empty."""
     own_meta: bytes
     """The JSON of `_meta`."""
+
+
+class KnownMeta(NamedTuple):
+    """What a `_meta` says of its client."""
+
     client: str
     """Self-reported and bounded: display only."""
     capabilities: ClientCapabilities
+
+
+class _Request(Struct, gc=False, forbid_unknown_fields=True):
+    jsonrpc: str
+    id: Raw
+    method: str
+    params: Raw
 
 
 class _Params(Struct, gc=False, forbid_unknown_fields=True):
@@ -55,11 +64,7 @@ class _Params(Struct, gc=False, forbid_unknown_fields=True):
     arguments: Raw = jsonrpc.NO_JSON
 
 
-class _Meta(NamedTuple):
-    client: str
-    capabilities: ClientCapabilities
-
-
+_decode_request = msgspec.json.Decoder(_Request).decode
 _decode_params = msgspec.json.Decoder(_Params).decode
 
 
@@ -78,36 +83,31 @@ def routed_by(headers: Headers) -> Routed | None:
 
 
 def read(body: bytes, routed: Routed) -> DirectRequest | None:
-    """`routed`: what its headers say, which must be what it is."""
-    envelope = jsonrpc.request_envelope(body)
-    if envelope is None:
-        return None
-    raw_id, is_so = bytes(envelope.id), bytes(envelope.method) == _METHODS[routed.method]
-    if not is_so or bytes(envelope.jsonrpc) != _VERSION_2 or jsonrpc.read_id(raw_id) is None:
-        return None
+    """`routed`: what its headers say, which must be what it is. What its `_meta` says is still to be seen."""
     try:
-        params = _decode_params(envelope.params)
+        if not body.isascii():
+            # msgspec skips over raw members without looking at their encoding.
+            body.decode()
+        request = _decode_request(body)
+        params = _decode_params(request.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    own = bytes(params.meta)
-    known = _read_meta(own) if len(own) <= MAX_META_BYTES else None
-    if known is None or params.name != routed.name or not (routed.name or params.arguments is jsonrpc.NO_JSON):
+    raw_id = bytes(request.id)
+    is_id = (raw_id.isdigit() and len(raw_id) <= _MAX_PLAIN_ID) or jsonrpc.read_id(raw_id) is not None
+    if not is_id or request.method != routed.method or request.jsonrpc != "2.0" or params.name != routed.name:
         return None
-    return DirectRequest(
-        routed.method,
-        raw_id,
-        envelope.params,
-        params.name,
-        params.arguments,
-        own,
-        known.client,
-        known.capabilities,
-    )
+    if not routed.name and params.arguments is not jsonrpc.NO_JSON:
+        return None
+    return DirectRequest(raw_id, request.params, params.arguments, bytes(params.meta))
+
+
+def known_meta(own: bytes) -> KnownMeta | None:
+    """None if it says anything that the answer, or what goes before it, would have to heed; or much."""
+    return _known_meta(own) if len(own) <= MAX_META_BYTES else None
 
 
 @lru_cache(maxsize=256)
-def _read_meta(own: bytes) -> _Meta | None:
-    """None if it says anything that the answer, or what goes before it, would have to heed."""
+def _known_meta(own: bytes) -> KnownMeta | None:
     try:
         members = jsonrpc.members(own)
         version = jsonrpc.decode(members.get(methods.PROTOCOL_VERSION, jsonrpc.NO_JSON))
@@ -118,4 +118,4 @@ def _read_meta(own: bytes) -> _Meta | None:
     if not is_ordinary or meta.PROGRESS_TOKEN in members:
         return None
     client = client_name(members.get(methods.CLIENT_INFO, jsonrpc.NO_JSON))
-    return _Meta(client, capabilities.read(Raw(declared), revisions.MODERN))
+    return KnownMeta(client, capabilities.read(Raw(declared), revisions.MODERN))

@@ -6,12 +6,12 @@ Spec: 2026-07-28 basic/patterns/mrtr; client/elicitation, client/sampling and cl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxy_core.errors import ErrorCode, Only1Error, ParseError
 from proxy_core.protocol import jsonrpc
@@ -41,8 +41,7 @@ class Unaskable(Only1Error):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One request of a server to a client."""
 
     method: str

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
-from proxy_core.errors import InvalidRequest, Only1Error, ParseError
+from proxy_core.errors import InvalidRequest, ParseError
 
 RequestId: TypeAlias = str | int
 
@@ -129,16 +129,6 @@ def _envelope(body: bytes) -> _Envelope:
         raise NotOneMessage("The body must be one JSON-RPC object.", is_array=is_array(body)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError("The body is not valid JSON.") from error
-
-
-def request_envelope(body: bytes) -> _Envelope | None:
-    """The members of a request, each still JSON; None if it is anything else, or has anything else."""
-    try:
-        envelope = _envelope(body)
-    except Only1Error:
-        return None
-    is_request = envelope.result is NO_JSON and envelope.error is NO_JSON
-    return envelope if is_request and envelope.params is not NO_JSON else None
 
 
 def without_lone_surrogates(body: bytes) -> bytes:

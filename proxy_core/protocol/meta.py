@@ -87,14 +87,9 @@ def for_modern_backend(
     return _rebuilt(members, replace, make(own, progress_token, version, capabilities, client_info, log_level))
 
 
-def for_modern_call(
-    name: bytes, arguments: Raw, own: bytes, capabilities: bytes, client_info: bytes, version: str
-) -> bytes:
-    """The same for a tools/call that has nothing but these: `name` as JSON, `own` its `_meta`."""
-    meta = _modern_meta_cached(own, None, version, capabilities, client_info, None)
-    if arguments is jsonrpc.NO_JSON:
-        return b'{"name":%b,"_meta":%b}' % (name, meta)
-    return b"".join((b'{"name":', name, b',"arguments":', arguments, b',"_meta":', meta, b"}"))
+def of_modern_call(own: bytes, capabilities: bytes, client_info: bytes, version: str) -> bytes:
+    """The `_meta` that it gives a request without progress token and log level. `own`: the client's, JSON."""
+    return _modern_meta_cached(own, None, version, capabilities, client_info, None)
 
 
 def envelope(

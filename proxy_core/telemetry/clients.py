@@ -26,7 +26,8 @@ class Clients:
         self._records: OrderedDict[tuple[str, str, str, str], _Record] = OrderedDict()
         """By name, principal, era and revision; the one seen last is last."""
 
-    def fold(self, fact: RequestFinished) -> None:
+    def fold(self, fact: RequestFinished, count: int = 1) -> None:
+        """`count`: how many that are alike, of which this is the last."""
         key = (fact.client, fact.principal, fact.era, fact.revision)
         record = self._records.get(key)
         if record is None:
@@ -35,10 +36,10 @@ class Clients:
                 self._records.popitem(last=False)
         else:
             self._records.move_to_end(key)
-        record.requests += 1
+        record.requests += count
         record.last_at = fact.at
         if fact.server is not None:
-            record.calls[fact.server] += 1
+            record.calls[fact.server] += count
 
     def keep(self, servers: set[str]) -> None:
         """Forget the calls of servers that are no longer configured."""

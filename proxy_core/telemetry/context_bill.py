@@ -4,23 +4,22 @@ Everything is counted twice. `wire`: the exact JSON that a client gets. `visible
 inputSchema alone, which is what hosts put before the model as a rule; the honest figure of the two.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 APPROXIMATE: Final = "approximate for models of other encodings, and for what a host adds"
 """What has to be said beside every figure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """Tokens."""
 
     wire: int = 0
     visible: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ModeCosts:
+class ModeCosts(Struct, frozen=True):
     """One catalog in each mode."""
 
     full: Cost = Cost()
@@ -32,8 +31,7 @@ class ModeCosts:
     """The list of that mode alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchEstimate:
+class SearchEstimate(Struct, frozen=True):
     """What searching is reckoned to cost: `searches * results * size_factor` times a compact tool's mean size.
 
     Searches find tools that are larger than the mean; the factor was measured on 1,216 tools of 45 servers.
@@ -46,8 +44,7 @@ class SearchEstimate:
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ServerCost:
+class ServerCost(Struct, frozen=True):
     id: str
     tools: int
     full: Cost
@@ -55,8 +52,7 @@ class ServerCost:
     compact: Cost
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCost:
+class ToolCost(Struct, frozen=True):
     server: str
     name: str
     """The exposed name."""
@@ -64,8 +60,7 @@ class ToolCost:
     compact: Cost
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptionCost:
+class DescriptionCost(Struct, frozen=True):
     """The description of one tool, as its server wrote it."""
 
     server: str
@@ -75,8 +70,7 @@ class DescriptionCost:
     """Of its tool's full wire form, 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileCost:
+class ProfileCost(Struct, frozen=True):
     """What the clients of one profile get."""
 
     profile: str
@@ -93,8 +87,7 @@ class ProfileCost:
         return costs.get(self.mode) or self.modes.full
 
 
-@dataclass(frozen=True, slots=True)
-class ContextBill:
+class ContextBill(Struct, frozen=True):
     """Of the catalog that clients without a profile get, and the totals of every profile."""
 
     encoding: str
@@ -115,8 +108,7 @@ class ContextBill:
     profiles: tuple[ProfileCost, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ContextTotals:
+class ContextTotals(Struct, frozen=True):
     """The bill's sums, for the picture."""
 
     encoding: str

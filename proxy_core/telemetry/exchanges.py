@@ -4,8 +4,9 @@ Frozen. Secrets are masked and bodies cut before any of this is made. What came 
 as it came otherwise; whoever draws it makes it safe first.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class ExchangeStatus(StrEnum):
@@ -33,8 +34,7 @@ class MessageKind(StrEnum):
     NOTIFICATION = "notification"
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeRow:
+class ExchangeRow(Struct, frozen=True):
     """One client request, as a line of the list."""
 
     id: int
@@ -77,8 +77,7 @@ class ExchangeRow:
     """An operator made it, from one that was recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Something that happened to the exchange inside the gateway."""
 
     at_ms: float
@@ -90,8 +89,7 @@ class Step:
     """For people, one line; may hold untrusted text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message on one of the two hops."""
 
     at_ms: float
@@ -122,8 +120,7 @@ class Message:
     """Of a response: `body` is its error object, not its result."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeDetail:
+class ExchangeDetail(Struct, frozen=True):
     row: ExchangeRow
     steps: tuple[Step, ...] = ()
     """In order of time."""

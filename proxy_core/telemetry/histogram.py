@@ -17,7 +17,6 @@ BUCKETS: Final = 128
 SLOT_S: Final = 10.0
 SLOTS: Final = 7
 """Six full ones and the one being filled."""
-_LOG_GROWTH: Final = math.log(GROWTH)
 
 
 class LatencyWindow:
@@ -52,18 +51,19 @@ class LatencyWindow:
         self._told_at = -1
         self._told_sum_ms = 0.0
 
-    def add(self, now: float, ms: float, bucket: int | None = None) -> None:
-        """`bucket`: `bucket_of(ms)`, for whoever adds the same to several."""
-        if bucket is None:
-            bucket = bucket_of(ms)
-        self._slot(now)[bucket] += 1
-        self.sum_ms += ms
-        if not self._low <= bucket < self._high:
-            self._widen(bucket)
+    def add(self, now: float, ms: float) -> None:
+        self.add_all(now, ms, [bucket_of(ms)])
 
-    def _widen(self, bucket: int) -> None:
-        self._low, self._high = min(self._low, bucket), max(self._high, bucket + 1)
-        self._full_at = -1
+    def add_all(self, now: float, sum_ms: float, buckets: Sequence[int]) -> None:
+        """Several at once, at least one, all of the slot of `now`. `buckets`: `bucket_of` of each."""
+        slot = self._slot(now)
+        for bucket in buckets:
+            slot[bucket] += 1
+        self.sum_ms += sum_ms
+        low, high = min(buckets), max(buckets)
+        if low < self._low or high >= self._high:
+            self._low, self._high = min(self._low, low), max(self._high, high + 1)
+            self._full_at = -1
 
     def _slot(self, now: float) -> "array[int]":
         turn = int(now // SLOT_S)
@@ -119,7 +119,7 @@ class RateWindow:
         self._told = 0.0
         self._told_at = -1
 
-    def add(self, now: float) -> None:
+    def add(self, now: float, count: int = 1) -> None:
         turn = int(now)
         if turn < self._told_at:
             # It comes late, into a second that was told as a full one.
@@ -128,7 +128,7 @@ class RateWindow:
         if self._turns[place] != turn:
             self._turns[place], self._counts[place] = turn, 0
             self._newest = turn
-        self._counts[place] += 1
+        self._counts[place] += count
 
     def per_s(self, now: float) -> float:
         present = int(now)
@@ -148,10 +148,11 @@ def top_ms(bucket: int) -> float:
     return FIRST_MS * GROWTH**bucket
 
 
+_TOPS: Final = [top_ms(bucket) for bucket in range(BUCKETS - 1)]
+
+
 def bucket_of(ms: float) -> int:
-    if ms <= FIRST_MS:
-        return 0
-    return min(BUCKETS - 1, 1 + int(math.log(ms / FIRST_MS) / _LOG_GROWTH))
+    return bisect_left(_TOPS, ms)
 
 
 def _latency(counts: Sequence[int], first: int) -> Latency:

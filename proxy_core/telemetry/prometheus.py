@@ -5,10 +5,11 @@ Spec: Prometheus, "Exposition formats", text 0.0.4.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from proxy_core.telemetry.histogram import BUCKETS, top_ms
 from proxy_core.telemetry.metrics import Metrics, ReplicaSeries, Series
@@ -35,8 +36,7 @@ Sample: TypeAlias = tuple[str, Labels, float]
 """What follows the metric's name, the labels, the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     name: str
     """Without the prefix."""
     type: str

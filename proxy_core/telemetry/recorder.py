@@ -43,6 +43,8 @@ FULL_BYTES: Final = 2048
 """A record of more than these counts as several: to mask it takes so much longer."""
 SLICE_S: Final = 0.001
 """After how much work others are let go on."""
+BRIEFS_AT_ONCE: Final = 256
+"""Of those that are recorded in brief: so many are put by before the ring takes them."""
 HELD_S: Final = 0.8
 """How long what was said may wait to be masked, before it is dropped."""
 log = logging.getLogger(__name__)
@@ -95,6 +97,8 @@ class Recorder:
         self._reserved = 0
         self._ring: OrderedDict[int, Trace | Kept | Brief] = OrderedDict()
         """By id, in the order of `seq`."""
+        self._briefs: list[tuple[RequestFinished, int]] = []
+        """The newest that are recorded in brief, and how long each was. Not in the ring yet."""
         self._pending: deque[Trace] = deque()
         """Those that have ended and still hold what was said as it came."""
         self._held = 0
@@ -107,6 +111,7 @@ class Recorder:
         """As the event, for a tenth of the price."""
 
     def __len__(self) -> int:
+        self._put_briefs()
         return len(self._ring)
 
     @property
@@ -115,6 +120,7 @@ class Recorder:
 
     def use(self, rules: Rules) -> None:
         """Other rules from now on. Stricter ones about bodies hold for what was recorded too: that goes."""
+        self._put_briefs()
         if _STRICTNESS[rules.bodies] > _STRICTNESS[self._rules.bodies]:
             self.clear()
         self._rules = rules
@@ -125,6 +131,7 @@ class Recorder:
         self._shrink()
 
     def clear(self) -> None:
+        self._briefs.clear()
         self._ring.clear()
         for trace in self._pending:
             trace.forget()
@@ -164,11 +171,23 @@ class Recorder:
 
     def brief(self, finished: RequestFinished, bytes_in: int) -> None:
         """One that was not recorded while it went on."""
-        self._last_id = number = self._last_id + 1
-        self._seq = seq = self._seq + 1
-        ring = self._ring
-        ring[number] = Brief(number, seq, records.without_secrets(finished), bytes_in)
-        if len(ring) > self._most:
+        briefs = self._briefs
+        briefs.append((finished, bytes_in))
+        if len(briefs) >= BRIEFS_AT_ONCE:
+            self._put_briefs()
+
+    def _put_briefs(self) -> None:
+        """Into the ring, where those that were only put by have their places."""
+        if not self._briefs:
+            return
+        briefs, self._briefs = self._briefs, []
+        ring, number, seq = self._ring, self._last_id, self._seq
+        for finished, bytes_in in briefs:
+            number += 1
+            seq += 1
+            ring[number] = Brief(number, seq, records.without_secrets(finished), bytes_in)
+        self._last_id, self._seq = number, seq
+        while len(ring) > self._most:
             self._forget_oldest()
 
     def begin(
@@ -182,6 +201,7 @@ class Recorder:
         replay_of: int | None = None,
     ) -> Trace:
         """`at`: now, in the clock's seconds."""
+        self._put_briefs()
         self._last_id = number = self._last_id + 1
         self._seq = seq = self._seq + 1
         ring, now, touch = self._ring, self._now, self._touch
@@ -212,6 +232,7 @@ class Recorder:
             self._woken.set()
 
     def _touch(self, trace: Trace) -> None:
+        self._put_briefs()
         self._seq += 1
         trace.seq, trace.is_seen = self._seq, False
         self._ring[trace.id] = trace
@@ -291,6 +312,7 @@ class Recorder:
 
     def rows_after(self, seq: int) -> tuple[int, tuple[ExchangeRow, ...]]:
         """As `Control.exchanges_after`."""
+        self._put_briefs()
         newer: list[Trace | Kept | Brief] = []
         for record in reversed(self._ring.values()):
             if record.seq <= seq:
@@ -312,6 +334,7 @@ class Recorder:
 
     async def detail(self, id: int) -> ExchangeDetail:
         """Raises: UnknownExchange."""
+        self._put_briefs()
         record = self._ring.get(id)
         if record is None:
             raise UnknownExchange(id)

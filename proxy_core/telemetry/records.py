@@ -6,12 +6,12 @@ bytes beside its row, so that thousands cost little and no collector looks at th
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import fields
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import fields
 
 from proxy_core.facts import RequestFinished
 from proxy_core.telemetry.exchanges import (

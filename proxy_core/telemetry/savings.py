@@ -1,10 +1,9 @@
 """What did not have to be asked: answers given again, and requests that became one. Part of the picture."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRow:
+class CacheRow(Struct, frozen=True):
     """Kept answers to one method of one server; of its lists too, which are kept as well."""
 
     method: str
@@ -22,8 +21,7 @@ class CacheRow:
     """By cause: expired, entries, bytes, list_changed, updated, drain, lost, reload, cleared."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinRow:
+class JoinRow(Struct, frozen=True):
     """Requests of one method to one server that no kept answer served, and that may be made together."""
 
     method: str
@@ -40,8 +38,7 @@ class JoinRow:
     """How long they were open, all together."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireRow:
+class WireRow(Struct, frozen=True):
     """JSON-RPC batches sent to one server, which 2025-03-26 alone has."""
 
     server: str
@@ -50,8 +47,7 @@ class WireRow:
     """In those batches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Savings:
+class Savings(Struct, frozen=True):
     """The whole gateway."""
 
     caches: tuple[CacheRow, ...] = ()

@@ -4,8 +4,9 @@ Text that came from a backend or a client is held as it came; whoever draws it m
 Times named `_at` are `Clock.monotonic()` seconds; `Snapshot.at` is the "now" to subtract them from.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from proxy_core.telemetry.context_bill import ContextTotals, Cost
 from proxy_core.telemetry.savings import Savings
@@ -48,8 +49,7 @@ class Action(StrEnum):
     """Switched on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """One probe of a replica."""
 
     at: float
@@ -61,8 +61,7 @@ class Probe:
     """The HTTP status or JSON-RPC error code that was answered, if that is what failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """Milliseconds over the last minute; None without a call in it."""
 
     p50_ms: float | None = None
@@ -70,8 +69,7 @@ class Latency:
     p99_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DescendantRow:
+class DescendantRow(Struct, frozen=True):
     """A process that a child of ours started, or one that such a process started."""
 
     pid: int
@@ -81,8 +79,7 @@ class DescendantRow:
     rss_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ChildRow:
+class ChildRow(Struct, frozen=True):
     """A child process of ours and all that descends from it, as last sampled."""
 
     pid: int
@@ -106,8 +103,7 @@ class ChildRow:
     """What descends from it, each after its parent, as far as it is named in `descendants`."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanRow:
+class OrphanRow(Struct, frozen=True):
     """A process that a gateway started which is gone, and that is still there."""
 
     pid: int
@@ -117,8 +113,7 @@ class OrphanRow:
     rss_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A server or one of its replicas came into another state, or its breaker turned."""
 
     at: float
@@ -134,16 +129,14 @@ class Change:
     """A person's words; holds untrusted text."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbedReplica:
+class ProbedReplica(Struct, frozen=True):
     """The last probes of one replica, oldest first."""
 
     replica: str
     probes: tuple[Probe, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaRow:
+class ReplicaRow(Struct, frozen=True):
     """One replica of a server."""
 
     id: str
@@ -177,8 +170,7 @@ class ReplicaRow:
     """The fault that is made on purpose, as `delay 500 ms, 42 s left`; empty: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerRow:
+class ServerRow(Struct, frozen=True):
     """One configured server."""
 
     id: str
@@ -249,8 +241,7 @@ class ServerRow:
     """Tools whose texts name tools of other servers."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRow:
+class ClientRow(Struct, frozen=True):
     """One client as it calls itself, by principal and revision."""
 
     name: str
@@ -266,8 +257,7 @@ class ClientRow:
     """Server and how many calls reached it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """The whole gateway."""
 
     calls: int = 0
@@ -287,8 +277,7 @@ class Totals:
     request of its first page. A list is added once its tokens were counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """A sentence for the banner: what happened, where, what to do."""
 
     level: str
@@ -296,8 +285,7 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigStatus:
+class ConfigStatus(Struct, frozen=True):
     """The configuration in force, and what its file says now."""
 
     version: int = 1
@@ -314,8 +302,7 @@ class ConfigStatus:
     can_roll_back: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OpenQuestion:
+class OpenQuestion(Struct, frozen=True):
     """What a server asks during a call, and its client cannot be asked: whoever watches may answer."""
 
     id: str
@@ -337,8 +324,7 @@ class OpenQuestion:
     """When the server is told that nobody answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditStatus:
+class AuditStatus(Struct, frozen=True):
     """How it is about the lines that say who did what."""
 
     written: int = 0
@@ -352,8 +338,7 @@ class AuditStatus:
     """Calls are refused for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     seq: int
     """Grows with every change; equal numbers mean equal pictures."""
     at: float
@@ -385,8 +370,7 @@ class Snapshot:
     """None: there is no audit."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedItem:
+class NamedItem(Struct, frozen=True):
     """A tool, resource, template or prompt as clients see it."""
 
     kind: str
@@ -404,8 +388,7 @@ class NamedItem:
     """A tool of which its server says that it changes nothing (`readOnlyHint`); its word alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerDetail:
+class ServerDetail(Struct, frozen=True):
     """What only the detail view of one server needs; asked for by id."""
 
     row: ServerRow
@@ -435,8 +418,7 @@ class ServerDetail:
     """Its own name of each tool whose texts name tools of other servers, and what they name; the first ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One line of the log ring."""
 
     wall: float

@@ -3,11 +3,10 @@
 Texts and schemas are held as their server sent them, but for their length; whoever shows them makes them safe.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ToolChange:
+class ToolChange(Struct, frozen=True):
     """A tool that is not as it was first seen or last approved, and that nobody has approved since."""
 
     server: str
@@ -27,8 +26,7 @@ class ToolChange:
     """Whose own list says so; empty: the list of everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolText:
+class ToolText(Struct, frozen=True):
     """What a server says of a tool, each part cut where it is too long."""
 
     title: str = ""
@@ -39,8 +37,7 @@ class ToolText:
     annotations: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolDiff:
+class ToolDiff(Struct, frozen=True):
     """One change, to be looked at."""
 
     change: ToolChange

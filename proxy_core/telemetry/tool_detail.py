@@ -1,12 +1,11 @@
 """One tool in full, as whoever wants to read or call it needs it. Frozen; holds untrusted text."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from proxy_core.telemetry.context_bill import ToolCost
 
 
-@dataclass(frozen=True, slots=True)
-class ToolDetail:
+class ToolDetail(Struct, frozen=True):
     """The schemas and annotations are JSON as the server sent them, cut where they are longer than may be."""
 
     name: str

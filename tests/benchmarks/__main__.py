@@ -9,8 +9,8 @@ BASELINE=name (or a path) compares with kept ones; the exit code is 1 if a figur
 become worse by more than the noise.
 
 MUST=1 measures the goals on which equal runs agree, and nothing else: the exit code is 1 if one of them misses
-its must by more than the noise. What cannot be measured here, or is hidden by the noise, is said and fails
-nothing.
+its must by more than the noise, and does so again whenever it is measured again, twice. What cannot be measured
+here, or is hidden by the noise, is said and fails nothing.
 """
 
 import argparse
@@ -42,6 +42,8 @@ KEPT: Final = ROOT / ".cache" / "bench"
 QUICK: Final = os.environ.get("QUICK", "") not in ("", "0")
 MUST: Final = os.environ.get("MUST", "") not in ("", "0")
 PARTS: Final = Parts(QUICK)
+AGAIN: Final = 2
+"""How often a must that is missed is measured again, before it counts."""
 
 
 async def reloads() -> list[str]:
@@ -107,11 +109,16 @@ def told(found: results.Results, baseline: results.Results | None) -> bool:
     return not any(each.fails for each in compared)
 
 
+def missed(found: results.Results) -> bool:
+    """Whether something that must hold does not."""
+    return any(each.fails for each in musts.judged(found.sections["goals"].figures))
+
+
 def held(found: results.Results) -> bool:
     """Say of each goal that must hold whether it does; whether none is missed."""
     judged = musts.judged(found.sections["goals"].figures)
-    print("\n## what must hold\n", *(each.sentence for each in judged), sep="\n")
-    return not any(each.fails for each in judged)
+    print("\n## what must hold\n", *(each.sentence for each in judged), sep="\n", flush=True)
+    return not missed(found)
 
 
 def main(wanted: list[str]) -> bool:
@@ -120,13 +127,20 @@ def main(wanted: list[str]) -> bool:
     named = os.environ.get("BASELINE")
     baseline = results.read(results.found_at(KEPT, named)) if named else None
     found = uvloop.run(measure(wanted, path))
+    for _ in range(AGAIN if MUST and not held(found) else 0):
+        # Beside something else that takes the machine's caches and cores, all rounds of a run may be slow.
+        print("\nmeasured again:")
+        PARTS.forget()
+        found = uvloop.run(measure(wanted, path))
+        if held(found):
+            break
     print(f"\nwritten: {path.relative_to(ROOT)}")
     if not (QUICK or MUST):
         figures = {name: [*section.rows, "", found.machine.short] for name, section in found.sections.items()}
         for document in renew(DOCS, figures):
             print(f"written: {document.relative_to(ROOT)}")
     is_well = told(found, baseline)
-    return held(found) and is_well if MUST else is_well
+    return is_well and not (MUST and missed(found))
 
 
 if __name__ == "__main__":

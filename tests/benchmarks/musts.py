@@ -2,7 +2,6 @@
 
 Only goals on which equal runs agree are asked about (`goals.STEADY`), and only an interval that lies beyond the
 bound as a whole is a failure. What could not be measured, and what the noise hides, is said and no failure.
-A must that has not been reached yet is said, and what was reached is held to in its place (`Goal.held`).
 """
 
 from collections.abc import Sequence
@@ -21,11 +20,7 @@ class Judged:
 
     @property
     def fails(self) -> bool:
-        return self.found is not None and not self.goal.holds(self.goal.best_of(self.found), self._held)
-
-    @property
-    def _held(self) -> float:
-        return self.goal.must if self.goal.held is None else self.goal.held
+        return self.found is not None and not self.goal.holds(self.goal.best_of(self.found), self.goal.must)
 
     @property
     def sentence(self) -> str:
@@ -34,15 +29,9 @@ class Judged:
             return f"Not judged: {goal.number} was not measured, for what it is compared with is missing."
         figure = f"{found.shown(goal.form, goal.unit)} where {goal.bound(goal.must)} must hold ({goal.what})"
         if self.fails:
-            return (
-                f"FAILED: {goal.number} is {figure}: all of its interval lies beyond {goal.bound(self._held)}."
-            )
+            return f"FAILED: {goal.number} is {figure}."
         if goal.holds(goal.worst_of(found), goal.must):
             return f"Holds: {goal.number} is {figure}."
-        if not goal.holds(goal.best_of(found), goal.must):
-            return (
-                f"MISSED: {goal.number} is {figure}, which it never did yet; it keeps {goal.bound(self._held)}."
-            )
         return f"Not judged: {goal.number} is {figure}: the bound is within the noise of this run."
 
 

@@ -11,9 +11,11 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from only1mcp_tui.app import SCREENS, Only1App
 from only1mcp_tui.cli.run import settle_memory

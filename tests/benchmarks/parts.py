@@ -46,6 +46,10 @@ class Parts:
             self._found[name] = await _MEASURES[name](self.is_quick)
         return self._found[name]
 
+    def forget(self) -> None:
+        """Whatever is asked for is measured again."""
+        self._found.clear()
+
     async def section(self, name: str) -> Section:
         """One that shows a part as it is."""
         part = await self.of(name)

@@ -19,7 +19,7 @@ from proxy_core.config.audit import AuditConfig
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config, RoutingConfig
 from proxy_core.facts import RequestFinished
-from proxy_core.gateway.exchange import Caller, Exchange, Nobody
+from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.classify import LegacyPost, ModernRequest, classify_post
 from proxy_core.protocol.headers import Headers, decode_value, encode_value, routing_headers
 from proxy_core.protocol.lines import LineFramer
@@ -133,7 +133,7 @@ def _counting() -> dict[str, Interval]:
 
 def _auditing() -> dict[str, Interval]:
     params = Raw(b'{"name":"web__echo","arguments":{"n":7}}')
-    exchange = Exchange("tools/call", params, Caller(Era.MODERN, MODERN), Nobody(), peer="127.0.0.1")
+    caller = Caller(Era.MODERN, MODERN)
     place = ("tools/call", "web", "web__echo")
     at = SystemClock().monotonic()
     fact = RequestFinished(at, "bench", "anon", "modern", MODERN, *place, 1.0, None, False, 300)
@@ -146,7 +146,7 @@ def _auditing() -> dict[str, Interval]:
         writing, entry = Writing(), (fact, None, "", "127.0.0.1", 40, None)
 
         def told() -> None:
-            audit.call(exchange, fact)
+            audit.call(caller, "127.0.0.1", params, fact)
             waiting.clear()
 
         def written() -> None:

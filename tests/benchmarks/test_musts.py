@@ -1,14 +1,12 @@
 """What the CI ends with: a must that is missed by more than the noise, and nothing else, is a failure."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.benchmarks.goals import GOALS, STEADY, Part, goal_figures
 from tests.benchmarks.intervals import Interval, median_interval
 from tests.benchmarks.musts import Judged, judged
 
-FLOOR = replace(next(goal for goal in GOALS if goal.number == "G2"), held=None)
+FLOOR = next(goal for goal in GOALS if goal.number == "G2")
 CEILING = next(goal for goal in GOALS if goal.number == "G10")
 
 
@@ -44,17 +42,6 @@ def test_a_ceiling_is_missed_if_all_of_the_interval_is_above(low: float, high: f
     assert found.sentence.startswith(begin)
 
 
-def test_while_a_must_is_out_of_reach_what_was_reached_is_held_to():
-    goal = replace(FLOOR, held=2.0)
-    missed = Judged(goal, Interval(2.5, 2.4, 2.6))
-    assert not missed.fails
-    assert missed.sentence.startswith("MISSED: G2 is 2.50x [2.40, 2.60] where >= 4x must hold")
-    assert missed.sentence.endswith("it keeps >= 2x.")
-    worse = Judged(goal, Interval(1.8, 1.7, 1.9))
-    assert worse.fails
-    assert worse.sentence.endswith("beyond >= 2x.")
-
-
 def test_what_cannot_be_measured_is_said_and_fails_nothing():
     (nginx,) = (each for each in judged(()) if each.goal.number == "G1")
     assert not nginx.fails
@@ -67,7 +54,7 @@ def test_every_steady_goal_is_judged_by_the_rounds_of_its_figure_and_no_other_go
     parts = [Part({**steady, "G13": Interval(99.7, 99.7, 99.7), "G12 modern": median_interval([9.0] * 6)})]
     found = {each.goal.number: each for each in judged(goal_figures(parts))}
     assert found.keys() == STEADY
-    assert {number for number, each in found.items() if each.fails} == {"G2", "G13"}
+    assert {number for number, each in found.items() if each.fails} == {"G2", "G5", "G13"}
     assert found["G2"].found == median_interval(rounds)
 
 

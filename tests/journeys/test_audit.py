@@ -52,7 +52,9 @@ def typed(folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedPro
 
 def told(path: Path, kind: str = "call") -> list[dict[str, Any]]:
     older = sorted(path.parent.glob(path.name + ".[0-9]*"), key=lambda each: int(each.suffix[1:]))
-    raw = [line for each in (*older, path) for line in each.read_bytes().splitlines()]
+    # A kill may come between the end of one file and the beginning of the next.
+    there = [each for each in (*older, path) if each.exists()]
+    raw = [line for each in there for line in each.read_bytes().splitlines()]
     lines = [json.loads(line) for line in raw if line.endswith(b'"}')]
     return [line for line in lines if line["kind"] == kind]
 

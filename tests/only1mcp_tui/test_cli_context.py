@@ -1,12 +1,12 @@
 """`only1mcp context`: what it prints of a bill, and how long it waits for one."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from only1mcp_tui.cli import context, only1mcp, reach
 from proxy_core.telemetry.context_bill import (

@@ -1,12 +1,12 @@
 """`only1mcp answer` and `only1mcp drill`: what they ask of a running gateway, and what they print."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from only1mcp_tui.cli import only1mcp, reach
 from proxy_core.errors import NotAllowed, UnknownQuestion

@@ -5,12 +5,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from only1mcp_tui.cli import monitor, only1mcp, reach, steer
 from proxy_core.control import AbandonedCall, Action, DrainOutcome, PlannedReplica, PlannedServer, ReloadPlan

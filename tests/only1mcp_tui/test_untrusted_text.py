@@ -4,9 +4,9 @@ Place by place, where `test_hostile_text` fills every field there is at once, in
 """
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy_core.control import Action, PlannedReplica, PlannedServer, ReloadPlan
 from proxy_core.facts import BreakerTurned, ConfigRejected, NameHidden, ReplicaChanged, StateChanged

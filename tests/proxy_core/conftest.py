@@ -2,20 +2,20 @@ from typing import Any
 
 import pytest
 
-from proxy_core.backends.direct_call import DirectCall
+from proxy_core.backends.direct_call import DirectCall, DirectLane
 
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[DirectCall]:
     """The calls that went without a task."""
     seen: list[DirectCall] = []
-    begin = DirectCall.begin
+    begin = DirectLane.begin
 
-    def noted(self: DirectCall, call: Any) -> bool:
-        is_begun = begin(self, call)
-        if is_begun:
-            seen.append(self)
-        return is_begun
+    def noted(self: DirectLane, *of: Any) -> DirectCall | None:
+        call = begin(self, *of)
+        if call is not None:
+            seen.append(call)
+        return call
 
-    monkeypatch.setattr(DirectCall, "begin", noted)
+    monkeypatch.setattr(DirectLane, "begin", noted)
     return seen

@@ -4,16 +4,19 @@ The gateway and its servers share this process, so that it can be told which way
 """
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec import Raw
 
 from proxy_core.backends.direct_call import DirectCall
 from proxy_core.frontend import event_stream
-from proxy_core.gateway.exchange import Exchange
+from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.gateway import Gateway
 from proxy_core.protocol.methods import LIST_METHODS
+from proxy_core.telemetry import recorder
 from proxy_core.telemetry.recorder import FULL_AT_ONCE
 from tests.support.backend_server import (
     Handler,
@@ -215,6 +218,65 @@ async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectC
         assert (len(begun) > 8) is direct
 
 
+# --- what they have in common is not what it was --------------------------------------------------------------
+
+
+@WAYS
+async def test_a_tool_that_is_denied_by_a_reload_is_unknown_to_the_next_call(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    async with house(direct, begun, answers(RESULT)) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        await gateway.reload(box={"tools": {"deny": ["run"]}})
+        assert "Unknown tool" in (await gateway.call()).json["error"]["message"]
+        await gateway.reload(box={"tools": {}})
+        begun.clear()
+        assert (await gateway.call()).status == 200
+        assert bool(begun) is direct
+
+
+@WAYS
+async def test_waits_that_are_changed_by_a_reload_hold_for_the_next_call(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    handlers: list[Handler] = [answers(RESULT), answers(RESULT), Holds()]
+    async with house(direct, begun, handlers) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        await gateway.reload(box={"timeouts": {"call_idle_s": 1}})
+        late = await gateway.call()
+        assert late.json["error"]["data"]["dev.only1mcp"]["kind"] == "backend_timeout"
+
+
+@WAYS
+async def test_what_is_done_to_a_server_holds_for_the_next_call(begun: list[DirectCall], direct: bool) -> None:
+    async with house(direct, begun, answers(RESULT)) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        await gateway.proxy.drain("box")
+        assert "error" in (await gateway.call()).json
+        await gateway.proxy.undrain("box")
+        await gateway.proxy.restart("box")
+        await until(lambda: gateway.row.state == "healthy")
+        begun.clear()
+        assert [(await gateway.call()).status for _ in range(3)] == [200] * 3
+        assert bool(begun) is direct
+
+
+@WAYS
+async def test_a_client_that_a_reload_calls_otherwise_is_counted_as_that(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    token = "t" * 40
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    ann, bob = ({"tokens": [{"name": name, "sha256": digest}]} for name in ("ann", "bob"))
+    async with house(direct, begun, answers(RESULT), auth=ann) as gateway:
+        gateway.client.http.headers["Authorization"] = f"Bearer {token}"
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        await gateway.reload(auth=bob)
+        assert (await gateway.call()).status == 200
+        told = {row.principal: row.requests for row in gateway.proxy.snapshot().clients}
+        assert sorted(told.values()) == [1, 2] and len(told) == 2
+
+
 # --- lists that are ready -------------------------------------------------------------------------------------
 
 
@@ -224,8 +286,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     seen: list[bool] = []
     answer = Gateway.at_once
 
-    def noted(self: Gateway, exchange: Exchange) -> bytes | None:
-        ready = answer(self, exchange)
+    def noted(self: Gateway, lane: ListLane, params: Raw) -> bytes | None:
+        ready = answer(self, lane, params)
         seen.append(ready is not None)
         return ready
 
@@ -265,8 +327,10 @@ async def test_a_list_that_is_ready_is_the_same_as_one_that_takes_a_task(
 
 
 async def test_a_list_that_is_ready_is_recorded_as_any_other(
-    begun: list[DirectCall], at_once: list[bool]
+    begun: list[DirectCall], at_once: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow the machine is, there is not room for all of them.
+    monkeypatch.setattr(recorder, "FULL_PER_S", 0.0)
     async with house(True, begun, answers(RESULT), inspect={"exchanges": 1000}) as gateway:
         body, headers = modern("tools/list", {})
         for _ in range(int(FULL_AT_ONCE) + 50):

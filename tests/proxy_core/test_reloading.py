@@ -160,7 +160,7 @@ async def test_two_reloads_at_once_end_in_the_newer_one(file: File) -> None:
     await asyncio.wait([second], timeout=0.05)
     may_end.set()
     await asyncio.gather(first, second)
-    assert file.reloading.loaded is newest
+    assert file.reloading.loaded == newest
 
 
 # --- a bad file ---------------------------------------------------------------------------------------------
@@ -311,9 +311,9 @@ async def test_a_change_while_the_file_is_read_is_put_in_force(watched: File) ->
 
     watched.reloading._read = read_slowly
     await watched.reloading.reload()
-    assert watched.reloading.loaded is first
+    assert watched.reloading.loaded == first
     assert watched.reloading.status.digest != (digest_of(watched.path) or "")[:SHOWN_DIGEST]
-    await until(lambda: watched.reloading.loaded is newest)
+    await until(lambda: watched.reloading.loaded == newest)
 
 
 async def test_a_bad_change_is_said_and_the_next_good_one_put_in_force(watched: File) -> None:

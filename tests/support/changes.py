@@ -1,7 +1,8 @@
 """A server with tools that are not what they were: one changed, one new, one that names another server's."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proxy_core.facts import OtherToolNamed, ToolChanged
 from proxy_core.telemetry.snapshot import ServerDetail

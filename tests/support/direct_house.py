@@ -26,6 +26,13 @@ class House:
     server: BackendServer
     proxy: Proxy
     begun: list[DirectCall]
+    config: dict[str, Any]
+
+    async def reload(self, **sections: Any) -> None:
+        """Sections of the configuration that are others from now on; `box`: what is of its server's."""
+        self.config["servers"][0] |= sections.pop("box", {})
+        self.config |= sections
+        await self.proxy.apply_reload()
 
     async def call(self, **more: Any) -> Reply:
         body, headers = modern("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
@@ -57,14 +64,18 @@ async def house(
         url = server.url if through is None else await stack.enter_async_context(through(server.url))
         box = {"id": "box", "transport": {"type": "http", "url": url}} | more.pop("box", {})
         sections = {"proxy": {"port": 0, "grace_s": 1}, "inspect": {"exchanges": 0}} | more
-        loaded = LoadedConfig(Config.model_validate({"servers": [box]} | sections), None, {})
-        proxy = Proxy(loaded, fast_path=direct)
+        config = {"servers": [box]} | sections
+
+        def load() -> LoadedConfig:
+            return LoadedConfig(Config.model_validate(config), None, {})
+
+        proxy = Proxy(load(), load, fast_path=direct)
         running = asyncio.ensure_future(proxy.run())
         try:
             await until(lambda: proxy.snapshot().url)
             await until(lambda: proxy.snapshot().servers[0].state == "healthy")
             async with aiohttp.ClientSession() as session:
-                yield House(Client(session, proxy.snapshot().url), server, proxy, begun)
+                yield House(Client(session, proxy.snapshot().url), server, proxy, begun, config)
         finally:
             proxy.request_stop()
             await running

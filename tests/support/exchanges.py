@@ -1,8 +1,9 @@
 """Exchanges to look at: both eras, translated, retried, asked, failed, given up, cached, masked, hostile."""
 
 import json
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from proxy_core.telemetry.exchanges import (
     ExchangeDetail,

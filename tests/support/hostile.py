@@ -3,7 +3,6 @@
 Made from the types alone, so that a field or a fact that is added is covered without a word here.
 """
 
-import dataclasses
 import enum
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +62,7 @@ class Maker:
         return self._plain(kind)
 
     def _plain(self, kind: Any) -> Any:
-        if dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._whole(kind)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
             members = list(kind)
@@ -80,12 +79,7 @@ class Maker:
 
     def _whole(self, kind: Any) -> Any:
         hints = get_type_hints(kind)
-        names = (
-            [each.name for each in dataclasses.fields(kind) if each.init]
-            if dataclasses.is_dataclass(kind)
-            else [each.name for each in msgspec.structs.fields(kind)]
-        )
-        return kind(**{name: self.make(hints[name]) for name in names})
+        return kind(**{each.name: self.make(hints[each.name]) for each in msgspec.structs.fields(kind)})
 
     def facts(self) -> list[Any]:
         """One of each kind."""
@@ -96,15 +90,15 @@ def hostile_control(text: Callable[[], str]) -> FakeControl:
     """A gateway that says nothing harmless."""
     maker = Maker(text)
     # A row of every state, and something of everything else.
-    states = [dataclasses.replace(row, state=state) for state in ServerState for row in [_row(maker)]]
-    snapshot: Snapshot = dataclasses.replace(maker.make(Snapshot), at=NOW, wall=WALL, servers=tuple(states))
+    states = [msgspec.structs.replace(row, state=state) for state in ServerState for row in [_row(maker)]]
+    snapshot: Snapshot = msgspec.structs.replace(maker.make(Snapshot), at=NOW, wall=WALL, servers=tuple(states))
     control = FakeControl(snapshot)
     for row in states:
         items = tuple(
-            dataclasses.replace(maker.make(NamedItem), kind=kind)
+            msgspec.structs.replace(maker.make(NamedItem), kind=kind)
             for kind in ("tool", "resource", "template", "prompt")
         )
-        control.details[row.id] = dataclasses.replace(maker.make(ServerDetail), items=items)
+        control.details[row.id] = msgspec.structs.replace(maker.make(ServerDetail), items=items)
     control.tell(*maker.facts())
     control.log(*(maker.make(LogLine) for _ in range(5)))
     rows = [maker.make(ExchangeRow) for _ in range(5)]
@@ -119,4 +113,4 @@ def hostile_control(text: Callable[[], str]) -> FakeControl:
 def _row(maker: Maker) -> Any:
     row = maker.make(Snapshot).servers[0]
     # A slash parts a server from its replica: no server may be called so.
-    return dataclasses.replace(row, id=row.id.replace("/", "_"))
+    return msgspec.structs.replace(row, id=row.id.replace("/", "_"))

@@ -1,8 +1,8 @@
 """A gateway whose numbers moved for some minutes, and an app that has drawn its plots."""
 
 import math
-from dataclasses import replace
 
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App

@@ -1,7 +1,8 @@
 """What servers ask that nobody but the screen can answer: a form with a field of each kind, and a page."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from proxy_core.telemetry.snapshot import OpenQuestion
 from tests.support.fake_control import NOW

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App

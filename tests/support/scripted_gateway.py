@@ -86,11 +86,11 @@ class ScriptedGateway:
     async def next_call(self) -> HeldCall:
         return await asyncio.wait_for(self._calls.get(), 20)
 
-    def at_once(self, exchange: Exchange) -> None:
+    def list_lane(self, caller: Caller, method: str) -> None:
         """Nothing is ready here."""
 
-    def begin(self, exchange: Exchange, ended: Any) -> None:
-        """Every request here takes a task."""
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> None:
+        """Nothing goes without a task."""
 
     async def handle(self, exchange: Exchange) -> bytes:
         self.exchanges.append(exchange)

@@ -51,21 +51,12 @@ class AuditShut(Overloaded):
 
 
 class Asker(Protocol):
+    """The client, as the gateway knows it."""
+
     @property
     def session(self) -> str | None: ...
     @property
     def profile(self) -> str: ...
-
-
-class Asked(Protocol):
-    """A client's request, as the gateway knows it."""
-
-    @property
-    def params(self) -> Raw: ...
-    @property
-    def caller(self) -> Asker: ...
-    @property
-    def peer(self) -> str: ...
 
 
 class Audit:
@@ -154,9 +145,9 @@ class Audit:
 
     # --- on the way of a call -------------------------------------------------------------------------------
 
-    def call(self, asked: Asked, finished: RequestFinished) -> None:
+    def call(self, caller: Asker, peer: str, params: Raw, finished: RequestFinished) -> None:
         """A client's request was answered. Pings are not told."""
-        queue, params, target = self._queue, asked.params, finished.target
+        queue, target = self._queue, finished.target
         if finished.method in UNAUDITED:
             return
         waiting = len(queue)
@@ -168,8 +159,7 @@ class Audit:
         held = None
         if self._settings.arguments and finished.method in WITH_ARGUMENTS:
             held = params if size <= MAX_ARGUMENT_BYTES and waiting < MAX_HOLDING else LEFT_OUT
-        caller = asked.caller
-        queue.append((finished, caller.session, caller.profile, asked.peer, size, held))
+        queue.append((finished, caller.session, caller.profile, peer, size, held))
         writer = self._writer
         if writer is not None and not writer.is_woken:
             writer.wake()

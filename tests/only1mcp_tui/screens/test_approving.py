@@ -1,7 +1,8 @@
 """What changed in tools is shown, and approved by key alone."""
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from only1mcp_tui.screens.approving import ApproveScreen
 from only1mcp_tui.screens.confirm import ConfirmScreen

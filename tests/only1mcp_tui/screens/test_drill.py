@@ -1,8 +1,7 @@
 """Faults on purpose from the screen: chosen in a dialog, marked in the table, ended by the same key."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input, Select
 

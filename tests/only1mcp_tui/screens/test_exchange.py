@@ -1,9 +1,9 @@
 """One exchange, full screen."""
 
 import gc
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App

@@ -1,7 +1,6 @@
 """The context ledger: every part of the bill, by what a model sees or by the wire."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
 from only1mcp_tui.screens.ledger import LedgerScreen

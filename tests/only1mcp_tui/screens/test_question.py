@@ -1,10 +1,10 @@
 """A server's question that its client cannot be asked: told of everywhere, answered by key."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from only1mcp_tui.app import Only1App

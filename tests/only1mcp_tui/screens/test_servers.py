@@ -1,8 +1,7 @@
 """Servers: list and detail, side by side or one for the other."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.geometry import Region
 from textual.pilot import Pilot

@@ -1,9 +1,9 @@
 """The cards: the same figures at every width, nothing invented where nothing was counted."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.cards import NOT_COUNTED, card_lines, saving_words, slowest
 from only1mcp_tui.view.history import History

@@ -2,9 +2,9 @@
 
 import ast
 import shlex
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.curl import CannotCopy, curl_text
 from only1mcp_tui.view.python_snippet import python_text

@@ -1,9 +1,8 @@
 """The kept exchanges: always sorted, filtered and bounded, whatever comes in whatever order."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from only1mcp_tui.view.exchange_list import ExchangeList
 from only1mcp_tui.view.exchanges import COLUMNS, fields_of, numbers_of, parse_exchange_filter

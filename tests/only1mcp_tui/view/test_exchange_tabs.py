@@ -1,8 +1,7 @@
 """The tabs of one exchange."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.diff_lines import compare
 from only1mcp_tui.view.exchange_tabs import TABS, Page, head_lines, lines_of, tabs_of

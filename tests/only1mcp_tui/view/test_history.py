@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.history import KEPT_S, History, Window, sparkline
 from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings

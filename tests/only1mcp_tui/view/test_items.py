@@ -1,8 +1,7 @@
 """The tools, resources and prompts of one server."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.items import (
     about_lines,

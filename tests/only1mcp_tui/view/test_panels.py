@@ -1,6 +1,6 @@
 """What stands beside the events: as wide as told, the weightiest first, hostile names made safe."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from only1mcp_tui.view.panels import beside, client_lines, context_lines
 from only1mcp_tui.view.text import cells, plain

@@ -1,8 +1,7 @@
 """Where the time of an exchange went."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.text import cells, plain
 from only1mcp_tui.view.timeline import Holder, events_of, shares_of, timeline_lines

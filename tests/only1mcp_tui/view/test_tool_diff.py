@@ -2,9 +2,9 @@
 
 import json
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from only1mcp_tui.view.text import cells, plain
 from only1mcp_tui.view.tool_diff import (

@@ -7,7 +7,7 @@ import pytest
 
 from proxy_core.backends import lists
 from proxy_core.backends.connection import Connection
-from proxy_core.backends.lists import FED_TTL_MS, MAX_TTL_MS, UNFED_TTL_MS, Listing, read_listing
+from proxy_core.backends.lists import FED_TTL_MS, MAX_TTL_MS, UNFED_TTL_MS, Listing, read_listing, with_items_of
 from proxy_core.config.models import ServerConfig, StdioTransport
 from proxy_core.errors import BackendError, BackendExited, BackendProtocolError
 from tests.support.clock import FakeClock
@@ -212,3 +212,54 @@ async def test_an_item_nested_beyond_all_use_costs_itself_alone(reading: Any) ->
     box = await reading(result({"tools": items}))
     assert names(await box.read()) == ["ok"]
     assert "nested too deeply" in box.notes[-1]
+
+
+# --- what was read before -------------------------------------------------------------------------------------
+
+
+def listing(*items: dict[str, Any], ttl_ms: int = 1) -> Listing:
+    return Listing(items, ttl_ms)
+
+
+def kept(old: Listing, new: Listing) -> list[bool]:
+    """Of each item, whether it is an object of the old list."""
+    return [any(item is was for was in old.items) for item in new.items]
+
+
+async def test_items_that_are_the_same_are_the_very_objects_of_before() -> None:
+    old = listing({"name": "a"}, {"name": "b", "title": "B"}, {"name": "c"})
+    new = await with_items_of(
+        old, listing({"name": "b", "title": "New"}, {"name": "c"}, {"name": "a"}, ttl_ms=2)
+    )
+    assert (kept(old, new), new.ttl_ms) == ([False, True, True], 2)
+    assert names(new) == ["b", "c", "a"]
+
+
+async def test_a_list_that_is_the_same_is_the_very_tuple_of_before() -> None:
+    old = listing({"name": "a"}, {"uri": "x:1"}, {"uriTemplate": "x:{n}"})
+    new = await with_items_of(old, listing({"name": "a"}, {"uri": "x:1"}, {"uriTemplate": "x:{n}"}))
+    assert new.items is old.items
+    shorter = await with_items_of(old, listing({"name": "a"}))
+    assert shorter.items is not old.items and kept(old, shorter) == [True]
+
+
+@pytest.mark.parametrize(
+    ("was", "now"), [(1, True), (1, 1.0), (0, False), ([1], [True]), ({"a": 0}, {"a": 0.0})]
+)
+async def test_what_python_calls_equal_is_no_less_another_json(was: Any, now: Any) -> None:
+    """Else a tool could change and nobody would see it."""
+    old = listing({"name": "a", "inputSchema": {"default": was}})
+    new = await with_items_of(old, listing({"name": "a", "inputSchema": {"default": now}}))
+    assert kept(old, new) == [False]
+
+
+async def test_items_that_cannot_be_written_or_found_again_are_new() -> None:
+    old = listing({"name": "a", "title": "\ud800"}, {"name": ["a"]})
+    again = listing({"name": "a", "title": "\ud800"}, {"name": ["a"]})
+    assert kept(old, await with_items_of(old, again)) == [False, True]
+
+
+async def test_of_two_with_one_name_each_is_compared_with_the_first() -> None:
+    old = listing({"name": "a", "n": 1}, {"name": "a", "n": 2})
+    new = await with_items_of(old, listing({"name": "a", "n": 1}, {"name": "a", "n": 2}))
+    assert kept(old, new) == [True, False]

@@ -132,11 +132,20 @@ async def test_another_interval_holds_at_once(probe: Callable[[float], Probed], 
 async def test_changed_rules_are_no_probe(probe: Callable[[float], Probed]) -> None:
     probed = probe(LONG_S)
     probed.prober.start()
-    for _ in range(5):
+    for more_s in range(1, 6):
         await probed.rest()
+        probed.interval_s = LONG_S + more_s
         probed.prober.rules_changed()
     await probed.rest()
     assert probed.at == []
+
+
+async def test_rules_with_the_same_interval_wake_nobody(probe: Callable[[float], Probed]) -> None:
+    probed = probe(LONG_S)
+    probed.prober.start()
+    await probed.rest()
+    probed.prober.rules_changed()
+    assert not probed.prober._changed.is_set()
 
 
 async def test_stopped_it_probes_no_more_and_can_be_started_again(

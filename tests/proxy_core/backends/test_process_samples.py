@@ -303,6 +303,7 @@ async def test_a_real_daemon_is_found_by_its_marks():
     daemon = int(process.stdout.readline())
     try:
         eventually(lambda: psutil.Process(process.pid).name() == "cat", "what stood between them is gone")
+        eventually(lambda: psutil.Process(daemon).name() == "sleep", "the shell has become what it was to run")
         sampler = ProcessSampler(lambda: [child(process.pid)], FakeClock(), run_id="test-of-marks")
         await sampler.sample()
         assert sampler.rows("files")[0].descendants == ((daemon, "sleep"),)

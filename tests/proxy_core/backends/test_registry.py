@@ -388,3 +388,13 @@ async def test_the_next_run_shows_what_this_one_saw(servers: Set, tmp_path: Path
     assert names(second.registry.get("box")) == ["add"]
     assert not second.registry.get("new").is_listed
     await second.registry.aclose()
+
+
+async def test_of_a_reload_only_the_servers_hear_that_changed(servers: Set) -> None:
+    """Counted, since with hundreds of servers what is done for each of them holds everybody's calls."""
+    same = servers.config("one"), servers.config("two")
+    servers.apply(*same, servers.config("three"))
+    await servers.healthy("one", "two", "three")
+    servers.gateway.changes.clear()
+    servers.apply(*same, servers.config("three", name="Third"))
+    assert servers.gateway.changes == ["three"]

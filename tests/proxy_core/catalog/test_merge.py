@@ -1,9 +1,9 @@
 from copy import deepcopy
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy_core.catalog.merge import Catalog, Entry, Hidden
 from proxy_core.config.models import ToolRules

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from proxy_core.catalog.merge import Catalog, ServerLists
 from proxy_core.catalog.routes import Route, Routes

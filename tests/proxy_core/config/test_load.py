@@ -605,3 +605,16 @@ def test_any_json_loads_or_raises_a_config_error(value: object):
         assert error.problems
     else:
         assert set(loaded.unset) <= {server.id for server in loaded.config.servers if not server.enabled}
+
+
+def test_servers_that_did_not_change_are_the_very_objects_of_before():
+    text = """
+        servers:
+        - {id: aa, transport: {type: http, url: 'http://h/%s'}}
+        - {id: bb, transport: {type: http, url: 'http://h/'}}
+        """
+    old = read(text % "1")
+    new = read(text % "2").sharing(old)
+    assert new.config.servers[0] == read(text % "2").config.servers[0]
+    assert new.config.servers[1] is old.config.servers[1]
+    assert new == read(text % "2")

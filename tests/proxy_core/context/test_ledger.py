@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy_core.context.bill import BilledList, BilledTool
 from proxy_core.context.ledger import (

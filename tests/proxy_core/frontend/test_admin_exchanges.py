@@ -1,9 +1,9 @@
 """Recorded exchanges over the admin API: a page, one in full, one made again, and the rows as they come."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy_core.admin_wire import ExchangePage, NumberedExchange, decoded
 from proxy_core.errors import NotReplayable

@@ -10,7 +10,7 @@ from proxy_core.backends.tool_records import ToolRecords
 from proxy_core.catalog.fingerprints import fingerprint_of
 from proxy_core.errors import InvalidParams, UnknownChange
 from proxy_core.facts import OtherToolNamed, ToolChanged
-from proxy_core.gateway import subscriptions, tool_news
+from proxy_core.gateway import subscriptions, tool_news, tool_watch
 from proxy_core.gateway.tool_watch import ToolWatch
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.state import StateFolder
@@ -372,3 +372,31 @@ async def test_one_that_comes_and_goes_is_told_of_seldom(monkeypatch: pytest.Mon
             ("4 more", "changed", False),
             ("4 more", "restored", False),
         ]
+
+
+async def test_of_a_list_that_changed_only_what_is_another_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    """Counted: with thousands of tools the digests of all of them hold everybody's calls."""
+    looked: list[str] = []
+
+    def counted(item: Any) -> Any:
+        looked.append(item["name"])
+        return fingerprint_of(item)
+
+    monkeypatch.setattr(tool_watch, "fingerprint_of", counted)
+    server = box(SAFE, tool("list"), tool("write"))
+    async with House({"box": server}).open() as house:
+        await house.names()
+        assert looked == ["read", "list", "write"]
+        looked.clear()
+        await changed(house, server, POISON, tool("list"), tool("write"))
+        assert looked == ["read"]
+        looked.clear()
+        # One that is not approved is looked at until it is.
+        await changed(house, server, POISON, tool("list"), tool("write", title="Write"))
+        assert looked == ["read", "write"]
+        assert [row.tool for row in watch_of(house).changes("box")] == ["read", "write"]
+        watch_of(house).approve("box", "write")
+        looked.clear()
+        await changed(house, server, SAFE, tool("list"), tool("write", title="Write"))
+        assert looked == ["read", "list", "write"]
+        assert watch_of(house).changes("box") == ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy_core.protocol import direct_request
 from proxy_core.protocol.classify import ModernRequest, classify_post
-from proxy_core.protocol.direct_request import Routed
+from proxy_core.protocol.direct_request import DirectRequest, KnownMeta, Routed
 from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.methods import LIST_METHODS
 
@@ -30,18 +30,27 @@ def body(*, meta: Any = META, **more: Any) -> bytes:
 ROUTED = Routed("tools/call", "a__b")
 
 
+def read(data: bytes, routed: Routed) -> tuple[DirectRequest, KnownMeta] | None:
+    """Both steps."""
+    found = direct_request.read(data, routed)
+    known = None if found is None else direct_request.known_meta(found.own_meta)
+    return None if found is None or known is None else (found, known)
+
+
 def test_an_ordinary_call_is_read() -> None:
-    found = direct_request.read(body(), ROUTED)
+    found = read(body(), ROUTED)
     assert found is not None
-    assert (found.raw_id, found.name, json.loads(bytes(found.arguments))) == (b"7", "a__b", {"x": 1})
-    assert (found.client, found.capabilities.features) == ("", frozenset())
+    request, known = found
+    assert (request.raw_id, json.loads(bytes(request.arguments))) == (b"7", {"x": 1})
+    assert (known.client, known.capabilities.features) == ("", frozenset())
 
 
 def test_a_client_is_known_by_what_it_says_of_itself() -> None:
     info = {P + "clientInfo": {"name": "x" * 200}, P + "clientCapabilities": {"elicitation": {}}}
-    found = direct_request.read(body(meta=META | info), ROUTED)
+    found = read(body(meta=META | info), ROUTED)
     assert found is not None
-    assert (found.client, found.capabilities.features) == ("x" * 80, {"elicitation.form"})
+    known = found[1]
+    assert (known.client, known.capabilities.features) == ("x" * 80, {"elicitation.form"})
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_a_client_is_known_by_what_it_says_of_itself() -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_others(data: bytes) -> None:
-    assert direct_request.read(data, ROUTED) is None
+    assert read(data, ROUTED) is None
 
 
 def listed(method: str = "tools/list", **params: Any) -> bytes:
@@ -89,9 +98,9 @@ def listed(method: str = "tools/list", **params: Any) -> bytes:
 def test_a_first_page_of_a_list_is_read(method: str) -> None:
     routed = direct_request.routed_by(headers(method=method)[:2])
     assert routed == Routed(method, "")
-    found = direct_request.read(listed(method), routed)
+    found = read(listed(method), routed)
     assert found is not None
-    assert (found.method, found.raw_id, found.name) == (method, b"7", "")
+    assert (found[0].raw_id, bytes(found[0].arguments)) == (b"7", b"")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_a_first_page_of_a_list_is_read(method: str) -> None:
     ],
 )
 def test_a_list_that_asks_for_more_is_left_to_others(data: bytes) -> None:
-    assert direct_request.read(data, Routed("tools/list", "")) is None
+    assert read(data, Routed("tools/list", "")) is None
 
 
 @pytest.mark.parametrize(
@@ -149,13 +158,14 @@ def test_what_is_read_here_is_read_so_elsewhere(
     data = json.dumps(whole | own).encode()
     lines = headers(name)
     routed = direct_request.routed_by(lines)
-    found = direct_request.read(data, routed) if routed is not None else None
+    found = read(data, routed) if routed is not None else None
     if found is None:
         return
     posted = classify_post(lines, data)
     assert isinstance(posted, ModernRequest)
-    assert posted.request.raw_id == found.raw_id
-    assert bytes(posted.request.params) == bytes(found.params)
-    assert json.loads(data)["params"]["name"] == found.name
-    assert (posted.client_name, posted.log_level) == (found.client, None)
+    request, known = found
+    assert posted.request.raw_id == request.raw_id
+    assert bytes(posted.request.params) == bytes(request.params)
+    assert routed is not None and json.loads(data)["params"]["name"] == routed.name
+    assert (posted.client_name, posted.log_level) == (known.client, None)
     assert bytes(posted.progress_token) == b""

@@ -1,6 +1,6 @@
 """Rows that another gateway told."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from proxy_core.telemetry.exchanges import ExchangeStatus
 from proxy_core.telemetry.row_ring import MAX_ROWS, RowRing

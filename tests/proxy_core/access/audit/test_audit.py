@@ -91,14 +91,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-def asked(params: bytes = b"{}", **caller: Any) -> Any:
-    return SimpleNamespace(
-        params=Raw(params), caller=SimpleNamespace(**{"session": None, "profile": ""} | caller), peer="10.0.0.9"
-    )
+def asker(**caller: Any) -> Any:
+    return SimpleNamespace(**{"session": None, "profile": ""} | caller)
 
 
 def call(audit: Audit, params: bytes = b"{}", **fact: Any) -> None:
-    audit.call(asked(params), finished(**fact))
+    audit.call(asker(), "10.0.0.9", Raw(params), finished(**fact))
 
 
 # --- calls ----------------------------------------------------------------------------------------------------
@@ -120,7 +118,7 @@ async def test_a_call_is_a_line_with_all_that_is_known_of_it(house: House):
         True,
         70,
     )
-    audit.call(asked(b'{"name":"x"}', session="s1", profile="review"), fact)
+    audit.call(asker(session="s1", profile="review"), "10.0.0.9", Raw(b'{"name":"x"}'), fact)
     await audit.aclose()
     (line,) = house.lines()
     assert line.pop("time").endswith("Z") and line.pop("hash") and line.pop("seq") == 3
@@ -161,7 +159,7 @@ async def test_the_rule_is_who_knows_it_says(house: House):
 
     audit = house.start(rule_of)
     for _ in range(3):
-        audit.call(asked(profile="review"), finished(target="web__echo"))
+        audit.call(asker(profile="review"), "10.0.0.9", Raw(b"{}"), finished(target="web__echo"))
     await audit.aclose()
     assert [line["rule"] for line in house.lines()] == ["deny[2]"] * 3
     assert asked_for == [("review", "tools/call", "web__echo", "box")]
