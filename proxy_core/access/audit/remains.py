@@ -12,6 +12,10 @@ MAX_TORN: Final = 4 * MAX_LINE
 """More than this no crash leaves behind."""
 
 
+_BEGINNING: Final = b'{"kind":"'
+"""Of every line."""
+
+
 class Tail(NamedTuple):
     """How a file ends."""
 
@@ -33,6 +37,12 @@ def read(line: bytes) -> Known | None:
         return decoded(parts[0] + b"}")
     except (msgspec.MsgspecError, UnicodeError):
         return None
+
+
+def is_torn(junk: bytes) -> bool:
+    """Whether it may be what a crash left of a line, or of more than one crash after the other."""
+    pieces = junk.split(b"\n")
+    return bool(pieces[-1]) and all(_BEGINNING.startswith(piece[: len(_BEGINNING)]) for piece in pieces)
 
 
 def head_in(raw: bytes) -> Head | None:
@@ -78,6 +88,6 @@ def gap_of(head: Head | None, is_new: bool, tail: Tail | None) -> Gap | None:
         found.why = "lines at the end are gone"
     elif tail.seq == head.seq and tail.hash != head.before.encode():
         found.why = "the last line is another one"
-    elif len(tail.junk) > MAX_TORN:
-        found.why = "more follows the last line than a crash leaves there"
+    elif tail.junk and (len(tail.junk) > MAX_TORN or not is_torn(tail.junk)):
+        found.why = "something else follows the last line than a crash leaves there"
     return found if found.why else None

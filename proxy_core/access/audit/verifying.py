@@ -13,7 +13,7 @@ from typing import BinaryIO
 from proxy_core.access.audit.chain import GENESIS, MAX_LINE, Chain, split
 from proxy_core.access.audit.lines import Gap, Head, Known, Opened, Torn
 from proxy_core.access.audit.places import HEAD, numbers_of
-from proxy_core.access.audit.remains import MAX_TORN, head_in, read
+from proxy_core.access.audit.remains import MAX_TORN, head_in, is_torn, read
 
 
 class NotAnAudit(Exception):
@@ -159,6 +159,7 @@ class Verifier:
                 if not report.files:
                     self._first, self._first_path = self._number, path
                 report.files += 1
+            self._judge_rest()
             self._judge_whole()
             if self._is_all:
                 self._judge_head(head)
@@ -168,6 +169,17 @@ class Verifier:
             report.notes.append(f"Begins with file {self._first}: those before it are not here.")
         report.last_seq, report.last_hash = self._seq, self._hash.decode()
         return report
+
+    def _judge_rest(self) -> None:
+        """What stands behind the last line of all may be the beginning of another one, and nothing else."""
+        if not self._junk:
+            return
+        if not is_torn(bytes(self._junk)):
+            self._line = self._junk_at
+            raise _Broken("foreign", "what stands here is no line of an audit")
+        self._report.notes.append(
+            "The last line is half there: the gateway is writing it, or a crash left it so."
+        )
 
     def _judge_whole(self) -> None:
         if self._wants_key and not self._chain.key_id:
@@ -294,10 +306,6 @@ class Verifier:
         if head.seq < self._report.first_seq:
             raise _Broken(
                 "head", f"the file that names the last line is an older one: it names line {head.seq}"
-            )
-        if self._junk:
-            self._report.notes.append(
-                "The last line is half there: the gateway is writing it, or a crash left it so."
             )
 
 

@@ -194,6 +194,14 @@ def test_half_a_line_before_another_key_is_told_by_the_next_file(path: Path):
     assert verify_all(path, [KEY]).is_whole
 
 
+def test_what_is_put_behind_the_last_line_meanwhile_is_no_crash(path: Path):
+    write_some(path, 3)
+    path.write_bytes(path.read_bytes() + b"something else\n")
+    write_some(path, 1)
+    broken = verify_all(path).broken
+    assert broken is not None and broken.what == "gap" and "something else" in broken.why
+
+
 # --- rotation -------------------------------------------------------------------------------------------------
 
 

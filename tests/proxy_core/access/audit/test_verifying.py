@@ -370,7 +370,22 @@ def test_no_change_of_a_file_goes_unseen(pristine: Path, tmp_path: Path, data: s
 def is_torn(whole: bytes, spoilt: bytes) -> bool:
     """Something at the end that looks like a line that is being written."""
     rest = spoilt.removeprefix(whole)
-    return len(rest) < len(spoilt) and b"\n" not in rest
+    return len(rest) < len(spoilt) and b"\n" not in rest and b'{"kind":"'.startswith(rest[:9])
+
+
+@pytest.mark.parametrize(
+    "behind", [b"something\n", b"something", b"\n", b'{"kind":"call"\n', b'{"kind":"call"}\n', b"\0" * 9]
+)
+def test_what_stands_behind_the_last_line_shows(path: Path, behind: bytes):
+    path.write_bytes(path.read_bytes() + behind)
+    broken(verify_all(path), "foreign", path, PER_FILE + 2)
+    broken(verify_files([path]), "foreign", path, PER_FILE + 2)
+
+
+def test_half_a_line_behind_the_last_one_is_being_written_or_was_left_by_a_crash(path: Path):
+    path.write_bytes(path.read_bytes() + b'{"kind":"call","se')
+    for report in (verify_all(path), verify_files([path])):
+        assert report.is_whole and any("half there" in note for note in report.notes)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
