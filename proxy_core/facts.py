@@ -222,6 +222,16 @@ class ConfigRejected(Struct, frozen=True, tag=True):
     message: str
 
 
+class AuditTurned(Struct, frozen=True, tag=True):
+    """Lines of the audit cannot be written any more, or can again."""
+
+    at: float
+    is_failing: bool
+    reason: str
+    lost: int
+    """Lines, since the start."""
+
+
 Fact: TypeAlias = (
     RequestFinished
     | StateChanged
@@ -241,4 +251,5 @@ Fact: TypeAlias = (
     | LimitReached
     | ConfigApplied
     | ConfigRejected
+    | AuditTurned
 )

@@ -16,6 +16,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from proxy_core import __version__
+from proxy_core.access.audit.audit import Audit
+from proxy_core.access.audit.verbs import audited
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.connection import Terms
 from proxy_core.backends.drills import Drills
@@ -163,6 +165,8 @@ class Proxy(Control):
             billing, TokenCounter(folder), self._clock, on_count=lambda: self._gateway.costs_known()
         )
         self._recorder = Recorder(self._clock, self._recorded())
+        # The gateway's rules: of the one that is there when a line is written.
+        self.audit = Audit(loaded, self._clock, self._publish, lambda *of: self._gateway.profiles.rule_for(*of))
         self._served = ServedLists(self._ledger.list_cost)
         self._rows = Rows(self._metrics, self._row)
         self._build()
@@ -282,6 +286,8 @@ class Proxy(Control):
         logging.getLogger(logs.ROOT).addHandler(self._ring)
         self._started_at = self._clock.monotonic()
         try:
+            self.audit.start()
+            self._tell_audit()
             await self._guard.start()
             # The clients' side before the servers': clients may connect while servers still start. And last of
             # what is awaited: the first request, which a pipe may hold already, must find the servers listed.
@@ -320,12 +326,20 @@ class Proxy(Control):
             _use_log_level(self.config.logging.level)
         self._on_config(self._loaded)
         self._recorder.use(self._recorded())
+        self.audit.use(before, self._loaded)
+        self._tell_audit()
         self._frontend.use(self.config)
         self._gateway.reloaded(before.config)
         self._apply()
         self._drills.reloaded()
         # How lists are given to clients may be another way now, though the catalog is the same.
         self._ledger.changed()
+
+    def _tell_audit(self) -> None:
+        # None while there is nothing to tell: what a call meets then is one look at that.
+        audit = self.audit if self.audit.is_on else None
+        self._gateway.audit = audit
+        self._frontend.tell(audit)
 
     async def _stop(self) -> None:
         grace_s = self.config.proxy.grace_s
@@ -363,6 +377,7 @@ class Proxy(Control):
         await self._remembered.aclose()
         await self._watch.aclose()
         self._recorder.settle()
+        await self.audit.aclose()
         self._url = ""
         logging.getLogger(logs.ROOT).removeHandler(self._ring)
         # Not at the start: a stop that was asked for before it must not be forgotten.
@@ -394,6 +409,7 @@ class Proxy(Control):
         self._metrics.fold(fact)
         if isinstance(fact, RequestFinished):
             return
+        self.audit.heard(fact)
         if isinstance(fact, ContextModeChanged) or (isinstance(fact, CatalogChanged) and fact.kind == "tools"):
             self._ledger.changed()
         # What happens all the time is counted, and no event to be told.
@@ -472,6 +488,7 @@ class Proxy(Control):
             context=self._ledger.totals,
             questions=self._gateway.desk.questions,
             drills_allowed=self.config.tui.fault_drills,
+            audit=self.audit.status,
         )
 
     def _row(self, backend: Backend, now: float) -> ServerRow:
@@ -498,7 +515,7 @@ class Proxy(Control):
 
     def _notices(self) -> tuple[Notice, ...]:
         demo = (Notice("info", DEMO_NOTICE),) if self._loaded.path is None else ()
-        return (*self._drills.notices, *demo, *self._reloading.notices)
+        return (*self.audit.notices, *self._drills.notices, *demo, *self._reloading.notices)
 
     def detail(self, server: str) -> ServerDetail:
         backend = self._registry.get(server)
@@ -541,12 +558,14 @@ class Proxy(Control):
 
     # --- Control: the verbs ---------------------------------------------------------------------------------
 
+    @audited("call", "name")
     async def call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         params = Raw(jsonrpc.encode({"name": name, "arguments": arguments}))
         exchange = Exchange("tools/call", params, operator(), Nobody())
         result = jsonrpc.decode(await self._gateway.handle(exchange))
         return result if isinstance(result, dict) else {}
 
+    @audited("replay", "id", "target")
     async def replay(self, id: int, target: str | None = None) -> ExchangeDetail:
         replay = await self._replaying.replay(id, target)
         row = replay.detail.row
@@ -559,9 +578,11 @@ class Proxy(Control):
         server, slash, replica = target.partition("/")
         return self._registry.get(server), replica if slash else None
 
+    @audited("drain", "target", "grace_s")
     async def drain(self, target: str, grace_s: float | None = None) -> DrainOutcome:
         return await self._drain(target, "drain", Event.DRAINED, grace_s)
 
+    @audited("disable", "target")
     async def disable(self, target: str) -> DrainOutcome:
         return await self._drain(target, "disable", Event.DISABLED, None)
 
@@ -572,9 +593,11 @@ class Proxy(Control):
         self._verb(target, verb, _drained_words(outcome))
         return outcome
 
+    @audited("undrain", "target")
     async def undrain(self, target: str) -> None:
         await self._resume(target, "undrain")
 
+    @audited("enable", "target")
     async def enable(self, target: str) -> None:
         await self._resume(target, "enable")
 
@@ -591,6 +614,7 @@ class Proxy(Control):
             self._verb(target, verb, f"stays off: {backend.unset}")
         return backend.unset is not None
 
+    @audited("restart", "target")
     async def restart(self, target: str) -> None:
         backend, replica = self._target(target)
         if self._stays_off(backend, target, "restart"):
@@ -598,6 +622,7 @@ class Proxy(Control):
         await backend.restart(self.config.proxy.grace_s, replica)
         self._verb(target, "restart", "started again")
 
+    @audited("probe", "target")
     async def probe(self, target: str) -> Probe:
         backend, replica = self._target(target)
         probe = await backend.probe(replica)
@@ -607,11 +632,13 @@ class Proxy(Control):
         self._verb(target, "probe", said or "no answer")
         return probe
 
+    @audited("answer", "id", "action")
     async def answer(
         self, id: str, action: str, content: Mapping[str, object] | None = None, *, by: str = "screen"
     ) -> None:
         self._gateway.desk.answer(id, action, content, by)
 
+    @audited("approve", "server", "tool", "digest")
     async def approve(
         self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"
     ) -> tuple[str, ...]:
@@ -621,6 +648,7 @@ class Proxy(Control):
         await self._watch.save()
         return tools
 
+    @audited("drill", "target", "kind", "delay_ms", "share", "for_s")
     async def drill(
         self,
         target: str,
@@ -633,23 +661,28 @@ class Proxy(Control):
     ) -> None:
         self._drills.begin(target, kind, delay_ms, share, for_s, by)
 
+    @audited("end drill", "target")
     async def end_drill(self, target: str, *, by: str = "screen") -> None:
         self._drills.end(target, by)
 
     async def reload_plan(self) -> ReloadPlan:
         return planned(await self._reloading.changes(), self._registry)
 
+    @audited("reload")
     async def apply_reload(self) -> ReloadPlan:
         return planned(await self._reloading.reload(), self._registry)
 
+    @audited("rollback")
     async def rollback(self) -> ReloadPlan:
         return planned(self._reloading.roll_back(), self._registry)
 
+    @audited("clear cache", "server")
     async def clear_cache(self, server: str | None = None) -> int:
         gone = self._gateway.clear_cache(server)
         self._verb(server or "*", "clear cache", f"{gone} answer{'' if gone == 1 else 's'} dropped")
         return gone
 
+    @audited("log level", "level")
     async def set_log_level(self, level: str) -> None:
         if level not in LEVELS:
             raise InvalidParams(f"Unknown log level; the levels are {', '.join(LEVELS)}.")

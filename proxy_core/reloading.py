@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from proxy_core.access.audit.actor import FILE, SIGNAL, acting_as
 from proxy_core.clock import Clock
 from proxy_core.config.changes import ConfigChanges, diff
 from proxy_core.config.load import LoadedConfig
@@ -74,7 +75,8 @@ class Reloading:
                 self._path, lambda: self.loaded.config.reload, self._file_changed, log.info
             )
             self._watcher.seen(self._seen)
-            self._tasks.start(self._watcher.run(), "watch")
+            with acting_as(FILE):
+                self._tasks.start(self._watcher.run(), "watch")
 
     async def stop(self) -> None:
         await self._tasks.aclose()
@@ -83,8 +85,9 @@ class Reloading:
     # --- the file -------------------------------------------------------------------------------------------
 
     def request(self) -> None:
-        """Put the file in force soon, without a question."""
-        self._tasks.start(self._reload_quietly(), "requested")
+        """Put the file in force soon, without a question, as somebody asked by a signal."""
+        with acting_as(SIGNAL):
+            self._tasks.start(self._reload_quietly(), "requested")
 
     async def _reload_quietly(self) -> None:
         try:

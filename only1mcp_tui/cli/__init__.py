@@ -48,6 +48,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what the lists of tools cost a model in tokens, in each mode.",
     ),
     "logs": ("logs", "Show what the running gateway and its servers logged."),
+    "audit": ("audit", "Show whether the audit is whole: who did what, chained by hash."),
     "requests": ("requests", "Show the recorded requests of clients, or one of them in full."),
     "wait": ("wait", "Wait until the gateway answers and its servers are in service."),
     "bench": ("bench", "Put load on an MCP endpoint of your own, and show how it held."),

@@ -192,6 +192,10 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
             return "config", "good", "●", _applied(fact)
         case facts.ConfigRejected():
             return "config", "bad", "✖", f"kept the old one: {fact.message}"
+        case facts.AuditTurned(is_failing=True):
+            return "audit", "bad", "✖", f"cannot be written: {fact.reason}"
+        case facts.AuditTurned():
+            return "audit", "good", "●", f"is written again; {plural(fact.lost, 'line')} lost"
         case _:
             return None
 

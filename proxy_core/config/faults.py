@@ -1,7 +1,7 @@
 """What is wrong with a configuration, in a person's words: found, allowed, nearest known key. Pure.
 
 Values are shown as the file has them, never as the environment filled them in, and not at all where secrets
-stand: under `env`, `headers`, `args`, in URLs, paths of probes, sealing keys and digests of tokens.
+stand: under `env`, `headers`, `args`, in URLs, paths of probes, sealing and audit keys, and digests of tokens.
 """
 
 import types
@@ -166,7 +166,11 @@ def _found(raw: Any, path: KeyPath) -> str:
 
 def _may_be_secret(path: KeyPath) -> bool:
     is_probe = "endpoints" in path and path[-1] == "path"
-    return is_probe or not _HIDDEN.isdisjoint(step for step in path if isinstance(step, str))
+    return (
+        is_probe
+        or path == ("audit", "key")
+        or not _HIDDEN.isdisjoint(step for step in path if isinstance(step, str))
+    )
 
 
 def known_keys(loc: tuple[int | str, ...]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from proxy_core.config.audit import AuditConfig
 from proxy_core.config.auth import IssuerConfig, Scope, SecureUrl, TlsConfig
 from proxy_core.config.base import LOOPBACK_NAMES as LOOPBACK_NAMES
 from proxy_core.config.base import SLUG_PATTERN as SLUG_PATTERN
@@ -579,6 +580,7 @@ class Config(Model):
     reload: ReloadConfig = Field(ReloadConfig(), description="What a change of this file does.")
     logging: LoggingConfig = Field(LoggingConfig(), description="Where log lines go.")
     inspect: InspectConfig = Field(InspectConfig(), description="What the traffic inspector keeps.")
+    audit: AuditConfig = Field(AuditConfig(), description="Who did what, in a file that only grows.")
     tui: TuiConfig = Field(TuiConfig(), description="The terminal screen.")
 
     @property

@@ -70,6 +70,8 @@ def masked_config(config: Config) -> dict[str, Any]:
     """The whole configuration as plain values, defaults included."""
     data = config.model_dump(mode="json")
     data["proxy"]["seal_keys"] = [DOTS] * len(config.proxy.seal_keys)
+    if config.audit.key is not None:
+        data["audit"]["key"] = DOTS
     for token in data["auth"]["tokens"]:
         token["sha256"] = DOTS
     data["health"]["endpoints"] = _masked_endpoints(config.health.endpoints)

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from proxy_core.access.audit.actor import acting_as
+from proxy_core.access.audit.audit import Audit
 from proxy_core.admin_wire import PREFIX, ErrorAnswer, ErrorBody, decoded, encoded, error_body, status_of
 from proxy_core.clock import Clock
 from proxy_core.control import Control
@@ -21,6 +23,7 @@ from proxy_core.frontend.admin_routes import Admin, Asked, Route, routes_at
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import JSON, Guard, media_type
 from proxy_core.frontend.principals import Principals
+from proxy_core.frontend.refused_heads import refusal_of
 from proxy_core.frontend.wire import HeaderList, Streamed, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.tasks import Tasks
 
@@ -85,7 +88,8 @@ class AdminApi:
 
     async def _run(self, route: Route, asked: Asked) -> WireAnswer:
         try:
-            answer = await route.run(self._admin, asked)
+            with acting_as(asked.principal):
+                answer = await route.run(self._admin, asked)
             return answer if isinstance(answer, Streamed) else WireReply(200, _HEADERS, encoded(answer))
         except Only1Error as error:
             return _failed(error)
@@ -101,6 +105,7 @@ class AdminEndpoint:
         """`principals` None: whoever comes in is the owner."""
         self.guard = guard
         self.principals = principals
+        self.audit: Audit | None = None
         self._api = api
 
     @property
@@ -118,13 +123,15 @@ class AdminEndpoint:
         return None if refusal is None else self.refuse(head, refusal)
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        if self.audit is not None:
+            self.audit.refused(refusal_of("admin", head, refusal))
         return _refused(refusal)
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head
         # Once more: a token may have been taken back while the body came.
         if (refused := self._strangers_refusal(head) or self._onlookers_refusal(head)) is not None:
-            return _refused(refused)
+            return self.refuse(head, refused)
         routes, ids = _routes_of(head)
         route = routes[head.method]
         try:

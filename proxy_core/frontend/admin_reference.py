@@ -54,6 +54,7 @@ _SHAPES: Final = (
     snapshot.Totals,
     snapshot.Notice,
     snapshot.ConfigStatus,
+    snapshot.AuditStatus,
     snapshot.ServerDetail,
     snapshot.Change,
     snapshot.ProbedReplica,

@@ -6,6 +6,7 @@ Spec: 2026-07-28 basic/transports/streamable-http; basic/versioning, "Backward C
 
 from typing import Final
 
+from proxy_core.access.audit.audit import Audit
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend import cors
 from proxy_core.frontend.guards import Guard, declared_length
@@ -14,6 +15,7 @@ from proxy_core.frontend.legacy import LegacyEra
 from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
 from proxy_core.frontend.profile_gate import ProfileGate
+from proxy_core.frontend.refused_heads import refusal_of
 from proxy_core.frontend.responses import ACCEPTED, http_refusal, refused
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.wire import (
@@ -51,6 +53,8 @@ class McpEndpoint:
         self.guard = guard
         self.principals = principals
         self.profiles = profiles
+        self.audit: Audit | None = None
+        """Where it is told who was not let in, if anywhere."""
         self.is_stopping = False
         """Set once, when no new work is taken; connections that are open may still ask."""
         self._modern = modern
@@ -114,6 +118,8 @@ class McpEndpoint:
         return is_known and (credential is None or credential.is_good())
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        if self.audit is not None:
+            self.audit.refused(refusal_of("mcp", head, refusal))
         reply = http_refusal(refusal)
         origin = head.values.get("origin")
         if origin is None or not self.guard.allows_origin(origin):

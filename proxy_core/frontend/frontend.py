@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy_core.access.audit.audit import Audit
 from proxy_core.access.meters import Scope
 from proxy_core.access.refusals import Refusals
 from proxy_core.backends.call import ANYONE
@@ -189,6 +190,12 @@ class Frontend:
         self._listen_quota.limit = config.limits.listens
         self._sessions.limit = config.limits.sessions
         self._sessions.idle_s = config.limits.session_idle_s
+
+    def tell(self, audit: Audit | None) -> None:
+        """Where it is told who was not let in, from now on."""
+        self._endpoint.audit = audit
+        if self._steering is not None:
+            self._steering.tell(audit)
 
     async def stop_listening(self) -> None:
         """Take no new work; what is in flight goes on, and may be watched through the admin socket."""

@@ -29,7 +29,7 @@ from proxy_core.frontend.responses import (
 )
 from proxy_core.frontend.resumption import Position
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireReply, WireRequest
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.classify import LegacyPost, Refused
@@ -120,7 +120,7 @@ class LegacyEra:
     def _initialize(self, request: jsonrpc.Request, head: WireHead) -> WireReply:
         try:
             caller = caller_of(request, head.principal)
-            caller.profile = head.profile
+            caller.profile, caller.peer = head.profile, head.peer
             # For good: what a session keeps at one replica must not move with the headers of single requests.
             caller.affinity = self._affinity.of(head)
         except ParseError as error:
@@ -158,7 +158,7 @@ class LegacyEra:
 
         stream.was_let_go = let_go
         try:
-            self._calls.begin(session, request, stream, end, wire.head.headers)
+            self._calls.begin(session, request, stream, end, wire.head.headers, peer=wire.head.peer)
             # A client that hangs up has not cancelled, so this waits for the outcome, not for the task
             # (2025-11-25 basic/transports, "Sending Messages to the Server").
             outcome = await ended
@@ -176,7 +176,7 @@ class LegacyEra:
         answer = BatchAnswer(stream)
         try:
             for item in items:
-                self._take(session, item, stream, answer, wire.head.headers)
+                self._take(session, item, stream, answer, wire.head)
             answer.seal()
             body = await answer.ended
             if answer.is_empty:
@@ -191,7 +191,7 @@ class LegacyEra:
         item: batch.Item,
         stream: ClientStream,
         answer: BatchAnswer,
-        headers: HeaderList,
+        head: WireHead,
     ) -> None:
         if isinstance(item, jsonrpc.Notification | jsonrpc.Response):
             self._calls.take(session, item)
@@ -207,8 +207,9 @@ class LegacyEra:
                 item,
                 stream,
                 lambda outcome: answer.add(b"" if outcome is None else outcome.body),
-                headers,
+                head.headers,
                 "in a batch",
+                head.peer,
             )
         except Only1Error as error:
             answer.add(failure(error, _raw_id(item), Era.LEGACY).body)

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Raw
 
-from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.errors import InvalidRequest, Overloaded, ParseError
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Handler, Outcome, outcome_of
 from proxy_core.frontend.sessions import LegacySessions, Session
@@ -42,19 +42,24 @@ class LegacyCalls:
         on_end: Callable[[Outcome | None], None],
         headers: Headers = (),
         arrival: str = "",
+        peer: str = "",
     ) -> None:
         """Start to serve a request; `on_end` gets its outcome, or None if it was cancelled.
 
-        `headers` of the HTTP request, and how it arrived: for its record.
+        `headers` of the HTTP request, how it arrived and from where: for its record.
 
         Raises: InvalidRequest if its id is in use, Overloaded.
         """
         if request.id in session.calls:
             raise InvalidRequest("A request with this id is still in flight.")
         principal = session.caller.principal
-        self._quota.enter(principal)
+        try:
+            self._quota.enter(principal)
+        except Overloaded as error:
+            self._handler.refused(session.caller, request.method, error, peer)
+            raise
         exchange = Exchange(
-            request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival
+            request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival, peer=peer
         )
         work = outcome_of(self._handler, exchange, request.raw_id)
         call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])

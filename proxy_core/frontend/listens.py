@@ -72,7 +72,7 @@ class Listen:
         self._early: dict[bytes, None] | None = {}
         """What happened before the acknowledgement, which must come first; None after it."""
 
-    async def open(self, params: Raw, caller: Caller) -> None:
+    async def open(self, params: Raw, caller: Caller, peer: str = "") -> None:
         """Acknowledge what is honoured of the filter, and deliver what happened since it was asked for.
 
         Raises: InvalidParams, MissingCapability, Overloaded.
@@ -88,6 +88,7 @@ class Listen:
         named: dict[str, object] = {_URIS: uris, _TASK_IDS: task_ids}
         flags: dict[str, object] = dict.fromkeys(wanted.flags, True)
         self._acknowledge(flags | {name: accepted for name, accepted in named.items() if accepted})
+        self._handler.listened(caller, params, peer)
 
     async def _with_uris(self, caller: Caller, uris: list[str]) -> list[str]:
         if not uris:
@@ -161,7 +162,7 @@ class Listens:
         self._callers[stream] = caller
         listen = Listen(self._handler, stream, request.raw_id)
         try:
-            await listen.open(request.params, caller)
+            await listen.open(request.params, caller, wire.head.peer)
             self._open[stream] = listen
             self._on_change()
             with self._streams.lasting.while_good(wire.head.credential, lambda: self._end(stream)):

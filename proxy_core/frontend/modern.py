@@ -48,12 +48,14 @@ class ModernEra:
             capabilities.read(posted.capabilities, posted.version),
             affinity=self._affinity.of(wire.head),
             profile=wire.head.profile,
+            peer=wire.head.peer,
         )
         try:
             if posted.request.method == "subscriptions/listen":
                 return await self._listens.serve(wire, posted.request, caller)
             return await self._exchange(wire, posted, caller)
         except Only1Error as error:
+            self._handler.refused(caller, posted.request.method, error, caller.peer)
             return reply(failure(error, posted.request.raw_id, Era.MODERN))
 
     def begin(
@@ -121,6 +123,7 @@ class ModernEra:
             capabilities=known.capabilities,
             affinity=self._affinity.of(head),
             profile=head.profile,
+            peer=head.peer,
         )
 
     async def _exchange(self, wire: WireRequest, posted: ModernRequest, caller: Caller) -> WireAnswer:

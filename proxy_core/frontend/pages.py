@@ -11,6 +11,7 @@ from proxy_core.control import Control
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.guards import too_large
+from proxy_core.frontend.refused_heads import refusal_of
 from proxy_core.frontend.wire import WireHead, WireReply, WireRequest
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.snapshot import ServerState, Snapshot
@@ -49,6 +50,8 @@ class Pages:
         return None if refusal is None else self.refuse(head, refusal)
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
+        if self._mcp.audit is not None:
+            self._mcp.audit.refused(refusal_of("pages", head, refusal))
         reply = _text(refusal.status, refusal.message)
         return WireReply(reply.status, [*reply.headers, *refusal.headers.items()], reply.body)
 
@@ -92,6 +95,8 @@ def unreadiness(snapshot: Snapshot, has_been_ready: bool = False) -> str:
 
     `has_been_ready`: one more server that starts does not send the clients of all others away.
     """
+    if snapshot.audit is not None and snapshot.audit.is_shut:
+        return "no call is taken at the moment"
     states = [row.state for row in snapshot.servers if row.state is not ServerState.DISABLED]
     if ServerState.STARTING in states and not has_been_ready:
         return "some servers are still starting"

@@ -70,6 +70,14 @@ class Handler(Protocol):
         """The result of a legacy handshake under this profile, as JSON; `handshake` is for its record."""
         ...
 
+    def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
+        """A request was not handed on, as one too many is not."""
+        ...
+
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """A `subscriptions/listen` of this caller was acknowledged."""
+        ...
+
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
         """A legacy client's notification; cancellations are the era's own business."""
         ...

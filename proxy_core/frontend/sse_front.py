@@ -27,7 +27,7 @@ from proxy_core.frontend.responses import (
     refused,
 )
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireHead, WireRequest
+from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireRequest
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
 from proxy_core.protocol import jsonrpc
@@ -108,6 +108,7 @@ class SseFront:
         head = wire.head
         affinity = self._affinity.of(head)
         caller = Caller(Era.LEGACY, REVISION, head.principal, affinity=affinity, profile=head.profile)
+        caller.peer = head.peer
         session = self._sessions.open(caller)
         session_id = secrets.token_hex(_ID_BYTES)
         uri = f"{MESSAGES_PATH}?session_id={session_id}"
@@ -152,7 +153,7 @@ class SseFront:
     def _post(self, line: SseLine, wire: WireRequest) -> None:
         """Raises: ParseError, InvalidRequest for what is no message at all."""
         try:
-            self._take(line, jsonrpc.parse(wire.body), wire.head.headers)
+            self._take(line, jsonrpc.parse(wire.body), wire.head)
         except jsonrpc.NotOneMessage as error:
             if not error.is_array or line.session.caller.revision not in batch.REVISIONS:
                 raise
@@ -160,11 +161,9 @@ class SseFront:
                 if isinstance(item, Only1Error):
                     line.answer(failure(item, _echo(item), Era.LEGACY))
                 else:
-                    self._take(line, item, wire.head.headers, in_batch=True)
+                    self._take(line, item, wire.head, in_batch=True)
 
-    def _take(
-        self, line: SseLine, message: jsonrpc.Message, headers: HeaderList, *, in_batch: bool = False
-    ) -> None:
+    def _take(self, line: SseLine, message: jsonrpc.Message, head: WireHead, *, in_batch: bool = False) -> None:
         if not isinstance(message, jsonrpc.Request):
             self._calls.take(line.session, message)
             return
@@ -175,7 +174,7 @@ class SseFront:
             if not line.is_open and message.method != "ping":
                 raise InvalidRequest("The first request must be initialize.")
             arrival = "in a batch" if in_batch else ""
-            self._calls.begin(line.session, message, line, line.answer, headers, arrival)
+            self._calls.begin(line.session, message, line, line.answer, head.headers, arrival, head.peer)
         except Only1Error as error:
             line.answer(failure(error, message.raw_id, Era.LEGACY))
 
@@ -186,7 +185,8 @@ class SseFront:
         known, said = line.session.caller, caller_of(request, line.session.caller.principal)
         known.revision, known.client, known.capabilities = said.revision, said.client, said.capabilities
         line.is_open = True
-        result = self._handler.initialize(known.revision, known.profile, handshake(request, known))
+        shaking = handshake(request, known)
+        result = self._handler.initialize(known.revision, known.profile, shaking)
         line.answer(Outcome(200, jsonrpc.result(request.raw_id, result)))
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from proxy_core.access.audit.audit import Audit
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
 from proxy_core.errors import InvalidRequest, Only1Error
@@ -66,6 +67,9 @@ class StdioFront:
         self._config = config
         if self._profile and self._profile not in config.profiles:
             log.warning("there is no profile %s any more: the client sees nothing", self._profile)
+
+    def tell(self, audit: Audit | None) -> None:
+        """Nobody is refused at a pipe."""
 
     async def stop_listening(self) -> None:
         """Take no new requests; what is in flight goes on, and may still be cancelled or answered."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from proxy_core.access.audit.audit import Audit
 from proxy_core.clock import Clock
 from proxy_core.config.models import Config
 from proxy_core.control import Control
@@ -88,6 +89,10 @@ class Steering:
         self._api.end_of(before.lost_operators(self._tokens))
         self._on_socket.guard = socket_guard(config.proxy.max_body_bytes)
         self.port.has_admin = config.admin.on_port
+
+    def tell(self, audit: Audit | None) -> None:
+        """Where it is told who was not let in."""
+        self._on_port.audit = self._on_socket.audit = audit
 
     def end_of(self, principals: Collection[str]) -> None:
         """End what those still read who may not any more."""

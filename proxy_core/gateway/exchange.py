@@ -78,6 +78,8 @@ class Caller(Struct, eq=False):
     """Legacy: the session's own stream, for what belongs to no request; drops what nobody is there to read."""
     profile: str = ""
     """The profile that it asks under; for the legacy era that of its handshake. Empty: everything."""
+    peer: str = ""
+    """Address of the other end of the connection that it came by, at first; empty if unknown."""
 
     @property
     def viewer(self) -> Viewer:
@@ -113,6 +115,8 @@ class Exchange(Struct, eq=False):
     """Of a replay: whom to ask instead of the server that has the name."""
     permit: Permit | None = None
     """Set by the gateway: what it holds of limits, where there are any."""
+    peer: str = ""
+    """Address of the other end of the connection that brought it, where it may be another than the caller's."""
 
     def __repr__(self) -> str:
         # Its headers may hold a client's token, and what it carries is for the record alone.

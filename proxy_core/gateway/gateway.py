@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from proxy_core.access.audit.audit import Audit, AuditShut
+from proxy_core.access.audit.refusals import Refusal
 from proxy_core.access.limits import Limits, Permit
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
@@ -40,7 +42,7 @@ from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
 from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.direct_list import ListLane
-from proxy_core.gateway.exchange import Caller, Exchange, Viewer
+from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
 from proxy_core.gateway.modes import Mode
@@ -110,6 +112,8 @@ class Gateway:
         """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
         `served`: adds up what is listed. `watch`: whether tools are what they were; None: forgets with us."""
         self._recorder = recorder
+        self.audit: Audit | None = None
+        """Where every call is told of, if anywhere."""
         self._config = config
         self._clock = clock
         self._publish = publish
@@ -183,6 +187,8 @@ class Gateway:
         step = self._steps.get(exchange.method, _no_such_method)
         if self._limits is not None and exchange.method != _UNLIMITED:
             step = partial(self._within, self._limits, step)
+        if self.audit is not None and self.audit.is_shut and self.audit.shuts_out(exchange.method):
+            step = _shut_out
         return await self._watched(exchange, step(exchange), started_at, recorder, trace)
 
     async def _watched(
@@ -216,6 +222,8 @@ class Gateway:
                 exchange.permit.leave()
             finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
             self._publish(finished)
+            if self.audit is not None:
+                self._write_down(self.audit, exchange, finished, failure)
             if recorder is not None:
                 if trace is not None:
                     recording.ended(recorder, exchange, trace, finished, result, failure)
@@ -253,6 +261,8 @@ class Gateway:
 
     def begins(self) -> float | None:
         """As `direct_exchange.Keeper`: one that is to be recorded in full takes the ordinary way."""
+        if self.audit is not None and self.audit.is_shut:
+            return None
         started_at, recorder = self._clock.monotonic(), self._recorder
         if recorder is not None and recorder.is_on and recorder.reserves(started_at):
             return None
@@ -266,8 +276,7 @@ class Gateway:
             return self._limits.enter_call(lane.caller.viewer, lane.route.server, lane.route.origin, started_at)
         except Overloaded as refusal:
             # No server was asked.
-            place = (lane.caller, tasks.CALL, None, lane.name)
-            self._told(*place, started_at, refusal.code, b"", params, False)
+            self._turned_away(lane.caller, tasks.CALL, lane.name, started_at, refusal, params)
             raise
 
     def call_ended(
@@ -310,8 +319,7 @@ class Gateway:
             # It is answered before anything else could ask how many are in flight.
             limits.enter(viewer, started_at).leave()
         except Overloaded as refusal:
-            place = (lane.caller, lane.method, None, None)
-            self._told(*place, started_at, refusal.code, b"", params, False)
+            self._turned_away(lane.caller, lane.method, None, started_at, refusal, params)
             raise
 
     def _served(self, viewer: Viewer, mode: Mode, size: int) -> None:
@@ -333,6 +341,29 @@ class Gateway:
         is_tool_error: bool,
     ) -> None:
         """One that took no task has ended."""
+        finished = self._tell(caller, method, server, target, started_at, code, result, params, is_tool_error)
+        if self.audit is not None:
+            self.audit.call(caller, caller.peer, params, finished)
+
+    def _turned_away(
+        self, caller: Caller, method: str, target: str | None, started_at: float, why: Overloaded, params: Raw
+    ) -> None:
+        """One that would have taken no task was one too many."""
+        self._tell(caller, method, None, target, started_at, why.code, b"", params, False)
+        self.refused(caller, method, why, caller.peer)
+
+    def _tell(
+        self,
+        caller: Caller,
+        method: str,
+        server: str | None,
+        target: str | None,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        params: Raw,
+        is_tool_error: bool,
+    ) -> RequestFinished:
         now = self._clock.monotonic()
         finished = RequestFinished(
             now,
@@ -351,6 +382,17 @@ class Gateway:
         self._publish(finished)
         if self._recorder is not None and self._recorder.is_on:
             self._recorder.brief(finished, memoryview(params).nbytes)
+        return finished
+
+    def _write_down(
+        self, audit: Audit, exchange: Exchange, finished: RequestFinished, failure: Only1Error | None
+    ) -> None:
+        caller, peer = exchange.caller, exchange.peer or exchange.caller.peer
+        if not isinstance(failure, Overloaded):
+            audit.call(caller, peer, exchange.params, finished)
+        elif not isinstance(failure, AuditShut):
+            # However many are too many, they are few lines.
+            self.refused(caller, exchange.method, failure, peer)
 
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """One that was begun takes longer than that. Raises: Only1Error."""
@@ -372,6 +414,8 @@ class Gateway:
             }
         )
         now = self._clock.monotonic()
+        if handshake is not None and self.audit is not None:
+            self._write_down(self.audit, handshake, _finished(handshake, now, now, None, result), None)
         if (
             handshake is not None
             and self._recorder is not None
@@ -667,6 +711,19 @@ class Gateway:
     ) -> bytes | jsonrpc.RpcError:
         return await self.asking.session_request(backend, session, request)
 
+    def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
+        """A request of this caller was not taken, as one too many is not."""
+        if self.audit is not None:
+            why = error.message
+            self.audit.refused(Refusal("mcp", error.code, why, caller.principal, peer, method))
+
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """A modern client listens from now on: which is no exchange, as it has no end that is waited for."""
+        if self.audit is not None:
+            now = self._clock.monotonic()
+            exchange = Exchange("subscriptions/listen", params, caller, Nobody(), peer=peer)
+            self._write_down(self.audit, exchange, _finished(exchange, now, now, None, b""), None)
+
     # --- what legacy clients start by themselves --------------------------------------------------------------
 
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
@@ -692,6 +749,10 @@ class Gateway:
         await self._index.aclose()
         await self.watch.mentions.aclose()
         await self.hub.aclose()
+
+
+async def _shut_out(exchange: Exchange) -> bytes:
+    raise AuditShut
 
 
 async def _no_such_method(exchange: Exchange) -> bytes:

@@ -14,7 +14,14 @@ from msgspec import Struct
 from proxy_core.telemetry.histogram import BUCKETS, top_ms
 from proxy_core.telemetry.metrics import Metrics, ReplicaSeries, Series
 from proxy_core.telemetry.savings import CacheRow, JoinRow, WireRow
-from proxy_core.telemetry.snapshot import BreakerState, ReplicaRow, ServerRow, ServerState, Snapshot
+from proxy_core.telemetry.snapshot import (
+    AuditStatus,
+    BreakerState,
+    ReplicaRow,
+    ServerRow,
+    ServerState,
+    Snapshot,
+)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX: Final = "only1mcp_"
@@ -88,6 +95,16 @@ def _number(value: float) -> str:
 def _whole(value: Callable[[Snapshot, Metrics], float]) -> Callable[[Snapshot, Metrics], Iterator[Sample]]:
     def samples(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
         yield "", {}, value(snapshot, metrics)
+
+    return samples
+
+
+def _audited(value: Callable[[AuditStatus], float]) -> Callable[[Snapshot, Metrics], Iterator[Sample]]:
+    """None where there is no audit."""
+
+    def samples(snapshot: Snapshot, metrics: Metrics) -> Iterator[Sample]:
+        if snapshot.audit is not None:
+            yield "", {}, value(snapshot.audit)
 
     return samples
 
@@ -457,6 +474,22 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Tokens of the lists of tools that clients were answered: names, descriptions and input schemas.",
         (),
         _whole(lambda s, m: s.totals.tokens_served),
+    ),
+    Metric("audit_lines_total", "counter", "Lines of the audit.", (), _audited(lambda a: a.written)),
+    Metric("audit_lost_total", "counter", "Lines that could not be written.", (), _audited(lambda a: a.lost)),
+    Metric(
+        "audit_shut_out_total",
+        "counter",
+        "Calls that were refused because no line could be written.",
+        (),
+        _audited(lambda a: a.shut_out),
+    ),
+    Metric(
+        "audit_failing",
+        "gauge",
+        "1 while no line can be written.",
+        (),
+        _audited(lambda a: int(bool(a.failing))),
     ),
     Metric("sessions", "gauge", "Legacy sessions that are open.", (), _whole(lambda s, m: s.totals.sessions)),
     Metric(

@@ -324,6 +324,20 @@ class OpenQuestion(Struct, frozen=True):
     """When the server is told that nobody answered."""
 
 
+class AuditStatus(Struct, frozen=True):
+    """How it is about the lines that say who did what."""
+
+    written: int = 0
+    """Since the start, as all here."""
+    lost: int = 0
+    shut_out: int = 0
+    """Calls that were refused because no line could be written."""
+    failing: str = ""
+    """Why none can be written now."""
+    is_shut: bool = False
+    """Calls are refused for it."""
+
+
 class Snapshot(Struct, frozen=True):
     seq: int
     """Grows with every change; equal numbers mean equal pictures."""
@@ -352,6 +366,8 @@ class Snapshot(Struct, frozen=True):
     """Those that wait for an operator, the oldest first (elicitation.answer_in_terminal)."""
     drills_allowed: bool = False
     """Whether faults may be made on purpose (tui.fault_drills)."""
+    audit: AuditStatus | None = None
+    """None: there is no audit."""
 
 
 class NamedItem(Struct, frozen=True):

@@ -2,17 +2,28 @@
 
 import json
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from msgspec import Raw
 
+from proxy_core.access.audit.audit import Audit
+from proxy_core.access.audit.chain import Chain
+from proxy_core.access.audit.journal import Journal, Sizes
+from proxy_core.access.audit.places import Place
+from proxy_core.access.audit.writing import Writing
 from proxy_core.catalog.merge import merge
 from proxy_core.clock import SystemClock
-from proxy_core.config.models import RoutingConfig
+from proxy_core.config.audit import AuditConfig
+from proxy_core.config.load import LoadedConfig
+from proxy_core.config.models import Config, RoutingConfig
 from proxy_core.facts import RequestFinished
+from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.classify import LegacyPost, ModernRequest, classify_post
 from proxy_core.protocol.headers import Headers, decode_value, encode_value, routing_headers
 from proxy_core.protocol.lines import LineFramer
+from proxy_core.protocol.revisions import MODERN, Era
 from proxy_core.protocol.sse import SseParser, encode_event
 from proxy_core.telemetry.exchanges import ExchangeStatus
 from proxy_core.telemetry.metrics import Metrics
@@ -58,7 +69,7 @@ class _Client:
 
 def piece_us() -> dict[str, Interval]:
     """Microseconds of each."""
-    return {**_reading(), **_framing(), **_counting(), **_showing()}
+    return {**_reading(), **_framing(), **_counting(), **_auditing(), **_showing()}
 
 
 def _reading() -> dict[str, Interval]:
@@ -118,6 +129,37 @@ def _counting() -> dict[str, Interval]:
     found = {MEASURED: step_us(brief), "the same of one that is, before it is masked": step_us(full)}
     ring.settle()
     return found
+
+
+def _auditing() -> dict[str, Interval]:
+    params = Raw(b'{"name":"web__echo","arguments":{"n":7}}')
+    caller = Caller(Era.MODERN, MODERN)
+    place = ("tools/call", "web", "web__echo")
+    at = SystemClock().monotonic()
+    fact = RequestFinished(at, "bench", "anon", "modern", MODERN, *place, 1.0, None, False, 300)
+    with TemporaryDirectory() as folder:
+        settings = Config(audit=AuditConfig(file=f"{folder}/audit.jsonl"))
+        audit = Audit(LoadedConfig(settings, None, {}), SystemClock(), lambda fact: None)
+        # It was not started: what waits is taken away here.
+        waiting = audit._queue
+        journal = Journal(Place(Path(folder) / "other.jsonl"), Chain(), Sizes(1 << 40, 0), "1", lambda: "")
+        writing, entry = Writing(), (fact, None, "", "127.0.0.1", 40, None)
+
+        def told() -> None:
+            audit.call(caller, "127.0.0.1", params, fact)
+            waiting.clear()
+
+        def written() -> None:
+            for _ in range(PIECES):
+                journal.seal_call(writing.call(entry))
+            journal.flush()
+
+        return {
+            "audit: a call is told": step_us(told),
+            f"audit: its line is made, chained and written, {PIECES} at once, in a thread": per(
+                step_us(written), PIECES
+            ),
+        }
 
 
 def _showing() -> dict[str, Interval]:

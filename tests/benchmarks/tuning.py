@@ -29,6 +29,8 @@ SETTINGS: Final = (
     Setting("as it comes"),
     Setting("`inspect.bodies: off`", {"inspect": {"bodies": "off"}}),
     Setting("`inspect.exchanges: 0`", {"inspect": {"exchanges": 0}}),
+    Setting("`audit.file`", {"audit": {"file": "audit.jsonl"}}),
+    Setting("`audit.arguments: true`", {"audit": {"file": "audit.jsonl", "arguments": True}}),
     Setting("`--no-fast-path`", arguments=("--no-fast-path",)),
     Setting("as it comes, legacy clients", ask_of=legacy),
 )

@@ -17,6 +17,7 @@ ROOMS = (
     "proxy_core/gateway",
     "proxy_core/backends",
     "proxy_core/access",
+    "proxy_core/access/audit",
     "proxy_core/catalog",
     "proxy_core/context",
     "proxy_core/config",

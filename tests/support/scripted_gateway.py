@@ -78,6 +78,7 @@ class ScriptedGateway:
         self.exchanges: list[Exchange] = []
         self.notifications: list[tuple[Caller, str, bytes]] = []
         self.ended: list[Caller] = []
+        self.refusals: list[tuple[str, str, str]] = []
         self.updates = ScriptedUpdates()
         self.task_updates = ScriptedUpdates()
         self._calls: asyncio.Queue[HeldCall] = asyncio.Queue()
@@ -104,6 +105,12 @@ class ScriptedGateway:
 
     def notified(self, caller: Caller, method: str, params: Raw) -> None:
         self.notifications.append((caller, method, bytes(params)))
+
+    def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
+        """Nobody is told of it here."""
+
+    def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
+        self.refusals.append((caller.principal, method, error.message))
 
     def session_ended(self, caller: Caller) -> None:
         self.ended.append(caller)

@@ -7,6 +7,7 @@ from only1mcp_tui.view.targets import Target
 from only1mcp_tui.view.text import cells, plain
 from proxy_core.config.models import ONLY_REPLICA
 from proxy_core.facts import (
+    AuditTurned,
     BreakerTurned,
     ConfigApplied,
     ContextModeChanged,
@@ -136,6 +137,19 @@ def test_what_happens_to_tools_is_an_event(fact: ToolChanged | OtherToolNamed, w
     line = event_line(fact, snapshot_of(), 120)
     assert line is not None
     assert plain(line).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (AuditTurned(NOW, True, "No space left on device", 0), "cannot be written: No space left on device"),
+        (AuditTurned(NOW, False, "", 3), "is written again; 3 lines lost"),
+    ],
+)
+def test_an_audit_that_cannot_be_written_is_an_event(fact: AuditTurned, words: str) -> None:
+    line = event_line(fact, snapshot_of(), 120)
+    assert line is not None
+    assert "audit" in plain(line) and words in plain(line)
 
 
 def test_the_selected_row_says_that_tools_changed_and_which_key_shows_it() -> None:

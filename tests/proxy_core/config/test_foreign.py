@@ -86,7 +86,7 @@ def test_faults_name_the_place_in_the_file_itself():
         f"{PATH}:4: mcpServers.cc: must be an object with `command` or `url`.",
         f"{PATH}:5: only1mcp.prxy: unknown key. Did you mean 'proxy'? "
         "Allowed: version, proxy, auth, servers, routing, limits, health, circuit_breaker, retry, "
-        "cache, batching, context, profiles, elicitation, admin, reload, logging, inspect, tui.",
+        "cache, batching, context, profiles, elicitation, admin, reload, logging, inspect, audit, tui.",
     ]
 
 

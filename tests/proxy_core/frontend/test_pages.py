@@ -7,6 +7,7 @@ from proxy_core.config.models import AdminConfig
 from proxy_core.config.tokens import new_token
 from proxy_core.frontend.pages import unreadiness
 from proxy_core.telemetry.prometheus import CONTENT_TYPE
+from proxy_core.telemetry.snapshot import AuditStatus
 from proxy_core.telemetry.snapshot import ServerState as S
 from tests.support.admin_house import config_of, house
 from tests.support.fake_control import FakeControl, row_of, snapshot_of
@@ -111,3 +112,10 @@ async def test_a_gateway_that_stops_is_alive_and_not_ready():
                 assert (ready.status, await ready.text()) == (503, "the gateway is stopping")
             async with session.get(served.origin + "/healthz") as alive:
                 assert alive.status == 200
+
+
+def test_a_gateway_that_takes_no_calls_is_not_ready():
+    rows = [row_of("files")]
+    assert unreadiness(snapshot_of(rows, audit=AuditStatus(failing="no space"))) == ""
+    shut = snapshot_of(rows, audit=AuditStatus(failing="no space", is_shut=True))
+    assert unreadiness(shut, has_been_ready=True) == "no call is taken at the moment"

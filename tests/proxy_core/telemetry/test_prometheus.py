@@ -15,7 +15,15 @@ from proxy_core.facts import (
 from proxy_core.telemetry.metrics import Metrics
 from proxy_core.telemetry.prometheus import BLOCK_LINES, METRICS, PREFIX, blocks, render
 from proxy_core.telemetry.savings import CacheRow, JoinRow, Savings, WireRow
-from proxy_core.telemetry.snapshot import BreakerState, ChildRow, ConfigStatus, Probe, ServerState, Totals
+from proxy_core.telemetry.snapshot import (
+    AuditStatus,
+    BreakerState,
+    ChildRow,
+    ConfigStatus,
+    Probe,
+    ServerState,
+    Totals,
+)
 from tests.support.fake_control import replica_of, row_of, snapshot_of
 from tests.support.finished_requests import finished
 
@@ -82,6 +90,7 @@ SNAPSHOT = snapshot_of(
     ],
     totals=Totals(sessions=6, streams=7, loop_lag_p99_ms=1.5),
     config=ConfigStatus(version=8),
+    audit=AuditStatus(written=9, lost=2, shut_out=1, failing="no space"),
     savings=Savings(
         caches=(CacheRow("tools/list", "search", 9, 3, 1, 2, 812, evictions=(("cleared", 4),)),),
         joins=(JoinRow("tools/list", "search", asked=5, made=1, saved=4, windows=1, window_wait_s=0.1),),
