@@ -7,7 +7,7 @@ stream, and then ends as one.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from proxy_core.errors import Only1Error
+from proxy_core.errors import Only1Error, Overloaded
 from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.responses import Outcome, deliver, failure, outcome_of_work, reply
@@ -31,8 +31,13 @@ class DirectAnswer(DirectExchange, kw_only=True):
 
     def begin(self) -> bool:
         """Whether it could be done like this; if not, nothing was. Raises: Overloaded."""
-        principal = self.lane.caller.principal
-        self.calls.enter(principal)
+        caller = self.lane.caller
+        principal = caller.principal
+        try:
+            self.calls.enter(principal)
+        except Overloaded as refusal:
+            self.lane.gateway.refused(caller, CALL, refusal, caller.peer)
+            raise
         is_begun = False
         try:
             is_begun = self.begin_call()

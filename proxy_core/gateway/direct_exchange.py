@@ -41,6 +41,10 @@ class Keeper(Protocol):
         """What a call takes of limits, if there are any. Raises: Overloaded, and has told that it ended so."""
         ...
 
+    def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
+        """A request was not handed on, as one too many is not."""
+        ...
+
     def call_ended(
         self, lane: "CallLane", started_at: float, code: int | None, result: bytes, params: Raw
     ) -> None: ...

@@ -575,6 +575,6 @@ async def test_the_queue_holds_no_more_than_it_may_whatever_is_called(house: Hou
     await until(lambda: house.turned == [True])
     for _ in range(2000):
         call(audit, b'{"arguments":{"a":"' + b"x" * 30_000 + b'"}}')
-    held = sum(entry[5] is not audit_module.LEFT_OUT for entry in audit._queue if len(entry) == 6)
+    held = sum(entry[5] is not audit_module.LEFT_OUT for entry in list(audit._queue) if len(entry) == 6)
     assert held <= audit_module.MAX_HOLDING
     disk.is_full = False
