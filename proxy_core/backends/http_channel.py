@@ -14,6 +14,7 @@ from typing import Final
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
+from proxy_core.backends.credentials import REFUSALS, Credentials, LoginNeeded
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
@@ -67,8 +68,10 @@ class HttpChannel:
         receiver: Receiver,
         connect_s: float,
         on_note: Callable[[str], None],
+        credentials: Credentials | None = None,
     ) -> None:
         """`on_note` gets what a person debugging this server would want to know."""
+        self._credentials = credentials
         self._backend = backend
         self._transport = transport
         self._receiver = receiver
@@ -98,7 +101,9 @@ class HttpChannel:
         return False
 
     async def open(self) -> None:
-        self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
+        self._http = HttpClient(
+            self._backend, self._transport.headers, self._connect_s, credentials=self._credentials
+        )
 
     # --- one message out, its answer in ---------------------------------------------------------------------
 
@@ -145,7 +150,7 @@ class HttpChannel:
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
         try:
-            if response.status in REDIRECTS:
+            if response.status in REDIRECTS or (self._credentials is not None and response.status in REFUSALS):
                 # Nothing was done there.
                 response.close()
                 await self._ask(answer.message)
@@ -183,7 +188,11 @@ class HttpChannel:
     async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
         if self._http is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        response = await self._http.ask(method, self._url, headers, data)
+        try:
+            response = await self._http.ask(method, self._url, headers, data)
+        except LoginNeeded as fault:
+            self._lost(fault)
+            raise
         self._is_elsewhere |= response.url != self._url
         return response
 
@@ -250,7 +259,7 @@ class HttpChannel:
         body = await response.read(MAX_REFUSAL_BYTES)
         if sent is not None and _is_session_lost(status, body):
             raise self._session_lost(sent)
-        if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
+        if status in REFUSALS or status >= 500 or request_id is None or not _is_rpc_error(body):
             raise refused(self._backend, status)
         self._receiver.message(body, request_id)
         self._receiver.request_failed(request_id, refused(self._backend, status))
@@ -324,7 +333,7 @@ class HttpChannel:
             return True
         if status >= 500 or status in _NOT_YET:
             raise BackendFailing(self._backend, "The server is failing.", f"HTTP status {status}", status)
-        if status in (401, 403):
+        if status in REFUSALS:
             raise refused(self._backend, status)
         body = await response.read(MAX_REFUSAL_BYTES)
         # A tool may have begun to act, so it is not called again on another session.

@@ -247,6 +247,8 @@ class ServerRow:
     """Of those, withheld from clients until somebody approves them."""
     naming: int = 0
     """Tools whose texts name tools of other servers."""
+    login: str = ""
+    """Why a person has to log in there, in words; empty: nobody has to."""
 
 
 @dataclass(frozen=True, slots=True)

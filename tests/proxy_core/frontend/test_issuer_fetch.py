@@ -14,7 +14,8 @@ import pytest
 from proxy_core.backends import http_pool
 from proxy_core.config.auth import IssuerConfig
 from proxy_core.frontend import issuer_fetch
-from proxy_core.frontend.issuer_fetch import FetchFailed, key_document
+from proxy_core.frontend.issuer_fetch import key_document
+from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed
 from tests.support.certificates import Authority
 
 KEYS = {"keys": []}
@@ -183,7 +184,7 @@ async def test_too_much_too_late_and_another_issuers_are_refused(
     with pytest.raises(FetchFailed, match="no jwks_uri"):
         await key_document(settings(issuer))
     direct = settings(issuer, jwks_url=issuer.url + "/jwks")
-    issuer.says("/jwks", b" " * (issuer_fetch.MAX_BYTES + 1))
+    issuer.says("/jwks", b" " * (MAX_BYTES + 1))
     with pytest.raises(FetchFailed, match="larger than 1048576 bytes"):
         await key_document(direct)
     issuer.says("/jwks", b"[" * 5000)

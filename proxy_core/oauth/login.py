@@ -1,0 +1,426 @@
+"""The login at one URL: its token of now, renewed in time, and what a person is needed for.
+
+One for all connections to that URL, so that a token is renewed once for all. Sole writer of its state.
+Spec: 2026-07-28 basic/authorization, "Scope Challenge Handling", "Token Refresh"; RFC 6750, section 3.1.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from yarl import URL
+
+from proxy_core.backends.credentials import LoginNeeded
+from proxy_core.clock import Clock
+from proxy_core.config.base import is_loopback
+from proxy_core.config.models import HttpTransport, SseTransport
+from proxy_core.errors import BackendAuthRequired, BackendFault, BackendUnavailable, LoginFailed
+from proxy_core.oauth import clients
+from proxy_core.oauth.attempts import ATTEMPT_S, Attempt, is_loopback_redirect
+from proxy_core.oauth.challenges import Challenge, challenge_of
+from proxy_core.oauth.clients import Client
+from proxy_core.oauth.discovery import NotFound, discovered
+from proxy_core.oauth.documents import ResourceMetadata, ServerMetadata
+from proxy_core.oauth.fetching import FetchFailed, Reach
+from proxy_core.oauth.kept import LoginStore, VaultFailed
+from proxy_core.oauth.tokens import TokenRefused, Tokens, requested
+from proxy_core.tasks import Tasks
+
+MAX_ATTEMPTS: Final = 4
+"""That are under way at once; the oldest is given up."""
+STEP_UPS: Final = 2
+"""Logins for the same further scopes; whoever still refuses then will not stop."""
+STEP_UP_WINDOW_S: Final = 600.0
+MAX_REMEMBERED: Final = 16
+DOUBT_S: Final = 10.0
+"""A token that was got as the one before was refused, and is refused so soon too, is not what is wrong."""
+AHEAD_S: Final = 60.0
+"""How long before its end a token is renewed, at the most a fifth of its life."""
+RETRY_S: Final = 15.0
+_OFFLINE: Final = "offline_access"
+log = logging.getLogger(__name__)
+
+
+class Login:
+    """Of one server and URL (`backends.credentials.Credentials`)."""
+
+    def __init__(
+        self,
+        server: str,
+        transport: HttpTransport | SseTransport,
+        store: LoginStore,
+        clock: Clock,
+        on_change: Callable[[], None],
+    ) -> None:
+        """`on_change` hears when a login is needed, or not any more."""
+        self.server = server
+        self.transport = transport
+        self._config = transport.auth
+        self._store = store
+        self._clock = clock
+        self._on_change = on_change
+        self._tasks = Tasks(f"login:{server}")
+        self._reach = _reach(server, transport)
+        self.line = b""
+        self.needed = ""
+        """What a person has to log in for, in words; empty: for nothing."""
+        self._ended = ""
+        """What became of the login that there was, in words."""
+        self._tokens: Tokens | None = None
+        self._has_looked = False
+        """Whether what earlier runs kept is known."""
+        self._challenge = Challenge()
+        self._wanted: frozenset[str] = frozenset()
+        """Scopes that the server missed."""
+        self._steps: dict[frozenset[str], tuple[int, float]] = {}
+        """How often further scopes were got, and when first."""
+        self._attempts: dict[str, Attempt] = {}
+        self._renewing: asyncio.Task[BackendFault | None] | None = None
+        self._timer: asyncio.Task[None] | None = None
+        self._doubted_at = float("-inf")
+        """When the last token was got because one was refused; long ago, once one was taken."""
+
+    # --- what connections ask -------------------------------------------------------------------------------
+
+    async def refused(self, status: int, challenge: str, sent: bytes) -> None:
+        """As `Credentials.refused`; several who are refused at once have it looked into once."""
+        if sent != self.line:
+            return
+        fault = await self._once(self._looked_into(status, challenge_of(challenge), bool(challenge)))
+        if fault is not None:
+            raise fault
+
+    def accepted(self) -> None:
+        """As `Credentials.accepted`."""
+        self._doubted_at = float("-inf")
+
+    async def _once(self, deed: Coroutine[Any, Any, BackendFault | None]) -> BackendFault | None:
+        if self._renewing is not None and not self._renewing.done():
+            deed.close()
+        else:
+            self._renewing = self._tasks.start(deed, "renew")
+        # Who gives up waiting does not end it for the others.
+        return await asyncio.shield(self._renewing)
+
+    async def _looked_into(self, status: int, challenge: Challenge, is_said: bool) -> BackendFault | None:
+        if status == 403:
+            return await self._missing_scopes(challenge)
+        self._challenge = challenge
+        if self._config.type == "auto" and is_said and not challenge.is_bearer:
+            return BackendAuthRequired(
+                self.server,
+                "The server asks for credentials.",
+                "it answered 401 and wants no token: check the headers in its config",
+            )
+        if not self._has_looked:
+            fault = await self._look()
+            if fault is not None or self.line:
+                return fault
+        return await self._renewed()
+
+    async def _look(self) -> BackendFault | None:
+        """What earlier runs kept; only now, so that who needs no login asks no keyring."""
+        try:
+            kept = await self._store.tokens(self.transport.url)
+        except VaultFailed as error:
+            return self._needs(error.message.rstrip("."))
+        self._has_looked = True
+        if kept is not None and self._is_ours(kept):
+            self._tokens = kept
+            if kept.expires_at is None or kept.expires_at > self._clock.wall():
+                self._use(kept)
+        return None
+
+    def _is_ours(self, tokens: Tokens) -> bool:
+        """Whether the configuration still means this issuer and this client."""
+        config = self._config
+        own = config.client_id
+        return config.issuer in (None, tokens.issuer) and own in (None, tokens.client.client_id)
+
+    async def _renewed(self) -> BackendFault | None:
+        """Another token without a person, or why there is none."""
+        now = self._clock.monotonic()
+        if now - self._doubted_at < DOUBT_S:
+            self._drop()
+            return self._needs("it refuses the login that it was just given")
+        tokens = self._tokens
+        if self._config.grant == "client_credentials":
+            fault = await self._granted(self._scopes_of_own())
+        elif tokens is not None and tokens.refresh_token is not None:
+            fault = await self._refreshed(tokens, tokens.refresh_token)
+        else:
+            self._drop()
+            return self._needs(self._ended or self._hint)
+        if fault is None:
+            self._doubted_at = now
+        return fault
+
+    @property
+    def _hint(self) -> str:
+        return "" if self._challenge.is_bearer else "it answered 401 without a word (are the headers right?)"
+
+    async def _refreshed(self, tokens: Tokens, refresh_token: str) -> BackendFault | None:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        try:
+            fresh = await requested(self._reach, self._config, tokens, form, self._clock.wall())
+        except TokenRefused as refusal:
+            await self._forgotten(tokens)
+            self._ended = f"the login was ended ({refusal})"
+            return self._needs(self._ended)
+        except FetchFailed as failure:
+            return self._unreachable(failure)
+        await self._keep(fresh)
+        return None
+
+    async def _granted(self, scopes: tuple[str, ...]) -> BackendFault | None:
+        """A token for the gateway itself (RFC 6749, section 4.4)."""
+        try:
+            resource, server = await self._discovered()
+            client = clients.configured(self._config, server)
+            assert client is not None  # the configuration was checked for it
+            scopes = self._scopes(resource, server, scopes)
+            form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scopes)} if scopes else {})
+            before = Tokens(server.issuer, resource.resource, client, server.token_endpoint, "", scopes=scopes)
+            fresh = await requested(self._reach, self._config, before, form, self._clock.wall())
+        except (TokenRefused, NotFound) as refusal:
+            self._drop()
+            return LoginNeeded(self.server, "The server asks for credentials.", f"no token for it: {refusal}")
+        except FetchFailed as failure:
+            return self._unreachable(failure)
+        # Not kept: the next one is got as easily.
+        self._use(fresh)
+        return None
+
+    def _unreachable(self, failure: FetchFailed) -> BackendFault:
+        return BackendUnavailable(self.server, "The server's login cannot be renewed now.", str(failure))
+
+    async def _missing_scopes(self, challenge: Challenge) -> BackendFault | None:
+        """A token that is good, and not for this."""
+        if challenge.error != "insufficient_scope":
+            return BackendAuthRequired(self.server, "The server refuses this.", "it answered 403")
+        missing = frozenset(challenge.scopes)
+        named = " ".join(sorted(missing))[:200] or "others"
+        if self._was_in_vain(missing):
+            self._settled()
+            return BackendAuthRequired(
+                self.server,
+                "The server refuses this.",
+                f"it refuses for want of scopes that it was given: {named}",
+            )
+        if self._config.grant == "client_credentials":
+            self._stepped(missing)
+            return await self._granted((*self._scopes_of_own(), *sorted(missing)))
+        self._challenge, self._wanted = challenge, missing
+        self._needs(f"it wants the scopes {named}")
+        return BackendAuthRequired(self.server, "The server asks for a wider login.", self.needed)
+
+    def _was_in_vain(self, missing: frozenset[str]) -> bool:
+        times, first_at = self._steps.get(missing, (0, 0.0))
+        return times >= STEP_UPS and self._clock.monotonic() - first_at < STEP_UP_WINDOW_S
+
+    def _stepped(self, scopes: frozenset[str]) -> None:
+        now = self._clock.monotonic()
+        times, first_at = self._steps.pop(scopes, (0, now))
+        if now - first_at >= STEP_UP_WINDOW_S:
+            times, first_at = 0, now
+        self._steps[scopes] = (times + 1, first_at)
+        while len(self._steps) > MAX_REMEMBERED:
+            del self._steps[next(iter(self._steps))]
+
+    # --- what it is -----------------------------------------------------------------------------------------
+
+    def _needs(self, why: str) -> BackendFault:
+        words = f"{why}: press L, or only1mcp login {self.server}".removeprefix(": ")
+        if words != self.needed:
+            self.needed = words
+            self._on_change()
+        return LoginNeeded(
+            self.server, "The server asks for a login.", f"login needed{', ' if why else ': '}{words}"
+        )
+
+    def _settled(self) -> None:
+        self._wanted = frozenset()
+        if self.needed:
+            self.needed = ""
+            self._on_change()
+
+    def _drop(self) -> None:
+        """No token any more, but for what renews it."""
+        self.line = b""
+        self._cancel_timer()
+
+    def _use(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self.line = f"authorization: Bearer {tokens.access_token}\r\n".encode()
+        self._ended = ""
+        self._settled()
+        self._cancel_timer()
+        if tokens.expires_at is not None and self._can_renew(tokens):
+            self._timer = self._tasks.start(self._renew_in_time(tokens.expires_at), "in-time")
+
+    def _can_renew(self, tokens: Tokens) -> bool:
+        return tokens.refresh_token is not None or self._config.grant == "client_credentials"
+
+    async def _renew_in_time(self, expires_at: float) -> None:
+        tokens = self._tokens
+        life_s = expires_at - (tokens.granted_at if tokens is not None else self._clock.wall())
+        wait_s = expires_at - self._clock.wall() - min(AHEAD_S, max(life_s, 0.0) / 5)
+        while True:
+            await asyncio.sleep(max(wait_s, 0.0))
+            # What it gets starts the next timer, and ends this one.
+            fault = await self._once(self._before_its_end())
+            if fault is None or isinstance(fault, LoginNeeded):
+                return
+            log.warning("%s: the login could not be renewed: %s", self.server, fault.detail)
+            wait_s = RETRY_S
+
+    async def _before_its_end(self) -> BackendFault | None:
+        if self._config.grant == "client_credentials":
+            return await self._granted(self._scopes_of_own())
+        tokens = self._tokens
+        if tokens is None or tokens.refresh_token is None:
+            return None
+        return await self._refreshed(tokens, tokens.refresh_token)
+
+    def _cancel_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    async def _keep(self, tokens: Tokens) -> None:
+        """Use it, and put it by before anybody is told: one that is used up twice is taken for stolen."""
+        self._use(tokens)
+        try:
+            await self._store.keep(self.transport.url, tokens)
+        except VaultFailed as error:
+            log.warning("%s: the login is good until the gateway ends: %s", self.server, error.message)
+
+    async def _forgotten(self, tokens: Tokens) -> None:
+        self._drop()
+        self._tokens = None
+        try:
+            await self._store.forget(self.transport.url, tokens)
+        except VaultFailed as error:
+            log.warning("%s: %s", self.server, error.message)
+
+    # --- what a person does ---------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """Where the browser should come back to on the person's machine; 0: anywhere."""
+        return self._config.redirect_port
+
+    async def begin(
+        self, redirect_uri: str, look_up: Callable[[], Coroutine[Any, Any, str]]
+    ) -> tuple[str, str]:
+        """The URL for the person's browser, and the `state` of the answer. Raises: LoginFailed.
+
+        `look_up`: the server's challenge, where it was not heard yet.
+        """
+        if self._config.grant == "client_credentials":
+            raise LoginFailed(f"{self.server} logs in by itself (client_credentials); nobody is needed.")
+        if not is_loopback_redirect(redirect_uri):
+            raise LoginFailed("The browser has to come back to a port of this machine, on 127.0.0.1.")
+        if not self._challenge.is_bearer:
+            self._challenge = challenge_of(await look_up())
+        try:
+            resource, server = await self._discovered()
+            scopes = self._scopes(resource, server, self._scopes_of_own())
+            client = await self._client(server, redirect_uri, scopes)
+            attempt = Attempt(resource, server, client, redirect_uri, scopes, self._clock.monotonic())
+            url = attempt.url(self._reach)
+        except (NotFound, FetchFailed) as failure:
+            raise LoginFailed(f"There is no login at {self.server}: {failure}.") from failure
+        while len(self._attempts) >= MAX_ATTEMPTS:
+            del self._attempts[next(iter(self._attempts))]
+        self._attempts[attempt.state] = attempt
+        return url, attempt.state
+
+    async def finish(self, answer: Mapping[str, str]) -> None:
+        """Take what the browser brought back, once. Raises: LoginFailed."""
+        attempt = self._attempts.pop(answer.get("state", ""), None)
+        if attempt is None or self._clock.monotonic() - attempt.begun_at > ATTEMPT_S:
+            raise LoginFailed("This answer belongs to no login that is under way; begin anew.")
+        code = attempt.code(answer)
+        try:
+            tokens = await requested(
+                self._reach, self._config, attempt.tokens_to_be(), attempt.form(code), self._clock.wall()
+            )
+        except TokenRefused as refusal:
+            if refusal.error == "invalid_client" and attempt.client.redirect_uri:
+                await self._unregistered(attempt.client)
+            raise LoginFailed(f"The authorization server did not let us in: {refusal}.") from refusal
+        except FetchFailed as failure:
+            raise LoginFailed(f"The login did not come about: {failure}.") from failure
+        if self._wanted:
+            self._stepped(self._wanted)
+        self._has_looked = True
+        await self._keep(tokens)
+
+    async def forget(self) -> bool:
+        """End the login, as far as we know of one; whether there was one. Raises: LoginFailed."""
+        if not self._has_looked and (fault := await self._look()) is not None:
+            raise LoginFailed(fault.detail)
+        tokens = self._tokens
+        self._steps.clear()
+        self._attempts.clear()
+        self._drop()
+        if tokens is None:
+            return False
+        await self._forgotten(tokens)
+        return True
+
+    async def _discovered(self) -> tuple[ResourceMetadata, ServerMetadata]:
+        return await discovered(self._reach, self.transport.url, self._challenge.metadata, self._config.issuer)
+
+    def _scopes_of_own(self) -> tuple[str, ...]:
+        """What is configured, else what the server asked for."""
+        return self._config.scopes or (() if self._wanted else self._challenge.scopes)
+
+    def _scopes(
+        self, resource: ResourceMetadata, server: ServerMetadata, chosen: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Those to ask for: also what there was already, so that a step up is none down elsewhere."""
+        had = self._tokens.scopes if self._wanted and self._tokens is not None else ()
+        scopes = chosen or (resource.scopes or () if not self._wanted else ())
+        scopes = tuple(dict.fromkeys((*had, *scopes, *sorted(self._wanted))))
+        # Without any, the authorization server chooses; one that is named would be all there is.
+        wants_offline = scopes and _OFFLINE in server.scopes and self._config.grant == "authorization_code"
+        return (*scopes, _OFFLINE) if wants_offline and _OFFLINE not in scopes else scopes
+
+    async def _client(self, server: ServerMetadata, redirect_uri: str, scopes: tuple[str, ...]) -> Client:
+        """Raises: NotFound, FetchFailed."""
+        client = clients.configured(self._config, server)
+        if client is not None:
+            return client
+        try:
+            kept = await self._store.client(server.issuer)
+            if kept is not None and clients.is_usable(kept, redirect_uri, self._clock.wall()):
+                return kept
+            client = await clients.registered(self._reach, server, redirect_uri, scopes)
+            await self._store.keep_client(client)
+        except VaultFailed as error:
+            raise NotFound(error.message.rstrip(".")) from error
+        return client
+
+    async def _unregistered(self, client: Client) -> None:
+        """It is known there no more: the next login registers anew."""
+        try:
+            await self._store.forget_client(client.issuer)
+        except VaultFailed as error:
+            log.warning("%s: %s", self.server, error.message)
+
+    async def aclose(self) -> None:
+        await self._tasks.aclose()
+
+
+def _reach(server: str, transport: HttpTransport | SseTransport) -> Reach:
+    """A server on this machine may have its authorization server here too; one elsewhere never."""
+    is_local = is_loopback(URL(transport.url).host or "")
+    return Reach(
+        server,
+        transport.auth.networks,
+        "`transport.auth.networks`",
+        lambda url: is_local and is_loopback(url.host or ""),
+    )
