@@ -1,7 +1,8 @@
 """An MCP server that wants tokens, and the authorization server that has them: a process, two ports.
 
 The grants are Authlib's (RFC 6749 with PKCE, refresh tokens that are used once); registration, metadata and the
-MCP server are written here. Everybody who comes to the login page is let in. `Says` makes any document say anything.
+MCP server are written here. Everybody who comes to the login page is let in, and any document can be made to
+say anything.
 """
 
 import asyncio
