@@ -26,12 +26,12 @@ class Challenge:
 
 def challenge_of(header: str) -> Challenge:
     """Of several challenges in one header the first for a bearer token; one that is too long says nothing."""
-    found = _SCHEME.search(header) if len(header) <= MAX_CHARS else None
+    blank = _unquoted(header) if len(header) <= MAX_CHARS else ""
+    found = _SCHEME.search(blank)
     if found is None:
         return Challenge()
-    rest = header[found.end() :]
-    if (following := _NEXT.search(_unquoted(rest))) is not None:
-        rest = rest[: following.start()]
+    following = _NEXT.search(blank, found.end())
+    rest = header[found.end() : following.start() if following is not None else None]
     given: dict[str, str] = {}
     for name, quoted, plain in _PARAMETER.findall(rest):
         # Of a parameter that is repeated the first counts.

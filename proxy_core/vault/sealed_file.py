@@ -7,9 +7,12 @@ Spec: NIST SP 800-38D (GCM), RFC 7914 (scrypt).
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from proxy_core.state import StateFolder, state_home
@@ -100,18 +103,25 @@ class SealedFile:
         path = self._home / KEY_FILE
         try:
             if not path.exists():
-                self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # Never in place of one that another process made meanwhile.
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                with os.fdopen(handle, "wb") as file:
-                    file.write(base64.b64encode(os.urandom(_KEY_BYTES)))
+                self._make_key(path)
             if path.stat().st_mode & 0o077:
                 raise SealFailed(f"{path} is open to other users; it must have mode 0600")
             key = base64.b64decode(path.read_bytes(), validate=True)
-        except FileExistsError:
-            return self._key_of_file()
         except (OSError, binascii.Error) as error:
             raise SealFailed(f"{path} cannot be used: {getattr(error, 'strerror', None) or error}") from error
         if len(key) != _KEY_BYTES:
             raise SealFailed(f"{path} is no key of ours")
         return key
+
+    def _make_key(self, path: Path) -> None:
+        """Whole or not at all, and never in place of one that another process made meanwhile."""
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Readable by its owner alone, as mkstemp makes it.
+        handle, temporary = tempfile.mkstemp(prefix=f".{KEY_FILE}-", dir=self._home)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(base64.b64encode(os.urandom(_KEY_BYTES)))
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)
+        finally:
+            os.unlink(temporary)

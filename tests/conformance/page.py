@@ -74,9 +74,9 @@ The same the other way round.
 
 VISITS = """## As a client of its servers
 
-The suite's client scenarios, those about authorization further down: the suite is the server, and judges what it
-is sent. A client on the Python SDK lists and uses everything there is; first directly, then with the gateway in
-between, so that what is judged is the gateway. `succeeded / failed`; what the direct client showed and the
+The suite's client scenarios, those about authorization further down: the suite is the server, and judges what
+it is sent. A client on the Python SDK lists and uses everything there is; first directly, then with the gateway
+in between, so that what is judged is the gateway. `succeeded / failed`; what the direct client showed and the
 gateway did not is named.
 """
 

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,12 @@ def main() -> int:
     if login:
         server["transport"]["auth"] = login
     log = {"level": "debug", "format": "json"}
-    with serving(folder, [server], routing={"prefix": "none"}, logging=log) as gateway:
-        eventually(lambda: settled(gateway), gateway.log, PATIENCE_S)
-        return asyncio.run(visit(folder, gateway, scenario, era))
+    # Its own, where no other gateway of this machine has to be asked whether it is this one.
+    with tempfile.TemporaryDirectory(prefix="o1-") as runtime:
+        os.environ["XDG_RUNTIME_DIR"] = runtime
+        with serving(folder, [server], routing={"prefix": "none"}, logging=log) as gateway:
+            eventually(lambda: settled(gateway), gateway.log, PATIENCE_S)
+            return asyncio.run(visit(folder, gateway, scenario, era))
 
 
 def login_of(scenario: str, context: Json, url: str) -> Json:
