@@ -7,6 +7,8 @@ Spec: RFC 8252, sections 7.3 and 8.3 (loopback redirects).
 import asyncio
 import hmac
 import logging
+import os
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
@@ -67,9 +69,16 @@ async def log_in(
         await catcher.aclose()
 
 
-def open_browser(url: str) -> None:
-    """In a thread of its own, which some browsers keep until they are closed."""
+def open_browser(url: str) -> bool:
+    """In a thread of its own, which some browsers keep until they are closed; False: there is none to be seen.
+
+    One that would draw in this terminal counts for none.
+    """
+    shown = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in shown):
+        return False
     threading.Thread(target=_opened, args=(url,), name="browser", daemon=True).start()
+    return True
 
 
 def _opened(url: str) -> None:

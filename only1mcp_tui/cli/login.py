@@ -46,9 +46,8 @@ def login_command(
     """
 
     def show(url: str) -> None:
-        note(f"Log in here: {url}")
-        if not no_browser:
-            open_browser(url)
+        is_open = not no_browser and open_browser(url)
+        note(f"Log in {'with the browser that was opened, or ' if is_open else ''}here: {url}")
 
     state = asyncio.run(_logged_in(ctx, locate(), target, show, timeout_s))
     if as_json:
