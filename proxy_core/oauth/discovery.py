@@ -29,6 +29,8 @@ async def discovered(
 
     Raises: NotFound, FetchFailed.
     """
+    if URL(server).scheme != "https" and not reach.may_be_local(URL(server)):
+        raise NotFound("its URL is not HTTPS, and a token would be sent there for everybody to read")
     try:
         async with asyncio.timeout(DISCOVERY_S):
             resource = await _resource(reach, server, named)

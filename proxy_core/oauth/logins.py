@@ -14,6 +14,7 @@ from proxy_core.backends.credentials import Credentials
 from proxy_core.backends.handshake import modern_params
 from proxy_core.backends.http_client import HttpClient
 from proxy_core.clock import Clock
+from proxy_core.config.login import LoginConfig
 from proxy_core.config.models import (
     ONLY_REPLICA,
     HttpTransport,
@@ -32,6 +33,8 @@ from proxy_core.protocol.revisions import MODERN
 from proxy_core.tasks import Tasks
 
 Remote: TypeAlias = HttpTransport | SseTransport
+_Key: TypeAlias = tuple[str, str, LoginConfig]
+"""Server, URL, and how to log in there."""
 LOOK_S: Final = 10.0
 _ASKING: Final = {
     "accept": "application/json, text/event-stream",
@@ -51,7 +54,7 @@ class Logins:
         self._clock = clock
         self._on_change = on_change
         self._tasks = Tasks("logins")
-        self._logins: dict[tuple[str, str], Login] = {}
+        self._logins: dict[_Key, Login] = {}
 
     def of(self, server: str, transport: Remote) -> Credentials | None:
         if transport.auth.type == "none" or has_authorization(transport):
@@ -59,18 +62,16 @@ class Logins:
         return self._of(server, transport)
 
     def _of(self, server: str, transport: Remote) -> Login:
-        key = (server, transport.url)
+        key = (server, transport.url, transport.auth)
         login = self._logins.get(key)
-        if login is None or login.transport != transport:
-            if login is not None:
-                self._tasks.start(login.aclose(), "close")
+        if login is None:
             login = Login(server, transport, self._store, self._clock, lambda: self._on_change(server))
             self._logins[key] = login
         return login
 
     def keep(self, servers: Iterable[ServerConfig]) -> None:
         """Let go of the logins of all others; what is kept of them stays."""
-        wanted = {(server.id, remote.url) for server in servers for _, remote in _remotes(server)}
+        wanted = {(server.id, each.url, each.auth) for server in servers for _, each in _remotes(server)}
         for key in self._logins.keys() - wanted:
             self._tasks.start(self._logins.pop(key).aclose(), "close")
 

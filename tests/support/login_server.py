@@ -36,7 +36,9 @@ class LoginServer:
 
     def rules(self, **rules: Any) -> None:
         """`lifetime_s` of tokens; `scope` that everything needs; `tool_scope` that a call needs;
-        `grants_tool_scope`; `takes_tokens`; `iss` of answers; `registers`; `resource` to be believed."""
+        `grants_tool_scope`; `takes_tokens`; `iss` of answers; `registers`; `metadata` that are other;
+        `resource` that tokens are for; `hints` of the tool.
+        """
         self._ask("rules", rules)
 
     def says(self, path: str, **answer: Any) -> None:
@@ -447,11 +449,11 @@ class Guarded:
         if wanted and wanted not in token["scope"].split():
             challenge = f'Bearer error="insufficient_scope", scope="{wanted}", {where}'
             return web.json_response({}, status=403, headers={"WWW-Authenticate": challenge})
-        result = {"resultType": "complete", **_answer(message["method"])}
+        result = {"resultType": "complete", **_answer(message["method"], self._state.rules.get("hints", {}))}
         return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
 
-def _answer(method: str) -> Json:
+def _answer(method: str, hints: Json) -> Json:
     if method == "server/discover":
         return {
             "supportedVersions": ["2026-07-28"],
@@ -460,7 +462,7 @@ def _answer(method: str) -> Json:
             "cacheScope": "public",
         }
     if method == "tools/list":
-        tool = {"name": "t", "inputSchema": {"type": "object"}}
+        tool = {"name": "t", "inputSchema": {"type": "object"}, "annotations": hints}
         return {"tools": [tool], "ttlMs": 0, "cacheScope": "public"}
     return {"content": [{"type": "text", "text": "done"}]}
 

@@ -120,7 +120,12 @@ async def test_a_login_outlives_a_restart_and_ends_with_a_logout(tmp_path: Path,
     assert len(guarded.seen("/register")) == 1
 
 
-async def test_a_token_is_renewed_once_however_many_are_refused(tmp_path: Path, guarded: LoginServer):
+@pytest.mark.requirement("A10")
+@pytest.mark.parametrize("hints", [{"readOnlyHint": True}, {"destructiveHint": True, "idempotentHint": False}])
+async def test_a_token_is_renewed_once_however_many_are_refused_whatever_the_tool_says_of_itself(
+    tmp_path: Path, guarded: LoginServer, hints: Json
+):
+    guarded.rules(hints=hints)
     async with gateway(tmp_path, box(guarded)) as proxy:
         await person(proxy)
         guarded.revoke("access")
@@ -335,6 +340,26 @@ async def test_only_the_answer_to_this_login_is_taken_and_only_once(tmp_path: Pa
             with pytest.raises(LoginFailed, match="come back to a port of this machine"):
                 await proxy.begin_login("box", elsewhere)
     assert guarded.seen("/token") == []
+
+
+@pytest.mark.requirement("A11")
+async def test_logins_that_nobody_ends_do_not_pile_up(tmp_path: Path, guarded: LoginServer):
+    async with gateway(tmp_path, box(guarded)) as proxy:
+        begun = [await proxy.begin_login("box", "http://127.0.0.1:9/callback") for _ in range(6)]
+        given = {"error": "access_denied", "iss": guarded.issuer}
+        for old in begun[:2]:
+            with pytest.raises(LoginFailed, match="no login that is under way"):
+                await proxy.finish_login("box", {"state": old.state, **given})
+        for new in begun[2:]:
+            with pytest.raises(LoginFailed, match="access_denied"):
+                await proxy.finish_login("box", {"state": new.state, **given})
+    assert len(guarded.seen("/register")) == 1
+
+
+async def test_no_token_is_sent_over_a_line_that_everybody_can_read(tmp_path: Path):
+    async with gateway(tmp_path, remote("box", "http://mcp.example/mcp", enabled=False)) as proxy:
+        with pytest.raises(LoginFailed, match="not HTTPS"):
+            await proxy.begin_login("box", "http://127.0.0.1:9/callback")
 
 
 async def test_what_comes_to_the_port_of_a_login_beside_its_answer_gets_nothing(
