@@ -47,7 +47,9 @@ class LoginStore:
         await self._write(Pointer(server, *tokens.address), "server", server)
 
     async def forget(self, server: str, tokens: Tokens) -> None:
-        """Raises: VaultFailed."""
+        """Unless there are others by now, which another gateway has got. Raises: VaultFailed."""
+        if (kept := await self.tokens(server)) is not None and kept != tokens:
+            return
         await self._drop("server", server)
         await self._drop("tokens", *tokens.address)
 

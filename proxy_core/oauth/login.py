@@ -24,15 +24,12 @@ from proxy_core.oauth.discovery import NotFound, discovered
 from proxy_core.oauth.documents import ResourceMetadata, ServerMetadata
 from proxy_core.oauth.fetching import FetchFailed, Reach
 from proxy_core.oauth.kept import LoginStore, VaultFailed
+from proxy_core.oauth.step_ups import StepUps
 from proxy_core.oauth.tokens import TokenRefused, Tokens, requested
 from proxy_core.tasks import Tasks
 
 MAX_ATTEMPTS: Final = 4
 """That are under way at once; the oldest is given up."""
-STEP_UPS: Final = 2
-"""Logins for the same further scopes; whoever still refuses then will not stop."""
-STEP_UP_WINDOW_S: Final = 600.0
-MAX_REMEMBERED: Final = 16
 DOUBT_S: Final = 10.0
 """A token that was got as the one before was refused, and is refused so soon too, is not what is wrong."""
 AHEAD_S: Final = 60.0
@@ -68,13 +65,10 @@ class Login:
         self._ended = ""
         """What became of the login that there was, in words."""
         self._tokens: Tokens | None = None
-        self._has_looked = False
-        """Whether what earlier runs kept is known."""
         self._challenge = Challenge()
         self._wanted: frozenset[str] = frozenset()
         """Scopes that the server missed."""
-        self._steps: dict[frozenset[str], tuple[int, float]] = {}
-        """How often further scopes were got, and when first."""
+        self._step_ups = StepUps()
         self._attempts: dict[str, Attempt] = {}
         self._renewing: asyncio.Task[BackendFault | None] | None = None
         self._timer: asyncio.Task[None] | None = None
@@ -100,8 +94,15 @@ class Login:
             deed.close()
         else:
             self._renewing = self._tasks.start(deed, "renew")
-        # Who gives up waiting does not end it for the others.
-        return await asyncio.shield(self._renewing)
+        renewing = self._renewing
+        try:
+            # Who gives up waiting does not end it for the others.
+            return await asyncio.shield(renewing)
+        except asyncio.CancelledError:
+            if not renewing.cancelled():
+                raise
+            # It was given up itself, with the configuration that it belonged to.
+            return BackendUnavailable(self.server, "The server's login is not renewed any more.")
 
     async def _looked_into(self, status: int, challenge: Challenge, is_said: bool) -> BackendFault | None:
         if status == 403:
@@ -113,24 +114,30 @@ class Login:
                 "The server asks for credentials.",
                 "it answered 401 and wants no token: check the headers in its config",
             )
-        if not self._has_looked:
-            fault = await self._look()
-            if fault is not None or self.line:
-                return fault
         return await self._renewed()
 
-    async def _look(self) -> BackendFault | None:
-        """What earlier runs kept; only now, so that who needs no login asks no keyring."""
+    async def _adopt(self) -> bool:
+        """Use what an earlier run kept, or what another gateway with the same login has got meanwhile.
+
+        Whether there is another token to ask with. Only once one is refused: who needs no login asks no
+        keyring.
+        """
         try:
             kept = await self._store.tokens(self.transport.url)
         except VaultFailed as error:
-            return self._needs(error.message.rstrip("."))
-        self._has_looked = True
-        if kept is not None and self._is_ours(kept):
-            self._tokens = kept
-            if kept.expires_at is None or kept.expires_at > self._clock.wall():
-                self._use(kept)
-        return None
+            self._ended = error.message.rstrip(".")
+            return False
+        if kept is None or not self._is_ours(kept) or not self._is_newer(kept):
+            return False
+        self._tokens = kept
+        if kept.expires_at is not None and kept.expires_at <= self._clock.wall():
+            return False
+        self._use(kept)
+        return True
+
+    def _is_newer(self, kept: Tokens) -> bool:
+        known = self._tokens
+        return known is None or (kept.granted_at >= known.granted_at and kept != known)
 
     def _is_ours(self, tokens: Tokens) -> bool:
         """Whether the configuration still means this issuer and this client."""
@@ -140,12 +147,14 @@ class Login:
 
     async def _renewed(self) -> BackendFault | None:
         """Another token without a person, or why there is none."""
-        now = self._clock.monotonic()
+        is_own = self._config.grant == "client_credentials"
+        if not is_own and await self._adopt():
+            return None
+        now, tokens = self._clock.monotonic(), self._tokens
         if now - self._doubted_at < DOUBT_S:
             self._drop()
             return self._needs("it refuses the login that it was just given")
-        tokens = self._tokens
-        if self._config.grant == "client_credentials":
+        if is_own:
             fault = await self._granted(self._scopes_of_own())
         elif tokens is not None and tokens.refresh_token is not None:
             fault = await self._refreshed(tokens, tokens.refresh_token)
@@ -165,6 +174,9 @@ class Login:
         try:
             fresh = await requested(self._reach, self._config, tokens, form, self._clock.wall())
         except TokenRefused as refusal:
+            if await self._adopt():
+                # Another gateway was quicker, and what we had was used up with that.
+                return None
             await self._forgotten(tokens)
             self._ended = f"the login was ended ({refusal})"
             return self._needs(self._ended)
@@ -201,7 +213,7 @@ class Login:
             return BackendAuthRequired(self.server, "The server refuses this.", "it answered 403")
         missing = frozenset(challenge.scopes)
         named = " ".join(sorted(missing))[:200] or "others"
-        if self._was_in_vain(missing):
+        if self._step_ups.was_in_vain(missing, self._clock.monotonic()):
             self._settled()
             return BackendAuthRequired(
                 self.server,
@@ -209,24 +221,11 @@ class Login:
                 f"it refuses for want of scopes that it was given: {named}",
             )
         if self._config.grant == "client_credentials":
-            self._stepped(missing)
+            self._step_ups.stepped(missing, self._clock.monotonic())
             return await self._granted((*self._scopes_of_own(), *sorted(missing)))
         self._challenge, self._wanted = challenge, missing
         self._needs(f"it wants the scopes {named}")
         return BackendAuthRequired(self.server, "The server asks for a wider login.", self.needed)
-
-    def _was_in_vain(self, missing: frozenset[str]) -> bool:
-        times, first_at = self._steps.get(missing, (0, 0.0))
-        return times >= STEP_UPS and self._clock.monotonic() - first_at < STEP_UP_WINDOW_S
-
-    def _stepped(self, scopes: frozenset[str]) -> None:
-        now = self._clock.monotonic()
-        times, first_at = self._steps.pop(scopes, (0, now))
-        if now - first_at >= STEP_UP_WINDOW_S:
-            times, first_at = 0, now
-        self._steps[scopes] = (times + 1, first_at)
-        while len(self._steps) > MAX_REMEMBERED:
-            del self._steps[next(iter(self._steps))]
 
     # --- what it is -----------------------------------------------------------------------------------------
 
@@ -354,16 +353,16 @@ class Login:
         except FetchFailed as failure:
             raise LoginFailed(f"The login did not come about: {failure}.") from failure
         if self._wanted:
-            self._stepped(self._wanted)
-        self._has_looked = True
+            self._step_ups.stepped(self._wanted, self._clock.monotonic())
         await self._keep(tokens)
 
     async def forget(self) -> bool:
         """End the login, as far as we know of one; whether there was one. Raises: LoginFailed."""
-        if not self._has_looked and (fault := await self._look()) is not None:
-            raise LoginFailed(fault.detail)
+        self._ended = ""
+        if self._tokens is None and not await self._adopt() and self._ended:
+            raise LoginFailed(f"{self._ended}.")
         tokens = self._tokens
-        self._steps.clear()
+        self._step_ups.clear()
         self._attempts.clear()
         self._drop()
         if tokens is None:

@@ -34,10 +34,14 @@ class Vault:
     def read(self, service: str, name: str) -> str | None:
         """None: there is none of that name. Raises: VaultFailed."""
         address = f"{service}/{name}"
-        sealed = self._file.entries().get(address)
+        entries = self._file.entries()
+        sealed = entries.get(address)
         try:
             if sealed:
                 return self._file.opened(address, sealed)
+            if service.startswith(OWN) and address not in entries:
+                # Nobody else keeps those: a keyring need not be asked for what it cannot have.
+                return None
             return self._keyring.get(service, name) if self._keyring.is_there else None
         except (KeyringFailed, SealFailed) as error:
             raise VaultFailed(f"The secret {address} cannot be read: {error}.") from error

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy_core.config.tokens import new_token
+from tests.support.file_keyring import FILE_ENV
 from tests.support.gateway_process import COMMAND, GatewayProcess, remote, serving, write_config
 from tests.support.headless_browser import ENV as BROWSER
 from tests.support.login_server import ROBOT, ROBOT_SECRET, SERVER_METADATA, LoginServer, login_server
@@ -172,3 +173,32 @@ def test_a_secret_comes_from_stdin_and_never_from_the_arguments(tmp_path: Path):
     assert only1mcp(tmp_path, "secret", "set", "no-slash", given="value").returncode == 2
     assert only1mcp(tmp_path, "secret", "set", "../x/y", given="value").returncode == 2
     assert only1mcp(tmp_path, "secret", "list").stdout == ""
+
+
+async def test_where_there_is_a_keyring_secrets_and_logins_are_in_it_and_in_no_file(
+    tmp_path: Path, guarded: LoginServer
+):
+    """Through the real library, with a backend of ours."""
+    rings = tmp_path / "rings.json"
+    env = {"PYTHON_KEYRING_BACKEND": "tests.support.file_keyring.Keyring", FILE_ENV: str(rings)}
+    kept = await asyncio.to_thread(only1mcp, tmp_path, "secret", "set", "box/key", given="value-of-it", **env)
+    assert kept.stdout == "box/key: kept in the keyring of the system\n", kept.stderr
+    server = remote("box", guarded.url)
+    server["transport"]["headers"] = {"X-Key": "${keyring:box/key}"}
+    with serving(tmp_path, [server], env={**env, "XDG_STATE_HOME": str(tmp_path / "state")}) as gateway:
+        logged_in = await asyncio.to_thread(
+            only1mcp, tmp_path, "login", "box", "--config", config_of(tmp_path), **env
+        )
+        assert logged_in.returncode == 0, logged_in.stderr
+        async with connected(gateway.url) as client:
+            await once_listed(client, "box__t")
+            assert await call_text(client, "box__t") == "done"
+    assert guarded.seen("/mcp")[-1]["headers"]["X-Key"] == "value-of-it"
+    names = sorted(json.loads(rings.read_text()))
+    assert names[0] == "box/key"
+    assert [name.partition("-")[0] for name in names[1:]] == ["only1mcp"] * 3
+    token = guarded.seen("/mcp")[-1]["authorization"].removeprefix("Bearer ")
+    assert token in rings.read_text()
+    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if path.suffix == ".key" or token.encode() in path.read_bytes()]

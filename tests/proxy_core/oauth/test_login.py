@@ -138,6 +138,25 @@ async def test_a_token_is_renewed_once_however_many_are_refused_whatever_the_too
         assert first != second
 
 
+async def test_gateways_that_share_a_login_take_over_what_one_of_them_got(tmp_path: Path, guarded: LoginServer):
+    """As when each AI client starts an `only1mcp stdio` of its own. Refresh tokens are good for one use."""
+    async with gateway(tmp_path, box(guarded)) as first, gateway(tmp_path, box(guarded)) as second:
+        await person(first)
+        await comes_true(lambda: row(second).state is ServerState.HEALTHY, "the other one has it too")
+        for _ in range(2):
+            guarded.revoke("access")
+            assert await call(first) == "done"
+            assert await call(second) == "done"
+        assert len(grants(guarded, "refresh_token")) == 2
+        # What has ended for one has not for the other, until it has.
+        guarded.revoke("access", "refresh")
+        for proxy in (first, second):
+            with pytest.raises(BackendAuthRequired):
+                await call(proxy)
+        await person(second)
+        await comes_true(lambda: row(first).state is ServerState.HEALTHY, "the other one has it too")
+
+
 async def test_a_renewal_that_fails_for_a_while_is_no_end_of_the_login(tmp_path: Path, guarded: LoginServer):
     async with gateway(tmp_path, box(guarded)) as proxy:
         await person(proxy)
