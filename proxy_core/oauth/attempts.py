@@ -45,12 +45,8 @@ class Attempt:
 
     def url(self, reach: Reach) -> str:
         """Where the person logs in. Raises: NotFound, FetchFailed."""
-        if self.server.authorization_endpoint is None:
-            raise NotFound(f"{self.server.issuer} has no page where a person could log in")
-        if not self.server.has_s256:
-            raise NotFound(f"{self.server.issuer} does not say that it knows PKCE with S256")
         # As strict as with what is fetched: it is a browser that goes there, with a person's sessions.
-        page = checked(reach, self.server.authorization_endpoint)
+        page = checked(reach, check_page(self.server))
         digest = hashlib.sha256(self.verifier.encode()).digest()
         query = {
             "response_type": "code",
@@ -101,6 +97,15 @@ class Attempt:
             "",
             scopes=self.scopes,
         )
+
+
+def check_page(server: ServerMetadata) -> str:
+    """Where persons log in. Raises: NotFound, if there is nothing, or a code would be safe from nobody."""
+    if server.authorization_endpoint is None:
+        raise NotFound(f"{server.issuer} has no page where a person could log in")
+    if not server.has_s256:
+        raise NotFound(f"{server.issuer} does not say that it knows PKCE with S256")
+    return server.authorization_endpoint
 
 
 def is_loopback_redirect(text: str) -> bool:

@@ -9,23 +9,18 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from yarl import URL
-
 from proxy_core.backends.credentials import LoginNeeded
 from proxy_core.clock import Clock
-from proxy_core.config.base import is_loopback
 from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import BackendAuthRequired, BackendFault, BackendUnavailable, LoginFailed
-from proxy_core.oauth import clients
-from proxy_core.oauth.attempts import ATTEMPT_S, Attempt, is_loopback_redirect
+from proxy_core.oauth.attempts import ATTEMPT_S, Attempt, check_page, is_loopback_redirect
 from proxy_core.oauth.challenges import Challenge, challenge_of
-from proxy_core.oauth.clients import Client
-from proxy_core.oauth.discovery import NotFound, discovered
-from proxy_core.oauth.documents import ResourceMetadata, ServerMetadata
-from proxy_core.oauth.fetching import FetchFailed, Reach
+from proxy_core.oauth.discovery import NotFound
+from proxy_core.oauth.fetching import FetchFailed
 from proxy_core.oauth.kept import LoginStore, VaultFailed
 from proxy_core.oauth.step_ups import StepUps
 from proxy_core.oauth.tokens import TokenRefused, Tokens, requested
+from proxy_core.oauth.ways import Way
 from proxy_core.tasks import Tasks
 
 MAX_ATTEMPTS: Final = 4
@@ -35,7 +30,7 @@ DOUBT_S: Final = 10.0
 AHEAD_S: Final = 60.0
 """How long before its end a token is renewed, at the most a fifth of its life."""
 RETRY_S: Final = 15.0
-_OFFLINE: Final = "offline_access"
+MAX_LACKED: Final = 256
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +53,7 @@ class Login:
         self._clock = clock
         self._on_change = on_change
         self._tasks = Tasks(f"login:{server}")
-        self._reach = _reach(server, transport)
+        self._way = Way(server, transport, store, clock)
         self.line = b""
         self.needed = ""
         """What a person has to log in for, in words; empty: for nothing."""
@@ -68,6 +63,8 @@ class Login:
         self._challenge = Challenge()
         self._wanted: frozenset[str] = frozenset()
         """Scopes that the server missed."""
+        self._lacked: frozenset[str] = frozenset()
+        """Those that tokens which the gateway got by itself were refused for."""
         self._step_ups = StepUps()
         self._attempts: dict[str, Attempt] = {}
         self._renewing: asyncio.Task[BackendFault | None] | None = None
@@ -155,7 +152,7 @@ class Login:
             self._drop()
             return self._needs("it refuses the login that it was just given")
         if is_own:
-            fault = await self._granted(self._scopes_of_own())
+            fault = await self._granted()
         elif tokens is not None and tokens.refresh_token is not None:
             fault = await self._refreshed(tokens, tokens.refresh_token)
         else:
@@ -172,7 +169,7 @@ class Login:
     async def _refreshed(self, tokens: Tokens, refresh_token: str) -> BackendFault | None:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         try:
-            fresh = await requested(self._reach, self._config, tokens, form, self._clock.wall())
+            fresh = await requested(self._way.reach, self._config, tokens, form, self._clock.wall())
         except TokenRefused as refusal:
             if await self._adopt():
                 # Another gateway was quicker, and what we had was used up with that.
@@ -185,16 +182,15 @@ class Login:
         await self._keep(fresh)
         return None
 
-    async def _granted(self, scopes: tuple[str, ...]) -> BackendFault | None:
+    async def _granted(self) -> BackendFault | None:
         """A token for the gateway itself (RFC 6749, section 4.4)."""
         try:
-            resource, server = await self._discovered()
-            client = clients.configured(self._config, server)
-            assert client is not None  # the configuration was checked for it
-            scopes = self._scopes(resource, server, scopes)
+            resource, server = await self._way.found(self._challenge.metadata)
+            client = self._way.configured(server)
+            scopes = self._way.scopes(resource, server, self._challenge.scopes, self._lacked, self._had)
             form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scopes)} if scopes else {})
             before = Tokens(server.issuer, resource.resource, client, server.token_endpoint, "", scopes=scopes)
-            fresh = await requested(self._reach, self._config, before, form, self._clock.wall())
+            fresh = await requested(self._way.reach, self._config, before, form, self._clock.wall())
         except (TokenRefused, NotFound) as refusal:
             self._drop()
             return LoginNeeded(self.server, "The server asks for credentials.", f"no token for it: {refusal}")
@@ -222,12 +218,20 @@ class Login:
             )
         if self._config.grant == "client_credentials":
             self._step_ups.stepped(missing, self._clock.monotonic())
-            return await self._granted((*self._scopes_of_own(), *sorted(missing)))
+            # For the next tokens too. A server that thinks of new ones all the time gets no more than these.
+            lacked = self._lacked | missing
+            self._lacked = lacked if len(lacked) <= MAX_LACKED else missing
+            return await self._granted()
         self._challenge, self._wanted = challenge, missing
         self._needs(f"it wants the scopes {named}")
         return BackendAuthRequired(self.server, "The server asks for a wider login.", self.needed)
 
     # --- what it is -----------------------------------------------------------------------------------------
+
+    @property
+    def _had(self) -> tuple[str, ...]:
+        """The scopes of the login that there is."""
+        return self._tokens.scopes if self._tokens is not None else ()
 
     def _needs(self, why: str) -> BackendFault:
         words = f"{why}: press L, or only1mcp login {self.server}".removeprefix(": ")
@@ -276,7 +280,7 @@ class Login:
 
     async def _before_its_end(self) -> BackendFault | None:
         if self._config.grant == "client_credentials":
-            return await self._granted(self._scopes_of_own())
+            return await self._granted()
         tokens = self._tokens
         if tokens is None or tokens.refresh_token is None:
             return None
@@ -324,11 +328,12 @@ class Login:
         if not self._challenge.is_bearer:
             self._challenge = challenge_of(await look_up())
         try:
-            resource, server = await self._discovered()
-            scopes = self._scopes(resource, server, self._scopes_of_own())
-            client = await self._client(server, redirect_uri, scopes)
+            resource, server = await self._way.found(self._challenge.metadata)
+            check_page(server)
+            scopes = self._way.scopes(resource, server, self._challenge.scopes, self._wanted, self._had)
+            client = await self._way.client(server, redirect_uri, scopes)
             attempt = Attempt(resource, server, client, redirect_uri, scopes, self._clock.monotonic())
-            url = attempt.url(self._reach)
+            url = attempt.url(self._way.reach)
         except (NotFound, FetchFailed) as failure:
             raise LoginFailed(f"There is no login at {self.server}: {failure}.") from failure
         while len(self._attempts) >= MAX_ATTEMPTS:
@@ -344,11 +349,11 @@ class Login:
         code = attempt.code(answer)
         try:
             tokens = await requested(
-                self._reach, self._config, attempt.tokens_to_be(), attempt.form(code), self._clock.wall()
+                self._way.reach, self._config, attempt.tokens_to_be(), attempt.form(code), self._clock.wall()
             )
         except TokenRefused as refusal:
             if refusal.error == "invalid_client" and attempt.client.redirect_uri:
-                await self._unregistered(attempt.client)
+                await self._way.unregistered(attempt.client)
             raise LoginFailed(f"The authorization server did not let us in: {refusal}.") from refusal
         except FetchFailed as failure:
             raise LoginFailed(f"The login did not come about: {failure}.") from failure
@@ -370,56 +375,5 @@ class Login:
         await self._forgotten(tokens)
         return True
 
-    async def _discovered(self) -> tuple[ResourceMetadata, ServerMetadata]:
-        return await discovered(self._reach, self.transport.url, self._challenge.metadata, self._config.issuer)
-
-    def _scopes_of_own(self) -> tuple[str, ...]:
-        """What is configured, else what the server asked for."""
-        return self._config.scopes or (() if self._wanted else self._challenge.scopes)
-
-    def _scopes(
-        self, resource: ResourceMetadata, server: ServerMetadata, chosen: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """Those to ask for: also what there was already, so that a step up is none down elsewhere."""
-        had = self._tokens.scopes if self._wanted and self._tokens is not None else ()
-        scopes = chosen or (resource.scopes or () if not self._wanted else ())
-        scopes = tuple(dict.fromkeys((*had, *scopes, *sorted(self._wanted))))
-        # Without any, the authorization server chooses; one that is named would be all there is.
-        wants_offline = scopes and _OFFLINE in server.scopes and self._config.grant == "authorization_code"
-        return (*scopes, _OFFLINE) if wants_offline and _OFFLINE not in scopes else scopes
-
-    async def _client(self, server: ServerMetadata, redirect_uri: str, scopes: tuple[str, ...]) -> Client:
-        """Raises: NotFound, FetchFailed."""
-        client = clients.configured(self._config, server)
-        if client is not None:
-            return client
-        try:
-            kept = await self._store.client(server.issuer)
-            if kept is not None and clients.is_usable(kept, redirect_uri, self._clock.wall()):
-                return kept
-            client = await clients.registered(self._reach, server, redirect_uri, scopes)
-            await self._store.keep_client(client)
-        except VaultFailed as error:
-            raise NotFound(error.message.rstrip(".")) from error
-        return client
-
-    async def _unregistered(self, client: Client) -> None:
-        """It is known there no more: the next login registers anew."""
-        try:
-            await self._store.forget_client(client.issuer)
-        except VaultFailed as error:
-            log.warning("%s: %s", self.server, error.message)
-
     async def aclose(self) -> None:
         await self._tasks.aclose()
-
-
-def _reach(server: str, transport: HttpTransport | SseTransport) -> Reach:
-    """A server on this machine may have its authorization server here too; one elsewhere never."""
-    is_local = is_loopback(URL(transport.url).host or "")
-    return Reach(
-        server,
-        transport.auth.networks,
-        "`transport.auth.networks`",
-        lambda url: is_local and is_loopback(url.host or ""),
-    )

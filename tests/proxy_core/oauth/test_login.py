@@ -219,6 +219,20 @@ async def test_the_gateway_gets_its_own_token_with_a_secret_of_the_configuration
     assert len(grants(guarded, "client_credentials")) == 2
 
 
+async def test_scopes_that_the_gateways_own_token_lacked_are_asked_for_from_then_on(
+    tmp_path: Path, guarded: LoginServer
+):
+    guarded.rules(tool_scope="mcp:write")
+    login = {"grant": "client_credentials", "client_id": ROBOT, "issuer": guarded.issuer}
+    async with gateway(tmp_path, box(guarded, **login, client_secret=ROBOT_SECRET)) as proxy:
+        assert await call(proxy) == "done"
+        for _ in range(3):
+            guarded.revoke("access")
+            assert await call(proxy) == "done"
+    scopes = [each["form"]["scope"] for each in grants(guarded, "client_credentials")]
+    assert scopes == ["mcp:use", *["mcp:use mcp:write"] * 4]
+
+
 async def test_a_token_for_another_resource_is_given_up_after_one_more_try(
     tmp_path: Path, guarded: LoginServer
 ):
@@ -290,6 +304,8 @@ async def test_an_authorization_server_that_does_not_keep_the_rules_is_not_logge
         assert row(proxy).state is ServerState.AUTH_REQUIRED
     assert guarded.seen("/authorize") == []
     assert guarded.seen("/token") == []
+    if words == "PKCE":
+        assert guarded.seen("/register") == []
 
 
 @pytest.mark.parametrize("iss", ["https://evil.example", "{}/", None])
