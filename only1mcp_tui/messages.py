@@ -51,6 +51,10 @@ class ApprovalRequested(ServerIntent):
         self.tool = tool
 
 
+class LoginRequested(ServerIntent):
+    """Have a person log in there with a browser, so that the gateway may use the server."""
+
+
 class ServerOpened(ServerIntent):
     """Show this server in full."""
 

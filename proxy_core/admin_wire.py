@@ -24,6 +24,7 @@ from proxy_core.errors import (
     HttpRefusal,
     InvalidParams,
     Kind,
+    LoginFailed,
     NotAllowed,
     NothingToRollBack,
     NotReplayable,
@@ -79,6 +80,26 @@ class ApproveBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Approved(Struct, frozen=True):
     tools: tuple[str, ...]
+
+
+class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
+    redirect_uri: str
+    """`http://127.0.0.1:PORT/...`, where whoever asks listens."""
+
+
+class LoginAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    answer: dict[str, str]
+    """The parameters of the URL that the browser came back to."""
+
+
+class LoginTerms(Struct, frozen=True):
+    port: int
+    """That the browser should come back to; 0: any."""
+
+
+class LoggedOut(Struct, frozen=True):
+    was_in: bool
+    """Whether there was a login to forget."""
 
 
 class Cleared(Struct, frozen=True):
@@ -185,6 +206,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "unknown_question": (409, "The question is not open any more; the message says what became of it."),
     "unknown_change": (409, "Nothing of that name waits for an approval, or it is another change by now."),
     "not_allowed": (403, "The configuration does not allow it; the message names the key."),
+    "login_failed": (409, "The gateway could not log in at a server; the message says why."),
     "not_replayable": (409, "The recorded exchange cannot be made again as it was; the message says why."),
     "nothing_to_roll_back": (409, "No other configuration was in force before."),
     "bad_config": (
@@ -230,6 +252,8 @@ def error_body(error: Only1Error) -> ErrorBody:
             return ErrorBody("unknown_change", error.message)
         case NotAllowed():
             return ErrorBody("not_allowed", error.message)
+        case LoginFailed():
+            return ErrorBody("login_failed", error.message)
         case NotReplayable():
             return ErrorBody("not_replayable", error.message)
         case NothingToRollBack():
@@ -270,6 +294,8 @@ def error_of(body: ErrorBody) -> Only1Error:
             return UnknownChange(body.message)
         case "not_allowed":
             return NotAllowed(body.message)
+        case "login_failed":
+            return LoginFailed(body.message)
         case "not_replayable":
             return NotReplayable(body.message)
         case "nothing_to_roll_back":

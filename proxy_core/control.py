@@ -30,6 +30,7 @@ __all__ = [
     "Action",
     "Control",
     "DrainOutcome",
+    "LoginBegun",
     "PlannedReplica",
     "PlannedServer",
     "ReloadPlan",
@@ -55,6 +56,17 @@ class DrainOutcome(Struct, frozen=True):
     """Calls still in flight when the grace ran out."""
     calls: tuple[AbandonedCall, ...] = ()
     """Those that were abandoned, as far as they had reached the server."""
+
+
+class LoginBegun(Struct, frozen=True):
+    """What a person's browser has to do for a login."""
+
+    url: str
+    """Where to log in."""
+    state: str
+    """What the answer carries that is for this login."""
+    for_s: float
+    """How long it may take."""
 
 
 class PlannedReplica(Struct, frozen=True):
@@ -215,6 +227,35 @@ class Control(Protocol):
         server's. Which these were, by the server's own names.
 
         `digest`: only if it still says what was looked at. Raises: UnknownServer, UnknownChange.
+        """
+        ...
+
+    async def login_port(self, target: str) -> int:
+        """The loopback port that a browser should come back to after a login there; 0: any.
+
+        Raises: UnknownServer, LoginFailed where there can be no login.
+        """
+        ...
+
+    async def begin_login(self, target: str, redirect_uri: str) -> LoginBegun:
+        """Find out where the gateway can log in for this server, and have a person do it.
+
+        `redirect_uri`: on 127.0.0.1 of the person's machine; whoever asks listens there. Raises: UnknownServer,
+        LoginFailed.
+        """
+        ...
+
+    async def finish_login(self, target: str, answer: Mapping[str, str]) -> None:
+        """What the browser came back with, as the parameters of its URL; once. Then the server is tried anew.
+
+        Raises: UnknownServer, LoginFailed.
+        """
+        ...
+
+    async def logout(self, target: str) -> bool:
+        """Forget the login there, and start the server anew without; whether there was one.
+
+        Raises: UnknownServer, LoginFailed.
         """
         ...
 

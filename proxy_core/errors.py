@@ -416,6 +416,10 @@ class UnknownChange(Only1Error):
     """Nothing of that name waits for an approval, or it is another change by now; the sentence says which."""
 
 
+class LoginFailed(Only1Error):
+    """The gateway could not log in at a server; the sentence says why, and holds no secret."""
+
+
 class NotAllowed(Only1Error):
     """The configuration does not allow this; the sentence names the key that would."""
 

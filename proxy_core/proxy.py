@@ -41,7 +41,7 @@ from proxy_core.config.models import Config
 from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
-from proxy_core.control import AbandonedCall, Control, DrainOutcome, ReloadPlan
+from proxy_core.control import AbandonedCall, Control, DrainOutcome, LoginBegun, ReloadPlan
 from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
@@ -63,6 +63,8 @@ from proxy_core.gateway.replaying import Replaying, operator
 from proxy_core.gateway.served_lists import ServedLists
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
+from proxy_core.oauth.kept import LoginStore
+from proxy_core.oauth.logins import Logins
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.text import clean_text
 from proxy_core.reloading import Reloading
@@ -88,6 +90,7 @@ from proxy_core.telemetry.snapshot import (
 )
 from proxy_core.telemetry.tool_changes import ToolChange, ToolDiff
 from proxy_core.telemetry.tool_detail import ToolDetail
+from proxy_core.vault.vault import Vault
 
 EVENTS: Final = 1000
 """Facts kept for the screens; requests are only counted."""
@@ -188,6 +191,7 @@ class Proxy(Control):
             self._watch,
         )
         self._replaying = Replaying(self._gateway, recorder)
+        self._logins = Logins(LoginStore(Vault()), self._clock, self._login_changed)
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,
@@ -206,6 +210,7 @@ class Proxy(Control):
                 paced=Pace().paced,
             ),
             memory=self._remembered,
+            logins=self._logins,
         )
         self._gateway.serve(self._registry)
         self._drills = Drills(
@@ -313,6 +318,7 @@ class Proxy(Control):
         for sentence in idle_globs(self.config):
             log.warning("%s", sentence)
         self._registry.apply(servers, self._loaded.unset, self.config.proxy.grace_s)
+        self._logins.keep(servers)
         self._metrics.keep({server.id for server in servers})
         self._watch.keep({server.id for server in servers})
         self._gateway.servers_changed()
@@ -370,6 +376,7 @@ class Proxy(Control):
         await self._tasks.aclose()
         await self._drills.aclose()
         await self._registry.aclose()
+        await self._logins.aclose()
         await self._frontend.aclose()
         await self._gateway.aclose()
         await self._guard.aclose()
@@ -423,6 +430,11 @@ class Proxy(Control):
         self._publish(StateChanged(self._clock.monotonic(), server, before, now, reason))
         level = logging.WARNING if now in (ServerState.UNHEALTHY, ServerState.FAILED) else logging.INFO
         server_log.log(level, "%s%s", now, f": {reason}" if reason else "", extra={"source": server})
+
+    def _login_changed(self, server: str) -> None:
+        if needed := self._logins.needed(server):
+            _server_says(server, "warning", f"login needed, {needed}")
+        self._picture_of = ()
 
     def _verb(self, server: str, verb: str, outcome: str) -> None:
         self._publish(VerbUsed(self._clock.monotonic(), server, verb, outcome))
@@ -493,7 +505,9 @@ class Proxy(Control):
 
     def _row(self, backend: Backend, now: float) -> ServerRow:
         costs = self._ledger.server_costs.get
-        return row_of(backend, self._metrics, now, self._sampler.rows, costs, self._suspects)
+        return row_of(
+            backend, self._metrics, now, self._sampler.rows, costs, self._suspects, self._logins.needed
+        )
 
     def _suspects(self, server: str) -> Suspects:
         return Suspects(*self._watch.counts(server), self._watch.mentions.counts.get(server, 0))
@@ -647,6 +661,34 @@ class Proxy(Control):
         # Before anybody is told that it is done: it must outlive us.
         await self._watch.save()
         return tools
+
+    async def login_port(self, target: str) -> int:
+        backend, replica = self._target(target)
+        return self._logins.port(backend.settings, replica)
+
+    @audited("login", "target")
+    async def begin_login(self, target: str, redirect_uri: str) -> LoginBegun:
+        backend, replica = self._target(target)
+        begun = await self._logins.begin(backend.settings, replica, redirect_uri)
+        self._verb(target, "login", "waits for a person")
+        return begun
+
+    @audited("logged in", "target")
+    async def finish_login(self, target: str, answer: Mapping[str, str]) -> None:
+        backend, replica = self._target(target)
+        await self._logins.finish(backend.settings, replica, answer)
+        self._verb(target, "login", "logged in")
+        if backend.unset is None:
+            await backend.probe(replica)
+
+    @audited("logout", "target")
+    async def logout(self, target: str) -> bool:
+        backend, replica = self._target(target)
+        was_in = await self._logins.forget(backend.settings, replica)
+        self._verb(target, "logout", "the login is forgotten" if was_in else "there was no login")
+        if was_in and backend.unset is None and backend.settings.enabled:
+            await backend.restart(self.config.proxy.grace_s, replica)
+        return was_in
 
     @audited("drill", "target", "kind", "delay_ms", "share", "for_s")
     async def drill(

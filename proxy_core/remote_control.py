@@ -29,6 +29,10 @@ from proxy_core.admin_wire import (
     DrillBody,
     ExchangePage,
     LevelBody,
+    LoggedOut,
+    LoginAnswer,
+    LoginBody,
+    LoginTerms,
     LogPage,
     NumberedExchange,
     NumberedFact,
@@ -41,7 +45,7 @@ from proxy_core.admin_wire import (
     error_of,
 )
 from proxy_core.clock import Clock, SystemClock
-from proxy_core.control import Control, DrainOutcome, ReloadPlan
+from proxy_core.control import Control, DrainOutcome, LoginBegun, ReloadPlan
 from proxy_core.detail_revisions import Revision, Revisions
 from proxy_core.errors import Only1Error, UnknownQuestion, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
@@ -391,6 +395,18 @@ class RemoteControl(Control):
     ) -> tuple[str, ...]:
         body = ApproveBody(tool, digest)
         return (await self._client.post(_verb(server, "approve"), Approved, body)).tools
+
+    async def login_port(self, target: str) -> int:
+        return (await self._client.get(_verb(target, "login"), LoginTerms)).port
+
+    async def begin_login(self, target: str, redirect_uri: str) -> LoginBegun:
+        return await self._client.post(_verb(target, "login/begin"), LoginBegun, LoginBody(redirect_uri))
+
+    async def finish_login(self, target: str, answer: Mapping[str, str]) -> None:
+        await self._client.post(_verb(target, "login/finish"), dict[str, Any], LoginAnswer(dict(answer)))
+
+    async def logout(self, target: str) -> bool:
+        return (await self._client.post(_verb(target, "logout"), LoggedOut)).was_in
 
     async def drill(
         self,

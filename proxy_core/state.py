@@ -140,10 +140,11 @@ def _locked(lock: int) -> bool:
 def state_folder(config_path: Path, environ: Mapping[str, str]) -> StateFolder:
     """The folder that belongs to this configuration file."""
     name = hashlib.sha256(os.fsencode(config_path.absolute())).hexdigest()[:16]
-    return StateFolder(_home(environ) / name)
+    return StateFolder(state_home(environ) / name)
 
 
-def _home(environ: Mapping[str, str]) -> Path:
+def state_home(environ: Mapping[str, str]) -> Path:
+    """Where the folders of all configurations stand, and what belongs to none of them."""
     xdg = environ.get("XDG_STATE_HOME", "")
     if Path(xdg).is_absolute():
         return Path(xdg) / "only1mcp"

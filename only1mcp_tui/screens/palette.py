@@ -155,6 +155,10 @@ def _of_server(app: App[Any], row: ServerRow, is_readonly: bool) -> Iterator[Com
         wish = partial(app.post_message, messages.ApprovalRequested(row.id))
         hint = f"What is different in {plural(row.changed, 'tool')}, to be approved"
         yield Command(f"Approve changes of {safe(row.name, 80)} ...", hint, wish)
+    if row.login and not is_readonly:
+        wish = partial(app.post_message, messages.LoginRequested(row.id))
+        hint = "With your browser, so that the gateway may use it"
+        yield Command(f"Log in at {safe(row.name, 80)} ...", hint, wish)
     for target in (Target(row), *targets_of(row)):
         what = "server" if target.replica is None else "replica"
         for intent, verb in VERBS.items():

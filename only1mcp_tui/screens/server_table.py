@@ -44,6 +44,7 @@ class ServerTableScreen(CoreScreen):
         Binding("C", "clear_cache", "Clear its cache", show=False),
         Binding("F", "drill", "Fault drill"),
         Binding("A", "approve", "Approve"),
+        Binding("L", "log_in", "Log in"),
         Binding("e", "enable", "Enable"),
         Binding("s", "sort", "Sort"),
         Binding("S", "reverse", "Reverse the order", show=False),
@@ -150,6 +151,8 @@ class ServerTableScreen(CoreScreen):
             return False
         if action == "drill":
             return self._may_drill
+        if action == "log_in":
+            return not self.is_mounted or bool((target := self.selected) and target.server.login)
         if action == "approve":
             return not self.is_mounted or bool((target := self.selected) and target.server.changed)
         if action not in VERBS or not self.is_mounted:
@@ -165,7 +168,14 @@ class ServerTableScreen(CoreScreen):
         return (
             super().footer_key(),
             self._may_drill,
-            target and (target.id, target.state, bool(target.row.drill), target.server.changed > 0),
+            target
+            and (
+                target.id,
+                target.state,
+                bool(target.row.drill),
+                target.server.changed > 0,
+                bool(target.server.login),
+            ),
         )
 
     @on(LiveTable.Moved)
@@ -231,6 +241,10 @@ class ServerTableScreen(CoreScreen):
     def action_approve(self) -> None:
         if (target := self.selected) is not None:
             self._wish(messages.ApprovalRequested(target.server.id))
+
+    def action_log_in(self) -> None:
+        if (target := self.selected) is not None:
+            self._wish(messages.LoginRequested(target.id))
 
     def action_copy(self) -> None:
         if (target := self.selected) is not None:

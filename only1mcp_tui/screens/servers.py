@@ -54,7 +54,8 @@ One server in full. **[** and **]** turn its tabs, **Tab**, **h** and **l** move
 *destroys* is its server's own word. **c** calls a tool: a form from its schema, or raw JSON.
 
 **≠** is not what it was, **+** is new and withheld, **!** names tools of other servers. **A** shows what is
-different and approves it; `on_change: quarantine` withholds such tools until then.
+different and approves it; `on_change: quarantine` withholds such tools until then. **L** logs in, with your
+browser, at a server that wants it.
 
 **Stderr** follows its end; moving up holds it, **f** follows again. **Process**: **o** looks for what earlier
 gateways left behind, **r** starts the whole group again. **Probes**: **p** probes now.

@@ -11,7 +11,7 @@ from textual import on, work
 from textual.screen import ModalScreen
 
 from only1mcp_tui import messages
-from only1mcp_tui.screens import drill
+from only1mcp_tui.screens import drill, logging_in
 from only1mcp_tui.screens.approving import ApproveScreen, approve
 from only1mcp_tui.screens.confirm import ConfirmScreen, Question
 from only1mcp_tui.screens.guarded import GuardedApp, words_of
@@ -133,6 +133,17 @@ class WishingApp(GuardedApp):
                 return
             await self._tell(approve(self._control, change))
             tool, approved = "", approved + 1
+
+    @on(messages.LoginRequested)
+    def _log_in(self, intent: messages.LoginRequested) -> None:
+        if not self._refuses_changes():
+            deed = self._tell(logging_in.log_in(self._control, intent.target, self._show_login))
+            # Another try takes the place of one that is still waited for.
+            self.run_worker(deed, group=f"login:{intent.target}", exclusive=True, exit_on_error=False)
+
+    def _show_login(self, url: str) -> None:
+        self.copy_to_clipboard(url)
+        self.notify(logging_in.waiting_words(url, logging_in.open_browser(url)), markup=False, timeout=30)
 
     @work(group="answer", exclusive=True)
     async def action_answer(self) -> None:

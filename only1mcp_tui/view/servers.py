@@ -16,6 +16,7 @@ from only1mcp_tui.view.targets import (
     reason_of,
     targets_of,
     wants_an_eye,
+    wants_login,
 )
 from only1mcp_tui.view.text import Span, safe
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
@@ -74,6 +75,8 @@ def _state(target: Target, scene: Scene) -> Span:
 def _state_words(target: Target) -> str:
     if target.row.drill:
         return f"DRILL {target.look.word}"
+    if target.look.role == "good" and wants_login(target):
+        return "log in"
     if target.look.role == "good" and wants_an_eye(target):
         return f"{target.server.changed} changed"
     return target.look.word

@@ -109,7 +109,13 @@ def reason_of(row: ServerRow | ReplicaRow, now: float, width: int = FULL) -> str
 def remarks_of(row: ServerRow | ReplicaRow, now: float) -> str:
     """The same, and whether tools of it want an eye."""
     suspect = suspect_words(row.changed, row.withheld) if isinstance(row, ServerRow) else ""
-    return "; ".join(words for words in (reason_of(row, now), suspect) if words)
+    login = _login_words(row) if isinstance(row, ServerRow) else ""
+    return "; ".join(words for words in (reason_of(row, now), login, suspect) if words)
+
+
+def _login_words(row: ServerRow) -> str:
+    """What a person should log in for at a server that serves all the same; else its reason says it."""
+    return f"login needed, {safe(row.login, 200)}" if row.login and row.state is ServerState.HEALTHY else ""
 
 
 def suspect_words(changed: int, withheld: int) -> str:
@@ -121,8 +127,12 @@ def suspect_words(changed: int, withheld: int) -> str:
 
 
 def wants_an_eye(target: Target) -> bool:
-    """However well it looks: a fault is made on purpose, or tools changed."""
-    return bool(target.row.drill) or has_changes(target)
+    """However well it looks: a fault is made on purpose, tools changed, or a login is wanted."""
+    return bool(target.row.drill) or has_changes(target) or wants_login(target)
+
+
+def wants_login(target: Target) -> bool:
+    return target.replica is None and bool(target.server.login)
 
 
 def has_changes(target: Target) -> bool:

@@ -110,6 +110,8 @@ class Backend:
             for member in self.members:
                 if member.connection is None:
                     member.switch_off(self.unset)
+            # Where the state is no other one, nobody is told, and the reason would stay the old one.
+            self._look_at_state()
 
     # --- for those above ------------------------------------------------------------------------------------
 

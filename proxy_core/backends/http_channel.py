@@ -15,6 +15,7 @@ from msgspec import Struct
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
+from proxy_core.backends.credentials import REFUSALS, Credentials, LoginNeeded
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
@@ -70,8 +71,10 @@ class HttpChannel:
         receiver: Receiver,
         connect_s: float,
         on_note: Callable[[str], None],
+        credentials: Credentials | None = None,
     ) -> None:
         """`on_note` gets what a person debugging this server would want to know."""
+        self._credentials = credentials
         self._backend = backend
         self._transport = transport
         self._receiver = receiver
@@ -103,7 +106,9 @@ class HttpChannel:
         return False
 
     async def open(self) -> None:
-        self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
+        self._http = HttpClient(
+            self._backend, self._transport.headers, self._connect_s, credentials=self._credentials
+        )
         self._pool = self._http.pool(self._url)
 
     # --- one message out, its answer in ---------------------------------------------------------------------
@@ -119,6 +124,8 @@ class HttpChannel:
         connection = self._pool.take()
         if connection is None:
             return False
+        if self._credentials is not None:
+            head += self._credentials.line
         self._begun[request_id] = answer = _Answer(self, request_id, data, name, connection)
         connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data), answer)
         return True
@@ -151,7 +158,7 @@ class HttpChannel:
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
         try:
-            if response.status in REDIRECTS:
+            if response.status in REDIRECTS or (self._credentials is not None and response.status in REFUSALS):
                 # Nothing was done there.
                 response.close()
                 await self._ask(answer.message)
@@ -189,7 +196,11 @@ class HttpChannel:
     async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
         if self._http is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        response = await self._http.ask(method, self._url, headers, data)
+        try:
+            response = await self._http.ask(method, self._url, headers, data)
+        except LoginNeeded as fault:
+            self._lost(fault)
+            raise
         self._is_elsewhere |= response.url != self._url
         return response
 
@@ -256,7 +267,7 @@ class HttpChannel:
         body = await response.read(MAX_REFUSAL_BYTES)
         if sent is not None and _is_session_lost(status, body):
             raise self._session_lost(sent)
-        if status in (401, 403) or status >= 500 or request_id is None or not _is_rpc_error(body):
+        if status in REFUSALS or status >= 500 or request_id is None or not _is_rpc_error(body):
             raise refused(self._backend, status)
         self._receiver.message(body, request_id)
         self._receiver.request_failed(request_id, refused(self._backend, status))
@@ -330,7 +341,7 @@ class HttpChannel:
             return True
         if status >= 500 or status in _NOT_YET:
             raise BackendFailing(self._backend, "The server is failing.", f"HTTP status {status}", status)
-        if status in (401, 403):
+        if status in REFUSALS:
             raise refused(self._backend, status)
         body = await response.read(MAX_REFUSAL_BYTES)
         # A tool may have begun to act, so it is not called again on another session.

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
+from proxy_core.backends.credentials import REFUSALS, Credentials
 from proxy_core.backends.http_connection import HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Resolve, Unreachable
 from proxy_core.errors import (
@@ -27,6 +28,8 @@ from proxy_core.protocol.sse import SseEvent, SseParser
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 MAX_REDIRECTS: Final = 3
+MAX_LOGINS: Final = 3
+"""For one request: one that was kept, one that was renewed, and one with more scopes."""
 _MAX_WAYS: Final = 8
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "DELETE"})
 """Of the methods used here (RFC 9110 9.2.2)."""
@@ -51,13 +54,19 @@ class HttpClient:
     """Requests to one backend: no cookies, no proxy from the environment, nothing of a client's own headers."""
 
     def __init__(
-        self, backend: str, headers: Mapping[str, str], connect_s: float, resolve: Resolve | None = None
+        self,
+        backend: str,
+        headers: Mapping[str, str],
+        connect_s: float,
+        resolve: Resolve | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """`headers`: the configured ones, sent with every request unless it has one of that name itself.
 
-        `resolve`: as that of a pool.
+        `resolve`: as that of a pool. `credentials`: a login that the configuration allows for.
         """
         self._backend = backend
+        self.credentials = credentials
         self._connect_s = connect_s
         self._resolve = resolve
         own = {name.lower(): (name, value) for name, value in headers.items()}
@@ -76,13 +85,34 @@ class HttpClient:
 
         Names in `headers` are in lower case, values without line ends: they are ours, or encoded. A redirect is
         followed only to where the same headers may go: the same origin, or HTTPS on the same host. Whoever gets
-        the response reads it whole or closes it.
+        the response reads it whole or closes it. Where a login is refused and another one can be had without a
+        person, the request is made again: it was refused before it was looked at.
         """
+        credentials = self.credentials
+        if credentials is None:
+            return await self._ask(method, url, headers, body, b"")
+        for times in range(MAX_LOGINS + 1):
+            sent = credentials.line
+            response = await self._ask(method, url, headers, body, sent)
+            if response.status not in REFUSALS:
+                if times:
+                    credentials.accepted()
+                return response
+            if times == MAX_LOGINS:
+                break
+            challenge = response.header(b"www-authenticate") or ""
+            response.close()
+            await credentials.refused(response.status, challenge, sent)
+        return response
+
+    async def _ask(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, login: bytes
+    ) -> HttpResponse:
         target = url
         for _ in range(MAX_REDIRECTS + 1):
-            framed = "\r\n" if body is None else f"content-length: {len(body)}\r\n\r\n"
+            framed = b"\r\n" if body is None else b"content-length: %d\r\n\r\n%b" % (len(body), body)
             lead, pool = self._ways.get(target) or self._way(target)
-            request = f"{method} {lead}{self._lines(headers)}{framed}".encode() + (body or b"")
+            request = f"{method} {lead}{self._lines(headers)}".encode() + login + framed
             response = await pool.ask(request, is_idempotent=method in _IDEMPOTENT)
             response.url = target
             if response.status not in REDIRECTS:
@@ -235,7 +265,7 @@ async def events(response: HttpResponse, parser: SseParser) -> AsyncIterator[Sse
 
 def refused(backend: str, status: int) -> BackendFault:
     """The fault for a status that carries no JSON-RPC answer."""
-    if status in (401, 403):
+    if status in REFUSALS:
         return BackendAuthRequired(
             backend,
             "The server asks for credentials.",

@@ -49,9 +49,10 @@ def row_of(
     processes: Callable[[str], Sequence[ChildRow]] = lambda server: (),
     tokens: Callable[[str], Cost | None] = lambda server: None,
     suspects: Callable[[str], Suspects] = lambda server: NO_SUSPECTS,
+    login: Callable[[str], str] = lambda server: "",
 ) -> ServerRow:
     """`processes`: the children of a server, as last sampled. `tokens`: what its tools cost a model.
-    `suspects`: of its tools.
+    `suspects`: of its tools. `login`: what a person has to log in for there.
 
     Made four times a second for every server: what its replicas' rows say is taken from those.
     """
@@ -102,6 +103,7 @@ def row_of(
         changed=suspect.changed,
         withheld=suspect.withheld,
         naming=suspect.naming,
+        login=login(backend.id),
     )
 
 

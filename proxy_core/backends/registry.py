@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from proxy_core.backends.backend import Backend, ServerSays
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.connection import Terms
+from proxy_core.backends.credentials import LoginSource, NoLogins
 from proxy_core.backends.guard import Guard
 from proxy_core.backends.opening import TransportKind
 from proxy_core.backends.process_samples import Child
@@ -48,8 +49,10 @@ class BackendRegistry:
         on_state: Callable[[str, ServerState, ServerState, str], None],
         terms: Terms | None = None,
         memory: Memory | None = None,
+        logins: LoginSource | None = None,
     ) -> None:
         """`memory` may give a new backend the lists of an earlier run, before it starts."""
+        self._logins = logins or NoLogins()
         self._upward = upward
         self._clock = clock
         self._guard = guard
@@ -135,14 +138,15 @@ class BackendRegistry:
         def note(text: str) -> None:
             self._says(settings.id, "debug", text)
 
+        credentials = self._logins.of(settings.id, transport)
         # Here, since who has local servers alone does without all that speaks HTTP: it is two megabytes.
         if kind == "sse" or isinstance(transport, SseTransport):
             from proxy_core.backends.sse_channel import SseChannel
 
-            return SseChannel(settings.id, transport, receiver, connect_s, note)
+            return SseChannel(settings.id, transport, receiver, connect_s, note, credentials)
         from proxy_core.backends.http_channel import HttpChannel
 
-        return HttpChannel(settings.id, transport, receiver, connect_s, note)
+        return HttpChannel(settings.id, transport, receiver, connect_s, note, credentials)
 
     async def _retire(self, backend: Backend, grace_s: float) -> None:
         try:

@@ -13,6 +13,7 @@ from typing import Final
 from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
+from proxy_core.backends.credentials import Credentials, LoginNeeded
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     HttpClient,
@@ -49,7 +50,9 @@ class SseChannel:
         receiver: Receiver,
         connect_s: float,
         on_note: Callable[[str], None],
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials
         self._backend = backend
         self._transport = transport
         self._receiver = receiver
@@ -69,7 +72,9 @@ class SseChannel:
         return False
 
     async def open(self) -> None:
-        self._http = HttpClient(self._backend, self._transport.headers, self._connect_s)
+        self._http = HttpClient(
+            self._backend, self._transport.headers, self._connect_s, credentials=self._credentials
+        )
         self._endpoint = asyncio.get_running_loop().create_future()
         self._tasks.start(self._stream(self._http, self._endpoint), "stream")
         try:
@@ -92,9 +97,8 @@ class SseChannel:
             fault = error
         if not endpoint.done():
             endpoint.set_exception(fault)
-        elif not self._is_closed:
-            self._is_closed = True
-            self._receiver.closed(fault)
+        else:
+            self._ended(fault)
 
     async def _read_stream(self, http: HttpClient, endpoint: "asyncio.Future[URL]") -> None:
         headers = {"accept": "text/event-stream"}
@@ -126,7 +130,12 @@ class SseChannel:
         http, endpoint = self._http, self._endpoint
         if http is None or endpoint is None or self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        with closing(await http.ask("POST", endpoint.result(), _POST_HEADERS, message.data)) as response:
+        try:
+            answered = await http.ask("POST", endpoint.result(), _POST_HEADERS, message.data)
+        except LoginNeeded as fault:
+            self._ended(fault)
+            raise
+        with closing(answered) as response:
             if response.status == HTTPStatus.NOT_FOUND:
                 raise self._session_lost()
             if response.status >= 300:
@@ -140,10 +149,13 @@ class SseChannel:
         fault = BackendUnavailable(
             self._backend, "The server ended our session.", "it answered 404 to a message"
         )
+        self._ended(fault)
+        return fault
+
+    def _ended(self, fault: BackendFault) -> None:
         if not self._is_closed:
             self._is_closed = True
             self._receiver.closed(fault)
-        return fault
 
     def begin(self, data: bytes, request_id: int, name: str) -> bool:
         return False

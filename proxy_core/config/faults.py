@@ -16,7 +16,9 @@ from proxy_core.config.models import Config, ServerConfig
 from proxy_core.config.slugs import slug
 from proxy_core.errors import ConfigError, ConfigProblem
 
-_HIDDEN: Final = frozenset({"env", "headers", "args", "url", "seal_keys", "sha256"})
+_HIDDEN: Final = frozenset(
+    {"env", "headers", "args", "url", "seal_keys", "sha256", "client_secret", "private_key"}
+)
 _UNIONS: Final = frozenset({Union, types.UnionType})
 _ABSENT = object()
 

@@ -1,6 +1,7 @@
 """From a file to a checked `Config`: where it is found, what it says, and every fault of it at once.
 
-Reads the file and nothing else; the environment is given. Knows no servers, only their settings.
+Reads the file, and secrets of the keyring that it names; the environment is given. Knows no servers, only their
+settings.
 """
 
 import sys
@@ -14,8 +15,9 @@ from proxy_core.config import foreign
 from proxy_core.config.document import ENDINGS, parse, read_text
 from proxy_core.config.models import Config, ServerConfig, StdioTransport, Transport
 from proxy_core.config.reading import Reading
-from proxy_core.config.variables import Expander
+from proxy_core.config.variables import Expander, ReadSecret, SecretUnreadable
 from proxy_core.errors import ConfigError, ConfigProblem
+from proxy_core.vault.vault import Vault, VaultFailed
 
 ENV_VAR: Final = "ONLY1MCP_CONFIG"
 STEM: Final = "only1mcp"
@@ -36,7 +38,7 @@ class LoadedConfig:
     unset: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Server id -> why it cannot start, as `environment variable X is not set`. Such a server is disabled."""
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    """Values that came from the environment and are long enough to be worth hiding in logs."""
+    """Values that came from the environment or a keyring, long enough to be worth hiding in logs."""
 
     def sharing(self, old: "LoadedConfig") -> "LoadedConfig":
         """The same with the very objects of `old` for the servers that did not change: known at a glance."""
@@ -86,7 +88,7 @@ def from_text(text: str, path: Path, environ: Mapping[str, str]) -> LoadedConfig
     if document is None or document.is_empty:
         raise EmptyFile(str(path), (ConfigProblem("", _EMPTY),))
     outside = foreign.recognise(document.data) if path.suffix.lower() == ".json" else None
-    reading = Reading(document, outside, Expander(environ, lenient=outside is not None))
+    reading = Reading(document, outside, Expander(environ, outside is not None, _secret_reader(environ)))
     config = reading.config()
     if config is None:
         raise ConfigError(str(path), reading.problems())
@@ -102,6 +104,21 @@ def from_text(text: str, path: Path, environ: Mapping[str, str]) -> LoadedConfig
 _EMPTY: Final = (
     "the file is empty. `only1mcp add` puts a server into it; `version: 1` alone is a gateway without servers."
 )
+
+
+def _secret_reader(environ: Mapping[str, str]) -> ReadSecret:
+    """Reads from the keyring, if a reference asks for it, or from what stands in for one."""
+    vault: Vault | None = None
+
+    def read(service: str, name: str) -> str | None:
+        nonlocal vault
+        vault = vault or Vault(environ)
+        try:
+            return vault.read(service, name)
+        except VaultFailed as error:
+            raise SecretUnreadable(error.message[:1].lower() + error.message[1:].rstrip(".")) from error
+
+    return read
 
 
 def _settled(config: Config, unset: Iterable[str], folder: Path, environ: Mapping[str, str]) -> Config:

@@ -16,6 +16,7 @@ from proxy_core.config.base import SLUG_PATTERN as SLUG_PATTERN
 from proxy_core.config.base import Model, Seconds, Slug
 from proxy_core.config.base import is_loopback as is_loopback
 from proxy_core.config.limits import LimitsConfig, PlaceLimits, ProfileLimits, TokenLimits
+from proxy_core.config.login import AUTO, Login
 from proxy_core.config.saving import BatchingConfig, CacheConfig
 
 ReplicaId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]$|^[a-z0-9][a-z0-9-]{0,22}[a-z0-9]$")]
@@ -196,6 +197,14 @@ class HttpTransport(Model):
     type: Literal["http"] = "http"
     url: HttpUrl = Field(description="The server's MCP endpoint.")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Headers sent with every request.")
+    auth: Login = Field(
+        AUTO, description="How the gateway logs in there, if it has to: `auto`, `none`, or more."
+    )
+
+    @model_validator(mode="after")
+    def _says_once_who_asks(self) -> Self:
+        _check_authorization(self)
+        return self
 
 
 class SseTransport(Model):
@@ -204,6 +213,25 @@ class SseTransport(Model):
     type: Literal["sse"] = "sse"
     url: HttpUrl = Field(description="The URL of the event stream.")
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Headers sent with every request.")
+    auth: Login = Field(
+        AUTO, description="How the gateway logs in there, if it has to: `auto`, `none`, or more."
+    )
+
+    @model_validator(mode="after")
+    def _says_once_who_asks(self) -> Self:
+        _check_authorization(self)
+        return self
+
+
+def _check_authorization(transport: HttpTransport | SseTransport) -> None:
+    if transport.auth.type == "oauth" and has_authorization(transport):
+        raise ValueError("a login and a header Authorization exclude each other")
+
+
+def has_authorization(transport: HttpTransport | SseTransport) -> bool:
+    """Whether the configuration itself says who asks there."""
+    has_user = re.match(r"https?://[^/?#]*@", transport.url) is not None
+    return has_user or any(name.lower() == "authorization" for name in transport.headers)
 
 
 Transport = Annotated[StdioTransport | HttpTransport | SseTransport, Field(discriminator="type")]

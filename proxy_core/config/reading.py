@@ -159,6 +159,10 @@ def _dropped(path: KeyPath) -> KeyPath:
         return path[: _SERVER + 1]
     if path[_SERVER : _SERVER + 2] == ("tools", "timeouts"):
         return path[: _SERVER + 2]
+    at = _SERVER + 2 if path[_SERVER] == "replicas" else _SERVER
+    if path[at : at + 2] == ("transport", "auth"):
+        # What it may say is checked in parts that a placeholder would fail.
+        return path[: at + 2]
     is_weight = path[_SERVER] == "replicas" and path[_SERVER + 2 :] == ("weight",)
     return path if is_weight else ()
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from proxy_core.config.limits import PlaceLimits
+from proxy_core.config.login import LoginConfig
 from proxy_core.config.models import (
     Config,
     HealthEndpoint,
@@ -94,7 +95,16 @@ def _masked_transport(transport: Transport) -> dict[str, Any]:
         env = {key: masked_value(key, value) for key, value in transport.env.items()}
         return {"args": list(masked_args(transport.args)), "env": env}
     headers = {key: masked_header(key, value) for key, value in transport.headers.items()}
-    return {"url": masked_url(transport.url), "headers": headers}
+    return {"url": masked_url(transport.url), "headers": headers, "auth": _shown_login(transport.auth)}
+
+
+def _shown_login(login: LoginConfig) -> str | dict[str, Any]:
+    return login.model_dump(mode="json") | _masked_login(login) if login.type == "oauth" else login.type
+
+
+def _masked_login(login: LoginConfig) -> dict[str, str]:
+    held = {"client_secret": login.client_secret, "private_key": login.private_key}
+    return {key: masked_value(key, value) for key, value in held.items() if value is not None}
 
 
 def masked_settings(server: ServerConfig) -> tuple[tuple[str, str], ...]:
@@ -174,11 +184,19 @@ def _health_rows(health: HealthOverrides) -> list[tuple[str, str]]:
 def _transport_rows(transport: Transport) -> list[tuple[str, str]]:
     if not isinstance(transport, StdioTransport):
         headers = [(f"headers.{key}", masked_header(key, value)) for key, value in transport.headers.items()]
-        return [("url", masked_url(transport.url)), *headers]
+        return [("url", masked_url(transport.url)), *headers, *_login_rows(transport.auth)]
     rows = [("command", masked_address(transport))]
     rows += [("cwd", transport.cwd)] if transport.cwd is not None else []
     rows += [("inherit_env", ", ".join(transport.inherit_env))] if transport.inherit_env else []
     return rows + [(f"env.{key}", masked_value(key, value)) for key, value in transport.env.items()]
+
+
+def _login_rows(login: LoginConfig) -> list[tuple[str, str]]:
+    if login.type == "auto":
+        return []
+    said = login.model_dump(mode="json", exclude_defaults=True) | _masked_login(login)
+    plain = {key: " ".join(value) if isinstance(value, list) else str(value) for key, value in said.items()}
+    return [("auth", login.type), *((f"auth.{key}", text) for key, text in plain.items() if key != "type")]
 
 
 def masked_header(name: str, value: str) -> str:

@@ -25,6 +25,10 @@ from proxy_core.admin_wire import (
     DrillBody,
     ExchangePage,
     LevelBody,
+    LoggedOut,
+    LoginAnswer,
+    LoginBody,
+    LoginTerms,
     LogPage,
     Probed,
     ReplayBody,
@@ -256,6 +260,25 @@ async def _end_drill(admin: Admin, asked: Asked) -> object:
     return {}
 
 
+async def _login_terms(admin: Admin, asked: Asked) -> object:
+    return LoginTerms(await admin.control.login_port(asked.target))
+
+
+async def _begin_login(admin: Admin, asked: Asked) -> object:
+    if len(asked.body.redirect_uri) > MAX_NAME:
+        raise InvalidParams(f"redirect_uri may have {MAX_NAME} characters.")
+    return await admin.control.begin_login(asked.target, asked.body.redirect_uri)
+
+
+async def _finish_login(admin: Admin, asked: Asked) -> object:
+    await admin.control.finish_login(asked.target, asked.body.answer)
+    return {}
+
+
+async def _logout(admin: Admin, asked: Asked) -> object:
+    return LoggedOut(await admin.control.logout(asked.target))
+
+
 async def _drain_all(admin: Admin, asked: Asked) -> object:
     grace_s = _grace_s(asked.body)
 
@@ -385,6 +408,40 @@ _ONE: Final[tuple[Route, ...]] = (
         _drill,
         "drill",
         DrillBody,
+    ),
+    Route(
+        "GET",
+        "login",
+        "Which loopback port the browser of a person should come back to after a login there; 0: any.",
+        "`{port}`",
+        _login_terms,
+    ),
+    Route(
+        "POST",
+        "login/begin",
+        "Where a person logs in so that the gateway may use the server. The browser comes back to "
+        "`redirect_uri`, on 127.0.0.1 of the person's machine, where whoever asks this listens.",
+        "`{url, state, for_s}`",
+        _begin_login,
+        "login",
+        LoginBody,
+    ),
+    Route(
+        "POST",
+        "login/finish",
+        "What the browser came back with: `answer`, the parameters of its URL. Once; the server is tried anew.",
+        "`{}`",
+        _finish_login,
+        "login",
+        LoginAnswer,
+    ),
+    Route(
+        "POST",
+        "logout",
+        "Forgets the login there, and starts the server anew without.",
+        "`{was_in}`",
+        _logout,
+        "logout",
     ),
     Route("POST", "drill/end", "Ends the fault on purpose, if there is one.", "`{}`", _end_drill, "end drill"),
 )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy_core.clock import Clock
 from proxy_core.config.auth import IssuerConfig
-from proxy_core.frontend.issuer_fetch import FETCH_S, FetchFailed, key_document
+from proxy_core.frontend.issuer_fetch import key_document
+from proxy_core.oauth.fetching import FETCH_S, FetchFailed
 from proxy_core.tasks import Tasks
 
 if TYPE_CHECKING:

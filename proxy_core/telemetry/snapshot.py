@@ -239,6 +239,8 @@ class ServerRow(Struct, frozen=True):
     """Of those, withheld from clients until somebody approves them."""
     naming: int = 0
     """Tools whose texts name tools of other servers."""
+    login: str = ""
+    """Why a person has to log in there, in words; empty: nobody has to."""
 
 
 class ClientRow(Struct, frozen=True):

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.metadata import version
 
-from tests.conformance import clients, promises, reasons, tasks
+from tests.conformance import clients, logins, promises, reasons, tasks
 from tests.conformance.columns import WAYS, judge_direct, judge_way
 from tests.conformance.judge import CACHE, SUITES, Judge
 from tests.conformance.page import page
-from tests.conformance.promises import CLIENT_MODE, Change
+from tests.conformance.promises import CLIENT_MODE, LOGIN_MODE, Change
 from tests.conformance.verdicts import Findings
 from tests.support.processes import ROOT
 
@@ -32,7 +32,7 @@ AT_ONCE = 2
 def main() -> int:
     parser = argparse.ArgumentParser(description="Judge the gateway by the official conformance suite.")
     parser.add_argument("--accept", action="store_true", help="promise from now on what passes today")
-    columns = [*(way.title for way in (*WAYS, *tasks.WAYS)), CLIENT_MODE]
+    columns = [*(way.title for way in (*WAYS, *tasks.WAYS)), CLIENT_MODE, LOGIN_MODE]
     parser.add_argument("--only", action="append", choices=columns, help="this column; writes no page")
     given = parser.parse_args()
     judge = Judge()
@@ -54,6 +54,8 @@ def judge_all(judge: Judge, titles: Iterable[str]) -> Findings:
         through = [pool.submit(judge_way, way, judge, RESULTS, alone) for way in WAYS if way.title in titles]
         asked = clients.scenarios() if CLIENT_MODE in titles else ()
         visits = [pool.submit(clients.visit, judge, *scenario, RESULTS / CLIENT_MODE) for scenario in asked]
+        wanted = logins.scenarios() if LOGIN_MODE in titles else ()
+        logged_in = [pool.submit(logins.visit, judge, *scenario, RESULTS / LOGIN_MODE) for scenario in wanted]
         with_tasks = [pool.submit(tasks.judge_direct, judge, RESULTS)]
         with_tasks += [
             pool.submit(tasks.judge_way, way, judge, RESULTS) for way in tasks.WAYS if way.title in titles
@@ -63,6 +65,7 @@ def judge_all(judge: Judge, titles: Iterable[str]) -> Findings:
             [each.result() for each in through],
             [each.result() for each in visits],
             [each.result() for each in with_tasks],
+            [each.result() for each in logged_in],
         )
 
 
@@ -73,6 +76,9 @@ def print_scores(findings: Findings) -> None:
     if findings.visits:
         held = sum(visit.is_as_direct for visit in findings.visits)
         print(f"{CLIENT_MODE:18} {held}/{len(findings.visits)} as a direct client")
+    for revision in dict.fromkeys(login.revision for login in findings.logins):
+        mine = [login for login in findings.logins if login.revision == revision]
+        print(f"{LOGIN_MODE:18} {revision}: {sum(login.has_passed for login in mine)}/{len(mine)}")
 
 
 def report(findings: Findings, promise: promises.Promise, is_whole: bool) -> int:

@@ -84,9 +84,14 @@ class Judge:
             scenarios[name] = found if found.successes else Scenario(name, (*found.checks, SHOWS_NOTHING))
         return Run(scenarios, frozenset(scenarios))
 
-    def run_client(self, name: str, revision: str, command: str, folder: Path) -> Scenario:
-        """Judge the client that `command` starts in one scenario; it must end well, too."""
-        arguments = ["client", "--command", command, "--scenario", name, "--spec-version", revision]
+    def run_client(self, name: str, revision: str | None, command: str, folder: Path) -> Scenario:
+        """Judge the client that `command` starts in one scenario; it must end well, too.
+
+        `revision`: None for scenarios that belong to none.
+        """
+        arguments = ["client", "--command", command, "--scenario", name]
+        if revision is not None:
+            arguments += ["--spec-version", revision]
         found = self._run_one(name, arguments, folder)
         if said := CLIENT_ENDED_BADLY.search((folder / "output.log").read_text(encoding="utf-8")):
             return Scenario(name, (*found.checks, Check("client", "ClientEndsWell", "FAILURE", said[0])))
@@ -108,8 +113,9 @@ class Judge:
 
 def _read(folder: Path) -> Mapping[str, Scenario]:
     found = {}
-    for path in folder.glob("*/checks.json"):
-        if named := FOLDER.fullmatch(path.parent.name):
+    for path in folder.rglob("checks.json"):
+        # Some scenarios have a folder in their names.
+        if named := FOLDER.fullmatch(path.parent.relative_to(folder).as_posix()):
             checks = tuple(_check(each) for each in json.loads(path.read_text(encoding="utf-8")))
             found[named["scenario"]] = Scenario(named["scenario"], checks)
     return found
@@ -120,8 +126,17 @@ def _check(written: Mapping[str, str]) -> Check:
 
 
 def _scored(suite: Suite) -> frozenset[str]:
-    path = suite.package / "requirements" / f"{suite.requirements}.yaml"
-    return frozenset(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["server"])
+    return _required(suite, suite.requirements, "server")
+
+
+def required_of_clients(revision: str) -> frozenset[str]:
+    """The client scenarios that are scored in a revision."""
+    return _required(SINGLE_SUITE, revision, "client")
+
+
+def _required(suite: Suite, revision: str | None, of_whom: str) -> frozenset[str]:
+    path = suite.package / "requirements" / f"{revision}.yaml"
+    return frozenset(YAML(typ="safe").load(path.read_text(encoding="utf-8"))[of_whom])
 
 
 def _node() -> str:

@@ -2,8 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from tests.conformance.logins import NOT_DONE
 from tests.conformance.reasons import reason_for, reason_for_lacking, reason_for_other_checks
-from tests.conformance.verdicts import LEGACY, MODERN, Column, Findings, Run, Visit, era_of
+from tests.conformance.verdicts import (
+    LEGACY,
+    LONGEST_QUOTE,
+    MODERN,
+    Column,
+    Findings,
+    Login,
+    Run,
+    Visit,
+    era_of,
+)
 
 HEAD = """# Conformance
 
@@ -63,10 +74,18 @@ The same the other way round.
 
 VISITS = """## As a client of its servers
 
-The suite's client scenarios, those about authorization left out: the suite is the server, and judges what it is
-sent. A client on the Python SDK lists and uses everything there is; first directly, then with the gateway in
-between, so that what is judged is the gateway. `succeeded / failed`; what the direct client showed and the
+The suite's client scenarios, those about authorization further down: the suite is the server, and judges what
+it is sent. A client on the Python SDK lists and uses everything there is; first directly, then with the gateway
+in between, so that what is judged is the gateway. `succeeded / failed`; what the direct client showed and the
 gateway did not is named.
+"""
+
+LOGINS = """## Logging in at its servers
+
+The suite's client scenarios of authorization: the suite is the server and its authorization server, the gateway
+is the OAuth client. A person logs in by `only1mcp login`, with a browser that says yes to everything, whenever
+the gateway says that one has to; in the scenarios where a client must not log in, that has to fail. The number
+is that of the checks that succeeded; a warning counts as a failure here, as it does in the suite.
 """
 
 ANSWERS = """## Answers
@@ -105,6 +124,8 @@ def page(findings: Findings, versions: str, day: str) -> str:
         *_bridged(direct, through),
         VISITS,
         _table(["scenario", "revision", "direct", "gateway", "not shown"], _visits(findings.visits)),
+        LOGINS,
+        *_logins(findings.logins),
         ANSWERS,
         _table(["", *_titles(findings.columns)], _counted(findings.columns)),
         *_other_answers(direct, through),
@@ -207,6 +228,31 @@ def _visits(visits: Iterable[Visit]) -> Iterator[list[str]]:
         both = [f"{len(each.successes)} / {len(each.failures)}" for each in (visit.direct, visit.through)]
         why = reason_for_lacking(visit) or "Not explained."
         yield [visit.name, visit.revision, *both, f"{', '.join(visit.lacks)}. {why}" if visit.lacks else ""]
+
+
+def _logins(logins: Sequence[Login]) -> Iterator[str]:
+    revisions = list(dict.fromkeys(login.revision for login in logins))
+    scores = []
+    for revision in revisions:
+        mine = [login for login in logins if login.revision == revision]
+        scores.append(f"{sum(login.has_passed for login in mine)}/{len(mine)}")
+    yield _table(["", *revisions], [["passed", *scores]])
+    found = {(login.name, login.revision): login for login in logins}
+    names = list(dict.fromkeys(login.name for login in logins))
+    rows = ([name, *(_login(found.get((name, revision))) for revision in revisions)] for name in names)
+    yield _table(["scenario", *revisions], rows)
+    yield f"Not done, and so not judged: {', '.join(NOT_DONE)}.\n"
+
+
+def _login(login: Login | None) -> str:
+    if login is None:
+        return ""
+    if login.has_passed:
+        return str(sum(check.status == "SUCCESS" for check in login.scenario.checks))
+    if not login.faults:
+        return f"{MARKS[False]}: nothing was shown"
+    fault = login.faults[0]
+    return f"{MARKS[False]}: `{fault.id}` {' '.join(fault.message.split())[:LONGEST_QUOTE]}".replace("|", "/")
 
 
 def _counted(columns: Sequence[Column]) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from tests.conformance.verdicts import Column, Findings
 Promise = Mapping[str, Mapping[str, list[str]]]
 """Column -> what kind of thing -> the names of those that hold."""
 CLIENT_MODE = "as a client"
+LOGIN_MODE = "logging in"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ def promise_of(findings: Findings) -> Promise:
                 visit.name for visit in findings.visits if visit.revision == revision and visit.is_as_direct
             ]
             for revision in revisions
+        }
+    if findings.logins:
+        shown[LOGIN_MODE] = {
+            revision: [each.name for each in findings.logins if each.revision == revision and each.has_passed]
+            for revision in dict.fromkeys(each.revision for each in findings.logins)
         }
     return shown
 

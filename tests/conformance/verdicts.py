@@ -142,6 +142,27 @@ class Visit:
 
 
 @dataclass(frozen=True)
+class Login:
+    """One client scenario of authorization: the gateway logs in at the suite's server, or must not."""
+
+    revision: str
+    scenario: Scenario
+
+    @property
+    def name(self) -> str:
+        return self.scenario.name
+
+    @property
+    def faults(self) -> list[Check]:
+        """Warnings too: of clients the suite lets none pass."""
+        return [check for check in self.scenario.checks if check.status in ("FAILURE", "WARNING")]
+
+    @property
+    def has_passed(self) -> bool:
+        return not self.faults and bool(self.scenario.successes)
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that one judging showed."""
 
@@ -150,6 +171,7 @@ class Findings:
     visits: list[Visit]
     tasks: list[Column] = field(default_factory=list)
     """The tasks server: directly, then through the gateway."""
+    logins: list[Login] = field(default_factory=list)
 
     @property
     def columns(self) -> list[Column]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from proxy_core.control import DrainOutcome, ReloadPlan
+from proxy_core.control import DrainOutcome, LoginBegun, ReloadPlan
 from proxy_core.errors import (
     ConfigError,
     InvalidParams,
@@ -78,6 +78,9 @@ class FakeControl:
         """Those that may be opened and called."""
         self.diffs: list[ToolDiff] = []
         """Of the tools that wait for an approval, until they get one."""
+        self.login_page = "https://as.example/in"
+        self.logins: list[tuple[str, dict[str, str]]] = []
+        """Target, and what its browser came back with."""
         self.approved: list[tuple[str, str | None, str | None]] = []
         """Server, tool and digest of each approval."""
         self.called: list[tuple[str, dict[str, Any]]] = []
@@ -165,6 +168,22 @@ class FakeControl:
             if wanted == (each.change.server, each.change.tool, each.change.digest):
                 return each
         raise UnknownChange(f"Nothing about {tool!r} of {server} waits for an approval.")
+
+    async def login_port(self, target: str) -> int:
+        await self._ask("login_port", target)
+        return 0
+
+    async def begin_login(self, target: str, redirect_uri: str) -> LoginBegun:
+        await self._ask("begin_login", target)
+        return LoginBegun(f"{self.login_page}?back={redirect_uri}", "the-state", 60)
+
+    async def finish_login(self, target: str, answer: Mapping[str, str]) -> None:
+        await self._ask("finish_login", target)
+        self.logins.append((target, dict(answer)))
+
+    async def logout(self, target: str) -> bool:
+        await self._ask("logout", target)
+        return True
 
     async def approve(
         self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 RUN_MARK = "ONLY1MCP_RUN"
 MODULE_ENV = {"PYTHONPATH": str(ROOT)}
 """What a `module_command` needs to be found from another folder."""
+NO_KEYRING = ("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 T = TypeVar("T")
 
 
@@ -71,7 +72,8 @@ def quiet_env(home: Path) -> dict[str, str]:
     kept = {
         name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "XDG_RUNTIME_DIR") if name in os.environ
     }
-    return kept | {"HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    return kept | own | dict([NO_KEYRING])
 
 
 @contextmanager

@@ -208,7 +208,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_line_key_and_what_is_allowed
         "8: servers[0].id: found 'a_b'; an id is 2 to 24 of a-z, 0-9 and -, from a letter on: "
         "for example 'a-b'.",
         "9: servers[0].transport.url: this key is required and missing.",
-        "9: servers[0].transport.urll: unknown key. Did you mean 'url'? Allowed: type, url, headers.",
+        "9: servers[0].transport.urll: unknown key. Did you mean 'url'? Allowed: type, url, headers, auth.",
         "11: servers[1].transport.type: found 'htp'; allowed: stdio, http, sse. Did you mean 'http'?",
         "12: servers[2].id: found 'gh', which servers[1] on line 10 already has; ids must differ.",
         "13: servers[2].transport.args[0]: found a value that is no text; "
@@ -299,7 +299,7 @@ def test_faults_of_replicas_and_of_what_goes_with_them_name_their_places():
         "5: servers[0].replicas[0].weight: found 0; it must be at least 1.",
         "6: servers[0].replicas[0].transport.url: this key is required and missing.",
         "6: servers[0].replicas[0].transport.urll: unknown key. Did you mean 'url'? "
-        "Allowed: type, url, headers.",
+        "Allowed: type, url, headers, auth.",
         "7: servers[0].replicas[1].id: found 'a', which servers[0].replicas[0] on line 4 already has; "
         "ids must differ.",
         "7: servers[0].replicas[1].transport.type: found 'htp'; allowed: stdio, http, sse. "

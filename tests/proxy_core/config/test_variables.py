@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from proxy_core.config.variables import Expander
+from proxy_core.config.variables import Expander, SecretUnreadable
 
 
 def expanded(value: Any, lenient: bool = False, **environ: str) -> tuple[Any, Expander]:
@@ -57,3 +57,36 @@ def test_another_programs_env_reference_is_read():
 def test_only_values_from_the_environment_worth_hiding_are_secrets():
     _, expander = expanded(["${A}", "${B}", "${C:-long-default-value}"], A="long-enough-value", B="short")
     assert expander.found.secrets == {"long-enough-value"}
+
+
+def kept(service: str, name: str) -> str | None:
+    if service == "locked":
+        raise SecretUnreadable("the keyring is locked")
+    return {"github/token": "long-enough-value"}.get(f"{service}/{name}")
+
+
+def test_a_secret_is_read_by_its_service_and_name_and_hidden():
+    expander = Expander({}, read_secret=kept)
+    assert expander.expand("Bearer ${keyring:github/token}") == "Bearer long-enough-value"
+    assert expander.found.secrets == {"long-enough-value"}
+    assert expander.expand("$${keyring:github/token}") == "${keyring:github/token}"
+
+
+def test_a_secret_that_is_not_there_or_cannot_be_read_is_named_with_its_place():
+    expander = Expander({}, read_secret=kept)
+    expander.expand({"a": "${keyring:github/none}", "b": "${keyring:locked/x}"})
+    assert expander.found.unset == {
+        ("a",): "the secret github/none is not kept here: only1mcp secret set github/none",
+        ("b",): "the keyring is locked",
+    }
+    assert Expander({}).expand("${keyring:a/b}") == "${keyring:a/b}"
+
+
+@pytest.mark.parametrize("inner", ["", "a", "a/", "/b", "a/b/c", "a b/c", "../x", "a/b:-default", "a/${b"])
+def test_what_names_no_secret_is_malformed_and_asks_for_none(inner: str):
+    def never(service: str, name: str) -> str | None:
+        raise AssertionError(f"{service}/{name} was asked for")
+
+    expander = Expander({}, read_secret=never)
+    expander.expand(f"${{keyring:{inner}}}")
+    assert list(expander.found.malformed) == [()]

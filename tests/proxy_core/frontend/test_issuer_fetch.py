@@ -5,7 +5,6 @@ import json
 import random
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +13,13 @@ import pytest
 from proxy_core.backends import http_pool
 from proxy_core.config.auth import IssuerConfig
 from proxy_core.frontend import issuer_fetch
-from proxy_core.frontend.issuer_fetch import FetchFailed, key_document
+from proxy_core.frontend.issuer_fetch import key_document
+from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed
 from tests.support.certificates import Authority
+from tests.support.pages import Hostile, listening
 
 KEYS = {"keys": []}
 METADATA_AT = "/.well-known/oauth-authorization-server"
-
-
-class Hostile:
-    """An HTTP server that answers each path as its table says, and notes what was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.url = ""
-
-    def says(self, path: str, document: Any, status: str = "200 OK", *headers: str) -> None:
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        lines = "".join(f"{line}\r\n" for line in headers)
-        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
-        self.answers[path] = head.encode() + body
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split(b" ")[1].decode()
-            self.asked.append(path)
-            writer.write(self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def listening(hostile: Hostile) -> AsyncIterator[Hostile]:
-    server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0)
-    hostile.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield hostile
 
 
 @pytest.fixture
@@ -183,7 +149,7 @@ async def test_too_much_too_late_and_another_issuers_are_refused(
     with pytest.raises(FetchFailed, match="no jwks_uri"):
         await key_document(settings(issuer))
     direct = settings(issuer, jwks_url=issuer.url + "/jwks")
-    issuer.says("/jwks", b" " * (issuer_fetch.MAX_BYTES + 1))
+    issuer.says("/jwks", b" " * (MAX_BYTES + 1))
     with pytest.raises(FetchFailed, match="larger than 1048576 bytes"):
         await key_document(direct)
     issuer.says("/jwks", b"[" * 5000)
