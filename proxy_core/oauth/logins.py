@@ -6,7 +6,7 @@ Sole owner of the set. Spec: 2026-07-28 basic/authorization.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from yarl import URL
 
@@ -27,10 +27,12 @@ from proxy_core.control import LoginBegun
 from proxy_core.errors import BackendFault, LoginFailed
 from proxy_core.oauth.attempts import ATTEMPT_S
 from proxy_core.oauth.kept import LoginStore
-from proxy_core.oauth.login import Login
 from proxy_core.protocol.headers import MCP_METHOD, MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.tasks import Tasks
+
+if TYPE_CHECKING:
+    from proxy_core.oauth.login import Login
 
 Remote: TypeAlias = HttpTransport | SseTransport
 _Key: TypeAlias = tuple[str, str, LoginConfig]
@@ -61,10 +63,13 @@ class Logins:
             return None
         return self._of(server, transport)
 
-    def _of(self, server: str, transport: Remote) -> Login:
+    def _of(self, server: str, transport: Remote) -> "Login":
         key = (server, transport.url, transport.auth)
         login = self._logins.get(key)
         if login is None:
+            # Here, as a gateway whose servers are all children needs none of it.
+            from proxy_core.oauth.login import Login
+
             login = Login(server, transport, self._store, self._clock, lambda: self._on_change(server))
             self._logins[key] = login
         return login
@@ -102,7 +107,7 @@ class Logins:
         logins = [self._of(server.id, remote) for remote in self._candidates(server, replica)]
         return any([await login.forget() for login in logins])
 
-    def _wanted(self, server: ServerConfig, replica: str | None) -> Login:
+    def _wanted(self, server: ServerConfig, replica: str | None) -> "Login":
         """Of several URLs the one that needs a login, else the first."""
         logins = [self._of(server.id, remote) for remote in self._candidates(server, replica)]
         return next((login for login in logins if login.needed), logins[0])

@@ -4,9 +4,11 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 from proxy_core.config.tokens import new_token
@@ -202,3 +204,20 @@ async def test_where_there_is_a_keyring_secrets_and_logins_are_in_it_and_in_no_f
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if path.suffix == ".key" or token.encode() in path.read_bytes()]
+
+
+def test_a_secret_that_is_typed_is_shown_neither_then_nor_later(tmp_path: Path):
+    command = [*COMMAND, "secret", "set", "as/typed"]
+    typing = pexpect.spawn(
+        command[0], command[1:], cwd=str(tmp_path), env=quiet_env(tmp_path), encoding="utf-8"
+    )
+    typing.logfile_read = shown = StringIO()
+    for words in ("Secret:", "Repeat for confirmation:"):
+        typing.expect(words, timeout=30)
+        typing.sendline("typed-by-a-person")
+    typing.expect(pexpect.EOF, timeout=30)
+    typing.close()
+    assert typing.exitstatus == 0, shown.getvalue()
+    assert "as/typed: kept in a sealed file" in shown.getvalue()
+    assert "typed-by-a-person" not in shown.getvalue()
+    assert only1mcp(tmp_path, "secret", "list").stdout == "as/typed\n"
