@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from proxy_core.access.audit.actor import FILE, SIGNAL, acting_as
 from proxy_core.clock import Clock
-from proxy_core.config.changes import ConfigChanges, diff
+from proxy_core.config.changes import ConfigChanges, diff, restart_keys
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.watcher import MISSING, UNREADABLE, ConfigWatcher, digest_of
 from proxy_core.errors import ConfigError, NothingToRollBack
@@ -173,7 +173,7 @@ class Reloading:
         self.loaded = loaded
         if not changes.is_empty:
             self._previous = before
-        self._restart = diff(self._served, loaded).restart
+        self._restart = restart_keys(self._served, loaded)
         now = self._clock.monotonic()
         self.status = replace(
             self.status,

@@ -62,6 +62,11 @@ def diff(old: LoadedConfig, new: LoadedConfig) -> ConfigChanges:
     )
 
 
+def restart_keys(old: LoadedConfig, new: LoadedConfig) -> tuple[str, ...]:
+    """As `ConfigChanges.restart`, without a look at the servers."""
+    return tuple(key for key in _settings(old.config, new.config) if key in RESTART)
+
+
 def _server_change(
     before: ServerConfig | None, server: ServerConfig, old: LoadedConfig, new: LoadedConfig
 ) -> ServerChange:
