@@ -111,13 +111,13 @@ class DirectLane:
 
     __slots__ = (
         "_after",
-        "_backend",
         "_before_arguments",
         "_call",
         "_cap_s",
         "_idle_s",
         "_name",
         "_without_arguments",
+        "backend",
         "connection",
         "member",
         "revision",
@@ -130,7 +130,7 @@ class DirectLane:
     ) -> None:
         """`call`: one of them, without params. `own_meta`: the `_meta` of each, as JSON."""
         assert call.name is not None
-        self._backend = backend
+        self.backend = backend
         self.member = member
         self.connection = connection
         self.slots = backend.slots
@@ -147,7 +147,7 @@ class DirectLane:
     def is_good(self) -> bool:
         """Whether its connection is still the one that calls of this server take."""
         member = self.member
-        return self._backend.choice.only is member and member.replica.connection is self.connection
+        return self.backend.choice.only is member and member.replica.connection is self.connection
 
     def begin(self, arguments: Raw, now: float, ended: Ended) -> DirectCall | None:
         """Make a call. `arguments`: JSON, or empty. `now`: monotonic seconds. None: nothing was done.
@@ -178,7 +178,7 @@ class DirectLane:
         slots.taken += 1
         room.taken += 1
         member.call_begun()
-        self._backend.repeating.begun()
+        self.backend.repeating.begun()
         return call
 
     def _message(self, request_id: int, arguments: Raw) -> bytes:

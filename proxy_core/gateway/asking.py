@@ -180,11 +180,14 @@ class Asking:
         plain = results.plain_tool_result(answer.result, answers.SERVER_INFO)
         return None if plain is None or contents.may_need_a_look(plain, revision) else plain
 
-    def result_of(self, exchange: Exchange, route: Route, answer: Answer) -> bytes | None:
-        """What an answer comes to; None if it is no result yet. Raises: Only1Error."""
+    def result_of(self, exchange: Exchange, backend: Backend, route: Route, answer: Answer) -> bytes | None:
+        """What an answer comes to; None if it is no result yet. `backend`: it may have left since.
+
+        Raises: Only1Error.
+        """
         if exchange.method in MAY_ASK and needed_by(route.server, answer) is not None:
             return None
-        created = self.tasks.created(exchange, route, answer)
+        created = self.tasks.created(exchange, backend, route.origin, answer)
         return created or self._result(exchange, route, answer)
 
     async def go_on_with(
@@ -325,14 +328,14 @@ class Asking:
         exchange, server = turn.exchange, turn.route.server
         needed = needed_by(server, answer) if exchange.method in MAY_ASK else None
         if needed is None:
-            return self.tasks.created(exchange, turn.route, answer) or answer
+            return self.tasks.created(exchange, turn.backend, turn.route.origin, answer) or answer
         turn.call.replica = answer.replica
         if exchange.caller.era is Era.MODERN:
             if self._desk.is_open:
                 outcome = await self._rounds.at_desk(turn.backend, turn.call, exchange, needed)
                 turn.is_after_input |= outcome is not needed
                 if isinstance(outcome, Answer):
-                    return self.tasks.created(exchange, turn.route, outcome) or outcome
+                    return self.tasks.created(exchange, turn.backend, turn.route.origin, outcome) or outcome
                 needed = outcome
             if exchange.trace is not None:
                 exchange.trace.step("asked", "in the answer: its client is to come back with input")

@@ -176,7 +176,7 @@ class DirectExchange(Struct, eq=False):
     def _look_closer(self, answer: Answer) -> None:
         lane, exchange = self.lane, self._exchange()
         try:
-            result = lane.asking.result_of(exchange, lane.route, answer)
+            result = lane.asking.result_of(exchange, lane.way.backend, lane.route, answer)
         except Only1Error as error:
             self._ended(error.code, b"")
             self.refused(error)

@@ -13,7 +13,6 @@ from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.isolation import declared_with_call
 from proxy_core.backends.registry import BackendRegistry
-from proxy_core.catalog.routes import Route
 from proxy_core.errors import (
     BackendError,
     BackendProtocolError,
@@ -52,16 +51,13 @@ class TasksExtension:
 
     # --- a call becomes one -----------------------------------------------------------------------------------
 
-    def created(self, exchange: Exchange, route: Route, answer: Answer) -> bytes | None:
+    def created(self, exchange: Exchange, backend: Backend, tool: str, answer: Answer) -> bytes | None:
         """The task that a server has made of a call, for a client that knows tasks; None if it has answered.
 
-        None too where the server was not told of such a client: its answer is none then.
-        Raises: BackendProtocolError.
+        None too where the server was not told of such a client: its answer is none then. `backend`: it may have
+        left since. `tool`: its own name of it. Raises: BackendProtocolError.
         """
-        if answer.era is Era.LEGACY or exchange.method != tasks.CALL:
-            return None
-        backend = self._registry().get(route.server)
-        if not _was_declared(exchange, backend):
+        if answer.era is Era.LEGACY or exchange.method != tasks.CALL or not _was_declared(exchange, backend):
             return None
         try:
             task = tasks.created(answer.result, answer.era)
@@ -70,7 +66,7 @@ class TasksExtension:
         if task is None:
             return None
         viewer = exchange.caller.viewer
-        token = self._tokens.seal(TaskPlace(backend.id, answer.replica, task.id, route.origin), viewer)
+        token = self._tokens.seal(TaskPlace(backend.id, answer.replica, task.id, tool), viewer)
         return _stamped(tasks.for_client(task.members, token))
 
     # --- what clients ask of it -------------------------------------------------------------------------------

@@ -262,6 +262,26 @@ async def test_what_is_done_to_a_server_holds_for_the_next_call(begun: list[Dire
 
 
 @WAYS
+@pytest.mark.parametrize("more", [{}, {"x": 1}], ids=["plain", "odd"])
+async def test_a_server_that_a_reload_removes_still_answers_what_it_was_asked(
+    begun: list[DirectCall], direct: bool, more: dict[str, Any]
+) -> None:
+    held = asyncio.Event()
+
+    async def late(seen: Seen) -> web.StreamResponse:
+        await held.wait()
+        return json_reply(seen.result(RESULT | more))
+
+    async with house(direct, begun, [answers(RESULT), answers(RESULT), late]) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        calling = asyncio.ensure_future(gateway.call())
+        await until(lambda: gateway.row.in_flight == 1)
+        await gateway.reload(servers=[])
+        held.set()
+        assert (await calling).json["result"]["content"] == RESULT["content"]
+
+
+@WAYS
 async def test_a_client_that_a_reload_calls_otherwise_is_counted_as_that(
     begun: list[DirectCall], direct: bool
 ) -> None:
