@@ -63,7 +63,6 @@ from proxy_core.gateway.replaying import Replaying, operator
 from proxy_core.gateway.served_lists import ServedLists
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.tool_watch import ToolWatch
-from proxy_core.oauth.kept import LoginStore
 from proxy_core.oauth.logins import Logins
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.text import clean_text
@@ -191,7 +190,7 @@ class Proxy(Control):
             self._watch,
         )
         self._replaying = Replaying(self._gateway, recorder)
-        self._logins = Logins(LoginStore(Vault()), self._clock, self._login_changed)
+        self._logins = Logins(Vault(), self._clock, self._login_changed)
         self._registry = BackendRegistry(
             self._gateway,
             self._clock,

@@ -4,10 +4,13 @@ Who logs in, where, and how, is `oauth`'s; it hands in what follows this.
 Spec: 2026-07-28 basic/authorization, "Access Token Usage" and "Scope Challenge Handling".
 """
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import BackendAuthRequired
+
+if TYPE_CHECKING:
+    # With pydantic, which a bridge does without.
+    from proxy_core.config.models import HttpTransport, SseTransport
 
 REFUSALS: Final = frozenset({401, 403})
 
@@ -38,7 +41,7 @@ class Credentials(Protocol):
 
 
 class LoginSource(Protocol):
-    def of(self, server: str, transport: HttpTransport | SseTransport) -> Credentials | None:
+    def of(self, server: str, transport: "HttpTransport | SseTransport") -> Credentials | None:
         """The login for this URL, always the same one; None if the configuration leaves no room for one."""
         ...
 
@@ -46,5 +49,5 @@ class LoginSource(Protocol):
 class NoLogins:
     """What is configured is all there is."""
 
-    def of(self, server: str, transport: HttpTransport | SseTransport) -> Credentials | None:
+    def of(self, server: str, transport: "HttpTransport | SseTransport") -> Credentials | None:
         return None

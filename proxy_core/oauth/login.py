@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 class Login:
     """Of one server and URL (`backends.credentials.Credentials`)."""
 
+    attempt_s: Final = ATTEMPT_S
+    """How long a person may take."""
+
     def __init__(
         self,
         server: str,

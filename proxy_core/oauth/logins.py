@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from yarl import URL
-
 from proxy_core.backends.credentials import Credentials
 from proxy_core.backends.handshake import modern_params
-from proxy_core.backends.http_client import HttpClient
 from proxy_core.clock import Clock
 from proxy_core.config.login import LoginConfig
 from proxy_core.config.models import (
@@ -25,13 +22,13 @@ from proxy_core.config.models import (
 )
 from proxy_core.control import LoginBegun
 from proxy_core.errors import BackendFault, LoginFailed
-from proxy_core.oauth.attempts import ATTEMPT_S
-from proxy_core.oauth.kept import LoginStore
 from proxy_core.protocol.headers import MCP_METHOD, MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.tasks import Tasks
+from proxy_core.vault.vault import Vault
 
 if TYPE_CHECKING:
+    from proxy_core.oauth.kept import LoginStore
     from proxy_core.oauth.login import Login
 
 Remote: TypeAlias = HttpTransport | SseTransport
@@ -50,9 +47,10 @@ _QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"server/discover","params"
 class Logins:
     """Implements `backends.credentials.LoginSource`."""
 
-    def __init__(self, store: LoginStore, clock: Clock, on_change: Callable[[str], None]) -> None:
-        """`on_change` hears the id of a server whose need of a login is another now."""
-        self._store = store
+    def __init__(self, vault: Vault, clock: Clock, on_change: Callable[[str], None]) -> None:
+        """`vault`: keeps them. `on_change` hears the id of a server whose need of a login is another now."""
+        self._vault = vault
+        self._store: LoginStore | None = None
         self._clock = clock
         self._on_change = on_change
         self._tasks = Tasks("logins")
@@ -68,8 +66,10 @@ class Logins:
         login = self._logins.get(key)
         if login is None:
             # Here, as a gateway whose servers are all children needs none of it.
+            from proxy_core.oauth.kept import LoginStore
             from proxy_core.oauth.login import Login
 
+            self._store = self._store or LoginStore(self._vault)
             login = Login(server, transport, self._store, self._clock, lambda: self._on_change(server))
             self._logins[key] = login
         return login
@@ -96,7 +96,7 @@ class Logins:
         """Raises: LoginFailed."""
         login = self._wanted(server, replica)
         url, state = await login.begin(redirect_uri, lambda: _challenge(server, login.transport))
-        return LoginBegun(url, state, ATTEMPT_S)
+        return LoginBegun(url, state, login.attempt_s)
 
     async def finish(self, server: ServerConfig, replica: str | None, answer: Mapping[str, str]) -> None:
         """Raises: LoginFailed."""
@@ -136,6 +136,11 @@ def _remotes(server: ServerConfig) -> Iterator[tuple[str, Remote]]:
 
 async def _challenge(server: ServerConfig, transport: Remote) -> str:
     """What it says to somebody without a login; empty, if it lets them in or cannot be asked."""
+    # As the login itself.
+    from yarl import URL
+
+    from proxy_core.backends.http_client import HttpClient
+
     client = HttpClient(server.id, transport.headers, server.timeouts.connect_s)
     method, body = ("GET", None) if transport.type == "sse" else ("POST", _QUESTION % modern_params(b"{}"))
     try:

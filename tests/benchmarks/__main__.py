@@ -29,6 +29,7 @@ from tests.benchmarks.calls import calls_table
 from tests.benchmarks.efficiency import efficiency_table
 from tests.benchmarks.figures import renew
 from tests.benchmarks.growth.report import GROUP, growth_sections
+from tests.benchmarks.guarded import guarded_section
 from tests.benchmarks.parts import Parts
 from tests.benchmarks.processes import BACKEND, ROOT, gateway, tools_ready
 from tests.benchmarks.profiling import profile_section
@@ -68,6 +69,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "targets": lambda: targets_section(PARTS),
     "profile": lambda: profile_section(3.0 if QUICK else 6.0),
     "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.4))),
+    "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (9, 0.4, 3))),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""

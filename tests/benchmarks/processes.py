@@ -69,11 +69,15 @@ def http_backend(*options: str) -> AbstractAsyncContextManager[tuple[int, int]]:
 
 @asynccontextmanager
 async def gateway(
-    servers: list[dict[str, Any]], config: Path | None = None, arguments: Sequence[str] = (), **sections: Any
+    servers: list[dict[str, Any]],
+    config: Path | None = None,
+    arguments: Sequence[str] = (),
+    token: str = "",
+    **sections: Any,
 ) -> AsyncIterator[tuple[int, int, float]]:
     """(port, pid, seconds from start to the first answered request) of a headless gateway.
 
-    `arguments`: of its command, beside those that every one here has.
+    `arguments`: of its command, beside those that every one here has. `token`: what lets its clients in.
     """
     with tempfile.TemporaryDirectory() as folder:
         config = config or Path(folder) / "only1mcp.json"
@@ -91,7 +95,7 @@ async def gateway(
             if not line:
                 raise RuntimeError("the gateway ended before it served")
         port = int(line.split(b"127.0.0.1:")[1].split(b"/")[0])
-        await ask(port, "server/discover")
+        await ask(port, "server/discover", token)
         started_s = time.perf_counter() - begun
         logging = asyncio.create_task(_swallow(process.stderr))
         try:
@@ -107,10 +111,13 @@ async def _swallow(stream: asyncio.StreamReader) -> None:
         pass
 
 
-async def ask(port: int, method: str) -> dict[str, Any]:
+async def ask(port: int, method: str, token: str = "") -> dict[str, Any]:
     """The result of one modern request without parameters."""
+    headers, body = modern_list(method)(1)
+    if token:
+        headers += f"Authorization: Bearer {token}\r\n".encode()
     async with connected(port, 1, modern_list(method)) as (connection,):
-        _, body = await connection.post(*modern_list(method)(1))
+        _, body = await connection.post(headers, body)
     answer = json.loads(body)
     assert "result" in answer, answer
     result: dict[str, Any] = answer["result"]
@@ -132,10 +139,10 @@ async def settled(pid: int) -> None:
     raise RuntimeError(f"process {pid} was not idle within {START_S} s")
 
 
-async def tools_ready(port: int, count: int) -> None:
+async def tools_ready(port: int, count: int, token: str = "") -> None:
     until = time.perf_counter() + START_S
     while time.perf_counter() < until:
-        if len((await ask(port, "tools/list"))["tools"]) >= count:
+        if len((await ask(port, "tools/list", token))["tools"]) >= count:
             return
         await asyncio.sleep(0.1)
     raise RuntimeError(f"{count} tools were not listed within {START_S} s")

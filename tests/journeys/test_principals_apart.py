@@ -371,7 +371,7 @@ async def test_no_principal_gets_what_is_anothers_or_what_its_profile_does_not_s
         f"{len(court.leaks)} leaks"
     )
     assert court.leaks == []
-    assert reloads > 3 and house.heard > 0
+    assert reloads > 1 and house.heard > 0
     assert min(court.judged[each] for each in ("a session of another", "what is another's", "a stream")) > 0
     assert min(court.evidence[each] for each in ("canary", "mint", "topic")) > principals
 
