@@ -188,7 +188,7 @@ async def test_a_count_that_fails_is_said_once_and_tried_again_ever_later(
     house: House, caplog: pytest.LogCaptureFixture
 ):
     house.counter.fails = 9
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "proxy_core.context.ledger"):
         house.ledger.start()
         await house.counted()
         told = [(each.levelname, each.message) for each in caplog.records if "could not be" in each.message]
