@@ -1,8 +1,8 @@
 """What it costs that clients have to say who they are: `make bench ARGS=guarded`.
 
-A forwarded tools/call, in turns: let in as it comes, by a token, by a token with a profile, four limits and the
-audit, and the same by a JWT whose issuer's keys are here. Then how soon a token that a reload takes away is
-worth nothing, to a stream that is open.
+A forwarded tools/call, in turns: let in as it comes, by a token, by a token with a profile, a rate limit and
+the audit, by a JWT whose issuer's keys are here instead, and with limits of all four kinds. Then how soon a
+token that a reload takes away is worth nothing, to a stream that is open.
 """
 
 import asyncio
@@ -11,9 +11,10 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import uvloop
@@ -33,11 +34,15 @@ from tests.benchmarks.standing import CONNECTIONS, OF_300_BYTES
 
 TOKEN: Final = "o1_" + secrets.token_urlsafe(32)
 RESOURCE: Final = "https://gateway.example/mcp"
-LIMITED: Final[dict[str, Any]] = {
+REVIEW: Final[dict[str, Any]] = {"servers": ["web"], "tools": {"allow": ["web__*"]}}
+USUAL: Final[dict[str, Any]] = {
+    "profiles": {"review": REVIEW},
     "limits": {"calls_per_s": WIDE["calls_per_s"], "burst": WIDE["burst"]},
     "audit": {"file": "audit.jsonl"},
 }
-PROFILES: Final = {"review": {"servers": ["web"], "tools": {"allow": ["web__*"]}, "limits": WIDE}}
+LIMITED: Final = {"limits": WIDE, "tools": {"limits": {"*": WIDE}}}
+"""Of a server."""
+ALL_LIMITS: Final[dict[str, Any]] = USUAL | {"profiles": {"review": {**REVIEW, "limits": WIDE}}}
 REVOKED_WITHIN_S: Final = 20.0
 
 
@@ -48,18 +53,17 @@ async def guarded_section(rounds: int, seconds: float, revocations: int) -> Sect
         backend_port, backend_pid = await stack.enter_async_context(http_backend(*OF_300_BYTES))
         pin(backend_pid, FEEDING)
         issuer, token = await stack.enter_async_context(_issuer())
-        everything = LIMITED | {"profiles": PROFILES}
+        by_jwt = {"resource": RESOURCE, "issuers": [issuer | {"grants": [{"profile": "review"}]}]}
+        usual_words = "a profile, a rate limit, the audit"
+        bound = _tokens("review")
         ways = [
             await _way(stack, "as it comes", backend_port, ""),
             await _way(stack, "a token", backend_port, TOKEN, auth=_tokens(None)),
+            await _way(stack, f"a token, {usual_words}", backend_port, TOKEN, auth=bound, **USUAL),
+            await _way(stack, f"a JWT, {usual_words}", backend_port, token, auth=by_jwt, **USUAL),
             await _way(
-                stack, "a token, a profile, four limits, the audit", backend_port, TOKEN,
-                auth=_tokens("review"), **everything,
-            ),
-            await _way(
-                stack, "the same by a JWT", backend_port, token,
-                auth={"resource": RESOURCE, "issuers": [issuer | {"grants": [{"profile": "review"}]}]},
-                **everything,
+                stack, "a token, a profile, limits of four kinds, the audit", backend_port, TOKEN, LIMITED,
+                auth=bound, **ALL_LIMITS,
             ),
         ]  # fmt: skip
         warm_up(ways)
@@ -102,14 +106,20 @@ def _with(token: str, ask: Ask) -> Ask:
     return asked
 
 
-async def _way(stack: AsyncExitStack, name: str, backend_port: int, token: str, **sections: Any) -> Way:
+async def _way(
+    stack: AsyncExitStack,
+    name: str,
+    backend_port: int,
+    token: str,
+    server: Mapping[str, Any] = MappingProxyType({}),
+    **sections: Any,
+) -> Way:
+    """`server`: more of its settings."""
     web_server = {
         "id": "web",
         "transport": {"type": "http", "url": f"http://127.0.0.1:{backend_port}/mcp"},
     }
-    if "limits" in sections:
-        web_server |= {"limits": WIDE, "tools": {"limits": {"*": WIDE}}}
-    port, pid, _ = await stack.enter_async_context(gateway([web_server], token=token, **sections))
+    port, pid, _ = await stack.enter_async_context(gateway([{**web_server, **server}], token=token, **sections))
     await tools_ready(port, 1, token)
     pin(pid, MEASURED)
     ask = _with(token, modern_call("web__echo"))
