@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from msgspec import Raw
 
@@ -63,11 +63,14 @@ from proxy_core.errors import (
     ParseError,
 )
 from proxy_core.facts import Fact
-from proxy_core.protocol import header_params, jsonrpc, meta, tasks
+from proxy_core.protocol import header_params, jsonrpc, meta, results, tasks
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities, declaration
 from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import LEGACY_REVISIONS, MODERN, Era
 from proxy_core.tasks import Tasks
+
+if TYPE_CHECKING:
+    from proxy_core.backends.direct_call import DirectCall
 
 LISTEN_S: Final = 10 * 365 * 86_400.0
 """A listen has no deadline; its end is the backend's or ours."""
@@ -558,16 +561,20 @@ class Connection(Receiver):
     # --- what arrives (Receiver) ----------------------------------------------------------------------------
 
     def message(self, data: bytes, origin: int | None) -> None:
+        direct = self._direct(origin)
+        if direct is not None and (plain := results.plain_answer(data)) is not None and plain.id == origin:
+            # Nothing more is to be seen to.
+            self._correlation.close(origin)
+            direct.set_plain(plain.result)
+            return
         answer = jsonrpc.parse_answer(data)
         if answer is not None:
-            pending = self._correlation.get(answer.id)
-            waiter: object = pending.waiter if pending is not None else None
-            if pending is not None and waiter is pending:
-                # Of a call that has no task: nothing more is to be seen to.
+            pending = self._direct(answer.id)
+            if pending is not None:
                 self._correlation.close(pending.id)
                 if origin != pending.id and self._channel is not None:
                     self._channel.abort(pending.id)
-                pending.waiter.set_result(answer.result)
+                pending.set_result(answer.result)
                 return
             self._answered(answer, origin)
             return
@@ -589,6 +596,12 @@ class Connection(Receiver):
                 self._notified(message, origin)
             case jsonrpc.Request():
                 self._asked(message, origin)
+
+    def _direct(self, request_id: object) -> "DirectCall | None":
+        """The call that has no task and waits for this answer: it is its own waiter."""
+        pending = self._correlation.get(request_id)
+        waiter: object = pending.waiter if pending is not None else None
+        return cast("DirectCall", pending) if pending is not None and waiter is pending else None
 
     def _batch(self, data: bytes, origin: int | None) -> None:
         # Only 2025-03-26 knows arrays, but an answer in one is still an answer.

@@ -13,6 +13,7 @@ from proxy_core.backends.connection import Connection, Waiter
 from proxy_core.backends.correlation import Pending
 from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.protocol import jsonrpc
+from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.snapshot import ServerState
@@ -27,6 +28,10 @@ class Ended(Protocol):
     """Whoever began the call. Called once, and not after `cancel`; must not raise."""
 
     def answered(self, answer: Answer) -> None: ...
+
+    def plainly(self, plain: PlainResult) -> None:
+        """In place of `answered`, by a modern server that had nothing out of the ordinary to say."""
+        ...
 
     def failed(self, failure: BackendError | BackendFault) -> None: ...
 
@@ -70,6 +75,14 @@ class DirectCall(Pending[Waiter]):
         self._over(lane)
         lane.member.call_over(None, self.permit)
         ended.answered(Answer(result, Era.MODERN, lane.revision, lane.member.id))
+
+    def set_plain(self, plain: PlainResult) -> None:
+        """As `set_result`."""
+        lane, ended = self.lane, self.ended
+        assert lane is not None and ended is not None
+        self._over(lane)
+        lane.member.call_over(None, self.permit)
+        ended.plainly(plain)
 
     def set_exception(self, failure: BackendError | BackendFault, /) -> None:
         lane, ended = self.lane, self.ended

@@ -43,7 +43,7 @@ from proxy_core.gateway.sharing import Crowd, Sharing, is_personal
 from proxy_core.gateway.sink import ExchangeSink
 from proxy_core.gateway.states import StateKind, States
 from proxy_core.gateway.tasks_extension import TasksExtension
-from proxy_core.protocol import contents, input_requests, jsonrpc, meta, results, tasks
+from proxy_core.protocol import input_requests, jsonrpc, meta, tasks
 from proxy_core.protocol.capabilities import TASKS, as_object
 from proxy_core.protocol.input_answers import action
 from proxy_core.protocol.input_requests import MAY_ASK, Unaskable
@@ -174,11 +174,6 @@ class Asking:
             capabilities=caller.capabilities,
         )
         return backend.lane(call, own_meta)
-
-    def plain_result(self, answer: Answer, revision: str) -> bytes | None:
-        """What a modern server's answer to a call is for a modern client, where that takes no closer look."""
-        plain = results.plain_tool_result(answer.result, answers.SERVER_INFO)
-        return None if plain is None or contents.may_need_a_look(plain, revision) else plain
 
     def result_of(self, exchange: Exchange, backend: Backend, route: Route, answer: Answer) -> bytes | None:
         """What an answer comes to; None if it is no result yet. `backend`: it may have left since.

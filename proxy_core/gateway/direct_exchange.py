@@ -16,9 +16,11 @@ from proxy_core.backends.direct_call import DirectCall, DirectLane
 from proxy_core.catalog.routes import Route
 from proxy_core.config.models import Config
 from proxy_core.errors import BackendError, BackendFault, Only1Error
+from proxy_core.gateway import answers
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
-from proxy_core.protocol import jsonrpc
+from proxy_core.protocol import jsonrpc, results
+from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.trace import Headers
@@ -46,7 +48,13 @@ class Keeper(Protocol):
         ...
 
     def call_ended(
-        self, lane: "CallLane", started_at: float, code: int | None, result: bytes, params: Raw
+        self,
+        lane: "CallLane",
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        params: Raw,
+        is_tool_error: bool,
     ) -> None: ...
 
     async def go_on(
@@ -147,10 +155,10 @@ class DirectExchange(Struct, eq=False):
             self.permit.undo()
         return self.call is not None
 
-    def _ended(self, code: int | None, result: bytes) -> None:
+    def _ended(self, code: int | None, result: bytes, is_tool_error: bool = False) -> None:
         if self.permit is not None:
             self.permit.leave()
-        self.lane.gateway.call_ended(self.lane, self.started_at, code, result, self.params)
+        self.lane.gateway.call_ended(self.lane, self.started_at, code, result, self.params, is_tool_error)
 
     def cancel_call(self) -> None:
         """Its client has gone. Not to be called once anything was told."""
@@ -160,17 +168,21 @@ class DirectExchange(Struct, eq=False):
             self._ended(CANCELLED, b"")
 
     def answered(self, answer: Answer) -> None:
-        lane, self.call = self.lane, None
+        plain = results.plain_result(answer.result)
+        if plain is not None:
+            self.plainly(plain)
+            return
+        self.call = None
         try:
-            result = lane.asking.plain_result(answer, lane.caller.revision)
-            if result is None:
-                self._look_closer(answer)
-                return
+            self._look_closer(answer)
         except Exception as error:
             # Not to be let out into the connection that brought the answer, which has done nothing wrong.
             self._go_on(partial(_raising, error))
-            return
-        self._ended(None, result)
+
+    def plainly(self, plain: PlainResult) -> None:
+        self.call = None
+        result = results.plain_for_modern(plain, answers.SERVER_INFO)
+        self._ended(None, result, plain.is_error)
         self.result(result)
 
     def _look_closer(self, answer: Answer) -> None:
@@ -184,7 +196,7 @@ class DirectExchange(Struct, eq=False):
         if result is None:
             self._go_on(lambda exchange: lane.asking.go_on_with(exchange, lane.route, lane.replace, answer))
             return
-        self._ended(None, result)
+        self._ended(None, result, answers.says_is_error(result))
         self.result(result)
 
     def failed(self, failure: BackendError | BackendFault) -> None:

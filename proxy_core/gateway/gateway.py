@@ -280,12 +280,17 @@ class Gateway:
             raise
 
     def call_ended(
-        self, lane: CallLane, started_at: float, code: int | None, result: bytes, params: Raw
+        self,
+        lane: CallLane,
+        started_at: float,
+        code: int | None,
+        result: bytes,
+        params: Raw,
+        is_tool_error: bool,
     ) -> None:
         """As `direct_exchange.Keeper`."""
-        is_error = answers.says_is_error(result)
         place = (tasks.CALL, lane.route.server, lane.name)
-        self._told(lane.caller, *place, started_at, code, result, params, is_error)
+        self._told(lane.caller, *place, started_at, code, result, params, is_tool_error)
 
     def list_lane(self, caller: Caller, method: str) -> ListLane | None:
         """For a client's requests for the first page of this list; None if that is not ready."""

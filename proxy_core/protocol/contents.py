@@ -23,8 +23,6 @@ _TYPES_OF: Final = {"2024-11-05": _OLDEST, "2025-03-26": _WITH_AUDIO}
 """Content types a revision knows; those not named here know all."""
 
 _TYPE: Final = re.compile(rb'"type"\s*:\s*"([^"]*)"')
-_POINTS: Final = re.compile(rb'"resource(?:_link)?"|\\u')
-"""A link, an embedded resource, or an escape that may spell one."""
 _MAX_LABEL_BYTES: Final = 1024
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
@@ -113,14 +111,6 @@ def _readable_message(message: Raw, revision: str) -> Raw:
 
 def _types_of(revision: str) -> frozenset[str]:
     return _TYPES_OF.get(revision, _ALL)
-
-
-def may_need_a_look(body: bytes, revision: str) -> bool:
-    """Whether a tool's result may point to a resource, or hold content that this revision does not know."""
-    # Most results hold text and nothing else. To look for what is always there takes a tenth of the time.
-    if (b'"resource' in body or b"\\u" in body) and _POINTS.search(body) is not None:
-        return True
-    return body.count(b'"type"') != body.count(b'"type":"text"') and _has_strange_type(body, revision)
 
 
 def _has_strange_type(body: bytes, revision: str) -> bool:

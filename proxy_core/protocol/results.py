@@ -7,7 +7,7 @@ Spec: 2026-07-28 basic, "Result type"; server/utilities/caching; 2025-11-25 sche
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -27,7 +27,7 @@ _NOT_KEPT: Final = frozenset({"ttlMs", "cacheScope", "inputRequests", "requestSt
 _FOR_LEGACY: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|io\.modelcontextprotocol\\?/serverInfo)"')
 _FOR_MODERN: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|_meta)"')
 _MAX_CACHED_BYTES: Final = 1024
-_ARRAY: Final = ord("[")
+_QUOTE: Final = ord('"')
 _NEEDS_INPUT: Final = re.compile(rb'"input_required"')
 
 
@@ -112,38 +112,86 @@ def result_for_modern(
     return jsonrpc.encode(members | _stamp(restamped(members, server_info), hints))
 
 
-class _ToolResult(Struct, gc=False, forbid_unknown_fields=True):
-    """All that an ordinary result of a tool has."""
+class TextBlock(Struct, gc=False, forbid_unknown_fields=True):
+    """All that a text in a result has, each as JSON."""
 
-    content: Raw
-    resultType: str = "complete"
+    type: Literal["text"]
+    text: Raw
+    annotations: Raw = jsonrpc.NO_JSON
+    meta: Raw = field(default=jsonrpc.NO_JSON, name="_meta")
+
+
+class PlainResult(Struct, gc=False, forbid_unknown_fields=True):
+    """A tool's result that is whole, holds text alone, and has nothing that would have to be looked at."""
+
+    content: list[TextBlock]
+    resultType: Literal["complete"] = "complete"
     isError: Raw = jsonrpc.NO_JSON
     structuredContent: Raw = jsonrpc.NO_JSON
     meta: Raw = field(default=jsonrpc.NO_JSON, name="_meta")
 
+    @property
+    def is_error(self) -> bool:
+        return bytes(self.isError) == b"true"
 
-_decode_tool_result = msgspec.json.Decoder(_ToolResult).decode
+    @property
+    def is_well(self) -> bool:
+        """Whether its parts are of the types that they have to be, as far as that is not known yet."""
+        is_text = all(memoryview(block.text)[0] == _QUOTE for block in self.content)
+        return is_text and memoryview(self.meta).nbytes <= _MAX_CACHED_BYTES
 
 
-def plain_tool_result(result: Raw, server_info: bytes) -> bytes | None:
-    """What `result_for_modern` makes of a tool's result that has nothing out of the ordinary; None of others.
+class PlainAnswer(Struct, gc=False, forbid_unknown_fields=True):
+    """The answer to a request of ours that is such a result."""
 
-    It is whole, not an error in disguise, and has no member that would have to be looked at. What is in its
-    content is not.
-    """
+    jsonrpc: Literal["2.0"]
+    id: int
+    result: PlainResult
+
+
+_decode_plain_answer = msgspec.json.Decoder(PlainAnswer).decode
+_decode_plain_result = msgspec.json.Decoder(PlainResult).decode
+
+
+def plain_answer(body: bytes) -> PlainAnswer | None:
+    """Read in one pass; None of everything else."""
     try:
-        found = _decode_tool_result(result)
+        answer = _decode_plain_answer(body)
+        if not body.isascii():
+            # msgspec skips over raw members without looking at their encoding.
+            body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    own = bytes(found.meta)
-    if found.resultType != "complete" or len(own) > _MAX_CACHED_BYTES or memoryview(found.content)[0] != _ARRAY:
+    return answer if answer.result.is_well else None
+
+
+def plain_result(result: Raw) -> PlainResult | None:
+    """None of everything else."""
+    try:
+        plain = _decode_plain_result(result)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    parts = [b'{"content":', found.content]
-    if found.isError is not jsonrpc.NO_JSON:
-        parts += (b',"isError":', found.isError)
-    if found.structuredContent is not jsonrpc.NO_JSON:
-        parts += (b',"structuredContent":', found.structuredContent)
-    parts += (b',"resultType":"complete","_meta":', _signed(own, server_info), b"}")
+    return plain if plain.is_well else None
+
+
+def plain_for_modern(plain: PlainResult, server_info: bytes) -> bytes:
+    """What `result_for_modern` makes of it."""
+    parts: list[bytes | Raw] = [b'{"content":[']
+    for block in plain.content:
+        parts += (b'{"type":"text","text":', block.text)
+        if block.annotations is not jsonrpc.NO_JSON:
+            parts += (b',"annotations":', block.annotations)
+        if block.meta is not jsonrpc.NO_JSON:
+            parts += (b',"_meta":', block.meta)
+        parts.append(b"},")
+    if plain.content:
+        parts[-1] = b"}"
+    parts.append(b"]")
+    if plain.isError is not jsonrpc.NO_JSON:
+        parts += (b',"isError":', plain.isError)
+    if plain.structuredContent is not jsonrpc.NO_JSON:
+        parts += (b',"structuredContent":', plain.structuredContent)
+    parts += (b',"resultType":"complete","_meta":', _signed(bytes(plain.meta), server_info), b"}")
     return b"".join(parts)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from proxy_core.protocol import contents, results
+from proxy_core.protocol import results
 
 OURS = b'{"name":"only1mcp","version":"1"}'
 THEIRS = {"io.modelcontextprotocol/serverInfo": {"name": "box", "version": "0"}}
@@ -17,8 +17,17 @@ PLAIN = {"resultType": "complete", "content": TEXT, "_meta": THEIRS}
 
 
 def made(value: Any) -> Any:
-    plain = results.plain_tool_result(Raw(json.dumps(value).encode()), OURS)
-    return None if plain is None else json.loads(plain)
+    """By itself, and as the answer to a request, which is the same."""
+    data = json.dumps(value).encode()
+    plain = results.plain_result(Raw(data))
+    answer = results.plain_answer(b'{"jsonrpc":"2.0","id":7,"result":%b}' % data)
+    assert (plain is None) is (answer is None)
+    if plain is None or answer is None:
+        return None
+    ours = results.plain_for_modern(plain, OURS)
+    assert (ours, answer.id) == (results.plain_for_modern(answer.result, OURS), 7)
+    assert plain.is_error is (value.get("isError") is True)
+    return json.loads(ours)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +40,10 @@ def made(value: Any) -> Any:
         PLAIN | {"structuredContent": {"a": [1, 2]}},
         PLAIN | {"_meta": THEIRS | {"vendor/key": 1}},
         PLAIN | {"_meta": None},
+        PLAIN | {"isError": False},
+        PLAIN | {"content": TEXT * 3},
+        PLAIN | {"content": [TEXT[0] | {"annotations": {"priority": 1}, "_meta": {"x": 1}}, *TEXT]},
+        PLAIN | {"content": [{"type": "text", "text": 'a "resource" of type resource_link: d\u00e9j\u00e0'}]},
     ],
 )
 def test_it_is_what_the_long_way_makes_of_it(value: dict[str, Any]) -> None:
@@ -52,6 +65,15 @@ def test_it_is_what_the_long_way_makes_of_it(value: dict[str, Any]) -> None:
         PLAIN | {"cacheScope": "public"},
         PLAIN | {"anything": 1},
         PLAIN | {"_meta": {"x": "y" * 2000}},
+        PLAIN | {"content": [{"type": "text"}]},
+        PLAIN | {"content": [{"type": "text", "text": 7}]},
+        PLAIN | {"content": [{"type": "text", "text": None}]},
+        PLAIN | {"content": [{"type": "text", "text": "x", "more": 1}]},
+        PLAIN | {"content": [*TEXT, {"type": "audio", "data": "", "mimeType": "a/b"}]},
+        PLAIN | {"content": [{"type": "resource", "resource": {"uri": "a:b", "text": "text"}}]},
+        PLAIN | {"content": [{"type": "resource_link", "uri": "a:b", "name": "text"}]},
+        PLAIN | {"content": [{"type": "hologram", "text": "x"}]},
+        PLAIN | {"content": ["text"]},
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_the_long_way(value: Any) -> None:
@@ -60,7 +82,8 @@ def test_what_is_out_of_the_ordinary_is_left_to_the_long_way(value: Any) -> None
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"content":[],}', b'{"content":[}'])
 def test_what_is_no_json_is_left_to_it_too(data: bytes) -> None:
-    assert results.plain_tool_result(Raw(data), OURS) is None
+    assert results.plain_result(Raw(data)) is None
+    assert results.plain_answer(b'{"jsonrpc":"2.0","id":7,"result":%b}' % data) is None
 
 
 @given(
@@ -76,15 +99,16 @@ def test_the_two_ways_never_differ(value: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "needs"),
+    "data",
     [
-        (b'{"type":"text","text":"a resource"}', False),
-        (b'{"type": "audio"}', False),
-        (b'{"type":"resource"}', True),
-        (b'{"type":"resource_link"}', True),
-        (b'{"type":"hologram"}', True),
-        (b'{"type":"re\\u0073ource"}', True),
+        b'{"jsonrpc":"1.0","id":7,"result":{"content":[]}}',
+        b'{"jsonrpc":"2.0","id":"7","result":{"content":[]}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"content":[]},"error":{}}',
+        b'{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"x"}}',
+        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"\xff"}]}}',
+        b'[{"jsonrpc":"2.0","id":7,"result":{"content":[]}}]',
     ],
 )
-def test_content_that_points_somewhere_or_is_new_is_looked_at(data: bytes, needs: bool) -> None:
-    assert contents.may_need_a_look(data, "2026-07-28") is needs
+def test_what_is_no_ordinary_answer_is_left_to_others(data: bytes) -> None:
+    assert results.plain_answer(data) is None
