@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from proxy_core.errors import ParseError
 from proxy_core.protocol import jsonrpc
-from proxy_core.protocol.results import UnusableResult
+from proxy_core.protocol.results import UnusableResult, plain_result
 from proxy_core.protocol.revisions import Era, era_of
 from proxy_core.protocol.text import clean_text
 
@@ -40,8 +40,12 @@ def result_for_revision(method: str, result: Raw, revision: str) -> Raw:
 
 
 def _tool_result(result: Raw, revision: str) -> Raw:
-    body = bytes(result)
     is_legacy = era_of(revision) is Era.LEGACY
+    plain = plain_result(result)
+    if plain is not None and (not is_legacy or _is_object(plain.structuredContent)):
+        # Text, which everybody can read: most results, and read in one pass.
+        return result
+    body = bytes(result)
     may_be_structured = is_legacy and b"structuredContent" in body
     if b'"content"' in body and not may_be_structured and not _has_strange_type(body, revision):
         return result
@@ -56,6 +60,11 @@ def _tool_result(result: Raw, revision: str) -> Raw:
     return Raw(jsonrpc.encode(members | {"content": changed}))
 
 
+def _is_object(raw: Raw) -> bool:
+    """Or nothing at all."""
+    return jsonrpc.is_empty(raw) or memoryview(raw)[0] == ord("{")
+
+
 def _content(members: dict[str, Raw]) -> list[Raw]:
     raw = members.get("content", jsonrpc.NO_JSON)
     try:
@@ -67,7 +76,7 @@ def _content(members: dict[str, Raw]) -> list[Raw]:
 def _drop_structured(members: dict[str, Raw], content: list[Raw]) -> bool:
     """Take out a structured value that is no object, and see that a text block says the same."""
     raw = members.get("structuredContent", jsonrpc.NO_JSON)
-    if jsonrpc.is_empty(raw) or memoryview(raw)[0] == ord("{"):
+    if _is_object(raw):
         return False
     del members["structuredContent"]
     if not _is_told(_decode(raw), content):
