@@ -41,8 +41,10 @@ FULL_AT_ONCE: Final = 250.0
 """Likewise, after a time with fewer."""
 FULL_BYTES: Final = 2048
 """A record of more than these counts as several: to mask it takes so much longer."""
-SLICE_S: Final = 0.001
+SLICE_S: Final = 0.000_25
 """After how much work others are let go on."""
+REST_S: Final = 0.002
+"""And for how long: a call takes several turns of the loop, and is not to wait for a slice in each of them."""
 BRIEFS_AT_ONCE: Final = 256
 """Of those that are recorded in brief: so many are put by before the ring takes them."""
 HELD_S: Final = 0.8
@@ -76,7 +78,7 @@ class _Work:
         self._slice_s += took_s
         if self._slice_s >= SLICE_S:
             self._slice_s = 0.0
-            await asyncio.sleep(0)
+            await asyncio.sleep(REST_S)
             now = self._now()
         self._since = now
 
