@@ -125,8 +125,11 @@ async def _restarts(seat: Seat, proxy: Proxy) -> None:
 
 
 async def _switches_off_and_on(seat: Seat, proxy: Proxy, client: Client) -> None:
-    # What a dialog says is as old as the picture.
-    await seat.until(lambda: all(r.state is ServerState.HEALTHY for r in seen(seat, "clock").replicas))
+    # What a dialog says is as old as the picture, which may still be that of before the restart.
+    pids = {replica.id: replica.pid for replica in row(proxy, "clock").replicas}
+    await seat.until(
+        lambda: all((r.state, r.pid) == (ServerState.HEALTHY, pids[r.id]) for r in seen(seat, "clock").replicas)
+    )
     await pointed_at(seat, "clock/a")
     await seat.press("e")
     await seat.shows("Disable clock/a?", "b still")
