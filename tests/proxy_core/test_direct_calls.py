@@ -72,6 +72,8 @@ async def redirects(seen: Seen) -> web.StreamResponse:
         redirects,
         answers(RESULT),
         answers(RESULT | {"isError": True}),
+        answers(RESULT | {"_meta": {"\ud800": 1}}),
+        answers(RESULT | {"_meta": "none"}),
         answers({"content": [{"type": "resource_link", "uri": "box:///a", "name": "a"}]}),
         answers({"content": [{"type": "hologram"}]}),
         answers({"resultType": "odd", "content": []}),
