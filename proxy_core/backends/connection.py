@@ -562,7 +562,12 @@ class Connection(Receiver):
 
     def message(self, data: bytes, origin: int | None) -> None:
         direct = self._direct(origin)
-        if direct is not None and (plain := results.plain_answer(data)) is not None and plain.id == origin:
+        if (
+            direct is not None
+            and not direct.is_recorded
+            and (plain := results.plain_answer(data)) is not None
+            and plain.id == origin
+        ):
             # Nothing more is to be seen to.
             self._correlation.close(origin)
             direct.set_plain(plain.result)

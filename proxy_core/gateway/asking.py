@@ -135,7 +135,8 @@ class Asking:
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server
-            exchange.trace.step("routed", route.origin)
+            if exchange.met is None:
+                exchange.trace.step("routed", route.origin)
         if exchange.caller.session is not None:
             self.seen(exchange.caller)
         token = exchange.progress_token
