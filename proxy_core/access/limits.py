@@ -90,11 +90,6 @@ class Limits:
         """All that a call of a tool of this own name takes from, as long as `version` stays."""
         return self._caller(viewer) + self.at(server, tool)
 
-    def permit(self, meters: Lane, now: float) -> "Permit":
-        """Let in a call that takes from these and no others. Raises: Overloaded."""
-        self.take(meters, now)
-        return Permit(self, meters, True)
-
     def at(self, server: str, tool: str) -> Lane:
         """The meters of a server and, if one is named, of a tool of it."""
         lane = self._places.get((server, tool))

@@ -94,11 +94,12 @@ class DirectWay:
             lane.meters = limits.meters(lane.caller.viewer, lane.route.server, lane.route.origin)
             lane.limits_version = limits.version
         try:
-            return limits.permit(lane.meters, begun_at)
+            limits.take(lane.meters, begun_at)
         except Overloaded as refusal:
             # No server was asked.
             self._turned_away(lane.caller, tasks.CALL, lane.name, begun_at, refusal, params)
             raise
+        return Permit(limits, lane.meters, True)
 
     def reserves(self, begun_at: float) -> bool:
         """As `Endings.reserves`."""

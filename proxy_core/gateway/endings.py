@@ -73,8 +73,13 @@ class Endings:
                 recording.ended(recorder, trace, finished, result, failure)
             elif recorder.is_on and finished.method not in recording.UNRECORDED:
                 recorder.brief(finished, memoryview(params).nbytes)
-        if self.audit is not None:
-            self._write_down(self.audit, finished, caller, params, failure, peer or caller.peer)
+        audit = self.audit
+        if audit is None:
+            return
+        if failure is None:
+            audit.call(caller, peer or caller.peer, params, finished)
+        else:
+            self._write_down(audit, finished, caller, params, failure, peer or caller.peer)
 
     def _write_down(
         self,
@@ -82,7 +87,7 @@ class Endings:
         finished: RequestFinished,
         caller: Caller,
         params: Raw,
-        failure: Only1Error | None,
+        failure: Only1Error,
         peer: str,
     ) -> None:
         if not isinstance(failure, Overloaded):
