@@ -219,8 +219,10 @@ class Gateway:
             if exchange.permit is not None:
                 exchange.permit.leave()
             caller, method = exchange.caller, exchange.method
-            # A structured value with a member of that name is miscounted, no more.
-            is_tool_error = method in _MAY_SAY_IS_ERROR and answers.says_is_error(result)
+            is_tool_error = exchange.is_tool_error
+            if is_tool_error is None:
+                # A structured value with a member of that name is miscounted, no more.
+                is_tool_error = method in _MAY_SAY_IS_ERROR and answers.says_is_error(result)
             place = caller, method, exchange.backend, exchange.target
             now = self._clock.monotonic()
             finished = finished_as(*place, started_at, now, code, len(result), is_tool_error)
