@@ -370,6 +370,7 @@ async def test_a_key_that_is_taken_back_ends_what_its_tokens_opened_and_nobody_e
                 assert (await kept.next())["id"] == 1
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_keys_are_looked_at_anew_while_somebody_uses_them_and_do_not_count_for_ever(
     serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
 ):
@@ -424,6 +425,7 @@ async def test_who_must_be_waited_for_sends_no_large_body(
 # --- time and reloads -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_token_that_expires_ends_its_streams_and_lets_its_session_go_on_with_the_next(
     serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
 ):
