@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import NO_KEYRING
+from tests.support.processes import LIGHT_TOKENIZER, NO_KEYRING
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,14 @@ def own_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test asks the keyring of the person who runs it, nor do the programs that it starts."""
     monkeypatch.setenv(*NO_KEYRING)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tokenizer() -> Iterator[None]:
+    """What gateways in processes of their own count with; a module that looks at the figures has its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(*LIGHT_TOKENIZER)
+        yield
 
 
 @pytest.fixture(autouse=True)

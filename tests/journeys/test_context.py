@@ -16,6 +16,11 @@ from tests.support.processes import demo_command, eventually, free_port, quiet_e
 SERVERS = (stdio("clock", demo_command("clock")), stdio("notes", demo_command("notes")))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tokenizer() -> None:
+    """The real one."""
+
+
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
     with serving(tmp_path, SERVERS) as gateway:

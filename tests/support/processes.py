@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 RUN_MARK = "ONLY1MCP_RUN"
 MODULE_ENV = {"PYTHONPATH": str(ROOT)}
 """What a `module_command` needs to be found from another folder."""
+LIGHT_TOKENIZER = ("ONLY1MCP_TESTS_TOKENIZER", str(ROOT / "tests/support/light"))
+"""In the environment of a test: what it starts with a `quiet_env` has no vocabulary to load."""
 NO_KEYRING = ("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 T = TypeVar("T")
 
@@ -39,6 +41,11 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def living_children() -> list[psutil.Process]:
+    """Those of this process, whatever ends while it is looked at."""
+    return [child for child in psutil.Process().children() if is_alive(child)]
 
 
 def mark_of(process: psutil.Process) -> str | None:
@@ -72,7 +79,8 @@ def quiet_env(home: Path) -> dict[str, str]:
     kept = {
         name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "XDG_RUNTIME_DIR") if name in os.environ
     }
-    own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    modules = os.pathsep.join((*filter(None, (os.environ.get(LIGHT_TOKENIZER[0]),)), str(ROOT)))
+    own = {"HOME": str(home), "PYTHONPATH": modules, "TERM": "xterm-256color"}
     return kept | own | dict([NO_KEYRING])
 
 
