@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
@@ -16,6 +15,7 @@ from click.testing import CliRunner
 from only1mcp_tui.cli import only1mcp, web_page
 from only1mcp_tui.cli.web_door import Door
 from only1mcp_tui.cli.web_page import MOST_TABS, MonitorServer
+from tests.support.processes import living_children
 
 CHILD = """
 import sys
@@ -79,7 +79,7 @@ async def served() -> AsyncIterator[Served]:
 
 async def children_are_gone() -> None:
     async with asyncio.timeout(20):
-        while [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]:
+        while living_children():
             await asyncio.sleep(0.01)
 
 

@@ -21,6 +21,7 @@ from proxy_core.ssh_tunnel import SshRefused, SshTarget, SshTunnel, ssh_target
 from tests.support.admin_house import config_of, house
 from tests.support.fake_control import FakeControl, row_of, snapshot_of
 from tests.support.fake_ssh import asked_of, fake_ssh
+from tests.support.processes import living_children
 from tests.support.ssh_server import SSHD, ssh_server
 
 
@@ -173,7 +174,7 @@ async def test_one_who_does_not_answer_is_given_up(
     with pytest.raises(GatewayUnreachable, match="did not answer in time"):
         async with SshTunnel(SshTarget("build"), quiet):
             pass
-    assert [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE] == []
+    assert living_children() == []
 
 
 async def test_a_connection_that_is_lost_is_said_and_made_again_without_asking_anybody(

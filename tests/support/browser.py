@@ -16,7 +16,7 @@ import aiohttp
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
-SOON_S = 40.0
+SOON_S = 60.0
 SIZE = "1200,800"
 
 

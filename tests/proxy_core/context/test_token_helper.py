@@ -10,6 +10,7 @@ import pytest
 
 from proxy_core.context.token_helper import COMMAND, HelperFailed, counts_of, pieces
 from proxy_core.context.token_main import MAX_TEXT_BYTES
+from tests.support.processes import living_children
 
 TEXTS = (b"hello world", b"", b"it's I'LL")
 
@@ -26,15 +27,11 @@ def python(program: str) -> tuple[str, ...]:
     return (sys.executable, "-c", program)
 
 
-def programs_left() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left():
-    before = programs_left()
+    before = living_children()
     yield
-    assert programs_left() == before
+    assert living_children() == before
 
 
 async def test_each_text_is_told_with_its_tokens_in_order():
@@ -123,9 +120,9 @@ async def test_a_program_that_cannot_be_started_is_a_failure():
 
 async def test_who_gives_up_leaves_no_program_behind():
     """The fixture looks."""
-    before = len(programs_left())
+    before = len(living_children())
     work = asyncio.ensure_future(counted(TEXTS, python("import time; time.sleep(60)")))
-    while len(programs_left()) == before:
+    while len(living_children()) == before:
         await asyncio.sleep(0.01)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -146,7 +143,7 @@ async def test_who_is_cancelled_twice_leaves_nothing_open():
     )
     before = psutil.Process().num_fds()
     work = asyncio.ensure_future(counted(TEXTS, python(hold_stderr)))
-    while not any(child.children() for child in programs_left()):
+    while not any(child.children() for child in living_children()):
         assert not work.done()
         await asyncio.sleep(0.01)
     for _ in range(2):
