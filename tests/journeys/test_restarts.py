@@ -65,7 +65,8 @@ def family(gateway: GatewayProcess) -> list[psutil.Process]:
     [
         pytest.param(CLOCK, 30, id="30"),
         # Each takes as long as a child may take to see the end of its stdin.
-        pytest.param(WRAPPED, 3, id="with company"),
+        pytest.param(WRAPPED, 1, id="with company"),
+        pytest.param(WRAPPED, 3, id="3 with company", marks=pytest.mark.long),
         pytest.param(CLOCK, 1000, id="1000", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
     ],
 )

@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Raw
 
 from proxy_core.backends.direct_call import DirectCall
-from proxy_core.frontend import event_stream
+from proxy_core.frontend import event_stream, frontend
 from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.direct_way import DirectWay
 from proxy_core.protocol.methods import LIST_METHODS
@@ -180,9 +180,10 @@ async def test_a_long_call_becomes_a_stream_that_is_kept_alive(
     begun: list[DirectCall], direct: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(frontend, "SWEEP_S", 0.05)
 
     async def late(seen: Seen) -> web.StreamResponse:
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1)
         return json_reply(seen.result(RESULT))
 
     async with house(direct, begun, [answers(RESULT), late]) as gateway:

@@ -29,7 +29,7 @@ from tests.support.mutations import GARBAGE, MUTATIONS, Mutation, mutated
 from tests.support.scripted_channel import Asked, until
 from tests.support.stub_backends import House, StubServer, client, prompt, resource, tool
 
-FEW, MANY = 500, 20_000
+FEW, MANY = 200, 20_000
 CALM = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 ABLE = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}}
