@@ -30,7 +30,7 @@ CONNECT_S, CALL_IDLE_S = 2.0, 1.5
 PROBE_INTERVAL_S, PROBES, OPEN_S = 0.5, 2, 1.0
 ATTEMPTS = 1
 """Repeats of a call that is safe to repeat."""
-SLACK_S = 3.0
+SLACK_S = 5.0
 """What a busy machine may add to a bound."""
 SETTLED = 12
 """Calls in a row that succeed before something is broken, and once it is mended."""
