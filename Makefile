@@ -4,7 +4,7 @@
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 # Most tests wait more than they work. A file stays whole, so what its tests share is set up once.
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 NODE_SERVERS := @modelcontextprotocol/server-everything@2026.8.31
 NODE_STAMP := .cache/node/$(subst /,-,$(NODE_SERVERS)).installed
