@@ -84,7 +84,7 @@ def config_show(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     say(out.getvalue().rstrip())
 
 
-@config_command.command("schema")
+@config_command.command("schema", short_help="Print the JSON Schema of the file, for editors.")
 @json_option
 def config_schema_command(as_json: bool) -> None:
     """Print the JSON Schema, so that editors check and complete the file."""

@@ -70,6 +70,12 @@ def test_every_command_explains_itself(name: str):
     assert "Usage: only1mcp " + name in good(name, "--help")
 
 
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_what_a_command_has_below_it_is_told_by_whole_sentences(name: str):
+    _, _, below = good(name, "--help").partition("\nCommands:\n")
+    assert "..." not in below
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("version",)])
 def test_help_and_version_load_nothing_heavy(arguments: tuple[str, ...]):
     script = (
@@ -320,6 +326,7 @@ def test_a_token_is_shown_once_and_only_its_digest_is_written(own: Path):
     token = result.stdout.strip()
     assert re.fullmatch(r"o1_[A-Za-z0-9_-]{43,}", token)
     assert token not in result.stderr
+    assert "takes it when it reads the file again" in result.stderr
     assert token not in own.read_text()
     (entry,) = load(own, {}).config.auth.tokens
     assert (entry.name, entry.sha256) == ("ci", hashlib.sha256(token.encode()).hexdigest())
