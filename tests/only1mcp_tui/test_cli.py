@@ -168,6 +168,19 @@ def test_validate_tells_good_from_bad_by_its_exit_code(home: Path):
     assert (result.exit_code, result.stdout) == (0, f"{path}: good, 1 server.\n")
     assert "aa stays off: environment variable NOT_SET_ANYWHERE is not set" in result.stderr
     assert as_json("validate")["unset"] == {"aa": "environment variable NOT_SET_ANYWHERE is not set"}
+
+
+def test_validate_tells_what_is_no_fault_and_not_what_one_would_think(home: Path):
+    path = home / "only1mcp.yaml"
+    path.write_text(
+        "servers: [{id: aa, transport: {type: http, url: 'http://x/'}}]\n"
+        "profiles: {review: {tools: {deny: ['aaa__*']}}}\n"
+        "proxy: {tls: {certificate: none.pem, key: none.key}}\n"
+    )
+    result = run("validate")
+    assert (result.exit_code, result.stdout) == (0, f"{path}: good, 1 server.\n")
+    assert "profiles.review.tools.deny: 'aaa__*' fits no server's names" in result.stderr
+    assert f"proxy.tls.certificate, {home / 'none.pem'}, cannot be used: No such file" in result.stderr
     path.write_text("prxy: 1")
     result = run("validate", "--json")
     assert result.exit_code == 2
