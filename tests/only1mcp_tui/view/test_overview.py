@@ -108,6 +108,12 @@ def test_a_limit_that_refuses_says_whose_it_is_and_of_what() -> None:
     assert "▲ box/run" in plain(line) and "more requests at once than the tool may be asked" in plain(line)
 
 
+def test_that_a_limit_refuses_is_seen_on_a_narrow_terminal_too() -> None:
+    for kind in ("rate", "concurrent", "tokens", "listens"):
+        line = event_line(LimitReached(NOW, "principal", kind, "anon"), snapshot_of(), 60)
+        assert line is not None and "refused" in plain(line)
+
+
 def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for() -> None:
     snapshot = snapshot_of()
     for profile, subject in (("", "lists"), ("review", "profile review")):
