@@ -64,10 +64,12 @@ class KeyedApp(WishingApp):
     def use_tui(self, tui: TuiConfig) -> None:
         raise NotImplementedError
 
-    @work(group="screenshot", exclusive=True)
-    async def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """What is seen now, where the other exports go: a home without ~/Downloads has it too."""
-        picture = self.export_screenshot(title="only1mcp")
+        self._save(self.export_screenshot(title="only1mcp"))
+
+    @work(group="screenshot", exclusive=True)
+    async def _save(self, picture: str) -> None:
         try:
             file = await export("only1mcp-screen", ".svg", lambda: [picture])
         except OSError as error:
