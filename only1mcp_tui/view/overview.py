@@ -239,4 +239,6 @@ def _applied(fact: facts.ConfigApplied) -> str:
         ("removed", fact.removed),
     )
     words = [f"{verb} {', '.join(names)}" for verb, names in changes if names]
-    return ("rolled back: " if fact.is_rollback else "applied: ") + ("; ".join(words) or "no server changed")
+    if fact.settings:
+        words.append(", ".join(fact.settings))
+    return ("rolled back: " if fact.is_rollback else "applied: ") + ("; ".join(words) or "nothing changed")
