@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from proxy_core.admin_wire import PREFIX, ErrorAnswer, decoded, encoded, error_of
-from proxy_core.errors import GatewayUnreachable, TokenRefused
+from proxy_core.errors import CertificateRefused, GatewayUnreachable, TokenRefused
 from proxy_core.protocol.lines import FrameTooLarge
 from proxy_core.protocol.sse import SseEvent, SseParser
 from proxy_core.runtime import owner_fault
@@ -28,6 +28,26 @@ SILENCE_S: Final = 45
 """Of an event stream, which is kept alive three times as often."""
 _READ_BYTES: Final = 1 << 16
 T = TypeVar("T")
+
+
+def unanswered(where: str, error: Exception) -> GatewayUnreachable:
+    """Why nothing came of an exchange with the gateway at `where`, a URL or the path of a socket."""
+    if isinstance(error, TimeoutError):
+        return GatewayUnreachable(f"No gateway at {where}: it does not answer in time.")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        found = error.certificate_error
+        why = getattr(found, "verify_message", "") or str(found)
+        return CertificateRefused(
+            f"The gateway at {where} has a certificate that is not trusted here: {why}. The environment "
+            "variable SSL_CERT_FILE names the file of an authority that is to be trusted."
+        )
+    was_there = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL)
+    if was_there and isinstance(error, aiohttp.ClientConnectionError) and where.startswith("https:"):
+        return GatewayUnreachable(
+            f"No gateway at {where}: it hangs up, as one does that wants certificates of its clients "
+            "(proxy.tls.client_ca); commands have none."
+        )
+    return GatewayUnreachable(f"No gateway at {where}: nothing answers there.")
 
 
 class AdminClient:
@@ -83,7 +103,7 @@ class AdminClient:
                 async for chunk in response.content.iter_any():
                     yield parser.feed(chunk)
         except (aiohttp.ClientError, aiohttp.InvalidURL, OSError) as error:
-            raise self._nobody(error) from error
+            raise unanswered(self.name, error) from error
         except FrameTooLarge as error:
             raise self.unreachable("what answers is not Only1MCP, or another version of it") from error
 
@@ -105,7 +125,7 @@ class AdminClient:
                     self._raise(response.status, raw)
                 return decoded(raw, answer)
         except (aiohttp.ClientError, aiohttp.InvalidURL, OSError) as error:
-            raise self._nobody(error) from error
+            raise unanswered(self.name, error) from error
         except (msgspec.DecodeError, FrameTooLarge) as error:
             raise self.unreachable("what answers is not Only1MCP, or another version of it") from error
 
@@ -154,11 +174,6 @@ class AdminClient:
             f"The gateway at {self.name} {said}. Put one of its tokens into the environment variable "
             "ONLY1MCP_TOKEN; `only1mcp token new` makes them."
         )
-
-    def _nobody(self, error: Exception) -> GatewayUnreachable:
-        if isinstance(error, TimeoutError):
-            return self.unreachable("it does not answer in time")
-        return self.unreachable("nothing answers there")
 
     def unreachable(self, why: str) -> GatewayUnreachable:
         return GatewayUnreachable(f"No gateway at {self.name}: {why}.")

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Self
 import aiohttp
 
 from proxy_core import __version__
+from proxy_core.admin_client import unanswered
 from proxy_core.errors import BackendError, GatewayUnreachable, ParseError, TokenRefused
 from proxy_core.protocol import headers, jsonrpc, meta, methods
 from proxy_core.protocol.lines import FrameTooLarge
@@ -145,10 +146,8 @@ class GatewayClient:
                 if response.status == HTTPStatus.UNAUTHORIZED:
                     raise self._refused()
                 return await self._read(response)
-        except TimeoutError as error:
-            raise self._unreachable("it does not answer in time") from error
         except (aiohttp.ClientError, aiohttp.InvalidURL, OSError) as error:
-            raise self._unreachable("nothing answers there") from error
+            raise unanswered(self.url, error) from error
         except (ParseError, jsonrpc.NotOneMessage, FrameTooLarge) as error:
             raise self._unreachable("what answers does not speak MCP") from error
 

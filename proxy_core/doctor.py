@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from proxy_core.backends.process_table import listener_on
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import ProxyConfig, StdioTransport
 from proxy_core.config.profiles import idle_globs
-from proxy_core.errors import BackendUnavailable, ConfigError
+from proxy_core.errors import BackendUnavailable, ConfigError, TlsUnusable
+from proxy_core.frontend.tls import context_for, untimely
 from proxy_core.runtime import MAX_PATH_BYTES
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "end_orphans",
     "faults",
     "find_orphans",
+    "https",
     "port",
     "profiles",
     "programs",
@@ -49,7 +52,7 @@ class Finding:
 
     level: Level
     subject: str
-    """configuration, variables, profiles, commands, port, socket, orphans or names"""
+    """configuration, variables, profiles, https, commands, port, socket, orphans or names"""
     text: str
     """What was found; may hold untrusted text."""
     advice: str = ""
@@ -74,6 +77,22 @@ def profiles(loaded: LoadedConfig) -> Iterator[Finding]:
     for sentence in idle_globs(loaded.config):
         advice = "Correct it, or leave it for a server that is still to come."
         yield Finding(Level.WARN, "profiles", sentence, advice)
+
+
+def https(loaded: LoadedConfig, now: datetime) -> Iterator[Finding]:
+    """Whether HTTPS could be served with the files that are named."""
+    tls = loaded.config.proxy.tls
+    if tls is None:
+        return
+    try:
+        context_for(tls)
+    except TlsUnusable as error:
+        yield Finding(Level.BAD, "https", error.message, "Correct proxy.tls, or the files.")
+        return
+    if said := untimely(tls, now):
+        yield Finding(Level.WARN, "https", said, "Renew it; a gateway that runs takes the new one by itself.")
+    else:
+        yield Finding(Level.OK, "https", f"{tls.certificate} can be served")
 
 
 def programs(loaded: LoadedConfig, environ: Mapping[str, str]) -> Iterator[Finding]:

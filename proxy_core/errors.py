@@ -428,6 +428,10 @@ class GatewayUnreachable(Only1Error):
     """Nothing answers at the URL, or what answers is not this gateway; the caller may do without."""
 
 
+class CertificateRefused(GatewayUnreachable):
+    """It answers with a certificate that is not trusted here. Nothing is to be started in its place."""
+
+
 class TokenRefused(Only1Error):
     """Who asks must say who he is. The gateway is there, so nothing is to be started in its place."""
 
@@ -445,8 +449,8 @@ class PortInUse(Only1Error):
 class TlsUnusable(Only1Error):
     """The listener cannot serve HTTPS with these files."""
 
-    def __init__(self, key_path: str, why: str) -> None:
-        super().__init__(f"HTTPS cannot be served: {key_path} cannot be used: {why}")
+    def __init__(self, key_path: str, file: str, why: str) -> None:
+        super().__init__(f"HTTPS cannot be served: {key_path}, {file}, cannot be used: {why}.")
 
 
 class InsecureBind(Only1Error):

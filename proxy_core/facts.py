@@ -214,6 +214,8 @@ class ConfigApplied(Struct, frozen=True, tag=True):
     replaced: tuple[str, ...]
     updated: tuple[str, ...] = ()
     is_rollback: bool = False
+    settings: tuple[str, ...] = ()
+    """Keys beside those of servers that are different and in force."""
 
 
 class ConfigRejected(Struct, frozen=True, tag=True):

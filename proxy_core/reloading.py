@@ -224,4 +224,5 @@ def _applied(at: float, loaded: LoadedConfig, changes: ConfigChanges, is_rollbac
         those(Action.REPLACE),
         those(Action.UPDATE),
         is_rollback,
+        changes.settings,
     )

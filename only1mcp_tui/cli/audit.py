@@ -22,7 +22,7 @@ def audit_command() -> None:
     """Show whether the audit is whole: who did what, chained by hash."""
 
 
-@audit_command.command("verify")
+@audit_command.command("verify", short_help="Say whether an audit is whole, or where it is broken first.")
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(path_type=Path))
 @click.option(
     "--key-env",

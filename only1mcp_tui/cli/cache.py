@@ -21,7 +21,7 @@ def cache_command() -> None:
     """Show what the kept answers saved, or drop them."""
 
 
-@cache_command.command("stats")
+@cache_command.command("stats", short_help="Show what kept answers and joined requests saved.")
 @steering
 def stats_command(address: Address, as_json: bool) -> None:
     """Show hits, misses, evictions and joined requests, by server and method."""
@@ -48,7 +48,7 @@ def stats_command(address: Address, as_json: bool) -> None:
     say(table(JOINS, [_join_cells(row) for row in savings.joins]))
 
 
-@cache_command.command("clear")
+@cache_command.command("clear", short_help="Drop the kept answers of these servers, or all.")
 @click.argument("servers", nargs=-1, metavar="[SERVER]...")
 @steering
 def clear_command(servers: tuple[str, ...], address: Address, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,6 +118,7 @@ def _look(ctx: click.Context, config: Path | None, report: _Report) -> None:
         _configuration(loaded),
         *doctor.unset(loaded),
         *doctor.profiles(loaded),
+        *doctor.https(loaded, datetime.now(UTC)),
         *doctor.programs(loaded, os.environ),
     )
     socket_file = socket_of(loaded.config.proxy, loaded.config.admin)

@@ -1,6 +1,7 @@
 """Subcommands about the configuration file as a whole: init, validate, config."""
 
 import os
+from datetime import UTC, datetime
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from ruamel.yaml import YAML
 from only1mcp_tui.cli.common import config_option, json_option, loaded_config, required_config, writable_config
 from only1mcp_tui.cli.exits import Exit
 from only1mcp_tui.cli.output import counted, note, say, say_json
+from proxy_core import doctor
 from proxy_core.config.demo import demo_config
 from proxy_core.config.edit import EditRefused, write_atomically
 from proxy_core.config.load import load
@@ -58,6 +60,9 @@ def validate_command(ctx: click.Context, config: Path | None, as_json: bool) -> 
     say(f"{path}: good, {counted(len(loaded.config.servers), 'server')}.")
     for server_id, reason in loaded.unset.items():
         note(f"  {server_id} stays off: {reason}")
+    for found in (*doctor.profiles(loaded), *doctor.https(loaded, datetime.now(UTC))):
+        if found.level is not doctor.Level.OK:
+            note(f"  {found.text}")
 
 
 @click.group("config")
@@ -84,7 +89,7 @@ def config_show(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     say(out.getvalue().rstrip())
 
 
-@config_command.command("schema")
+@config_command.command("schema", short_help="Print the JSON Schema of the file, for editors.")
 @json_option
 def config_schema_command(as_json: bool) -> None:
     """Print the JSON Schema, so that editors check and complete the file."""

@@ -41,7 +41,7 @@ def policy_command() -> None:
     """Show who may have what, by the configuration."""
 
 
-@policy_command.command("explain")
+@policy_command.command("explain", short_help="Say which rule decides whether a client may have NAME.")
 @click.argument("method")
 @click.argument("name")
 @click.option(
@@ -79,12 +79,13 @@ def policy_explain(
     asker = _asker(whom, loaded.config)
     verdict = Policies(loaded.config).verdict(asker.profile, method, name, server_id or "")
     server = next((each for each in loaded.config.servers if each.id == verdict.server), None)
-    notes = list(_notes(loaded.config, asker, method, name, verdict, server))
+    told = ""
     if verdict.is_allowed and method == "tools/call" and server is not None and server.on_change == QUARANTINE:
         is_withheld = asyncio.run(_is_withheld(loaded, server.id, name))
         if is_withheld:
             verdict = Verdict(False, f"servers.{server.id}.on_change", QUARANTINE, server.id)
-        notes.append(_QUARANTINED[is_withheld].format(server=server.id))
+        told = _QUARANTINED[is_withheld].format(server=server.id)
+    notes = [*_notes(loaded.config, asker, method, name, verdict, server), *([told] if told else ())]
     if as_json:
         say_json(_plain(asker, method, name, verdict, notes))
     else:
@@ -127,7 +128,7 @@ def _check_server(server: str, config: Config) -> None:
 # --- what only a running gateway knows ----------------------------------------------------------------------
 
 _QUARANTINED: Final = {
-    True: "It is withheld, because it is not what it was: see only1mcp approve.",
+    True: "It is withheld until it is approved, as a tool that is new or not what it was: only1mcp approve.",
     False: "{server} has on_change: quarantine, and the running gateway does not withhold it.",
     None: "{server} has on_change: quarantine, and no gateway answers that knows whether it is withheld.",
 }

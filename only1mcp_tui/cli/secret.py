@@ -10,6 +10,8 @@ from only1mcp_tui.cli.output import note, say, say_json
 from proxy_core.vault.vault import ADDRESS, MAX_BYTES, Vault
 
 _SHAPE: Final = "a secret is called SERVICE/NAME, each of letters, digits, . _ -, as github/token."
+NAMED: Final = 10
+"""Of the secrets that cannot be opened."""
 
 
 @click.group("secret")
@@ -23,7 +25,8 @@ def secret_command() -> None:
 def secret_set(address: str, as_json: bool) -> None:
     """Keep a secret, in place of the one before. It is asked for, or read from stdin; never an argument."""
     service, name = _parts(address)
-    where = Vault().write(service, name, _value())
+    vault = Vault()
+    where = vault.write(service, name, _value())
     if as_json:
         say_json({"ok": True, "secret": address, "where": where})
         return
@@ -31,6 +34,10 @@ def secret_set(address: str, as_json: bool) -> None:
     note(
         f"The configuration has it as ${{keyring:{address}}}; a gateway that runs reads it at its next reload."
     )
+    if others := vault.unopened():
+        # A slip of the variable would otherwise show when a server stays off, which may be weeks from now.
+        note(f"Sealed with another key than this one, and not opened by it: {', '.join(others[:NAMED])}.")
+        note("If ONLY1MCP_SECRET_KEY is another than before by mistake, set it right and keep this one again.")
 
 
 @secret_command.command("list")

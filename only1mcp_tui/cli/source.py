@@ -13,6 +13,7 @@ from only1mcp_tui.cli.output import note
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
 from proxy_core.control_client import GatewayClient, GatewayUnreachable
+from proxy_core.errors import CertificateRefused
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.logs import setup_logging
 from proxy_core.telemetry.snapshot import NamedItem, ServerState
@@ -67,11 +68,13 @@ async def called(gateway: Gateway, name: str, arguments: dict[str, Any]) -> dict
 
 
 async def _answers(client: GatewayClient, gateway: Gateway) -> bool:
-    """Raises: GatewayUnreachable if nothing answers and nothing may be started either; TokenRefused."""
+    """Raises: GatewayUnreachable if nothing answers and nothing may be started either; CertificateRefused,
+    TokenRefused.
+    """
     try:
         await client.check()
     except GatewayUnreachable as error:
-        if not gateway.may_start:
+        if not gateway.may_start or isinstance(error, CertificateRefused):
             raise
         note(f"{error.message} Starting the servers for this command alone.")
         return False

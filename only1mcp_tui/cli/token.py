@@ -15,7 +15,7 @@ def token_command() -> None:
     """Make the tokens by which clients say who they are."""
 
 
-@token_command.command("new")
+@token_command.command("new", short_help="Make a token for the client NAME, and show it this once.")
 @click.argument("name")
 @click.option("--profile", metavar="NAME", help="The one profile of the configuration that it may use.")
 @click.option(
@@ -54,6 +54,6 @@ def token_new(
     say(token)
     note("This token is shown once and kept nowhere. Its client sends it as Authorization: Bearer TOKEN.")
     if write:
-        note(f"Wrote its SHA-256 to {path}; a gateway that runs knows it after its next start.")
+        note(f"Wrote its SHA-256 to {path}; a gateway that runs takes it when it reads the file again.")
     else:
         note(f"In {path} (--write puts it there):\n\n{text}")

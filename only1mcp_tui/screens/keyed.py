@@ -8,12 +8,14 @@ from textual.screen import ModalScreen
 
 from only1mcp_tui.screens.base import CoreScreen, Picture
 from only1mcp_tui.screens.confirm import ConfirmScreen
+from only1mcp_tui.screens.export import export
 from only1mcp_tui.screens.ledger import LedgerScreen
 from only1mcp_tui.screens.log_level import ask_log_level
 from only1mcp_tui.screens.names import NamesScreen
 from only1mcp_tui.screens.pushed import PushedScreen
 from only1mcp_tui.screens.verbs import ask_quit
 from only1mcp_tui.screens.wishing import WishingApp
+from only1mcp_tui.view.text import first_line, safe
 from only1mcp_tui.widgets.keys import named
 from proxy_core.config.models import TuiConfig
 
@@ -61,6 +63,21 @@ class KeyedApp(WishingApp):
 
     def use_tui(self, tui: TuiConfig) -> None:
         raise NotImplementedError
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """What is seen now, where the other exports go: a home without ~/Downloads has it too."""
+        self._save(self.export_screenshot(title="only1mcp"))
+
+    @work(group="screenshot", exclusive=True)
+    async def _save(self, picture: str) -> None:
+        try:
+            file = await export("only1mcp-screen", ".svg", lambda: [picture])
+        except OSError as error:
+            self.notify(
+                f"The screen was not saved: {first_line(str(error), 200)}", severity="error", markup=False
+            )
+        else:
+            self.notify(f"Saved as {safe(str(file), 300)}.", markup=False)
 
     def action_pause(self) -> None:
         """Hold the screen still; the core goes on."""

@@ -177,7 +177,7 @@ def _action(app: App[Any], action: str) -> Callable[[], Any]:
 
 def _screenshot(app: App[Any]) -> None:
     # When the palette itself is gone from the picture.
-    app.set_timer(0.1, app.deliver_screenshot)
+    app.set_timer(0.1, _action(app, "screenshot"))
 
 
 def _probe_all(app: App[Any], snapshot: Snapshot) -> None:

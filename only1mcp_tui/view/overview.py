@@ -203,7 +203,7 @@ def _told(fact: Fact) -> tuple[str, str, str, str] | None:
 def _limit_words(fact: facts.LimitReached) -> str:
     what = {"rate": "requests a second", "concurrent": "requests at once", "tokens": "tokens of lists a day"}
     may = "may be asked" if fact.limit in ("server", "tool") else "may ask"
-    return f"more {what.get(fact.kind, fact.kind)} than the {fact.limit} {may}; what is more is refused"
+    return f"refused: more {what.get(fact.kind, fact.kind)} than the {fact.limit} {may}"
 
 
 _TOOL_LOOKS = {"changed": ("warn", "≠"), "new": ("info", "+"), "gone": ("info", "-"), "restored": ("good", "●")}
@@ -239,4 +239,6 @@ def _applied(fact: facts.ConfigApplied) -> str:
         ("removed", fact.removed),
     )
     words = [f"{verb} {', '.join(names)}" for verb, names in changes if names]
-    return ("rolled back: " if fact.is_rollback else "applied: ") + ("; ".join(words) or "no server changed")
+    if fact.settings:
+        words.append(", ".join(fact.settings))
+    return ("rolled back: " if fact.is_rollback else "applied: ") + ("; ".join(words) or "nothing changed")

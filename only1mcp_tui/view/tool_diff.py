@@ -39,6 +39,9 @@ def diff_of(diff: ToolDiff) -> Iterator[DiffLine]:
     """May take a while for large schemas; touches nothing else."""
     if diff.change.what == "changed" and diff.before is None:
         yield DiffLine("!", "What was approved before was not kept; this is all that it says now.")
+    if diff.names:
+        named = ", ".join(safe(name, NAME_LIMIT) for name in diff.names)
+        yield DiffLine("!", f"It names tools of other servers: {named}.")
     before = diff.before or ToolText()
     found = False
     for part in PARTS:

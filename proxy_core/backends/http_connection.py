@@ -171,9 +171,7 @@ class HttpResponse:
 
     def _too_large(self, max_bytes: int) -> BackendProtocolError:
         self.close()
-        return BackendProtocolError(
-            self._connection.backend, f"The server's answer is larger than {max_bytes} bytes."
-        )
+        return BackendProtocolError(self._connection.backend, f"its answer is larger than {max_bytes} bytes")
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises: BackendStreamLost, BackendProtocolError."""

@@ -38,11 +38,11 @@ class Names:
         self._telling = frozenset(self._exposed) | frozenset(self._own)
         """Words without which nothing is named."""
 
-    def named_by(self, tool: Entry) -> tuple[str, ...]:
-        """Tools of other servers that its texts name, as `server/tool` or the exposed name, in order."""
+    def named_by(self, server: str, tool: Mapping[str, Any]) -> tuple[str, ...]:
+        """Tools of others that the texts of a tool of `server` name, as `server/tool` or exposed, in order."""
         found: dict[str, None] = {}
-        for text in _texts(tool.item):
-            for name in self._found(tool.server, text):
+        for text in _texts(tool):
+            for name in self._found(server, text):
                 found[name] = None
                 if len(found) == MAX_NAMED:
                     return tuple(found)

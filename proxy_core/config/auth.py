@@ -111,7 +111,9 @@ class IssuerConfig(Model):
 
 
 class TlsConfig(Model):
-    """Certificates of the listener. Files that are renewed are read again while the gateway runs."""
+    """Certificates of the listener, their paths relative to the folder of this file. Files that are renewed are
+    read again while the gateway runs.
+    """
 
     certificate: str = Field(min_length=1, description="Path of its certificate and chain, PEM.")
     key: str = Field(min_length=1, description="Path of its private key, PEM, without a password.")

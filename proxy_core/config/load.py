@@ -131,7 +131,12 @@ def _settled(config: Config, unset: Iterable[str], folder: Path, environ: Mappin
     admin = config.admin
     if admin.socket not in {None, "auto"}:
         admin = admin.model_copy(update={"socket": str(folder / _expand_user(str(admin.socket), environ))})
-    return config.model_copy(update={"servers": servers, "logging": logging, "admin": admin})
+    proxy = config.proxy
+    if (tls := proxy.tls) is not None:
+        named = {name: path for name, path in tls if path is not None}
+        files = {name: str(folder / _expand_user(path, environ)) for name, path in named.items()}
+        proxy = proxy.model_copy(update={"tls": tls.model_copy(update=files)})
+    return config.model_copy(update={"servers": servers, "logging": logging, "admin": admin, "proxy": proxy})
 
 
 def _settled_server(

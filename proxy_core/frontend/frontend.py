@@ -6,6 +6,7 @@ Owns the listener's one sweeper. Knows nothing of backends.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from proxy_core.access.meters import Scope
 from proxy_core.access.refusals import Refusals
 from proxy_core.backends.call import ANYONE
 from proxy_core.clock import Clock
+from proxy_core.config.auth import TlsConfig
 from proxy_core.config.models import Config, is_loopback
 from proxy_core.control import Control
 from proxy_core.errors import InsecureBind, TlsUnusable
@@ -39,7 +41,7 @@ from proxy_core.frontend.server import Listener
 from proxy_core.frontend.sessions import LegacySessions
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.steering import Steering
-from proxy_core.frontend.tls import Stamp, context_for, stamp_of
+from proxy_core.frontend.tls import Stamp, context_for, stamp_of, untimely
 from proxy_core.frontend.wire import Endpoint
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.metrics import Metrics
@@ -154,6 +156,7 @@ class Frontend:
         self._tls_stamp = stamp_of(proxy.tls)
         if proxy.tls is not None:
             await self._listener.use_tls(context_for(proxy.tls))
+            self._warn_of(proxy.tls)
         self._port = await self._listener.start()
         self._endpoint.guard = self._guard()
         if self._steering is not None:
@@ -257,6 +260,11 @@ class Frontend:
             return
         self._tasks.start(self._listener.use_tls(context), "tls")
         log.info("HTTPS is served with the certificates as they are now")
+        self._warn_of(settings)
+
+    def _warn_of(self, settings: TlsConfig) -> None:
+        if said := untimely(settings, datetime.fromtimestamp(self._clock.wall(), UTC)):
+            log.warning("%s", said)
 
     def _principals(self) -> Principals:
         auth = self._config.auth

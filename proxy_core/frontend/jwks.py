@@ -99,7 +99,7 @@ class IssuerKeys:
         before, self.keys = self.keys, keys
         is_other = before is None or keys is None or before.thumbprints != keys.thumbprints
         if is_other and keys is not None:
-            log.info("%d keys of %s count", len(keys.keys), self._name)
+            log.info("keys of %s that count: %d", self._name, len(keys.keys))
         self._on_change(self)
 
     @property

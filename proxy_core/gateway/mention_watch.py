@@ -6,7 +6,7 @@ Flags alone come of it; nothing is withheld for them.
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from proxy_core.catalog.mentions import Names
 from proxy_core.catalog.merge import Catalog
@@ -28,10 +28,12 @@ class MentionWatch:
         """Of the last catalog that was looked through; another object whenever it is another."""
         self.counts: Mapping[str, int] = {}
         """By server."""
+        self._last: Catalog | None = None
+        """That was wanted, looked through or not yet."""
 
     def want(self, catalog: Catalog) -> None:
         """Look through these tools soon."""
-        self._wanted = catalog
+        self._wanted = self._last = catalog
         if not self._tasks:
             self._tasks.start(self._look(), "look")
 
@@ -50,6 +52,10 @@ class MentionWatch:
         """By the server's own names."""
         return tuple((tool, named) for (owner, tool), named in self.found.items() if owner == server)
 
+    def named_in(self, server: str, tool: Mapping[str, Any]) -> tuple[str, ...]:
+        """What a definition names that clients do not have: it is withheld."""
+        return () if self._last is None else Names(self._last.tools).named_by(server, tool)
+
     async def aclose(self) -> None:
         """It may be used again afterwards."""
         await self._tasks.aclose()
@@ -61,6 +67,6 @@ async def _mentions(catalog: Catalog) -> dict[tuple[str, str], tuple[str, ...]]:
     names = Names(catalog.tools)
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     async for tool in in_slices(catalog.tools):
-        if named := names.named_by(tool):
+        if named := names.named_by(tool.server, tool.item):
             found[tool.server, tool.origin] = named
     return found

@@ -250,7 +250,7 @@ class ToolWatch:
         mine = (found for _, _, name, found in self._all(server) if name == tool)
         found = next(each for each in mine if each.now.digest == change.digest)
         before = await self._records.text(server, tool) if found.what == "changed" else None
-        return ToolDiff(change, text_of(found.item), before)
+        return ToolDiff(change, text_of(found.item), before, self.mentions.named_in(server, found.item))
 
     def approve(self, server: str, tool: str | None = None, digest: str | None = None) -> tuple[str, ...]:
         """Take what a tool says now, or every tool of the server, for what it should say; which these were.

@@ -122,9 +122,10 @@ class _Resolver:
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
         allowed = [address for address in addresses if self._rules.allows(address)]
         if not allowed:
+            found_at = ", ".join(each for each in addresses[:MAX_ADDRESSES] if each != host)
             raise Unreachable(
                 self._reach.subject,
-                f"{host[:200]} is {', '.join(addresses[:MAX_ADDRESSES])}, which may not be asked; "
+                f"{host[:200]}{f' is {found_at}, which' if found_at else ''} may not be asked; "
                 f"a private network may, if {self._reach.hint} names it",
             )
         return allowed[:MAX_ADDRESSES]

@@ -4,7 +4,7 @@ Sole owner of the set. Spec: 2026-07-28 basic/authorization.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,7 +21,7 @@ from proxy_core.config.models import (
     has_authorization,
 )
 from proxy_core.control import LoginBegun
-from proxy_core.errors import BackendFault, LoginFailed
+from proxy_core.errors import BackendFault, LoginFailed, UnknownReplica
 from proxy_core.protocol.headers import MCP_METHOD, MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import MODERN
 from proxy_core.tasks import Tasks
@@ -113,17 +113,28 @@ class Logins:
         return next((login for login in logins if login.needed), logins[0])
 
     def _candidates(self, server: ServerConfig, replica: str | None) -> list[Remote]:
+        """Raises: LoginFailed, UnknownReplica."""
+        known = tuple(each.id for each in server.replicas) or (ONLY_REPLICA,)
+        if replica is not None and replica not in known:
+            raise UnknownReplica(server.id, replica, known)
         remotes = [remote for name, remote in _remotes(server) if replica in (None, name)]
         found = [remote for remote in remotes if remote.auth.type != "none" and not has_authorization(remote)]
         if not found:
-            why = "its configuration says itself who asks" if remotes else "it is reached by no URL"
-            raise LoginFailed(f"There is no login at {server.id}: {why}.")
+            raise LoginFailed(f"There is no login at {server.id}: {_why_none(remotes)}.")
         return found
 
     async def aclose(self) -> None:
         await self._tasks.aclose()
         await asyncio.gather(*(login.aclose() for login in self._logins.values()))
         self._logins.clear()
+
+
+def _why_none(remotes: Sequence[Remote]) -> str:
+    if not remotes:
+        return "it is reached by no URL"
+    if any(has_authorization(remote) for remote in remotes):
+        return "its configuration has an Authorization header, which says who asks"
+    return "its configuration says `auth: none`"
 
 
 def _remotes(server: ServerConfig) -> Iterator[tuple[str, Remote]]:

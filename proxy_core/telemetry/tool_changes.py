@@ -44,3 +44,5 @@ class ToolDiff(Struct, frozen=True):
     now: ToolText
     before: ToolText | None = None
     """As approved last; None: it is new, or that text was not kept."""
+    names: tuple[str, ...] = ()
+    """Tools of other servers that it names as it is now."""

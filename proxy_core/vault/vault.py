@@ -77,3 +77,14 @@ class Vault:
     def addresses(self) -> tuple[str, ...]:
         """Those that were kept by us for a person, as `service/name`, in order."""
         return tuple(sorted(address for address in self._file.entries() if not address.startswith(OWN)))
+
+    def unopened(self) -> tuple[str, ...]:
+        """Those of a person in the sealed file that the present key does not open, in order."""
+        return tuple(address for address in self.addresses() if not self._opens(address))
+
+    def _opens(self, address: str) -> bool:
+        sealed = self._file.entries().get(address)
+        try:
+            return not sealed or bool(self._file.opened(address, sealed))
+        except SealFailed:
+            return False

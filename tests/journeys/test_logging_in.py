@@ -177,6 +177,13 @@ def test_a_secret_comes_from_stdin_and_never_from_the_arguments(tmp_path: Path):
     assert only1mcp(tmp_path, "secret", "list").stdout == ""
 
 
+def test_a_secret_that_is_kept_under_another_key_than_those_before_is_kept_and_told(tmp_path: Path):
+    assert "another key" not in only1mcp(tmp_path, "secret", "set", "a/one", given="v").stderr
+    kept = only1mcp(tmp_path, "secret", "set", "b/two", given="v", ONLY1MCP_SECRET_KEY="a slip")
+    assert kept.returncode == 0
+    assert "Sealed with another key than this one, and not opened by it: a/one." in kept.stderr
+
+
 async def test_where_there_is_a_keyring_secrets_and_logins_are_in_it_and_in_no_file(
     tmp_path: Path, guarded: LoginServer
 ):

@@ -219,6 +219,8 @@ async def test_what_is_withheld_is_asked_of_the_gateway_that_runs(tmp_path: Path
             found = explained(tmp_path, *arguments)
             assert (found["allowed"], found["rule"]) == (False, "servers.files.on_change")
             assert found["error"]["message"] == "Unknown tool: files__read"
+            # It is there, as the gateway has just said.
+            assert len(found["notes"]) == 1 and "withheld until it is approved" in found["notes"][0]
             house.says(READ, LIST)
             await shows(client, "files__list", "files__read")
     found = explained(tmp_path, *arguments)

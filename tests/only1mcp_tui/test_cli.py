@@ -70,6 +70,12 @@ def test_every_command_explains_itself(name: str):
     assert "Usage: only1mcp " + name in good(name, "--help")
 
 
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_what_a_command_has_below_it_is_told_by_whole_sentences(name: str):
+    _, _, below = good(name, "--help").partition("\nCommands:\n")
+    assert "..." not in below
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("version",)])
 def test_help_and_version_load_nothing_heavy(arguments: tuple[str, ...]):
     script = (
@@ -162,6 +168,19 @@ def test_validate_tells_good_from_bad_by_its_exit_code(home: Path):
     assert (result.exit_code, result.stdout) == (0, f"{path}: good, 1 server.\n")
     assert "aa stays off: environment variable NOT_SET_ANYWHERE is not set" in result.stderr
     assert as_json("validate")["unset"] == {"aa": "environment variable NOT_SET_ANYWHERE is not set"}
+
+
+def test_validate_tells_what_is_no_fault_and_not_what_one_would_think(home: Path):
+    path = home / "only1mcp.yaml"
+    path.write_text(
+        "servers: [{id: aa, transport: {type: http, url: 'http://x/'}}]\n"
+        "profiles: {review: {tools: {deny: ['aaa__*']}}}\n"
+        "proxy: {tls: {certificate: none.pem, key: none.key}}\n"
+    )
+    result = run("validate")
+    assert (result.exit_code, result.stdout) == (0, f"{path}: good, 1 server.\n")
+    assert "profiles.review.tools.deny: 'aaa__*' fits no server's names" in result.stderr
+    assert f"proxy.tls.certificate, {home / 'none.pem'}, cannot be used: No such file" in result.stderr
     path.write_text("prxy: 1")
     result = run("validate", "--json")
     assert result.exit_code == 2
@@ -320,6 +339,7 @@ def test_a_token_is_shown_once_and_only_its_digest_is_written(own: Path):
     token = result.stdout.strip()
     assert re.fullmatch(r"o1_[A-Za-z0-9_-]{43,}", token)
     assert token not in result.stderr
+    assert "takes it when it reads the file again" in result.stderr
     assert token not in own.read_text()
     (entry,) = load(own, {}).config.auth.tokens
     assert (entry.name, entry.sha256) == ("ci", hashlib.sha256(token.encode()).hexdigest())

@@ -83,7 +83,6 @@ async def test_the_keys_of_the_main_screens_have_actions_and_one_meaning_each() 
 @pytest.mark.parametrize("name", [name for name in HOUSES if name not in ("closing", "welcome", "long")])
 async def test_every_key_is_pressed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Only1App, "deliver_screenshot", lambda *_, **__: None)
     pressed: set[tuple[str, str]] = set()
     async with house(name, (120, 36)) as (app, pilot):
         for place in (*(MODES if name == "well" else ()), *HOUSES[name].opened):
@@ -91,6 +90,25 @@ async def test_every_key_is_pressed(name: str, tmp_path: Path, monkeypatch: pyte
             assert faults_of(app) == [], place.name
             await press_all(app, pilot, name, place, pressed)
             await leave(app, pilot)
+
+
+async def test_the_picture_of_a_screen_is_saved_where_one_is_and_a_failure_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whether or not the home has a folder for downloads."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "bare"))
+    async with house("well", (120, 36)) as (app, pilot):
+        await pilot.press("ctrl+s")
+        await app.workers.wait_for_complete()
+        (saved,) = tmp_path.glob("only1mcp-screen-*.svg")
+        assert saved.read_text().startswith("<svg ") and "github" in saved.read_text()
+        assert saved.stat().st_mode & 0o777 == 0o600
+        assert str(saved) in [note.message for note in app._notifications][-1]
+        monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "gone")
+        await pilot.press("ctrl+s")
+        await app.workers.wait_for_complete()
+        assert "was not saved: [Errno 2] No such file" in [note.message for note in app._notifications][-1]
 
 
 async def press_all(

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from proxy_core.config.load import from_text
 from proxy_core.config.models import ProxyConfig
 from proxy_core.doctor import Level
 from proxy_core.errors import ConfigError
+from tests.support.certificates import Authority
 
 FILE = """
 servers:
@@ -48,6 +50,22 @@ def test_every_fault_of_a_file_is_a_line(tmp_path: Path):
     found = list(doctor.faults(caught.value))
     assert [finding.level for finding in found] == [Level.BAD, Level.BAD]
     assert "proxy.prot" in found[0].text and "proxy.port" in found[1].text
+
+
+def test_certificates_are_looked_at_and_their_time_too(tmp_path: Path):
+    Authority(tmp_path, "authority").issue("gw")
+
+    def found(name: str, now: datetime) -> doctor.Finding:
+        text = f"proxy: {{tls: {{certificate: {name}.pem, key: gw.key}}}}\n{FILE}"
+        (finding,) = doctor.https(from_text(text, tmp_path / "only1mcp.yaml", {}), now)
+        return finding
+
+    now = datetime.now(UTC)
+    assert found("gw", now).level is Level.OK
+    assert found("authority", now).level is Level.BAD
+    late = found("gw", now + timedelta(days=2))
+    assert late.level is Level.WARN and "has expired" in late.text
+    assert list(doctor.https(from_text(FILE, tmp_path / "only1mcp.yaml", {}), now)) == []
 
 
 def test_commands_are_looked_up_where_the_child_would_run(tmp_path: Path):

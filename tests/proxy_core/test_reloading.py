@@ -116,6 +116,14 @@ async def test_a_reload_puts_the_file_in_force(file: File) -> None:
     ]
 
 
+async def test_a_reload_of_no_server_tells_the_keys_that_are_others(file: File) -> None:
+    file.says(server("aa"), profiles={"review": {}}, proxy={"grace_s": 7})
+    await file.reloading.reload()
+    (fact,) = file.facts
+    assert isinstance(fact, ConfigApplied)
+    assert fact.settings == ("proxy.grace_s", "profiles.review")
+
+
 async def test_what_is_told_of_a_reload_names_each_server_once(file: File) -> None:
     file.says(server("aa"), server("bb"), server("cc", enabled=False), server("dd"))
     await file.reloading.reload()

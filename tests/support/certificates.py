@@ -20,12 +20,15 @@ class Authority:
         self.path.write_bytes(self._signed(self._name, self._key, is_authority=True))
         self.key_path.write_bytes(_pem(self._key))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate and its key, in files of this name; for 127.0.0.1, or for a client called so."""
+    def issue(self, name: str, from_days: int = -1, to_days: int = 1) -> tuple[Path, Path]:
+        """A certificate and its key, in files of this name; for 127.0.0.1, or for a client called so.
+
+        Good from and to so many days from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate, key_path = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        certificate.write_bytes(self._signed(subject, key))
+        certificate.write_bytes(self._signed(subject, key, days=(from_days, to_days)))
         key_path.write_bytes(_pem(key))
         return certificate, key_path
 
@@ -37,7 +40,12 @@ class Authority:
         return context
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool = False
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_authority: bool = False,
+        days: tuple[int, int] = (-1, 1),
     ) -> bytes:
         now = datetime.datetime.now(datetime.UTC)
         here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -47,8 +55,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
             .add_extension(here, critical=False)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())

@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from proxy_core.admin_client import AdminClient
 from proxy_core.config.auth import TlsConfig
 from proxy_core.config.models import Config, ProxyConfig
-from proxy_core.errors import TlsUnusable
+from proxy_core.control_client import GatewayClient
+from proxy_core.errors import CertificateRefused, GatewayUnreachable, TlsUnusable
 from proxy_core.frontend.tls import context_for
 from tests.support.certificates import Authority
 from tests.support.http_client import SOON_S, Client, modern
@@ -124,12 +126,55 @@ async def test_a_reload_changes_who_needs_a_certificate_and_bad_files_change_not
 async def test_files_that_cannot_be_used_are_named(serving: Any, authority: Authority, tmp_path: Path):
     files = authority.issue("gw")
     for tls, named in (
-        (tls_of((tmp_path / "none.pem", files[1])), "proxy.tls.certificate and key"),
-        (tls_of(files, client_ca=str(files[1])), "proxy.tls.client_ca"),
+        (tls_of((tmp_path / "none.pem", files[1])), r"proxy\.tls\.certificate, .*none\.pem, .* No such file"),
+        (tls_of((files[0], tmp_path / "none.key")), r"proxy\.tls\.key, .*none\.key, .* No such file"),
+        (tls_of((files[0], authority.issue("other")[1])), "the key is not the one of this certificate"),
+        (tls_of((files[0], files[0])), r"certificate and key, .*gw\.pem and .*gw\.pem, .* not in PEM form"),
+        (tls_of(files, client_ca=str(files[1])), r"proxy\.tls\.client_ca, .*gw\.key, .* not in PEM form"),
     ):
         with pytest.raises(TlsUnusable, match=named):
             async with serving(tls=tls):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [((-3, -1), "has expired, on 20"), ((1, 3), "clients refuse it until then")]
+)
+async def test_a_certificate_at_the_wrong_time_is_served_and_told(
+    serving: Any, authority: Authority, caplog: pytest.LogCaptureFixture, days: tuple[int, int], words: str
+):
+    good, bad = authority.issue("good"), authority.issue("bad", *days)
+    async with serving(tls=tls_of(good)) as frontend:
+        assert caplog.text == ""
+        frontend.use(Config(proxy=ProxyConfig(tls=tls_of(bad))))
+        assert f"The certificate {bad[0]} " in caplog.text and words in caplog.text
+    caplog.clear()
+    async with serving(tls=tls_of(bad)):
+        assert words in caplog.text
+
+
+async def test_a_command_says_why_tls_goes_no_further(
+    serving: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch
+):
+    async def asked(url: str) -> Exception:
+        async with GatewayClient(url, None) as client:
+            with pytest.raises(GatewayUnreachable) as refused:
+                await client.check()
+        async with AdminClient(url.removesuffix("/mcp")) as admin:
+            with pytest.raises(GatewayUnreachable) as verb:
+                await admin.get("status", dict)
+        assert type(verb.value) is type(refused.value)
+        return refused.value
+
+    async with serving(tls=tls_of(authority.issue("gw"))) as frontend:
+        distrusted = await asked(frontend.url)
+        assert isinstance(distrusted, CertificateRefused)
+        assert "not trusted here: unable to get local issuer" in str(distrusted)
+        assert "SSL_CERT_FILE" in str(distrusted)
+    # What SSL_CERT_FILE would have it trust; that is read when aiohttp is imported.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", authority.trusting())
+    async with serving(tls=tls_of(authority.issue("gw2"), client_ca=str(authority.path))) as frontend:
+        assert "wants certificates of its clients" in str(await asked(frontend.url))
 
 
 async def test_who_connects_while_certificates_change_is_served(serving: Any, authority: Authority):

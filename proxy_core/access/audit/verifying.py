@@ -5,6 +5,7 @@ What each finding can and cannot mean is said in docs/audit.md.
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ def verify_files(paths: Sequence[Path], keys: Iterable[str] = ()) -> Report:
     Raises: NotAnAudit, OSError.
     """
     ordered = sorted(paths, key=_number_of)
-    return Verifier(keys, is_all=False).run(((path, path.open("rb")) for path in ordered), ordered[0])
+    return Verifier(keys, is_all=False).run(((path, _open(path)) for path in ordered), ordered[0])
 
 
 def _every_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
@@ -100,9 +101,19 @@ def _numbers(path: Path) -> list[int]:
 
 def _opened(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        return _open(path)
     except FileNotFoundError:
         return None
+
+
+def _open(path: Path) -> BinaryIO:
+    """Raises: NotAnAudit, OSError."""
+    # A pipe would wait for somebody who writes.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotAnAudit(f"{path} is no regular file, as an audit is.")
+    return os.fdopen(fd, "rb")
 
 
 def _raw_head(path: Path) -> bytes:
@@ -118,7 +129,7 @@ def _raw_head(path: Path) -> bytes:
 
 
 def _number_of(path: Path) -> int:
-    with path.open("rb") as file:
+    with _open(path) as file:
         line = read(file.readline(MAX_LINE).rstrip(b"\n"))
     return line.file if isinstance(line, Opened) else 0
 
@@ -183,7 +194,8 @@ class Verifier:
 
     def _judge_whole(self) -> None:
         if self._wants_key and not self._chain.key_id:
-            self._line = 1
+            # Anybody can have made all of them.
+            self._line, self._report.lines = 1, 0
             raise _Broken("edited", "it is chained without a key, and one was given")
         if self._is_all and self._first > self._oldest:
             self._line = 0

@@ -96,6 +96,9 @@ def test_events_name_the_replica() -> None:
     turned = event_line(BreakerTurned(NOW, "box", "b", "half_open", ""), snapshot, 120)
     alone = event_line(BreakerTurned(NOW, "box", ONLY_REPLICA, "closed", "it answers"), snapshot, 120)
     back = event_line(ConfigApplied(NOW, "c.yaml", (), (), (), ("box",), True), snapshot, 120)
+    keys = ("auth.tokens", "profiles.review.tools")
+    ruled = event_line(ConfigApplied(NOW, "c.yaml", (), (), (), settings=keys), snapshot, 120)
+    assert ruled is not None and "applied: auth.tokens, profiles.review.tools" in plain(ruled)
     assert changed is not None and "box/b" in plain(changed)
     assert turned is not None and "breaker half open" in plain(turned)
     assert alone is not None and "box/" not in plain(alone) and "● box" in plain(alone)
@@ -106,6 +109,12 @@ def test_a_limit_that_refuses_says_whose_it_is_and_of_what() -> None:
     line = event_line(LimitReached(NOW, "tool", "concurrent", "box/run"), snapshot_of(), 120)
     assert line is not None
     assert "▲ box/run" in plain(line) and "more requests at once than the tool may be asked" in plain(line)
+
+
+def test_that_a_limit_refuses_is_seen_on_a_narrow_terminal_too() -> None:
+    for kind in ("rate", "concurrent", "tokens", "listens"):
+        line = event_line(LimitReached(NOW, "principal", kind, "anon"), snapshot_of(), 60)
+        assert line is not None and "refused" in plain(line)
 
 
 def test_another_mode_of_listing_tools_is_told_with_the_profile_that_it_is_for() -> None:

@@ -40,6 +40,13 @@ def test_a_schema_is_compared_by_members_whatever_their_order():
     assert lines(now) == expected
 
 
+def test_which_tools_of_others_it_names_is_said_first():
+    diff = ToolDiff(CHANGE, replace(OLD, title="T"), OLD, ("files__read", "web/\x1b[31msearch"))
+    assert next(diff_of(diff)) == DiffLine(
+        "!", "It names tools of other servers: files__read, web/␛[31msearch."
+    )
+
+
 def test_a_new_tool_is_all_new():
     assert lines(ToolText(description="Hi."), None, "new") == ["# DESCRIPTION", "+ Hi."]
 

@@ -16,7 +16,7 @@ def entry(server: str, name: str, text: str = "", **more: object) -> Entry:
 
 def named(text: str, **more: object) -> tuple[str, ...]:
     spy = entry("spy", "sum", text, **more)
-    return Names([*(entry(*each) for each in OTHERS), spy]).named_by(spy)
+    return Names([*(entry(*each) for each in OTHERS), spy]).named_by(spy.server, spy.item)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_the_texts_of_arguments_are_read_as_well_and_data_is_not():
 def test_exposed_names_that_are_words_of_the_language_count_only_beside_their_server():
     bare = Entry("web", "search", "search", {"name": "search"})
     spy = entry("spy", "sum", "A search. See web.search.")
-    assert Names([bare, spy]).named_by(spy) == ("web/search",)
+    assert Names([bare, spy]).named_by(spy.server, spy.item) == ("web/search",)
 
 
 def test_names_are_bounded_and_so_is_the_work():
     many = [entry("many", f"tool_{number}") for number in range(50)]
     text = " ".join(each.exposed for each in many)
     spy = entry("spy", "sum", text)
-    assert len(Names([*many, spy]).named_by(spy)) == MAX_NAMED
+    assert len(Names([*many, spy]).named_by(spy.server, spy.item)) == MAX_NAMED
     hostile = entry("spy", "sum", "many " * (MAX_CHARS // 5) * 4)
     begun = time.process_time()
-    assert Names([*many, hostile]).named_by(hostile) == ()
+    assert Names([*many, hostile]).named_by(hostile.server, hostile.item) == ()
     assert time.process_time() - begun < 0.5

@@ -94,6 +94,11 @@ def test_a_key_of_the_environment_seals_without_a_file_and_opens_nothing_if_it_i
         with pytest.raises(VaultFailed, match="sealed with another key") as caught:
             headless(environ, **other).read("a", "one")
         assert SECRET not in str(caught.value)
+    mistaken = headless(environ, **{KEY_ENV: "one kee"})
+    mistaken.write("b", "two", SECRET)
+    mistaken.write("only1mcp-login", "c", SECRET)
+    assert mistaken.unopened() == ("a/one",)
+    assert headless(environ, **{KEY_ENV: "one key"}).unopened() == ("b/two",)
 
 
 def test_what_was_sealed_under_one_name_does_not_open_under_another(environ: dict[str, str]):

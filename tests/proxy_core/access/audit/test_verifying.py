@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -246,7 +247,9 @@ def test_who_makes_a_chain_anew_without_its_key_is_found_out(tmp_path: Path):
 def test_a_chain_without_a_key_in_the_place_of_one_with_it_shows(tmp_path: Path):
     path = tmp_path / "audit.jsonl"
     write_some(path, PER_FILE)
-    broken(verify_all(path, [KEY]), "edited", path, 1)
+    report = verify_all(path, [KEY])
+    broken(report, "edited", path, 1)
+    assert report.lines == 0, "none of them is known to be as it was written"
 
 
 def test_a_file_without_a_key_behind_one_with_it_shows(tmp_path: Path):
@@ -290,6 +293,16 @@ def test_there_must_be_something_to_verify(tmp_path: Path):
     for path in (tmp_path / "none.jsonl", tmp_path / "nowhere" / "none.jsonl"):
         with pytest.raises(NotAnAudit, match="There is no"):
             verify_all(path)
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path):
+    pipe = tmp_path / "audit.jsonl"
+    os.mkfifo(pipe)
+    for what in (pipe, tmp_path, Path("/dev/null")):
+        with pytest.raises(NotAnAudit, match=f"{what} is no regular file"):
+            verify_files([what])
+    with pytest.raises(NotAnAudit, match="no regular file"):
+        verify_all(pipe)
 
 
 def test_another_file_is_no_audit(tmp_path: Path):
