@@ -97,6 +97,11 @@ DEMO_NOTICE: Final = (
     "No configuration file yet: three demo servers are running. "
     "Press i to import the servers of your AI clients."
 )
+HOW_TO_LOG_IN: Final = (
+    "only1mcp login {} says which page to open, and waits for the browser to come back to the machine where it"
+    " runs; elsewhere: the same with --url, or only1mcp monitor ssh://HOST"
+)
+"""For whoever has a log and no screen. Not the page itself: who reads the log could log in there as himself."""
 LEVELS: Final = ("debug", "info", "warning", "error")
 SWEEP_S: Final = 10.0
 """Between two looks for kept answers that are past their time."""
@@ -432,7 +437,7 @@ class Proxy(Control):
 
     def _login_changed(self, server: str) -> None:
         if needed := self._logins.needed(server):
-            _server_says(server, "warning", f"login needed, {needed}")
+            _server_says(server, "warning", f"login needed, {needed}; {HOW_TO_LOG_IN.format(server)}")
         self._picture_of = ()
 
     def _verb(self, server: str, verb: str, outcome: str) -> None:
