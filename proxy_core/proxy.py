@@ -41,7 +41,7 @@ from proxy_core.config.models import Config
 from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
-from proxy_core.control import AbandonedCall, Control, DrainOutcome, LoginBegun, ReloadPlan
+from proxy_core.control import AbandonedCall, Control, DrainOutcome, LoggedOut, LoginBegun, ReloadPlan
 from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
@@ -686,13 +686,13 @@ class Proxy(Control):
             await backend.probe(replica)
 
     @audited("logout", "target")
-    async def logout(self, target: str) -> bool:
+    async def logout(self, target: str) -> LoggedOut:
         backend, replica = self._target(target)
-        was_in = await self._logins.forget(backend.settings, replica)
-        self._verb(target, "logout", "the login is forgotten" if was_in else "there was no login")
-        if was_in and backend.unset is None and backend.settings.enabled:
+        ended = await self._logins.forget(backend.settings, replica)
+        self._verb(target, "logout", "the login is forgotten" if ended.was_in else "there was no login")
+        if ended.was_in and backend.unset is None and backend.settings.enabled:
             await backend.restart(self.config.proxy.grace_s, replica)
-        return was_in
+        return ended
 
     @audited("drill", "target", "kind", "delay_ms", "share", "for_s")
     async def drill(

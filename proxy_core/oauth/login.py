@@ -12,12 +12,14 @@ from typing import Any, Final
 from proxy_core.backends.credentials import LoginNeeded
 from proxy_core.clock import Clock
 from proxy_core.config.models import HttpTransport, SseTransport
+from proxy_core.control import LoggedOut
 from proxy_core.errors import BackendAuthRequired, BackendFault, BackendUnavailable, LoginFailed
 from proxy_core.oauth.attempts import ATTEMPT_S, Attempt, check_page, is_loopback_redirect
 from proxy_core.oauth.challenges import Challenge, challenge_of
 from proxy_core.oauth.discovery import NotFound
 from proxy_core.oauth.fetching import FetchFailed
 from proxy_core.oauth.kept import LoginStore, VaultFailed
+from proxy_core.oauth.revoking import why_not_revoked
 from proxy_core.oauth.step_ups import StepUps
 from proxy_core.oauth.tokens import TokenRefused, Tokens, requested
 from proxy_core.oauth.ways import Way
@@ -192,7 +194,15 @@ class Login:
             client = self._way.configured(server)
             scopes = self._way.scopes(resource, server, self._challenge.scopes, self._lacked, self._had)
             form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scopes)} if scopes else {})
-            before = Tokens(server.issuer, resource.resource, client, server.token_endpoint, "", scopes=scopes)
+            before = Tokens(
+                server.issuer,
+                resource.resource,
+                client,
+                server.token_endpoint,
+                "",
+                scopes=scopes,
+                revocation=server.revocation_endpoint,
+            )
             fresh = await requested(self._way.reach, self._config, before, form, self._clock.wall())
         except (TokenRefused, NotFound) as refusal:
             self._drop()
@@ -364,8 +374,8 @@ class Login:
             self._step_ups.stepped(self._wanted, self._clock.monotonic())
         await self._keep(tokens)
 
-    async def forget(self) -> bool:
-        """End the login, as far as we know of one; whether there was one. Raises: LoginFailed."""
+    async def forget(self) -> LoggedOut:
+        """End the login, as far as we know of one, and have its tokens revoked. Raises: LoginFailed."""
         self._ended = ""
         if self._tokens is None and not await self._adopt() and self._ended:
             raise LoginFailed(f"{self._ended}.")
@@ -374,9 +384,13 @@ class Login:
         self._attempts.clear()
         self._drop()
         if tokens is None:
-            return False
+            return LoggedOut(was_in=False)
+        # Before anybody is asked who might not answer.
         await self._forgotten(tokens)
-        return True
+        note = await why_not_revoked(self._way.reach, self._config, tokens, self._clock.wall())
+        if note:
+            log.warning("%s: logged out, but %s", self.server, note)
+        return LoggedOut(was_in=True, note=note)
 
     async def aclose(self) -> None:
         await self._tasks.aclose()
