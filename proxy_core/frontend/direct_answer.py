@@ -86,7 +86,9 @@ class DirectAnswer(DirectExchange, kw_only=True):
     def end(self, why: Only1Error) -> None:
         if self.call is not None:
             self.cancel_call()
-            self.refused(why)
+            # Not told at once: its connection would go on with its next request before the new rules are all
+            # in force.
+            self._in_task(deliver(self._streaming(), failure(why, self.raw_id, Era.MODERN)))
         elif self.running is not None:
             self.running.end(why)
 

@@ -5,6 +5,7 @@ Tokens of the configuration and JWTs alike, in both eras and at every door; who 
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
@@ -256,6 +258,34 @@ async def test_what_a_profile_denies_meanwhile_is_answered_as_what_never_was(
             house.server.gate.set()
             for kept in (elsewhere, *(() if era == "legacy" else (allowed,))):
                 assert SECRET.encode() in (await kept).body
+
+
+async def test_a_request_that_waits_behind_it_on_the_connection_is_judged_by_the_new_rules(
+    issuer: AuthorizationServer,
+):
+    async with opened(issuer) as house:
+        url = URL(f"{house.url}/wide")
+        async with connected(str(url), "modern") as ann:
+            await warmed(house, ann)
+        body, headers = modern("tools/call", {"name": "box__slow", "arguments": {}})
+        raw_body = json.dumps(body).encode()
+        lines = headers | {"Host": url.authority, "Content-Length": str(len(raw_body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        post = f"POST {url.path} HTTP/1.1\r\n{head}\r\n".encode() + raw_body
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        try:
+            writer.write(post * 2)
+            await house.server.asked()
+            assert house.has_quiet
+            await house.reload(profiles={"wide": {"tools": {"deny": ["*slow"]}}})
+            async with asyncio.timeout(AT_ONCE_S):
+                for _ in range(2):
+                    assert b" 400 " in await reader.readline()
+                    assert b"Unknown tool: box__slow" in await reader.readuntil(b"}}")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+        assert len(house.server.waiting) == 1
 
 
 NAMED = [
