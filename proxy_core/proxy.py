@@ -348,7 +348,7 @@ class Proxy(Control):
     def _tell_audit(self) -> None:
         # None while there is nothing to tell: what a call meets then is one look at that.
         audit = self.audit if self.audit.is_on else None
-        self._gateway.audit = audit
+        self._gateway.endings.audit = audit
         self._frontend.tell(audit)
 
     async def _stop(self) -> None:

@@ -42,11 +42,10 @@ class Limits:
         self._days: dict[Place, DayMeter] = {}
         self._callers: dict[Viewer, Lane] = {}
         self._places: dict[tuple[str, str], Lane] = {}
-
-    @property
-    def in_force(self) -> "Limits | None":
-        """None if nothing is limited."""
-        return self if self._allowed.is_any else None
+        self.is_any = self._allowed.is_any
+        """Whether anything is limited at all."""
+        self.version = 0
+        """Which meters there are: those that somebody was given are good as long as it stays."""
 
     @property
     def held(self) -> dict[Place, int]:
@@ -63,7 +62,7 @@ class Limits:
         allowed = Allowances.of(config)
         if allowed == self._allowed:
             return
-        self._allowed = allowed
+        self._allowed, self.is_any = allowed, allowed.is_any
         for place, meter in self._meters.items():
             meter.use(allowed.at(place))
         self._forget_lanes()
@@ -83,20 +82,13 @@ class Limits:
 
     def enter(self, viewer: Viewer, now: float) -> "Permit":
         """Let a request in whose server is not known yet, or that has none. Raises: Overloaded."""
-        caller = self._callers.get(viewer)
-        if caller is None:
-            caller = self._caller(viewer)
+        caller = self._caller(viewer)
         self.take(caller, now)
         return Permit(self, caller, False)
 
-    def enter_call(self, viewer: Viewer, server: str, tool: str, now: float) -> "Permit":
-        """Let in a call of a tool of this own name, with all that it needs in one step. Raises: Overloaded."""
-        caller = self._callers.get(viewer)
-        if caller is None:
-            caller = self._caller(viewer)
-        meters = caller + self.at(server, tool)
-        self.take(meters, now)
-        return Permit(self, meters, True)
+    def meters(self, viewer: Viewer, server: str, tool: str) -> Lane:
+        """All that a call of a tool of this own name takes from, as long as `version` stays."""
+        return self._caller(viewer) + self.at(server, tool)
 
     def at(self, server: str, tool: str) -> Lane:
         """The meters of a server and, if one is named, of a tool of it."""
@@ -134,11 +126,13 @@ class Limits:
         return Overloaded(limit, wait_s)
 
     def _caller(self, viewer: Viewer) -> Lane:
-        principal, profile = viewer
-        if len(self._callers) >= MAX_LANES:
-            self._callers.clear()
-        lane = self._lane([(Scope.PRINCIPAL, principal), (Scope.PROFILE, profile)])
-        self._callers[principal, profile] = lane
+        lane = self._callers.get(viewer)
+        if lane is None:
+            principal, profile = viewer
+            if len(self._callers) >= MAX_LANES:
+                self._callers.clear()
+            lane = self._lane([(Scope.PRINCIPAL, principal), (Scope.PROFILE, profile)])
+            self._callers[viewer] = lane
         return lane
 
     def _lane(self, places: list[Place]) -> Lane:
@@ -154,6 +148,7 @@ class Limits:
         return meter
 
     def _forget_lanes(self) -> None:
+        self.version += 1
         self._callers.clear()
         self._places.clear()
 

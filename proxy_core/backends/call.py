@@ -12,6 +12,7 @@ from proxy_core.backends.upward import CallSink
 from proxy_core.errors import BackendError, BackendFault
 from proxy_core.protocol.capabilities import NONE, ClientCapabilities
 from proxy_core.protocol.header_params import HeaderParam
+from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.revisions import Era
 from proxy_core.telemetry.trace import Trace
 
@@ -66,6 +67,8 @@ class Call(Struct, eq=False):
     """What came of it where it was begun already, without a task; it goes on from there."""
     trace: Trace | None = None
     """Where it is recorded what its servers are asked and say, if anywhere."""
+    plain: PlainResult | None = None
+    """Set by the connection that carries the call: what it was answered, if that is plain."""
 
     def park(self) -> None:
         """Give the call's places to others while its client thinks; at its connection it gets one again before
@@ -97,3 +100,5 @@ class Answer(NamedTuple):
     era: Era
     revision: str
     replica: str = ""
+    plain: PlainResult | None = None
+    """The result, if it is known to be plain; it need not be looked at any more."""

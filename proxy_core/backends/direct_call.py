@@ -6,17 +6,20 @@ as it failed, and goes on as any other call would from there (`Call.met`).
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 from msgspec import Raw
 
 from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.connection import Connection, Waiter
 from proxy_core.backends.correlation import Pending
+from proxy_core.backends.recording import heard_answer, heard_failure, sending
 from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.snapshot import ServerState
+from proxy_core.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     from proxy_core.backends.backend import Backend
@@ -43,6 +46,16 @@ class DirectCall(Pending[Waiter]):
     """None once it is over."""
     ended: Ended | None = None
     permit: "Permit | None" = None
+    is_recorded: bool = False
+
+    def record(self, arguments: Raw, trace: Trace) -> None:
+        """Where it is told from now on, just after it has begun."""
+        lane = self.lane
+        assert lane is not None and self.call is not None
+        self.is_recorded = True
+        self.call = call = msgspec.structs.replace(self.call, trace=trace)
+        trace.replica = lane.member.id
+        sending(call, lane.backend.id, lane.connection.peer, lane.transport, lane.params(arguments), None)
 
     def cancel(self) -> None:
         """Nobody waits any more: the server is told, nobody here is. Safe at any time."""
@@ -74,6 +87,8 @@ class DirectCall(Pending[Waiter]):
         assert lane is not None and ended is not None
         self._over(lane)
         lane.member.call_over(None, self.permit)
+        if self.is_recorded and self.call is not None:
+            heard_answer(self.call, result)
         ended.answered(Answer(result, Era.MODERN, lane.revision, lane.member.id))
 
     def set_plain(self, plain: PlainResult) -> None:
@@ -91,6 +106,8 @@ class DirectCall(Pending[Waiter]):
         if lane.connection.waits_for(self.id):
             lane.connection.give_up(self)
         lane.member.call_over(failure, self.permit)
+        if self.is_recorded and self.call is not None:
+            heard_failure(self.call, failure)
         ended.failed(failure)
 
 
@@ -114,6 +131,7 @@ class _Over:
 
 
 OVER: Final[Waiter] = _Over()
+_PARAMS: Final = b'"params":'
 
 
 class DirectLane:
@@ -136,6 +154,7 @@ class DirectLane:
         "revision",
         "room",
         "slots",
+        "transport",
     )
 
     def __init__(
@@ -149,6 +168,7 @@ class DirectLane:
         self.slots = backend.slots
         self.room = connection.slots
         self.revision = connection.peer.revision
+        self.transport = connection.transport
         self._call = call
         self._name = call.name
         self._idle_s, self._cap_s = connection.waits_for_call(call)
@@ -193,6 +213,11 @@ class DirectLane:
         member.call_begun()
         self.backend.repeating.begun()
         return call
+
+    def params(self, arguments: Raw) -> bytes:
+        """As its server gets them. `arguments`: JSON, or empty."""
+        message = self._message(0, arguments)
+        return message[message.index(_PARAMS) + len(_PARAMS) : -1]
 
     def _message(self, request_id: int, arguments: Raw) -> bytes:
         """Raises: ParseError."""

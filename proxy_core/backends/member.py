@@ -293,7 +293,7 @@ class Member:
             raise
         if replica.state is not ServerState.HEALTHY:
             self.checks.answered()
-        return Answer(result, connection.peer.era, connection.peer.revision, self.id)
+        return Answer(result, connection.peer.era, connection.peer.revision, self.id, call.plain)
 
     async def _ask_beside(self, replica: Replica, key: Key, call: Call) -> tuple[Connection, Raw]:
         """On a connection beside the primary one."""

@@ -135,7 +135,7 @@ class LegacyEra:
 
     async def _call(self, wire: WireRequest, session: Session, request: jsonrpc.Request) -> WireAnswer:
         try:
-            ready = self._calls.at_once(session, request)
+            ready = self._calls.at_once(session, request, wire.head.headers)
         except Overloaded as error:
             return reply(failure(error, request.raw_id, Era.LEGACY))
         if ready is not None:

@@ -75,14 +75,14 @@ class LegacyCalls:
 
         call.add_done_callback(end)
 
-    def at_once(self, session: Session, request: jsonrpc.Request) -> bytes | None:
+    def at_once(self, session: Session, request: jsonrpc.Request, headers: Headers = ()) -> bytes | None:
         """The result of a list, if it is ready; None: nothing was done. Raises: Overloaded."""
         if request.method not in LIST_METHODS or request.id in session.calls:
             return None
         if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
             return None
-        lane = self._handler.list_lane(session.caller, request.method)
-        return None if lane is None else self._handler.at_once(lane, request.params)
+        lane = self._handler.direct.list_lane(session.caller, request.method)
+        return None if lane is None else self._handler.direct.at_once(lane, request.params, headers)
 
     def take(self, session: Session, message: jsonrpc.Notification | jsonrpc.Response) -> None:
         """Act on what has no answer; what it names and we do not know is ignored."""

@@ -84,7 +84,7 @@ class ModernEra:
         lane = head.lanes.get(request.own_meta)
         if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
             caller = self._caller(head, request.own_meta)
-            lane = None if caller is None else self._handler.lane(caller, routed.name, request.own_meta)
+            lane = None if caller is None else self._handler.direct.lane(caller, routed.name, request.own_meta)
             if lane is None:
                 return None
             _keep(head, request.own_meta, lane)
@@ -108,15 +108,15 @@ class ModernEra:
         if (
             not isinstance(lane, ListLane)
             or lane.is_over
-            or not self._handler.keeps(lane)
+            or not self._handler.direct.keeps(lane)
             or not _is_of(lane, head)
         ):
             caller = self._caller(head, request.own_meta)
-            lane = None if caller is None else self._handler.list_lane(caller, routed.method)
+            lane = None if caller is None else self._handler.direct.list_lane(caller, routed.method)
             if lane is None:
                 return None
             _keep(head, request.own_meta, lane)
-        result = self._handler.at_once(lane, request.params)
+        result = self._handler.direct.at_once(lane, request.params, head.headers)
         return None if result is None else Ready(request.raw_id, result)
 
     def _caller(self, head: WireHead, own_meta: bytes) -> Caller | None:

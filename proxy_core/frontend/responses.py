@@ -24,8 +24,7 @@ from proxy_core.errors import (
 from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.guards import JSON
 from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
-from proxy_core.gateway.direct_exchange import CallLane
-from proxy_core.gateway.direct_list import ListLane
+from proxy_core.gateway.direct_way import DirectWay
 from proxy_core.gateway.exchange import Caller, Exchange
 from proxy_core.gateway.subscriptions import SubscriptionHub
 from proxy_core.gateway.task_updates import TaskUpdates
@@ -45,25 +44,10 @@ class Handler(Protocol):
     hub: SubscriptionHub
     updates: ResourceUpdates
     task_updates: TaskUpdates
+    direct: DirectWay
 
     async def handle(self, exchange: Exchange) -> bytes:
         """The result as JSON, already shaped for the caller's revision. Raises: Only1Error."""
-        ...
-
-    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
-        """For a modern client's calls of this tool that are made in no task; None if none are."""
-        ...
-
-    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
-        """For a client's requests for the first page of this list; None if that is not ready."""
-        ...
-
-    def keeps(self, lane: ListLane) -> bool:
-        """Whether it may still be used."""
-        ...
-
-    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
-        """The result; None: nothing was done. Raises: Overloaded."""
         ...
 
     def initialize(self, revision: str, profile: str = "", handshake: Exchange | None = None) -> bytes:

@@ -21,6 +21,7 @@ from proxy_core.errors import (
 from proxy_core.gateway import completion
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol import capabilities, contents, jsonrpc, results
+from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.revisions import MODERN, Era
 
 SERVER_INFO_VALUE: Final[dict[str, Any]] = {"name": "only1mcp", "version": __version__}
@@ -65,6 +66,15 @@ def result_for(
         raise BackendProtocolError(
             backend, "The server's answer is not a valid result.", error.message
         ) from error
+
+
+def plain_for(caller: Caller, plain: PlainResult, result: Raw, era: Era) -> bytes | None:
+    """What `result_for` makes of a plain result of a call; None: that has to look at it."""
+    if caller.era is Era.MODERN:
+        return results.plain_for_modern(plain, SERVER_INFO)
+    if not contents.is_object(plain.structuredContent):
+        return None
+    return bytes(result) if era is Era.LEGACY else results.plain_for_legacy(plain)
 
 
 def says_is_error(result: bytes) -> bool:

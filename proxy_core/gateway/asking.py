@@ -135,7 +135,8 @@ class Asking:
         exchange.backend = route.server
         if exchange.trace is not None:
             exchange.trace.server = route.server
-            exchange.trace.step("routed", route.origin)
+            if exchange.met is None:
+                exchange.trace.step("routed", route.origin)
         if exchange.caller.session is not None:
             self.seen(exchange.caller)
         token = exchange.progress_token
@@ -398,6 +399,11 @@ class Asking:
         is_after_input: bool = False,
     ) -> bytes:
         result = answer.result
+        if answer.plain is not None:
+            exchange.is_tool_error = answer.plain.is_error
+            ready = answers.plain_for(exchange.caller, answer.plain, result, answer.era)
+            if ready is not None:
+                return ready
         if uri is not None:
             if answers.has_no_contents(result):
                 raise UnknownResource(uri)

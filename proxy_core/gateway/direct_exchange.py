@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from msgspec import Raw, Struct
 
 from proxy_core.access.limits import Permit
+from proxy_core.access.meters import Meter
 from proxy_core.backends.call import Answer, Met
 from proxy_core.backends.direct_call import DirectCall, DirectLane
 from proxy_core.catalog.routes import Route
@@ -19,11 +20,12 @@ from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.gateway import answers
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
+from proxy_core.gateway.recording import RecordedOutlet
 from proxy_core.protocol import jsonrpc, results
 from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.records import CANCELLED
-from proxy_core.telemetry.trace import Headers
+from proxy_core.telemetry.trace import Headers, Trace
 
 
 class Keeper(Protocol):
@@ -39,8 +41,16 @@ class Keeper(Protocol):
         """Now, in monotonic seconds, if a call may begin without a task; None if it may not."""
         ...
 
-    def enter(self, lane: "CallLane", started_at: float, params: Raw) -> Permit | None:
-        """What a call takes of limits, if there are any. Raises: Overloaded, and has told that it ended so."""
+    def enter(self, lane: "CallLane", begun_at: float, params: Raw) -> Permit:
+        """What a call takes of limits. Raises: Overloaded, and has told that it ended so."""
+        ...
+
+    def reserves(self, begun_at: float) -> bool:
+        """Whether one that begins now can be recorded in full, which `traced` then is to do."""
+        ...
+
+    def traced(self, lane: "CallLane", params: Raw, headers: Headers, begun_at: float) -> Trace | None:
+        """Record a call from now on; None if it is too late for that."""
         ...
 
     def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
@@ -50,16 +60,19 @@ class Keeper(Protocol):
     def call_ended(
         self,
         lane: "CallLane",
-        started_at: float,
+        begun_at: float,
         code: int | None,
         result: bytes,
         params: Raw,
         is_tool_error: bool,
+        trace: Trace | None,
+        failure: Only1Error | None,
     ) -> None: ...
 
-    async def go_on(
-        self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]
-    ) -> bytes: ...
+    @property
+    def go_on(self) -> Callable[[Exchange, float, Callable[[], Awaitable[bytes]]], Awaitable[bytes]]:
+        """Of an exchange that was begun without a task, and when: what is left of it, to its end."""
+        ...
 
 
 class CallLane:
@@ -71,6 +84,8 @@ class CallLane:
         "config",
         "gateway",
         "is_limited",
+        "limits_version",
+        "meters",
         "name",
         "replace",
         "route",
@@ -101,6 +116,9 @@ class CallLane:
         self.route = route
         self.way = way
         self.is_limited = is_limited
+        self.meters: tuple[Meter, ...] = ()
+        self.limits_version = -1
+        """In which `meters` are those of its calls."""
         self.replace = {"name": jsonrpc.encode(route.origin)}
 
     def is_good(self) -> bool:
@@ -118,12 +136,14 @@ class DirectExchange(Struct, eq=False):
     params: Raw
     arguments: Raw
     headers: Headers
-    """For the record of one that takes a task."""
+    """For its record."""
     started_at: float = 0.0
     call: DirectCall | None = None
     """Until something was told."""
     permit: Permit | None = None
     """What it holds of limits, where there are any."""
+    trace: Trace | None = None
+    """Where it is recorded, if it is in full."""
 
     # --- for whoever serves the client: none may raise -------------------------------------------------------
 
@@ -149,16 +169,35 @@ class DirectExchange(Struct, eq=False):
         self.started_at = started_at
         if lane.is_limited:
             self.permit = lane.gateway.enter(lane, started_at, self.params)
+        is_recorded = lane.gateway.reserves(started_at)
         self.call = lane.way.begin(self.arguments, started_at, self)
-        if self.call is None and self.permit is not None:
-            # Whoever asks the ordinary way is counted there.
-            self.permit.undo()
-        return self.call is not None
+        if self.call is None:
+            if self.permit is not None:
+                # Whoever asks the ordinary way is counted there.
+                self.permit.undo()
+            return False
+        if is_recorded:
+            self._record(self.call)
+        return True
 
-    def _ended(self, code: int | None, result: bytes, is_tool_error: bool = False) -> None:
+    def _record(self, call: DirectCall) -> None:
+        self.trace = self.lane.gateway.traced(self.lane, self.params, self.headers, self.started_at)
+        if self.trace is not None:
+            call.record(self.arguments, self.trace)
+
+    def _ended(
+        self,
+        code: int | None,
+        result: bytes,
+        is_tool_error: bool = False,
+        failure: Only1Error | None = None,
+    ) -> None:
         if self.permit is not None:
             self.permit.leave()
-        self.lane.gateway.call_ended(self.lane, self.started_at, code, result, self.params, is_tool_error)
+        lane = self.lane
+        lane.gateway.call_ended(
+            lane, self.started_at, code, result, self.params, is_tool_error, self.trace, failure
+        )
 
     def cancel_call(self) -> None:
         """Its client has gone. Not to be called once anything was told."""
@@ -190,7 +229,7 @@ class DirectExchange(Struct, eq=False):
         try:
             result = lane.asking.result_of(exchange, lane.way.backend, lane.route, answer)
         except Only1Error as error:
-            self._ended(error.code, b"")
+            self._ended(error.code, b"", failure=error)
             self.refused(error)
             return
         if result is None:
@@ -211,7 +250,7 @@ class DirectExchange(Struct, eq=False):
 
     async def _at_length(self, work: Callable[[Exchange], Awaitable[bytes]], outlet: Outlet) -> bytes:
         exchange = self._exchange()
-        exchange.outlet = outlet
+        exchange.outlet = outlet if self.trace is None else RecordedOutlet(outlet, self.trace)
         return await self.lane.gateway.go_on(exchange, self.started_at, lambda: work(exchange))
 
     def _exchange(self) -> Exchange:
@@ -227,6 +266,7 @@ class DirectExchange(Struct, eq=False):
             target=lane.name,
             headers=self.headers,
             permit=self.permit,
+            trace=self.trace,
         )
 
 

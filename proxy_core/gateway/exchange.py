@@ -113,6 +113,8 @@ class Exchange(Struct, eq=False):
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None
     """Of a replay: whom to ask instead of the server that has the name."""
+    is_tool_error: bool | None = None
+    """Set by the gateway: whether the result says that the tool failed; None: it was not looked at."""
     permit: Permit | None = None
     """Set by the gateway: what it holds of limits, where there are any."""
     peer: str = ""

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from proxy_core.access.audit.audit import Audit, AuditShut
-from proxy_core.access.audit.refusals import Refusal
-from proxy_core.access.limits import Limits, Permit
+from proxy_core.access.audit.audit import AuditShut
+from proxy_core.access.limits import Limits
 from proxy_core.backends.backend import Backend
 from proxy_core.backends.call import ANYONE
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF
@@ -28,20 +27,19 @@ from proxy_core.errors import (
     InvalidParams,
     MethodNotFound,
     Only1Error,
-    Overloaded,
     ParseError,
     UnknownName,
     UnknownReference,
     UnknownResource,
 )
-from proxy_core.facts import Fact, RequestFinished
-from proxy_core.gateway import answers, completion, extensions, instructions, recording
+from proxy_core.facts import Fact
+from proxy_core.gateway import answers, completion, extensions, instructions
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.cache import Cause, ResponseCache, about
 from proxy_core.gateway.coalescing import Flights, Subject
 from proxy_core.gateway.contexts import Contexts, Measured, unmeasured
-from proxy_core.gateway.direct_exchange import CallLane
-from proxy_core.gateway.direct_list import ListLane
+from proxy_core.gateway.direct_way import DirectWay
+from proxy_core.gateway.endings import Endings, finished_as
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Viewer
 from proxy_core.gateway.listing import Listing
 from proxy_core.gateway.meta_calls import MetaCalls
@@ -61,7 +59,7 @@ from proxy_core.gateway.tool_index import ToolIndex
 from proxy_core.gateway.tool_watch import ToolWatch, forgetful
 from proxy_core.gateway.updates import ResourceUpdates
 from proxy_core.gateway.view import ViewMaker
-from proxy_core.protocol import header_params, jsonrpc, tasks
+from proxy_core.protocol import header_params, jsonrpc
 from proxy_core.protocol.methods import LIST_METHODS, LOG_LEVELS, SERVER_INFO
 from proxy_core.protocol.revisions import SUPPORTED, Era
 from proxy_core.protocol.tasks import METHODS as TASK_METHODS
@@ -111,15 +109,12 @@ class Gateway:
     ) -> None:
         """`measured`: what a profile's lists cost, for the mode `auto`. `recorder`: of exchanges, if any.
         `served`: adds up what is listed. `watch`: whether tools are what they were; None: forgets with us."""
-        self._recorder = recorder
-        self.audit: Audit | None = None
-        """Where every call is told of, if anywhere."""
+        self.endings = Endings(clock, publish, recorder)
         self._config = config
         self._clock = clock
         self._publish = publish
         self.served_lists = served or ServedLists(uncounted)
         self.limits = Limits(config(), clock, publish)
-        self._limits = self.limits.in_force
         self._registry: BackendRegistry | None = None
         self.hub = hub
         sealer = Sealing(lambda: config().proxy.seal_keys)
@@ -148,6 +143,19 @@ class Gateway:
         self.desk = OperatorDesk(config, clock, publish)
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights, self.desk)
         self._saving = Saving(config, lambda: self.registry, clock, self.asking, self.cache)
+        self.direct = DirectWay(
+            config,
+            clock,
+            self.listing,
+            self._meta_calls,
+            self.asking,
+            self._saving,
+            self.limits,
+            self.endings,
+            go_on=self.go_on,
+            served=self._served,
+        )
+        """For what needs no task."""
         self.updates = ResourceUpdates(lambda: self.registry, self.owners)
         self.task_updates = TaskUpdates(self.asking.tasks)
         self._steps: dict[str, Step] = {
@@ -178,26 +186,16 @@ class Gateway:
     async def handle(self, exchange: Exchange) -> bytes:
         """The result's JSON, as the caller's revision wants it. Raises: Only1Error."""
         started_at = self._clock.monotonic()
-        recorder, trace = self._recorder, None
-        if recorder is not None:
-            if not recorder.is_on or exchange.method in recording.UNRECORDED:
-                recorder = None
-            elif exchange.replay_of is not None or recorder.takes(started_at):
-                trace = recording.begun(recorder, exchange, started_at)
+        trace = self.endings.recorded(exchange, started_at)
         step = self._steps.get(exchange.method, _no_such_method)
-        if self._limits is not None and exchange.method != _UNLIMITED:
-            step = partial(self._within, self._limits, step)
-        if self.audit is not None and self.audit.is_shut and self.audit.shuts_out(exchange.method):
+        if self.limits.is_any and exchange.method != _UNLIMITED:
+            step = partial(self._within, step)
+        if self.endings.shuts_out(exchange.method):
             step = _shut_out
-        return await self._watched(exchange, step(exchange), started_at, recorder, trace)
+        return await self._watched(exchange, step(exchange), started_at, trace)
 
     async def _watched(
-        self,
-        exchange: Exchange,
-        work: Awaitable[bytes],
-        started_at: float,
-        recorder: Recorder | None,
-        trace: Trace | None = None,
+        self, exchange: Exchange, work: Awaitable[bytes], started_at: float, trace: Trace | None
     ) -> bytes:
         """What `work` comes to, told and recorded however it ends."""
         code: int | None = ErrorCode.INTERNAL_ERROR
@@ -220,191 +218,26 @@ class Gateway:
         finally:
             if exchange.permit is not None:
                 exchange.permit.leave()
-            finished = _finished(exchange, started_at, self._clock.monotonic(), code, result)
-            self._publish(finished)
-            if self.audit is not None:
-                self._write_down(self.audit, exchange, finished, failure)
-            if recorder is not None:
-                if trace is not None:
-                    recording.ended(recorder, exchange, trace, finished, result, failure)
-                else:
-                    recorder.brief(finished, memoryview(exchange.params).nbytes)
+            caller, method = exchange.caller, exchange.method
+            is_tool_error = exchange.is_tool_error
+            if is_tool_error is None:
+                # A structured value with a member of that name is miscounted, no more.
+                is_tool_error = method in _MAY_SAY_IS_ERROR and answers.says_is_error(result)
+            place = caller, method, exchange.backend, exchange.target
+            now = self._clock.monotonic()
+            finished = finished_as(*place, started_at, now, code, len(result), is_tool_error)
+            self.endings.ended(finished, caller, exchange.params, trace, result, failure, exchange.peer)
 
-    async def _within(self, limits: Limits, step: Step, exchange: Exchange) -> bytes:
+    async def _within(self, step: Step, exchange: Exchange) -> bytes:
         """One step, if there are not too many. What goes to a server is counted there by `Asking`."""
-        exchange.permit = limits.enter(exchange.caller.viewer, self._clock.monotonic())
+        exchange.permit = self.limits.enter(exchange.caller.viewer, self._clock.monotonic())
         return await step(exchange)
 
-    # --- one that needs no task -----------------------------------------------------------------------------
-
-    def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
-        """For a modern client's calls of this tool that are made in no task; None if none are.
-
-        `own_meta`: their `_meta`, JSON of at most a kilobyte without progress token and log level. They have
-        nothing but that and arguments. Taken are those that are ordinary in every way.
-        """
-        viewer = caller.viewer
-        if self._meta_calls.means(name, viewer) or not self._saving.is_plain_tool(name):
-            return None
-        route = self.listing.routes(viewer).tool(name)
-        if route is None or route.header_params:
-            return None
-        way = self.asking.lane(caller, route, own_meta)
-        if way is None:
-            return None
-        place = (self._config(), self.listing.version, caller, name, route, way)
-        return CallLane(self, *place, is_limited=self._limits is not None)
-
-    def keeps(self, lane: CallLane | ListLane) -> bool:
-        """As `direct_exchange.Keeper`."""
-        return lane.version == self.listing.version and lane.config is self._config()
-
-    def begins(self) -> float | None:
-        """As `direct_exchange.Keeper`: one that is to be recorded in full takes the ordinary way."""
-        if self.audit is not None and self.audit.is_shut:
-            return None
-        started_at, recorder = self._clock.monotonic(), self._recorder
-        if recorder is not None and recorder.is_on and recorder.reserves(started_at):
-            return None
-        return started_at
-
-    def enter(self, lane: CallLane, started_at: float, params: Raw) -> Permit | None:
-        """As `direct_exchange.Keeper`. Raises: Overloaded."""
-        if self._limits is None:
-            return None
-        try:
-            return self._limits.enter_call(lane.caller.viewer, lane.route.server, lane.route.origin, started_at)
-        except Overloaded as refusal:
-            # No server was asked.
-            self._turned_away(lane.caller, tasks.CALL, lane.name, started_at, refusal, params)
-            raise
-
-    def call_ended(
-        self,
-        lane: CallLane,
-        started_at: float,
-        code: int | None,
-        result: bytes,
-        params: Raw,
-        is_tool_error: bool,
-    ) -> None:
-        """As `direct_exchange.Keeper`."""
-        place = (tasks.CALL, lane.route.server, lane.name)
-        self._told(lane.caller, *place, started_at, code, result, params, is_tool_error)
-
-    def list_lane(self, caller: Caller, method: str) -> ListLane | None:
-        """For a client's requests for the first page of this list; None if that is not ready."""
-        viewer = caller.viewer
-        if not self.listing.is_prepared(method, viewer):
-            return None
-        standing = self.listing.stands(method, viewer)
-        page = self.listing.page(method, caller.revision, viewer, None)
-        place = (self._config(), self.listing.version, caller, method)
-        return ListLane(*place, self.listing.view(viewer).mode, page, standing)
-
-    def at_once(self, lane: ListLane, params: Raw) -> bytes | None:
-        """The result; None: nothing was done, and it takes the ordinary way. Raises: Overloaded."""
-        started_at = self.begins()
-        if started_at is None or not lane.is_ready(started_at):
-            return None
-        caller, method = lane.caller, lane.method
-        if self._limits is not None:
-            self._let_list_in(self._limits, lane, started_at, params)
-        result = lane.result(started_at)
-        if method == "tools/list":
-            self._served(caller.viewer, lane.mode, len(lane.page))
-        self._told(caller, method, None, None, started_at, None, result, params, False)
-        return result
-
-    def _let_list_in(self, limits: Limits, lane: ListLane, started_at: float, params: Raw) -> None:
-        viewer = lane.caller.viewer
-        try:
-            if lane.method == "tools/list":
-                limits.check_tokens(viewer)
-            # It is answered before anything else could ask how many are in flight.
-            limits.enter(viewer, started_at).leave()
-        except Overloaded as refusal:
-            self._turned_away(lane.caller, lane.method, None, started_at, refusal, params)
-            raise
-
-    def _served(self, viewer: Viewer, mode: Mode, size: int) -> None:
-        """A client got a list of tools. `size`: its bytes."""
-        tokens = self.served_lists.add(viewer.profile, mode)
-        if self._limits is not None:
-            self._limits.served(viewer, size // BYTES_PER_TOKEN if tokens is None else tokens)
-
-    def _told(
-        self,
-        caller: Caller,
-        method: str,
-        server: str | None,
-        target: str | None,
-        started_at: float,
-        code: int | None,
-        result: bytes,
-        params: Raw,
-        is_tool_error: bool,
-    ) -> None:
-        """One that took no task has ended."""
-        finished = self._tell(caller, method, server, target, started_at, code, result, params, is_tool_error)
-        if self.audit is not None:
-            self.audit.call(caller, caller.peer, params, finished)
-
-    def _turned_away(
-        self, caller: Caller, method: str, target: str | None, started_at: float, why: Overloaded, params: Raw
-    ) -> None:
-        """One that would have taken no task was one too many."""
-        self._tell(caller, method, None, target, started_at, why.code, b"", params, False)
-        self.refused(caller, method, why, caller.peer)
-
-    def _tell(
-        self,
-        caller: Caller,
-        method: str,
-        server: str | None,
-        target: str | None,
-        started_at: float,
-        code: int | None,
-        result: bytes,
-        params: Raw,
-        is_tool_error: bool,
-    ) -> RequestFinished:
-        now = self._clock.monotonic()
-        finished = RequestFinished(
-            now,
-            caller.client,
-            caller.principal,
-            caller.era,
-            caller.revision,
-            method,
-            server,
-            target,
-            (now - started_at) * 1000,
-            code,
-            is_tool_error,
-            len(result),
-        )
-        self._publish(finished)
-        if self._recorder is not None and self._recorder.is_on:
-            self._recorder.brief(finished, memoryview(params).nbytes)
-        return finished
-
-    def _write_down(
-        self, audit: Audit, exchange: Exchange, finished: RequestFinished, failure: Only1Error | None
-    ) -> None:
-        caller, peer = exchange.caller, exchange.peer or exchange.caller.peer
-        if not isinstance(failure, Overloaded):
-            audit.call(caller, peer, exchange.params, finished)
-        elif not isinstance(failure, AuditShut):
-            # However many are too many, they are few lines.
-            self.refused(caller, exchange.method, failure, peer)
-
     async def go_on(self, exchange: Exchange, started_at: float, work: Callable[[], Awaitable[bytes]]) -> bytes:
-        """One that was begun takes longer than that. Raises: Only1Error."""
-        recorder = self._recorder if self._recorder is not None and self._recorder.is_on else None
+        """One that was begun without a task takes longer than that. Raises: Only1Error."""
         if exchange.permit is not None:
             exchange.permit.renew()
-        return await self._watched(exchange, work(), started_at, recorder)
+        return await self._watched(exchange, work(), started_at, exchange.trace)
 
     # --- from our own state ---------------------------------------------------------------------------------
 
@@ -418,18 +251,8 @@ class Gateway:
                 "instructions": self._instructions(profile),
             }
         )
-        now = self._clock.monotonic()
-        if handshake is not None and self.audit is not None:
-            self._write_down(self.audit, handshake, _finished(handshake, now, now, None, result), None)
-        if (
-            handshake is not None
-            and self._recorder is not None
-            and self._recorder.is_on
-            and self._recorder.takes(now)
-        ):
-            trace = recording.begun(self._recorder, handshake, now)
-            finished = _finished(handshake, now, self._clock.monotonic(), None, result)
-            recording.ended(self._recorder, handshake, trace, finished, result, None)
+        if handshake is not None:
+            self.endings.said(handshake, result)
         return result
 
     async def _discover(self, exchange: Exchange) -> bytes:
@@ -476,8 +299,8 @@ class Gateway:
         if cursor is not None and not isinstance(cursor, str):
             raise InvalidParams("The cursor must be a string.")
         viewer = caller.viewer
-        if self._limits is not None and method == "tools/list" and cursor is None:
-            self._limits.check_tokens(viewer)
+        if method == "tools/list" and cursor is None:
+            self.limits.check_tokens(viewer)
         standing = self.listing.standing(method, viewer)
         if standing is None:
             await self.listing.ready(method, viewer)
@@ -487,6 +310,11 @@ class Gateway:
         if not self.listing.is_prepared(method, viewer):
             await self.listing.prepare(viewer)
         return self._page(exchange, viewer, standing, cursor)
+
+    def _served(self, viewer: Viewer, mode: Mode, size: int) -> None:
+        """A client got a list of tools. `size`: its bytes."""
+        tokens = self.served_lists.add(viewer.profile, mode)
+        self.limits.served(viewer, size // BYTES_PER_TOKEN if tokens is None else tokens)
 
     def _page(self, exchange: Exchange, viewer: Viewer, standing: Standing, cursor: str | None) -> bytes:
         """Raises: InvalidParams."""
@@ -662,7 +490,6 @@ class Gateway:
         now = self._config()
         self.desk.reloaded()
         self.limits.use(now)
-        self._limits = self.limits.in_force
         servers = {server.id: server for server in now.servers}
         is_same = (before.cache, before.routing) == (now.cache, now.routing)
         changed = {old.id for old in before.servers if not is_same or servers.get(old.id) != old}
@@ -718,16 +545,11 @@ class Gateway:
 
     def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
         """A request of this caller was not taken, as one too many is not."""
-        if self.audit is not None:
-            why = error.message
-            self.audit.refused(Refusal("mcp", error.code, why, caller.principal, peer, method))
+        self.endings.refused(caller, method, error, peer)
 
     def listened(self, caller: Caller, params: Raw, peer: str = "") -> None:
         """A modern client listens from now on: which is no exchange, as it has no end that is waited for."""
-        if self.audit is not None:
-            now = self._clock.monotonic()
-            exchange = Exchange("subscriptions/listen", params, caller, Nobody(), peer=peer)
-            self._write_down(self.audit, exchange, _finished(exchange, now, now, None, b""), None)
+        self.endings.said(Exchange("subscriptions/listen", params, caller, Nobody(), peer=peer))
 
     # --- what legacy clients start by themselves --------------------------------------------------------------
 
@@ -794,23 +616,3 @@ def _string(members: dict[str, Raw], key: str) -> str:
     if not isinstance(value, str):
         raise InvalidParams(f'"{key}" must be a string.')
     return value
-
-
-def _finished(
-    exchange: Exchange, started_at: float, now: float, code: int | None, result: bytes
-) -> RequestFinished:
-    return RequestFinished(
-        now,
-        exchange.caller.client,
-        exchange.caller.principal,
-        exchange.caller.era,
-        exchange.caller.revision,
-        exchange.method,
-        exchange.backend,
-        exchange.target,
-        (now - started_at) * 1000,
-        code,
-        # A structured value with a member of that name is miscounted, no more.
-        exchange.method in _MAY_SAY_IS_ERROR and answers.says_is_error(result),
-        len(result),
-    )

@@ -19,7 +19,8 @@ from proxy_core.telemetry.recorder import Recorder
 from proxy_core.telemetry.records import status_of
 from proxy_core.telemetry.trace import Failure, Trace
 
-UNRECORDED: Final = frozenset({"ping"})
+UNRECORDED: Final = frozenset({"ping", "subscriptions/listen"})
+"""Said too often, and a stream that may be open for days."""
 
 
 class RecordedOutlet(Struct, eq=False):
@@ -68,25 +69,20 @@ def begun(recorder: Recorder, exchange: Exchange, at: float) -> Trace:
 
 
 def ended(
-    recorder: Recorder,
-    exchange: Exchange,
-    trace: Trace,
-    finished: RequestFinished,
-    result: bytes,
-    error: Only1Error | None,
+    recorder: Recorder, trace: Trace, finished: RequestFinished, result: bytes, error: Only1Error | None
 ) -> None:
-    trace.target = exchange.target or ""
+    trace.target = finished.target or ""
     status = status_of(finished)
-    failure = _failure(error, exchange.caller.era) if status is ExchangeStatus.ERROR else None
+    failure = _failure(error, finished.era) if status is ExchangeStatus.ERROR else None
     recorder.end(trace, finished.at, status, result if failure is None else failure.body, failure)
 
 
-def _failure(error: Only1Error | None, era: Era) -> Failure:
+def _failure(error: Only1Error | None, era: str) -> Failure:
     """As the client is told of it; None: it was not foreseen."""
     if error is None:
         return Failure(ErrorCode.INTERNAL_ERROR, error_object(ErrorCode.INTERNAL_ERROR, "Internal error"))
     code = error.code
-    if era is Era.LEGACY and isinstance(error, UnknownResource):
+    if era == Era.LEGACY and isinstance(error, UnknownResource):
         code = ErrorCode.LEGACY_RESOURCE_NOT_FOUND
     if isinstance(error, BackendError | ClientError):
         return Failure(code, error_object(code, error.message, error.raw_data))

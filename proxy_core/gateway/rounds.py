@@ -28,7 +28,7 @@ MAX_PAUSE_S: Final = 0.25
 
 def needed_by(server: str, answer: Answer) -> InputRequired | None:
     """What the server needs before it answers; None if it has answered. Raises: BackendProtocolError."""
-    if answer.era is Era.LEGACY:
+    if answer.era is Era.LEGACY or answer.plain is not None:
         return None
     try:
         needed = results.input_required(answer.result)

@@ -57,7 +57,12 @@ class TasksExtension:
         None too where the server was not told of such a client: its answer is none then. `backend`: it may have
         left since. `tool`: its own name of it. Raises: BackendProtocolError.
         """
-        if answer.era is Era.LEGACY or exchange.method != tasks.CALL or not _was_declared(exchange, backend):
+        if (
+            answer.era is Era.LEGACY
+            or answer.plain is not None
+            or exchange.method != tasks.CALL
+            or not _was_declared(exchange, backend)
+        ):
             return None
         try:
             task = tasks.created(answer.result, answer.era)

@@ -42,7 +42,7 @@ def result_for_revision(method: str, result: Raw, revision: str) -> Raw:
 def _tool_result(result: Raw, revision: str) -> Raw:
     is_legacy = era_of(revision) is Era.LEGACY
     plain = plain_result(result)
-    if plain is not None and (not is_legacy or _is_object(plain.structuredContent)):
+    if plain is not None and (not is_legacy or is_object(plain.structuredContent)):
         # Text, which everybody can read: most results, and read in one pass.
         return result
     body = bytes(result)
@@ -60,8 +60,8 @@ def _tool_result(result: Raw, revision: str) -> Raw:
     return Raw(jsonrpc.encode(members | {"content": changed}))
 
 
-def _is_object(raw: Raw) -> bool:
-    """Or nothing at all."""
+def is_object(raw: Raw) -> bool:
+    """Whether a member is an object, or nothing at all."""
     return jsonrpc.is_empty(raw) or memoryview(raw)[0] == ord("{")
 
 
@@ -76,7 +76,7 @@ def _content(members: dict[str, Raw]) -> list[Raw]:
 def _drop_structured(members: dict[str, Raw], content: list[Raw]) -> bool:
     """Take out a structured value that is no object, and see that a text block says the same."""
     raw = members.get("structuredContent", jsonrpc.NO_JSON)
-    if _is_object(raw):
+    if is_object(raw):
         return False
     del members["structuredContent"]
     if not _is_told(_decode(raw), content):

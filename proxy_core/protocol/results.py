@@ -14,6 +14,7 @@ from msgspec import Raw, Struct, field
 
 from proxy_core.errors import Only1Error, ParseError
 from proxy_core.protocol import jsonrpc, methods
+from proxy_core.protocol.revisions import Era
 
 CacheHints: TypeAlias = tuple[int, str]
 """ttlMs and cacheScope."""
@@ -174,8 +175,35 @@ def plain_result(result: Raw) -> PlainResult | None:
     return plain if plain.is_well else None
 
 
+def plain_whole(plain: PlainResult, era: Era) -> Raw:
+    """As a server of this era has sent it, but for white space between members."""
+    parts = _plain_parts(plain)
+    if era is Era.MODERN:
+        parts.append(b',"resultType":"complete"')
+    if plain.meta is not jsonrpc.NO_JSON:
+        parts += (b',"_meta":', plain.meta)
+    parts.append(b"}")
+    return Raw(b"".join(parts))
+
+
 def plain_for_modern(plain: PlainResult, server_info: bytes) -> bytes:
     """What `result_for_modern` makes of it."""
+    parts = _plain_parts(plain)
+    parts += (b',"resultType":"complete","_meta":', _signed(bytes(plain.meta), server_info), b"}")
+    return b"".join(parts)
+
+
+def plain_for_legacy(plain: PlainResult) -> bytes:
+    """What `result_for_legacy` makes of it."""
+    parts = _plain_parts(plain)
+    if meta := _unsigned(bytes(plain.meta)):
+        parts += (b',"_meta":', meta)
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _plain_parts(plain: PlainResult) -> list[bytes | Raw]:
+    """All but what the eras write in their own ways, and the last brace."""
     parts: list[bytes | Raw] = [b'{"content":[']
     for block in plain.content:
         parts += (b'{"type":"text","text":', block.text)
@@ -191,14 +219,21 @@ def plain_for_modern(plain: PlainResult, server_info: bytes) -> bytes:
         parts += (b',"isError":', plain.isError)
     if plain.structuredContent is not jsonrpc.NO_JSON:
         parts += (b',"structuredContent":', plain.structuredContent)
-    parts += (b',"resultType":"complete","_meta":', _signed(bytes(plain.meta), server_info), b"}")
-    return b"".join(parts)
+    return parts
 
 
 @lru_cache(maxsize=256)
 def _signed(meta: bytes, server_info: bytes) -> bytes:
     # Servers sign all their results alike.
     return jsonrpc.encode(restamped({"_meta": Raw(meta)}, server_info))
+
+
+@lru_cache(maxsize=256)
+def _unsigned(meta: bytes) -> bytes:
+    """Nothing, if there is none any more."""
+    members = {"_meta": Raw(meta)} if meta else {}
+    _remove_server_info(members)
+    return bytes(members.get("_meta", jsonrpc.NO_JSON))
 
 
 def restamped(members: Mapping[str, Raw], server_info: bytes) -> dict[str, Raw]:

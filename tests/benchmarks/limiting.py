@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import uvloop
 
-from proxy_core.access.limits import Limits
+from proxy_core.access.limits import Limits, Permit
 from proxy_core.clock import SystemClock
 from proxy_core.config.models import Config
 from proxy_core.errors import Overloaded
@@ -66,10 +66,11 @@ def _unheard(fact: Fact) -> None:
 
 
 def _call(limits: Limits, viewer: tuple[str, str] = VIEWER) -> Any:
-    now = SystemClock().monotonic
+    now, meters = SystemClock().monotonic, limits.meters(viewer, "web", "echo")
 
     def call() -> None:
-        limits.enter_call(viewer, "web", "echo", now()).leave()
+        limits.take(meters, now())
+        Permit(limits, meters, True).leave()
 
     call()
     return call

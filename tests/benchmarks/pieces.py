@@ -143,7 +143,7 @@ def _auditing() -> dict[str, Interval]:
         # It was not started: what waits is taken away here.
         waiting = audit._queue
         journal = Journal(Place(Path(folder) / "other.jsonl"), Chain(), Sizes(1 << 40, 0), "1", lambda: "")
-        writing, entry = Writing(), (fact, None, "", "127.0.0.1", 40, None)
+        writing, entry = Writing(), (fact, caller, "127.0.0.1", 40, None)
 
         def told() -> None:
             audit.call(caller, "127.0.0.1", params, fact)

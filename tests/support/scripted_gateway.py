@@ -68,6 +68,14 @@ class ScriptedUpdates:
             deliver(news)
 
 
+class NoDirectWay:
+    def list_lane(self, caller: Caller, method: str) -> None:
+        """Nothing is ready here."""
+
+    def lane(self, caller: Caller, name: str, own_meta: bytes) -> None:
+        """Nothing goes without a task."""
+
+
 class ScriptedGateway:
     """Methods answer from `scripts`; those in `held` wait, and come out of `next_call` in order."""
 
@@ -81,16 +89,11 @@ class ScriptedGateway:
         self.refusals: list[tuple[str, str, str]] = []
         self.updates = ScriptedUpdates()
         self.task_updates = ScriptedUpdates()
+        self.direct = NoDirectWay()
         self._calls: asyncio.Queue[HeldCall] = asyncio.Queue()
 
     async def next_call(self) -> HeldCall:
         return await asyncio.wait_for(self._calls.get(), 20)
-
-    def list_lane(self, caller: Caller, method: str) -> None:
-        """Nothing is ready here."""
-
-    def lane(self, caller: Caller, name: str, own_meta: bytes) -> None:
-        """Nothing goes without a task."""
 
     async def handle(self, exchange: Exchange) -> bytes:
         self.exchanges.append(exchange)

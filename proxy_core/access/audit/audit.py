@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +22,14 @@ from proxy_core.access.audit.refusals import ADMISSION, Refusal, Refusals
 from proxy_core.access.audit.reloads import audit_path, reloaded
 from proxy_core.access.audit.words import name, word
 from proxy_core.access.audit.writer import Entry, Losses, Target, Writer
-from proxy_core.access.audit.writing import LEFT_OUT, MAX_ARGUMENT_BYTES, WITH_ARGUMENTS, RuleOf, profile_name
+from proxy_core.access.audit.writing import (
+    LEFT_OUT,
+    MAX_ARGUMENT_BYTES,
+    WITH_ARGUMENTS,
+    Asker,
+    RuleOf,
+    profile_name,
+)
 from proxy_core.clock import Clock
 from proxy_core.config.load import LoadedConfig
 from proxy_core.errors import Overloaded
@@ -50,15 +57,6 @@ class AuditShut(Overloaded):
         super().__init__("The gateway takes no calls at the moment; try again later.")
 
 
-class Asker(Protocol):
-    """The client, as the gateway knows it."""
-
-    @property
-    def session(self) -> str | None: ...
-    @property
-    def profile(self) -> str: ...
-
-
 class Audit:
     """Sole owner of the writer. `start`, `use` at each reload, `aclose`; then it may be started again."""
 
@@ -77,6 +75,7 @@ class Audit:
         self._rule_of = rule_of
         self._version = version
         self._settings = loaded.config.audit
+        self._wants_arguments = self._settings.arguments
         self._target = _target(loaded)
         self._losses = Losses()
         self._writer: Writer | None = None
@@ -122,6 +121,7 @@ class Audit:
     def use(self, before: LoadedConfig, loaded: LoadedConfig) -> None:
         """Another configuration may be in force; that is told where lines went until now, and where they go."""
         self._settings, target = loaded.config.audit, _target(loaded)
+        self._wants_arguments = self._settings.arguments
         has_moved = target != self._target
         self._tell(reloaded(before, loaded))
         if has_moved and self._target is not None:
@@ -147,19 +147,19 @@ class Audit:
 
     def call(self, caller: Asker, peer: str, params: Raw, finished: RequestFinished) -> None:
         """A client's request was answered. Pings are not told."""
-        queue, target = self._queue, finished.target
-        if finished.method in UNAUDITED:
+        queue, method, target = self._queue, finished.method, finished.target
+        if method in UNAUDITED:
             return
         waiting = len(queue)
         if waiting >= SHUT_AT and self._is_too_much(waiting):
             return
-        if (target is not None and len(target) > MAX_HELD_TEXT) or len(finished.method) > MAX_HELD_TEXT:
+        if (target is not None and len(target) > MAX_HELD_TEXT) or len(method) > MAX_HELD_TEXT:
             finished = _shortened(finished)
         size = memoryview(params).nbytes
         held = None
-        if self._settings.arguments and finished.method in WITH_ARGUMENTS:
+        if self._wants_arguments and method in WITH_ARGUMENTS:
             held = params if size <= MAX_ARGUMENT_BYTES and waiting < MAX_HOLDING else LEFT_OUT
-        queue.append((finished, caller.session, caller.profile, peer, size, held))
+        queue.append((finished, caller, peer, size, held))
         writer = self._writer
         if writer is not None and not writer.is_woken:
             writer.wake()

@@ -23,8 +23,8 @@ class Chain:
     """SHA-256, or HMAC of it where there is a key: who has not got the key can then make no line."""
 
     def __init__(self, key: str | None = None) -> None:
-        self._keyed = None if key is None else hmac.new(key.encode(), digestmod="sha256")
-        """With the key in it and nothing else yet: a copy costs less than to begin anew."""
+        self._fresh = hashlib.sha256() if key is None else hmac.new(key.encode(), digestmod="sha256")
+        """With the key in it, if any, and nothing else yet: a copy costs less than to begin anew."""
         self.name: Final = "sha256" if key is None else "hmac-sha256"
         self.key_id: Final = "" if key is None else hmac.digest(key.encode(), _KEY_ID, "sha256").hex()[:16]
         """Tells keys apart, and says nothing of them."""
@@ -34,17 +34,14 @@ class Chain:
 
     def hash(self, before: bytes, body: bytes) -> bytes:
         """Of a line, in hex. `before`: of the line before it."""
-        if self._keyed is not None:
-            keyed = self._keyed.copy()
-            keyed.update(before + body)
-            return keyed.hexdigest().encode()
-        return hashlib.sha256(before + body).hexdigest().encode()
+        hashed = self._fresh.copy()
+        hashed.update(before + body)
+        return hashed.hexdigest().encode()
 
-    def sealed(self, before: bytes, json: bytes) -> tuple[bytes, bytes]:
-        """An object's JSON as a line with its end, and its hash."""
-        body = json[:-1]
+    def sealed(self, before: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """An object's JSON without its last brace, as a line with its end, and its hash."""
         digest = self.hash(before, body)
-        return body + _MARK + digest + _END + b"\n", digest
+        return b'%b,"hash":"%b"}\n' % (body, digest), digest
 
 
 def split(line: bytes) -> tuple[bytes, bytes] | None:

@@ -77,14 +77,14 @@ class Journal:
         Raises: ValueError, for one that is too long or cannot be written as JSON; nothing has changed then.
         """
         line.seq, line.time = self._seq + 1, line.time or self._time()
-        self._seal(encoded(line))
+        self._seal(encoded(line)[:-1])
 
     def seal_call(self, members: bytes) -> None:
         """The same of a call, as `Writing.call` has made it."""
         self._seal(b'{"kind":"call","seq":%d,%b' % (self._seq + 1, members))
 
-    def _seal(self, json: bytes) -> None:
-        sealed, digest = self._chain.sealed(self._hash, json)
+    def _seal(self, body: bytes) -> None:
+        sealed, digest = self._chain.sealed(self._hash, body)
         if len(sealed) > MAX_LINE:
             raise ValueError(f"a line of {len(sealed)} bytes")
         self._seq += 1
@@ -133,7 +133,7 @@ class Journal:
 
     def _write_head(self) -> None:
         head = Head(file=self._number, seq=self._seq, before=self._hash.decode())
-        line, _ = self._chain.sealed(GENESIS, encoded(head))
+        line, _ = self._chain.sealed(GENESIS, encoded(head)[:-1])
         os.pwrite(self._head_fd, line.rstrip(b"\n").ljust(HEAD_BYTES - 1) + b"\n", 0)
 
     # --- from one file to the next --------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Journal:
             torn_bytes=len(self._torn),
             torn_sha256=hashlib.sha256(self._torn).hexdigest() if self._torn else "",
         )
-        sealed, digest = self._chain.sealed(self._hash, encoded(line))
+        sealed, digest = self._chain.sealed(self._hash, encoded(line)[:-1])
         self._fd = self._fresh(sealed)
         self._size, self._number, self._torn = len(sealed), number, b""
         self._seq, self._hash = line.seq, digest

@@ -210,8 +210,7 @@ class Writer:
         """Raises: OSError, Unusable."""
         self._flush()
         while self.queue:
-            for _ in range(min(SLICE, len(self.queue))):
-                self._take(self.queue.popleft())
+            self._take(min(SLICE, len(self.queue)))
             # Here the loop may go on.
             self._flush()
         self._tell_losses()
@@ -221,22 +220,23 @@ class Writer:
         if self._journal is not None:
             self._journal.flush()
 
-    def _take(self, entry: Entry) -> None:
-        if isinstance(entry, Move):
-            self._go(entry)
-            return
-        try:
-            if self._journal is None:
-                return
-            if len(entry) == 2:
-                self._journal.seal(self._writing.other(entry))
-            else:
-                self._journal.seal_call(self._writing.call(entry))
-            self.written += 1
-        except Exception:
-            # Whatever somebody sent to bring this about: the lines after it are still to be written.
-            log.exception("a line of the audit could not be made")
-            self.lost += 1
+    def _take(self, count: int) -> None:
+        writing = self._writing
+        for _ in range(count):
+            entry, journal = self.queue.popleft(), self._journal
+            if isinstance(entry, Move):
+                self._go(entry)
+            elif journal is not None:
+                try:
+                    if len(entry) == 2:
+                        journal.seal(writing.other(entry))
+                    else:
+                        journal.seal_call(writing.call(entry))
+                    self.written += 1
+                except Exception:
+                    # Whatever somebody sent to bring this about: the lines after it are still to be written.
+                    log.exception("a line of the audit could not be made")
+                    self.lost += 1
 
     def _tell_losses(self) -> None:
         if self._journal is None:

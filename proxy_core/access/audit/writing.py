@@ -7,7 +7,7 @@ how it went.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct
@@ -30,9 +30,18 @@ RuleOf: TypeAlias = Callable[[str, str, str, str], str]
 if there is none: which rule of the policy let a call through, or did not."""
 
 
-CallEntry: TypeAlias = tuple[RequestFinished, str | None, str, str, int, Raw | None]
-"""A call as it waits to be written, made on its way: the fact, session, profile, peer, bytes in, and params if
-its arguments are wanted."""
+class Asker(Protocol):
+    """The client, as the gateway knows it."""
+
+    @property
+    def session(self) -> str | None: ...
+    @property
+    def profile(self) -> str: ...
+
+
+CallEntry: TypeAlias = tuple[RequestFinished, Asker, str, int, Raw | None]
+"""A call as it waits to be written, made on its way: the fact, who asked, peer, bytes in, and params if its
+arguments are wanted."""
 LineEntry: TypeAlias = tuple[Line, float]
 """Any other line, and the `Clock.monotonic()` of what it tells."""
 
@@ -96,22 +105,22 @@ class Writing:
         return self._time
 
     def call(self, entry: CallEntry) -> bytes:
-        """The members of its line, but for kind and number."""
-        finished, session, profile, peer, bytes_in, params = entry
+        """The members of its line, but for kind and number; what closes it is still to come."""
+        finished, asker, peer, bytes_in, params = entry
         code = finished.error_code
         who = self._who(
             finished.principal,
             finished.client,
-            session,
+            asker.session,
             peer,
             finished.era,
             finished.method,
             finished.target,
             finished.server,
-            profile,
+            asker.profile,
         )
         # By hand: most of what the audit costs would else be made here.
-        return b'"time":"%b",%b,%b,"ms":%.3f,"bytes_in":%d,"bytes_out":%d%b}' % (
+        return b'"time":"%b",%b,%b,"ms":%.3f,"bytes_in":%d,"bytes_out":%d%b' % (
             self.time(finished.at),
             who,
             _OK if code is None and not finished.is_tool_error else _outcome(code),

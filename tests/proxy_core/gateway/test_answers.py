@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy_core import __version__
+from proxy_core.backends import connection
 from proxy_core.errors import (
     BackendError,
     BackendProtocolError,
@@ -13,7 +14,9 @@ from proxy_core.errors import (
     Only1Error,
     UnknownResource,
 )
+from proxy_core.facts import RequestFinished
 from proxy_core.gateway import answers
+from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.revisions import MODERN, SUPPORTED
 from tests.support.scripted_channel import refuses, result
 from tests.support.stub_backends import (
@@ -67,6 +70,50 @@ async def test_a_legacy_client_sees_nothing_of_the_modern_era():
 async def test_a_list_for_a_legacy_client_is_the_list_alone(method: str):
     async with House({"box": searcher(MODERN, hints={"ttlMs": 9, "cacheScope": "public"})}).open() as house:
         assert len(await house.ask(method, {}, client("2025-11-25"))) == 1
+
+
+@pytest.mark.parametrize("server", [LEGACY, MODERN])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"content": []},
+        {"content": [{"type": "text", "text": "\u00e9"}], "isError": True},
+        {"content": [{"type": "text", "text": "1", "annotations": {"priority": 1}, "_meta": {"a": [1]}}]},
+        {"content": [], "structuredContent": {"rows": [{"isError": True}], "n": 1e2}},
+        {"content": [], "structuredContent": [1, 2]},
+        {"content": [], "_meta": {P + "serverInfo": {"name": "box", "version": "9"}}},
+        {"content": [], "_meta": {P + "serverInfo": {"name": "box", "version": "9"}, "x/y": 1}},
+        {"content": [], "_meta": "none"},
+        {"content": [], "_meta": {"long": "x" * 2000}},
+        {"content": [{"type": "text", "text": 7}]},
+        {"content": [{"type": "image", "data": "", "mimeType": "image/png"}]},
+        {"content": [{"type": "resource_link", "uri": "box:///a", "name": "a"}]},
+        {"content": [{"type": "text", "text": "a", "more": 1}]},
+        {"content": "none"},
+        {"content": [], "ttlMs": 1},
+    ],
+)
+async def test_a_large_result_says_the_same_as_a_small_one(
+    own: dict[str, Any], server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server == MODERN:
+        own = {"resultType": "complete"} | own
+    told = []
+    for large in (0, 1 << 30):
+        monkeypatch.setattr(connection, "LARGE_BYTES", large)
+        box = StubServer(server, tools=[tool("run")], script={"tools/call": result(own)})
+        async with House({"box": box}).open() as house:
+            heard = [await _outcome(house, client(revision)) for revision in SUPPORTED]
+            failed = [fact.is_tool_error for fact in house.facts if isinstance(fact, RequestFinished)]
+        told.append((heard, failed if "rows" not in str(own) else []))
+    assert told[0] == told[1]
+
+
+async def _outcome(house: House, caller: Caller) -> Any:
+    try:
+        return await house.call("box__run", caller)
+    except Only1Error as error:
+        return error.code, error.message
 
 
 async def test_a_result_that_needs_no_change_is_the_very_same_bytes():

@@ -44,7 +44,7 @@ class House:
         finished = RequestFinished(
             1000.5, "", "anon", caller.era, caller.revision, "tools/call", None, "x", 500.0, code, False, 0
         )
-        recording.ended(self.recorder, self.exchange, self.trace, finished, result, error)
+        recording.ended(self.recorder, self.trace, finished, result, error)
         return await self.recorder.detail(self.trace.id)
 
 

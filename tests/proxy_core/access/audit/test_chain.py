@@ -9,7 +9,7 @@ KEY = "a key that is long enough"
 
 
 def test_a_line_is_json_and_ends_with_its_hash():
-    line, digest = Chain().sealed(GENESIS, b'{"seq":1}')
+    line, digest = Chain().sealed(GENESIS, b'{"seq":1')
     assert json.loads(line) == {"seq": 1, "hash": digest.decode()}
     assert line.endswith(b'"}\n') and split(line[:-1]) == (b'{"seq":1', digest)
 
@@ -39,7 +39,7 @@ def test_whatever_stands_there_is_split_or_is_no_line(data: bytes):
 
 
 def test_a_hash_in_capitals_or_too_short_is_none():
-    line = Chain().sealed(GENESIS, b'{"seq":1}')[0][:-1]
+    line = Chain().sealed(GENESIS, b'{"seq":1')[0][:-1]
     assert split(line) is not None
     assert split(line[:-3] + b'F"}') is None
     assert split(line[:-3] + b'"}') is None
