@@ -140,8 +140,9 @@ class DirectAnswer(DirectExchange, kw_only=True):
     async def _at_length_on(
         self, stream: EventStream, running: Running, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]
     ) -> WireAnswer:
-        # Begun here: a task that is cancelled before its first step would leave it unawaited.
-        outcome = await running.outcome(
-            lambda: outcome_of_work(work(stream), CALL, Era.MODERN, self.raw_id), self.raw_id
-        )
+        outcome = running.refusal(self.raw_id)
+        if outcome is None:
+            # Begun here: a task that is cancelled before its first step would leave it unawaited.
+            work_begun = outcome_of_work(work(stream), CALL, Era.MODERN, self.raw_id)
+            outcome = await running.outcome(work_begun, self.raw_id)
         return await deliver(stream, outcome)

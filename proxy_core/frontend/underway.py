@@ -60,27 +60,24 @@ class Running:
             if self._task is not None:
                 self._task.cancel()
 
-    async def outcome(self, begin: Callable[[], Awaitable[Outcome]], raw_id: bytes) -> Outcome:
-        """What `begin` leads to, in the task that asks, unless it is ended before."""
-        return self._refusal(raw_id) or await self._unless_ended(begin, raw_id)
+    def refusal(self, raw_id: bytes) -> Outcome | None:
+        """What it is answered; None: it was not ended."""
+        return None if self._why is None else failure(self._why, raw_id, self.asked.caller.era)
 
-    async def _unless_ended(self, begin: Callable[[], Awaitable[Outcome]], raw_id: bytes) -> Outcome:
+    async def outcome(self, work: Awaitable[Outcome], raw_id: bytes) -> Outcome:
+        """What the work comes to, in the task that asks, unless it is ended meanwhile."""
         self._task = task = asyncio.current_task()
-        assert task is not None
         try:
-            return await begin()
+            return await work
         except asyncio.CancelledError:
-            refusal = self._refusal(raw_id)
+            refusal = self.refusal(raw_id)
             # A client that hangs up, or a session that ends, at the same time has the last word.
-            if refusal is None or task.uncancel():
+            if refusal is None or task is None or task.uncancel():
                 raise
             return refusal
         finally:
             # What it came to may still be on its way to the client.
             self._task = None
-
-    def _refusal(self, raw_id: bytes) -> Outcome | None:
-        return None if self._why is None else failure(self._why, raw_id, self.asked.caller.era)
 
 
 class Underway:
@@ -102,7 +99,7 @@ class Underway:
         running = Running(exchange)
         self._open.add(running)
         try:
-            return await running.outcome(lambda: outcome_of(handler, exchange, raw_id), raw_id)
+            return await running.outcome(outcome_of(handler, exchange, raw_id), raw_id)
         finally:
             self._open.discard(running)
 
