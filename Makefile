@@ -8,10 +8,11 @@ WORKERS ?= 3
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 NODE_SERVERS := @modelcontextprotocol/server-everything@2026.8.31
 NODE_STAMP := .cache/node/$(subst /,-,$(NODE_SERVERS)).installed
+PEERS := .cache/peers
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run install check docs test test-long conformance bench clean node-servers
+.PHONY: help run install check docs test test-long conformance bench bench-peers clean node-servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +48,13 @@ conformance: .venv/.installed-dev ## Be judged by the official suite; ARGS=--acc
 
 bench: .venv/.installed-dev ## Measure speed and memory; QUICK=1: a short look; ARGS="lists micro": some of it; SAVE=name, BASELINE=name: keep, compare; MUST=1: fail where a must is missed
 	QUICK=$(QUICK) MUST=$(MUST) SAVE=$(SAVE) BASELINE=$(BASELINE) $(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: .venv/bin/python ## Install other MCP proxies into .cache, which `make bench` then measures the gateway beside
+	@for peer in fastmcp==4.2.3 mcp-proxy==0.13.0; do \
+	  $(BIN)/python -m venv $(PEERS)/$${peer%%=*} && \
+	  $(PEERS)/$${peer%%=*}/bin/python -m pip install --quiet --disable-pip-version-check $$peer || exit 1; \
+	done
+	@npm install --loglevel error --no-save --no-package-lock --no-audit --no-fund --prefix $(PEERS)/node supergateway@4.0.0
 
 clean: ## Remove what the other targets made, .venv included
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -17,6 +17,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -90,8 +91,10 @@ async def measure(wanted: list[str], path: Path) -> results.Results:
     """Every section, kept after each, so that one that fails takes no others with it."""
     found = results.Results(results.this_machine(ROOT), QUICK, results.load_average())
     for name in wanted:
+        begun = time.perf_counter()
         section = results.as_section(await SECTIONS[name]())
         print(f"\n## {name}\n", *section.rows, "", found.machine.short, sep="\n", flush=True)
+        print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
         found.sections[name] = section
         found.load_after = results.load_average()
         results.save(path, found)

@@ -1,14 +1,14 @@
 """calls/s beside other MCP proxies: FastMCP's in front of an HTTP backend, and bridges over one stdio child.
 
-Run as `python -m tests.benchmarks.bridges`. Clients are legacy ones, for all of these serve them.
+Run as `python -m tests.benchmarks.bridges`. Clients are legacy ones, for all of these serve them. The others
+are those that `make bench-peers` installs, each with what it needs apart from ours.
 """
 
+import os
 import shlex
 import shutil
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from importlib.util import find_spec
 from typing import Any, Final
 
 import uvloop
@@ -24,6 +24,11 @@ from tests.benchmarks.sessions import legacy_call, legacy_headers
 from tests.benchmarks.standing import GATEWAY, OF_300_BYTES
 
 CONNECTIONS: Final = 8
+PEERS: Final = ROOT / ".cache" / "peers"
+FASTMCPS_PYTHON: Final = PEERS / "fastmcp" / "bin" / "python"
+PROGRAMS: Final = os.pathsep.join(
+    map(str, (PEERS / "mcp-proxy" / "bin", PEERS / "node" / "node_modules" / ".bin"))
+)
 FASTMCP: Final = "FastMCP's proxy"
 CHILD: Final = (*BACKEND, "--stdio", *OF_300_BYTES)
 BRIDGES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -70,12 +75,12 @@ async def beside_bridges(rounds: int, seconds: float) -> Part:
 
 async def _over_http(stack: AsyncExitStack) -> dict[str, Way]:
     """None, where there is nothing to compare with."""
-    if not find_spec("fastmcp"):
+    if not FASTMCPS_PYTHON.exists():
         return {}
     backend_port, pid = await stack.enter_async_context(http_backend(*OF_300_BYTES))
     pin(pid, FEEDING)
     url, port = f"http://127.0.0.1:{backend_port}/mcp", free_port()
-    program = (sys.executable, "-m", "tests.benchmarks.peers.fastmcp_proxy", url, str(port))
+    program = (str(FASTMCPS_PYTHON), "-m", "tests.benchmarks.peers.fastmcp_proxy", url, str(port))
     found = await stack.enter_async_context(serving(port, *program))
     return {
         GATEWAY: await _gateway(stack, {"type": "http", "url": url}),
@@ -87,7 +92,7 @@ async def _over_stdio(stack: AsyncExitStack) -> dict[str, Way]:
     """Each has started the child itself. None, where there is nothing to compare with."""
     ways: dict[str, Way] = {}
     for name, told in BRIDGES.items():
-        if program := shutil.which(name):
+        if program := shutil.which(name, path=PROGRAMS):
             port = free_port()
             arguments = (each.replace("{port}", str(port)) for each in told)
             found = await stack.enter_async_context(serving(port, program, *arguments))

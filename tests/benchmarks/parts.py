@@ -1,5 +1,7 @@
 """What one run measures, each of it once, though several sections may show it."""
 
+import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -43,7 +45,9 @@ class Parts:
     async def of(self, name: str) -> Part:
         """Measured by whoever asks first."""
         if name not in self._found:
+            begun = time.perf_counter()
             self._found[name] = await _MEASURES[name](self.is_quick)
+            print(f"measured: {name}, {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
         return self._found[name]
 
     def forget(self) -> None:

@@ -1,6 +1,6 @@
 """FastMCP's own proxy in front of one URL, without what it would print and log.
 
-Run as `python -m tests.benchmarks.peers.fastmcp_proxy URL PORT`, where fastmcp 3 or 4 is installed.
+Run as `python -m tests.benchmarks.peers.fastmcp_proxy URL PORT`, with a Python that has fastmcp 3 or 4.
 """
 
 import sys
