@@ -23,6 +23,7 @@ from proxy_core.config.models import Config
 from proxy_core.frontend import event_stream
 from proxy_core.frontend.frontend import Frontend
 from proxy_core.proxy import Proxy
+from tests.journeys.test_policy import raw
 from tests.journeys.test_stdio import started
 from tests.proxy_core.frontend.test_sse_front import SseClient
 from tests.support import backend_server
@@ -141,12 +142,6 @@ async def opened(issuer: AuthorizationServer, fast_path: bool = True, **sections
         # Nobody waits for it once the test is over.
         stack.callback(server.gate.set)
         yield house
-
-
-async def raw(client: Client, method: str, params: Json) -> Reply:
-    if client.session_id is None:
-        return await client.ask(method, params)
-    return await client.post(request(method, params))
 
 
 def calling(client: Client, name: str = "box__slow") -> "asyncio.Future[Reply]":

@@ -16,16 +16,10 @@ from proxy_core.frontend import issuer_fetch
 from proxy_core.frontend.issuer_fetch import key_document
 from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed
 from tests.support.certificates import Authority
-from tests.support.pages import Hostile, Strangers, strangers
+from tests.support.pages import Hostile, Strangers
 
 KEYS = {"keys": []}
 METADATA_AT = "/.well-known/oauth-authorization-server"
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Strangers]:
-    with strangers() as process:
-        yield process
 
 
 @pytest.fixture

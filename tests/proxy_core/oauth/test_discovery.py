@@ -10,7 +10,7 @@ from proxy_core.config.base import is_loopback
 from proxy_core.oauth import discovery, fetching
 from proxy_core.oauth.discovery import NotFound, discovered
 from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed, Reach
-from tests.support.pages import Hostile, Strangers, strangers
+from tests.support.pages import Hostile, Strangers
 
 AT_PATH = "/.well-known/oauth-protected-resource/mcp"
 AT_ROOT = "/.well-known/oauth-protected-resource"
@@ -18,12 +18,6 @@ SERVERS = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 LOCAL = Reach("box", (), "`networks`", lambda url: is_loopback(url.host or ""))
 REMOTE = Reach("box", (), "`networks`", lambda url: False)
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Strangers]:
-    with strangers() as process:
-        yield process
 
 
 @pytest.fixture
