@@ -97,11 +97,6 @@ class LoginTerms(Struct, frozen=True):
     """That the browser should come back to; 0: any."""
 
 
-class LoggedOut(Struct, frozen=True):
-    was_in: bool
-    """Whether there was a login to forget."""
-
-
 class Cleared(Struct, frozen=True):
     answers: int
     """Kept answers that were dropped."""

@@ -30,6 +30,7 @@ __all__ = [
     "Action",
     "Control",
     "DrainOutcome",
+    "LoggedOut",
     "LoginBegun",
     "PlannedReplica",
     "PlannedServer",
@@ -56,6 +57,15 @@ class DrainOutcome(Struct, frozen=True):
     """Calls still in flight when the grace ran out."""
     calls: tuple[AbandonedCall, ...] = ()
     """Those that were abandoned, as far as they had reached the server."""
+
+
+class LoggedOut(Struct, frozen=True):
+    """How a login ended."""
+
+    was_in: bool
+    """Whether there was one to forget."""
+    note: str = ""
+    """Why its tokens may be good still, in words; empty: they were revoked, or there were none."""
 
 
 class LoginBegun(Struct, frozen=True):
@@ -252,8 +262,8 @@ class Control(Protocol):
         """
         ...
 
-    async def logout(self, target: str) -> bool:
-        """Forget the login there, and start the server anew without; whether there was one.
+    async def logout(self, target: str) -> LoggedOut:
+        """Forget the login there, have its tokens revoked, and start the server anew without.
 
         Raises: UnknownServer, LoginFailed.
         """

@@ -41,7 +41,7 @@ from proxy_core.config.models import Config
 from proxy_core.config.profiles import idle_globs
 from proxy_core.context.ledger import TokenLedger
 from proxy_core.context.tokens import TokenCounter
-from proxy_core.control import AbandonedCall, Control, DrainOutcome, LoginBegun, ReloadPlan
+from proxy_core.control import AbandonedCall, Control, DrainOutcome, LoggedOut, LoginBegun, ReloadPlan
 from proxy_core.errors import InvalidParams
 from proxy_core.facts import (
     CallRetried,
@@ -97,6 +97,11 @@ DEMO_NOTICE: Final = (
     "No configuration file yet: three demo servers are running. "
     "Press i to import the servers of your AI clients."
 )
+HOW_TO_LOG_IN: Final = (
+    "only1mcp login {} says which page to open, and waits for the browser to come back to the machine where it"
+    " runs; elsewhere: the same with --url, or only1mcp monitor ssh://HOST"
+)
+"""For whoever has a log and no screen. Not the page itself: who reads the log could log in there as himself."""
 LEVELS: Final = ("debug", "info", "warning", "error")
 SWEEP_S: Final = 10.0
 """Between two looks for kept answers that are past their time."""
@@ -432,7 +437,7 @@ class Proxy(Control):
 
     def _login_changed(self, server: str) -> None:
         if needed := self._logins.needed(server):
-            _server_says(server, "warning", f"login needed, {needed}")
+            _server_says(server, "warning", f"login needed, {needed}; {HOW_TO_LOG_IN.format(server)}")
         self._picture_of = ()
 
     def _verb(self, server: str, verb: str, outcome: str) -> None:
@@ -681,13 +686,13 @@ class Proxy(Control):
             await backend.probe(replica)
 
     @audited("logout", "target")
-    async def logout(self, target: str) -> bool:
+    async def logout(self, target: str) -> LoggedOut:
         backend, replica = self._target(target)
-        was_in = await self._logins.forget(backend.settings, replica)
-        self._verb(target, "logout", "the login is forgotten" if was_in else "there was no login")
-        if was_in and backend.unset is None and backend.settings.enabled:
+        ended = await self._logins.forget(backend.settings, replica)
+        self._verb(target, "logout", "the login is forgotten" if ended.was_in else "there was no login")
+        if ended.was_in and backend.unset is None and backend.settings.enabled:
             await backend.restart(self.config.proxy.grace_s, replica)
-        return was_in
+        return ended
 
     @audited("drill", "target", "kind", "delay_ms", "share", "for_s")
     async def drill(

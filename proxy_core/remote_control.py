@@ -29,7 +29,6 @@ from proxy_core.admin_wire import (
     DrillBody,
     ExchangePage,
     LevelBody,
-    LoggedOut,
     LoginAnswer,
     LoginBody,
     LoginTerms,
@@ -45,7 +44,7 @@ from proxy_core.admin_wire import (
     error_of,
 )
 from proxy_core.clock import Clock, SystemClock
-from proxy_core.control import Control, DrainOutcome, LoginBegun, ReloadPlan
+from proxy_core.control import Control, DrainOutcome, LoggedOut, LoginBegun, ReloadPlan
 from proxy_core.detail_revisions import Revision, Revisions
 from proxy_core.errors import Only1Error, UnknownQuestion, UnknownServer
 from proxy_core.facts import CatalogChanged, Fact
@@ -405,8 +404,8 @@ class RemoteControl(Control):
     async def finish_login(self, target: str, answer: Mapping[str, str]) -> None:
         await self._client.post(_verb(target, "login/finish"), dict[str, Any], LoginAnswer(dict(answer)))
 
-    async def logout(self, target: str) -> bool:
-        return (await self._client.post(_verb(target, "logout"), LoggedOut)).was_in
+    async def logout(self, target: str) -> LoggedOut:
+        return await self._client.post(_verb(target, "logout"), LoggedOut)
 
     async def drill(
         self,

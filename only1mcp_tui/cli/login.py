@@ -11,7 +11,7 @@ from only1mcp_tui.cli.output import note, say, say_json
 from only1mcp_tui.cli.reach import Address, locating, reached
 from only1mcp_tui.cli.rows import row_of
 from only1mcp_tui.cli.source import own_proxy
-from proxy_core.control import Control
+from proxy_core.control import Control, LoggedOut
 from proxy_core.control_client import GatewayUnreachable, RemoteControl
 from proxy_core.errors import ConfigError, ConfigProblem, UnknownServer
 from proxy_core.logging_in import LOGIN_S, log_in, open_browser
@@ -62,12 +62,14 @@ def login_command(
 @json_option
 @click.pass_context
 def logout_command(ctx: click.Context, locate: Callable[[], Address], target: str, as_json: bool) -> None:
-    """Forget the login at a server. The authorization server may know of it still."""
-    was_in = asyncio.run(_logged_out(ctx, locate(), target))
+    """Forget the login at a server, and have its tokens revoked where the authorization server can do that."""
+    ended = asyncio.run(_logged_out(ctx, locate(), target))
     if as_json:
-        say_json({"ok": True, "target": target, "was_logged_in": was_in})
+        say_json({"ok": True, "target": target, "was_logged_in": ended.was_in, "note": ended.note})
         return
-    say(f"{target}: {'logged out' if was_in else 'there was no login'}")
+    if ended.note:
+        note(f"{target}: {ended.note}")
+    say(f"{target}: {'logged out' if ended.was_in else 'there was no login'}")
 
 
 async def _logged_in(
@@ -79,7 +81,7 @@ async def _logged_in(
         return row_of(snapshot, target.partition("/")[0]).state.value
 
 
-async def _logged_out(ctx: click.Context, address: Address, target: str) -> bool:
+async def _logged_out(ctx: click.Context, address: Address, target: str) -> LoggedOut:
     async with _control(ctx, address, target) as control:
         return await control.logout(target)
 

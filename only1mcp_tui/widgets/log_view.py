@@ -70,8 +70,18 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
         """The first line in sight and the items from there on, as they were put last."""
         self._cursor = 0
         self.is_following = follows
-        self.empty: Line = ()
+        self._empty: Line = ()
+
+    @property
+    def empty(self) -> Line:
         """Shown where there is no item."""
+        return self._empty
+
+    @empty.setter
+    def empty(self, line: Line) -> None:
+        changes, self._empty = line != self._empty, line
+        if changes and not self._items:
+            self.refresh()
 
     def put(self, items: Sequence[Item], dropped: int = 0) -> None:
         """Show `items`, of which `dropped` old ones went from the front: what is read stays in its place.
@@ -204,7 +214,7 @@ class LogView(Painted, ScrollView, Generic[Item], can_focus=True, inherit_bindin
     def render_line(self, y: int) -> Strip:
         index = y + self.paper.top
         if not self._items and y == 0:
-            return self.strip_of(self.empty, self.paper.width)
+            return self.strip_of(self._empty, self.paper.width)
         if index >= len(self._items):
             return self.strip_of((), self.paper.width)
         item = self._items[index]

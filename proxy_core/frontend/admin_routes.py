@@ -25,7 +25,6 @@ from proxy_core.admin_wire import (
     DrillBody,
     ExchangePage,
     LevelBody,
-    LoggedOut,
     LoginAnswer,
     LoginBody,
     LoginTerms,
@@ -276,7 +275,7 @@ async def _finish_login(admin: Admin, asked: Asked) -> object:
 
 
 async def _logout(admin: Admin, asked: Asked) -> object:
-    return LoggedOut(await admin.control.logout(asked.target))
+    return await admin.control.logout(asked.target)
 
 
 async def _drain_all(admin: Admin, asked: Asked) -> object:
@@ -438,8 +437,9 @@ _ONE: Final[tuple[Route, ...]] = (
     Route(
         "POST",
         "logout",
-        "Forgets the login there, and starts the server anew without.",
-        "`{was_in}`",
+        "Forgets the login there, has its tokens revoked, and starts the server anew without. `note`: why they "
+        "may be good still.",
+        "`{was_in, note}`",
         _logout,
         "logout",
     ),

@@ -33,6 +33,10 @@ class Challenges:
     def invalid(self) -> HttpRefusal:
         return self._refusal(401, "The token is not one of this gateway's.", "invalid_token")
 
+    def changed(self) -> HttpRefusal:
+        """To a request that was let in, and is not finished; whoever gets another token may ask again."""
+        return self._refusal(401, "What this token is for has changed since it was asked.", "invalid_token")
+
     def insufficient(self, scopes: Sequence[str]) -> HttpRefusal:
         """`scopes`: all that the request needs."""
         words = [f'error="insufficient_scope", scope="{" ".join(scopes)}"']

@@ -7,7 +7,7 @@ Spec: basic/transports/streamable-http, "Sending Messages to the Server"; WHATWG
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from msgspec import Raw
@@ -256,6 +256,10 @@ class EventStreams:
 
     def unwatch(self, quiet: Quiet) -> None:
         self._open.discard(quiet)
+
+    def quiet(self) -> "Iterator[Quiet]":
+        """Those that are watched."""
+        return (each for each in self._open if not isinstance(each, EventStream))
 
     def release(self, stream: EventStream) -> None:
         """The response is finished, or else given up: nothing more is sent on it."""

@@ -5,7 +5,7 @@ Owns the listener's one sweeper. Knows nothing of backends.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from proxy_core.errors import InsecureBind, TlsUnusable
 from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.challenges import Challenges
+from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.endpoint import McpEndpoint
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
@@ -33,7 +34,7 @@ from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.modern import ModernEra
 from proxy_core.frontend.principals import Principals
-from proxy_core.frontend.profile_gate import ProfileGate
+from proxy_core.frontend.profile_gate import ProfileGate, no_such_profile
 from proxy_core.frontend.quota import Quota
 from proxy_core.frontend.resource_metadata import ResourceMetadata
 from proxy_core.frontend.responses import Handler
@@ -42,6 +43,7 @@ from proxy_core.frontend.sessions import LegacySessions
 from proxy_core.frontend.sse_front import SseFront
 from proxy_core.frontend.steering import Steering
 from proxy_core.frontend.tls import Stamp, context_for, stamp_of, untimely
+from proxy_core.frontend.underway import Pending, Underway
 from proxy_core.frontend.wire import Endpoint
 from proxy_core.tasks import Tasks
 from proxy_core.telemetry.metrics import Metrics
@@ -92,10 +94,11 @@ class Frontend:
         )
         self._listen_quota = Quota("listens", limits.listens, exempt, refused=self._refusing("listens"))
         self._listens = Listens(handler, self._open, self._listen_quota, self._tell)
-        self._legacy_calls = LegacyCalls(handler, self._calls, self._sessions)
+        self._underway = Underway(self._quiet)
+        self._legacy_calls = LegacyCalls(handler, self._calls, self._sessions, self._underway)
         self._affinity = Affinity(config.routing)
         self._legacy = LegacyEra(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
-        modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity)
+        modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity, self._underway)
         self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         self._jwts = JwtTokens(config.auth, clock, self._end_of)
         self._endpoint = McpEndpoint(
@@ -173,10 +176,10 @@ class Frontend:
 
         Host, port, path, and whether HTTPS is served, stay until the next start.
 
-        What was open with a token or a profile that is gone or changed ends: sessions with all they have, and
-        listens.
+        What was open with a token or a profile that is gone or changed ends: sessions with all they have,
+        listens, and requests that wait for their answer. So does a request for what its profile denies by now.
         """
-        kept = self._config.proxy
+        before, kept = self._config, self._config.proxy
         address: dict[str, object] = {"host": kept.host, "port": kept.port, "path": kept.path}
         if kept.tls is None or config.proxy.tls is None:
             address["tls"] = kept.tls
@@ -186,6 +189,7 @@ class Frontend:
         self._renew_tls()
         self._use_principals(self._principals())
         self._use_profiles(ProfileGate.of(self._config))
+        self._underway.judge(before, self._config)
         if self._steering is not None:
             self._steering.use(self._config)
         self._affinity.use(config.routing)
@@ -281,18 +285,31 @@ class Frontend:
             log.warning("no token is left: nobody can connect until there is one, or a restart with --insecure")
 
     def _end_of(self, principals: Collection[str]) -> None:
-        self._sessions.end_of(principals)
-        self._listens.end_of(principals)
+        self._end_open(principals)
         if self._steering is not None:
             self._steering.end_of(principals)
+
+    def _end_open(self, principals: Collection[str]) -> None:
+        self._sessions.end_of(principals)
+        self._listens.end_of(principals)
+        challenges = Challenges(self._config.auth)
+        self._underway.end_where(
+            lambda caller: caller.principal in principals,
+            lambda caller: challenges.missing() if caller.principal == ANYONE else challenges.changed(),
+        )
+
+    def _quiet(self) -> Iterator[Pending]:
+        return (each for each in self._open.quiet() if isinstance(each, DirectAnswer))
 
     def _use_profiles(self, profiles: ProfileGate) -> None:
         moved, gone = self._endpoint.profiles.lost(profiles)
         self._endpoint.profiles = profiles
-        self._sessions.end_of(moved)
-        self._listens.end_of(moved)
+        self._end_open(moved)
         self._sessions.end_under(gone)
         self._listens.end_under(gone)
+        self._underway.end_where(
+            lambda caller: caller.profile in gone, lambda caller: no_such_profile(caller.profile)
+        )
         if self._steering is not None:
             self._steering.end_of(moved)
 

@@ -12,8 +12,9 @@ from msgspec import Raw
 
 from proxy_core.errors import InvalidRequest, Overloaded, ParseError
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import Handler, Outcome, outcome_of
+from proxy_core.frontend.responses import Handler, Outcome
 from proxy_core.frontend.sessions import LegacySessions, Session
+from proxy_core.frontend.underway import Underway
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import cancelled_id, client_name
@@ -28,8 +29,9 @@ _NOBODY: Final = Nobody()
 
 
 class LegacyCalls:
-    def __init__(self, handler: Handler, quota: Quota, sessions: LegacySessions) -> None:
+    def __init__(self, handler: Handler, quota: Quota, sessions: LegacySessions, underway: Underway) -> None:
         self._handler = handler
+        self._underway = underway
         self._quota = quota
         self._sessions = sessions
         self._tasks = Tasks("legacy calls")
@@ -61,7 +63,7 @@ class LegacyCalls:
         exchange = Exchange(
             request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival, peer=peer
         )
-        work = outcome_of(self._handler, exchange, request.raw_id)
+        work = self._underway.outcome_of(self._handler, exchange, request.raw_id)
         call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
         self._sessions.begin_call(session, request.id, call)
 

@@ -12,7 +12,8 @@ from proxy_core.frontend.direct_answer import DirectAnswer
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.quota import Quota
-from proxy_core.frontend.responses import Handler, deliver, failure, outcome_of, reply
+from proxy_core.frontend.responses import Handler, deliver, failure, reply
+from proxy_core.frontend.underway import Underway
 from proxy_core.frontend.wire import Begun, Ready, Served, WireAnswer, WireHead, WireReply, WireRequest
 from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.direct_list import ListLane
@@ -29,13 +30,20 @@ MAX_LANES: Final = 16
 
 class ModernEra:
     def __init__(
-        self, handler: Handler, streams: EventStreams, calls: Quota, listens: Listens, affinity: Affinity
+        self,
+        handler: Handler,
+        streams: EventStreams,
+        calls: Quota,
+        listens: Listens,
+        affinity: Affinity,
+        underway: Underway,
     ) -> None:
         self._handler = handler
         self._streams = streams
         self._calls = calls
         self._listens = listens
         self._affinity = affinity
+        self._underway = underway
 
     async def answer(self, wire: WireRequest, posted: ModernRequest) -> WireAnswer:
         """Serve one request. Cancelled with the connection, and everything below is cancelled with it."""
@@ -74,7 +82,7 @@ class ModernEra:
     ) -> DirectAnswer | None:
         """Raises: Overloaded."""
         lane = head.lanes.get(request.own_meta)
-        if not isinstance(lane, CallLane) or not lane.is_good() or not _is_of(lane, head):
+        if not isinstance(lane, CallLane) or not lane.is_good():
             caller = self._caller(head, request.own_meta)
             lane = None if caller is None else self._handler.direct.lane(caller, routed.name, request.own_meta)
             if lane is None:
@@ -87,6 +95,7 @@ class ModernEra:
             head.headers,
             calls=self._calls,
             streams=self._streams,
+            underway=self._underway,
             raw_id=request.raw_id,
             served=served,
         )
@@ -96,12 +105,7 @@ class ModernEra:
         if self._calls.is_full(head.principal):
             return None
         lane = head.lanes.get(request.own_meta)
-        if (
-            not isinstance(lane, ListLane)
-            or lane.is_over
-            or not self._handler.direct.keeps(lane)
-            or not _is_of(lane, head)
-        ):
+        if not isinstance(lane, ListLane) or lane.is_over or not self._handler.direct.keeps(lane):
             caller = self._caller(head, request.own_meta)
             lane = None if caller is None else self._handler.direct.list_lane(caller, routed.method)
             if lane is None:
@@ -135,16 +139,11 @@ class ModernEra:
             lines = param_headers(wire.head.headers) if request.method == "tools/call" else None
             exchange = Exchange(request.method, request.params, caller, stream, lines, posted.progress_token)
             exchange.headers = wire.head.headers
-            outcome = await outcome_of(self._handler, exchange, request.raw_id)
+            outcome = await self._underway.outcome_of(self._handler, exchange, request.raw_id)
             return await deliver(stream, outcome)
         finally:
             self._streams.release(stream)
             self._calls.leave(caller.principal)
-
-
-def _is_of(lane: CallLane | ListLane, head: WireHead) -> bool:
-    """Whether whoever asks now is whom the lane was made for: one head may be admitted again as another's."""
-    return lane.caller.principal == head.principal and lane.caller.profile == head.profile
 
 
 def _keep(head: WireHead, own_meta: bytes, lane: CallLane | ListLane) -> None:

@@ -16,7 +16,8 @@ from proxy_core.frontend.listens import Listen
 from proxy_core.frontend.pipe import LineWriter
 from proxy_core.frontend.pipe_calls import BatchAnswer, Deliver, PipeCalls, PipeOutlet
 from proxy_core.frontend.pipe_session import PipeSession
-from proxy_core.frontend.responses import Handler, Outcome, failure, outcome_of, refused
+from proxy_core.frontend.responses import Handler, Outcome, failure, refused
+from proxy_core.frontend.underway import Underway
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody
 from proxy_core.protocol import capabilities, jsonrpc
 from proxy_core.protocol.classify import LegacyPost, ModernNotification, ModernRequest, Refused, classify_line
@@ -33,6 +34,7 @@ class PipeService:
         self, handler: Handler, writer: LineWriter, on_change: Callable[[], None], profile: str = ""
     ) -> None:
         """`on_change` is told after each change of the number of sessions or listens."""
+        self.underway = Underway()
         self._profile = profile
         self._handler = handler
         self._writer = writer
@@ -229,7 +231,8 @@ class PipeService:
     ) -> bool:
         async def answer() -> bytes:
             exchange = Exchange(request.method, request.params, caller, outlet, arrival=arrival)
-            return _as_line(await outcome_of(self._handler, exchange, request.raw_id), request.raw_id)
+            outcome = await self.underway.outcome_of(self._handler, exchange, request.raw_id)
+            return _as_line(outcome, request.raw_id)
 
         return self._start(request, answer, outlet, deliver, caller.era)
 

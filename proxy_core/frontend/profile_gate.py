@@ -32,7 +32,7 @@ class ProfileGate(Struct, frozen=True):
             # Before it is looked up: what other profiles there are is not for this token to find out.
             raise HttpRefusal(403, f"This token is for the profile {bound} alone; the URL names another.")
         if named and named not in self.known:
-            raise HttpRefusal(404, f"This gateway has no profile {named}.")
+            raise no_such_profile(named)
         return bound or named
 
     def lost(self, now: Self) -> tuple[Collection[str], Collection[str]]:
@@ -40,3 +40,7 @@ class ProfileGate(Struct, frozen=True):
         principals = {*self.bound, *now.bound}
         moved = {each for each in principals if self.bound.get(each) != now.bound.get(each)}
         return moved, self.known - now.known
+
+
+def no_such_profile(name: str) -> HttpRefusal:
+    return HttpRefusal(404, f"This gateway has no profile {name}.")

@@ -98,7 +98,10 @@ async def outcome_of_work(work: Awaitable[bytes], method: str, era: Era, raw_id:
 
 def failure(error: Only1Error, raw_id: bytes, era: Era) -> Outcome:
     """An error of a handler: legacy sends it with 200, modern with the status that belongs to its code."""
-    status = error.http_status if era is Era.MODERN or isinstance(error, HttpRefusal) else 200
+    if isinstance(error, HttpRefusal):
+        headers = [*JSON_HEADERS, *error.headers.items()]
+        return Outcome(error.http_status, _error_body(error, raw_id, era), headers)
+    status = error.http_status if era is Era.MODERN else 200
     if isinstance(error, Overloaded) and error.retry_in_s is not None:
         # In whole seconds (RFC 9110, section 10.2.3); what the error says beside it is exact.
         headers = [*JSON_HEADERS, ("Retry-After", str(ceil(error.retry_in_s)))]

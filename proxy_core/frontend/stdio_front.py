@@ -63,8 +63,12 @@ class StdioFront:
         return "stdin and stdout"
 
     def use(self, config: Config) -> None:
-        """A pipe has nothing of its own to change, but how long it waits at its end."""
-        self._config = config
+        """A pipe has nothing of its own to change, but how long it waits at its end.
+
+        What waits for an answer and is denied by now is answered as what never was.
+        """
+        before, self._config = self._config, config
+        self._service.underway.judge(before, config)
         if self._profile and self._profile not in config.profiles:
             log.warning("there is no profile %s any more: the client sees nothing", self._profile)
 

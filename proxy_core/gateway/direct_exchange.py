@@ -15,7 +15,6 @@ from proxy_core.access.meters import Meter
 from proxy_core.backends.call import Answer, Met
 from proxy_core.backends.direct_call import DirectCall, DirectLane
 from proxy_core.catalog.routes import Route
-from proxy_core.config.models import Config
 from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.gateway import answers
 from proxy_core.gateway.asking import Asking
@@ -34,7 +33,7 @@ class Keeper(Protocol):
     asking: Asking
 
     def keeps(self, lane: "CallLane") -> bool:
-        """Whether configuration and catalog are what they were when it was made."""
+        """Whether the catalog is what it was when it was made; each reload makes it another."""
         ...
 
     def begins(self) -> float | None:
@@ -81,7 +80,6 @@ class CallLane:
     __slots__ = (
         "asking",
         "caller",
-        "config",
         "gateway",
         "is_limited",
         "limits_version",
@@ -96,7 +94,6 @@ class CallLane:
     def __init__(
         self,
         gateway: Keeper,
-        config: Config,
         version: int,
         caller: Caller,
         name: str,
@@ -105,11 +102,10 @@ class CallLane:
         *,
         is_limited: bool,
     ) -> None:
-        """`config`, `version`: of the catalog; it is good as long as these are in force. `name`: as exposed.
+        """`version`: of the catalog; it is good as long as that is in force. `name`: as exposed.
         `is_limited`: whether anything is."""
         self.gateway = gateway
         self.asking = gateway.asking
-        self.config = config
         self.version = version
         self.caller = caller
         self.name = name

@@ -4,7 +4,6 @@ What such requests of one client have in common is worked out once, and each of 
 holds.
 """
 
-from proxy_core.config.models import Config
 from proxy_core.gateway.exchange import Caller
 from proxy_core.gateway.modes import Mode
 from proxy_core.gateway.standing import Standing
@@ -13,11 +12,10 @@ from proxy_core.gateway.standing import Standing
 class ListLane:
     """What requests for one list's first page, by a client that says the same of itself, have in common."""
 
-    __slots__ = ("_standing", "caller", "config", "method", "mode", "page", "version")
+    __slots__ = ("_standing", "caller", "method", "mode", "page", "version")
 
     def __init__(
         self,
-        config: Config,
         version: int,
         caller: Caller,
         method: str,
@@ -25,9 +23,8 @@ class ListLane:
         page: bytes,
         standing: Standing,
     ) -> None:
-        """`config`, `version`: of the catalog; it is good as long as these are in force. `page`: its members
-        without the braces."""
-        self.config = config
+        """`version`: of the catalog; it is good as long as that is in force. `page`: its members without the
+        braces."""
         self.version = version
         self.caller = caller
         self.method = method

@@ -10,7 +10,6 @@ from msgspec import Raw
 
 from proxy_core.access.limits import Limits, Permit
 from proxy_core.clock import Clock
-from proxy_core.config.models import Config
 from proxy_core.errors import Only1Error, Overloaded
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.direct_exchange import CallLane
@@ -33,7 +32,6 @@ class DirectWay:
 
     def __init__(
         self,
-        config: Callable[[], Config],
         clock: Clock,
         listing: Listing,
         meta_calls: MetaCalls,
@@ -49,7 +47,6 @@ class DirectWay:
         went to a client, and its bytes."""
         self.asking = asking
         self.go_on = go_on
-        self._config = config
         self._now = clock.monotonic
         self._listing = listing
         self._meta_calls = meta_calls
@@ -59,8 +56,12 @@ class DirectWay:
         self._served = served
 
     def keeps(self, lane: CallLane | ListLane) -> bool:
-        """Whether configuration and catalog are what they were when it was made."""
-        return lane.version == self._listing.version and lane.config is self._config()
+        """Whether the catalog is what it was when it was made; each reload makes it another.
+
+        Within one turn of the loop (`Proxy._put_in_force`), in which no request begins: so nobody who asks, by
+        the same head, is somebody else by now, or is served by other rules.
+        """
+        return lane.version == self._listing.version
 
     def begins(self) -> float | None:
         """Now, in monotonic seconds, if a request may begin without a task; None if it may not."""
@@ -84,7 +85,7 @@ class DirectWay:
         way = self.asking.lane(caller, route, own_meta)
         if way is None:
             return None
-        place = (self._config(), self._listing.version, caller, name, route, way)
+        place = (self._listing.version, caller, name, route, way)
         return CallLane(self, *place, is_limited=self._limits.is_any)
 
     def enter(self, lane: CallLane, begun_at: float, params: Raw) -> Permit:
@@ -142,8 +143,8 @@ class DirectWay:
             return None
         standing = self._listing.stands(method, viewer)
         page = self._listing.page(method, caller.revision, viewer, None)
-        place = (self._config(), self._listing.version, caller, method)
-        return ListLane(*place, self._listing.view(viewer).mode, page, standing)
+        version, mode = self._listing.version, self._listing.view(viewer).mode
+        return ListLane(version, caller, method, mode, page, standing)
 
     def at_once(self, lane: ListLane, params: Raw, headers: Headers = ()) -> bytes | None:
         """The result; None: nothing was done, and it takes the ordinary way. Raises: Overloaded.

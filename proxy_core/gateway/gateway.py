@@ -144,7 +144,6 @@ class Gateway:
         self.asking = Asking(config, lambda: self.registry, clock, sealer, self.owners, self.flights, self.desk)
         self._saving = Saving(config, lambda: self.registry, clock, self.asking, self.cache)
         self.direct = DirectWay(
-            config,
             clock,
             self.listing,
             self._meta_calls,

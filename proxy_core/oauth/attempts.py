@@ -96,6 +96,7 @@ class Attempt:
             self.server.token_endpoint,
             "",
             scopes=self.scopes,
+            revocation=self.server.revocation_endpoint,
         )
 
 

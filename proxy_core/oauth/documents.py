@@ -54,6 +54,7 @@ class ServerMetadata:
     authorization_endpoint: str | None
     token_endpoint: str
     registration_endpoint: str | None
+    revocation_endpoint: str | None
     scopes: tuple[str, ...]
     auth_methods: tuple[str, ...]
     """How clients may say who they are at the token endpoint; none: it does not say."""
@@ -74,6 +75,7 @@ class ServerMetadata:
             _word(document.get("authorization_endpoint")),
             token_endpoint,
             _word(document.get("registration_endpoint")),
+            _word(document.get("revocation_endpoint")),
             _scopes(document.get("scopes_supported")) or (),
             _words(document.get("token_endpoint_auth_methods_supported"), MAX_SCOPES),
             "S256" in _words(document.get("code_challenge_methods_supported"), MAX_SCOPES),

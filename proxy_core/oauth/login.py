@@ -12,12 +12,15 @@ from typing import Any, Final
 from proxy_core.backends.credentials import LoginNeeded
 from proxy_core.clock import Clock
 from proxy_core.config.models import HttpTransport, SseTransport
+from proxy_core.control import LoggedOut
 from proxy_core.errors import BackendAuthRequired, BackendFault, BackendUnavailable, LoginFailed
 from proxy_core.oauth.attempts import ATTEMPT_S, Attempt, check_page, is_loopback_redirect
 from proxy_core.oauth.challenges import Challenge, challenge_of
 from proxy_core.oauth.discovery import NotFound
 from proxy_core.oauth.fetching import FetchFailed
+from proxy_core.oauth.in_time import InTime
 from proxy_core.oauth.kept import LoginStore, VaultFailed
+from proxy_core.oauth.revoking import why_not_revoked
 from proxy_core.oauth.step_ups import StepUps
 from proxy_core.oauth.tokens import TokenRefused, Tokens, requested
 from proxy_core.oauth.ways import Way
@@ -27,9 +30,6 @@ MAX_ATTEMPTS: Final = 4
 """That are under way at once; the oldest is given up."""
 DOUBT_S: Final = 10.0
 """A token that was got as the one before was refused, and is refused so soon too, is not what is wrong."""
-AHEAD_S: Final = 60.0
-"""How long before its end a token is renewed, at the most a fifth of its life."""
-RETRY_S: Final = 15.0
 MAX_LACKED: Final = 256
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Login:
         self._step_ups = StepUps()
         self._attempts: dict[str, Attempt] = {}
         self._renewing: asyncio.Task[BackendFault | None] | None = None
-        self._timer: asyncio.Task[None] | None = None
+        self._in_time = InTime(server, self._tasks, clock, lambda: self._once(self._before_its_end()))
         self._doubted_at = float("-inf")
         """When the last token was got because one was refused; long ago, once one was taken."""
 
@@ -192,7 +192,15 @@ class Login:
             client = self._way.configured(server)
             scopes = self._way.scopes(resource, server, self._challenge.scopes, self._lacked, self._had)
             form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scopes)} if scopes else {})
-            before = Tokens(server.issuer, resource.resource, client, server.token_endpoint, "", scopes=scopes)
+            before = Tokens(
+                server.issuer,
+                resource.resource,
+                client,
+                server.token_endpoint,
+                "",
+                scopes=scopes,
+                revocation=server.revocation_endpoint,
+            )
             fresh = await requested(self._way.reach, self._config, before, form, self._clock.wall())
         except (TokenRefused, NotFound) as refusal:
             self._drop()
@@ -254,32 +262,17 @@ class Login:
     def _drop(self) -> None:
         """No token any more, but for what renews it."""
         self.line = b""
-        self._cancel_timer()
+        self._in_time.cancel()
 
     def _use(self, tokens: Tokens) -> None:
         self._tokens = tokens
         self.line = f"authorization: Bearer {tokens.access_token}\r\n".encode()
         self._ended = ""
         self._settled()
-        self._cancel_timer()
-        if tokens.expires_at is not None and self._can_renew(tokens):
-            self._timer = self._tasks.start(self._renew_in_time(tokens.expires_at), "in-time")
-
-    def _can_renew(self, tokens: Tokens) -> bool:
-        return tokens.refresh_token is not None or self._config.grant == "client_credentials"
-
-    async def _renew_in_time(self, expires_at: float) -> None:
-        tokens = self._tokens
-        life_s = expires_at - (tokens.granted_at if tokens is not None else self._clock.wall())
-        wait_s = expires_at - self._clock.wall() - min(AHEAD_S, max(life_s, 0.0) / 5)
-        while True:
-            await asyncio.sleep(max(wait_s, 0.0))
-            # What it gets starts the next timer, and ends this one.
-            fault = await self._once(self._before_its_end())
-            if fault is None or isinstance(fault, LoginNeeded):
-                return
-            log.warning("%s: the login could not be renewed: %s", self.server, fault.detail)
-            wait_s = RETRY_S
+        if tokens.refresh_token is not None or self._config.grant == "client_credentials":
+            self._in_time.wait_for(tokens)
+        else:
+            self._in_time.cancel()
 
     async def _before_its_end(self) -> BackendFault | None:
         if self._config.grant == "client_credentials":
@@ -288,11 +281,6 @@ class Login:
         if tokens is None or tokens.refresh_token is None:
             return None
         return await self._refreshed(tokens, tokens.refresh_token)
-
-    def _cancel_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
 
     async def _keep(self, tokens: Tokens) -> None:
         """Use it, and put it by before anybody is told: one that is used up twice is taken for stolen."""
@@ -364,8 +352,8 @@ class Login:
             self._step_ups.stepped(self._wanted, self._clock.monotonic())
         await self._keep(tokens)
 
-    async def forget(self) -> bool:
-        """End the login, as far as we know of one; whether there was one. Raises: LoginFailed."""
+    async def forget(self) -> LoggedOut:
+        """End the login, as far as we know of one, and have its tokens revoked. Raises: LoginFailed."""
         self._ended = ""
         if self._tokens is None and not await self._adopt() and self._ended:
             raise LoginFailed(f"{self._ended}.")
@@ -374,9 +362,13 @@ class Login:
         self._attempts.clear()
         self._drop()
         if tokens is None:
-            return False
+            return LoggedOut(was_in=False)
+        # Before anybody is asked who might not answer.
         await self._forgotten(tokens)
-        return True
+        note = await why_not_revoked(self._way.reach, self._config, tokens, self._clock.wall())
+        if note:
+            log.warning("%s: logged out, but %s", self.server, note)
+        return LoggedOut(was_in=True, note=note)
 
     async def aclose(self) -> None:
         await self._tasks.aclose()

@@ -20,7 +20,7 @@ from proxy_core.config.models import (
     StdioTransport,
     has_authorization,
 )
-from proxy_core.control import LoginBegun
+from proxy_core.control import LoggedOut, LoginBegun
 from proxy_core.errors import BackendFault, LoginFailed, UnknownReplica
 from proxy_core.protocol.headers import MCP_METHOD, MCP_PROTOCOL_VERSION
 from proxy_core.protocol.revisions import MODERN
@@ -102,10 +102,12 @@ class Logins:
         """Raises: LoginFailed."""
         await self._wanted(server, replica).finish(answer)
 
-    async def forget(self, server: ServerConfig, replica: str | None) -> bool:
-        """Whether there was a login. Raises: LoginFailed."""
+    async def forget(self, server: ServerConfig, replica: str | None) -> LoggedOut:
+        """Raises: LoginFailed."""
         logins = [self._of(server.id, remote) for remote in self._candidates(server, replica)]
-        return any([await login.forget() for login in logins])
+        ended = [await login.forget() for login in logins]
+        notes = dict.fromkeys(each.note for each in ended if each.note)
+        return LoggedOut(any(each.was_in for each in ended), "; ".join(notes))
 
     def _wanted(self, server: ServerConfig, replica: str | None) -> "Login":
         """Of several URLs the one that needs a login, else the first."""

@@ -1,4 +1,4 @@
-"""Requests to a token endpoint: what is sent as proof of who we are, and what of the answer is believed.
+"""Requests of a client to an authorization server: the proof of who we are, and what of the answer is believed.
 
 Spec: RFC 6749, sections 2.3, 4.1.3, 4.4, 5 and 6; RFC 7523, section 2.2; RFC 8707 (resource).
 """
@@ -16,7 +16,7 @@ import msgspec
 from proxy_core.config.login import LoginConfig
 from proxy_core.oauth.clients import BASIC, KEY, POST, Client
 from proxy_core.oauth.documents import read_scopes
-from proxy_core.oauth.fetching import FetchFailed, Reach, checked, fetched, shown
+from proxy_core.oauth.fetching import Fetched, FetchFailed, Reach, checked, fetched, shown
 
 ASSERTION_S: Final = 60
 MAX_EXPIRES_S: Final = 366 * 86_400
@@ -50,6 +50,8 @@ class Tokens(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     """Wall seconds; None: it is not said."""
     scopes: tuple[str, ...] = ()
+    revocation: str | None = None
+    """Where that issuer is told that they are good no more; None: nowhere."""
 
     def __repr__(self) -> str:
         return f"Tokens(for {self.resource!r} from {self.issuer!r})"
@@ -63,17 +65,26 @@ async def requested(
     reach: Reach, login: LoginConfig, before: Tokens, form: Mapping[str, str], now: float
 ) -> Tokens:
     """Tokens in place of `before`, which says what they are for. Raises: TokenRefused, FetchFailed."""
-    url = checked(reach, before.endpoint)
-    headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
-    proof, extra = await _proof(login, before.client, now)
-    body = urlencode({**form, "resource": before.resource, **proof}).encode()
-    answer = await fetched(reach, "POST", url, headers | extra, body)
+    asked = {**form, "resource": before.resource}
+    place, answer = await posted(reach, login, before.client, before.endpoint, asked, now)
     if answer.status != 200:
-        raise _refusal(shown(url), answer.status, answer.json)
-    return _read(answer.json, before, now, shown(url))
+        raise refusal(place, answer.status, answer.json)
+    return _read(answer.json, before, now, place)
 
 
-def _refusal(place: str, status: int, answer: Any) -> TokenRefused | FetchFailed:
+async def posted(
+    reach: Reach, login: LoginConfig, client: Client, endpoint: str, form: Mapping[str, str], now: float
+) -> tuple[str, Fetched]:
+    """Who answers, for words, and what, to this form with the proof of who we are. Raises: FetchFailed."""
+    url = checked(reach, endpoint)
+    headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
+    proof, extra = await _proof(login, client, now)
+    body = urlencode({**form, **proof}).encode()
+    return shown(url), await fetched(reach, "POST", url, headers | extra, body)
+
+
+def refusal(place: str, status: int, answer: Any) -> TokenRefused | FetchFailed:
+    """What an answer comes to that is none of what was asked for (RFC 6749, section 5.2)."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if status >= 500 or status == 429 or not isinstance(error, str) or not _ERROR.fullmatch(error):
         return FetchFailed(f"{place} answered with HTTP status {status}", status)

@@ -18,6 +18,9 @@ SLOT_S: Final = 10.0
 SLOTS: Final = 7
 """Six full ones and the one being filled."""
 
+_NOTHING: Final = array("I", bytes(4 * BUCKETS))
+"""A slot that nothing was ever counted in; nobody writes into it."""
+
 
 class LatencyWindow:
     __slots__ = (
@@ -35,9 +38,10 @@ class LatencyWindow:
     )
 
     def __init__(self) -> None:
-        self._slots: list[array[int]] = [array("I", bytes(4 * BUCKETS)) for _ in range(SLOTS)]
+        self._slots: list[array[int]] = [_NOTHING] * SLOTS
+        """Made as they are filled: most servers are idle most of the time."""
         self._starts = [-1] * SLOTS
-        self._older = [0] * BUCKETS
+        self._older: Sequence[int] = _NOTHING
         """What the slots held before they were filled anew: so that nothing more is counted a call."""
         self.sum_ms = 0.0
         """Of all that were ever added."""
@@ -71,7 +75,8 @@ class LatencyWindow:
         if self._starts[place] != turn:
             self._starts[place] = turn
             self._full_at = -1
-            self._older = [old + new for old, new in zip(self._older, self._slots[place], strict=True)]
+            if (left := self._slots[place]) is not _NOTHING:
+                self._older = [old + new for old, new in zip(self._older, left, strict=True)]
             self._slots[place] = array("I", bytes(4 * BUCKETS))
         return self._slots[place]
 

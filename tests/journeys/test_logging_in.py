@@ -52,6 +52,11 @@ async def login(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
     return await asyncio.to_thread(only1mcp, folder, "login", "box", "--config", config_of(folder), *arguments)
 
 
+def shown(done: "subprocess.CompletedProcess[str]", issuer: str) -> bool:
+    """Whether it said, once, which page to open, and waited for nothing else."""
+    return done.stderr.count(f"Log in here: {issuer}/authorize?") == 1 and "Nobody logged in" in done.stderr
+
+
 def wants_login(gateway: GatewayProcess) -> None:
     eventually(
         lambda: "auth_required: login needed: press L, or only1mcp login box" in gateway.log, gateway.log
@@ -101,7 +106,8 @@ async def test_a_login_without_a_gateway_is_there_when_one_starts_and_logout_for
             await once_listed(client, "box__t")
             assert await call_text(client, "box__t") == "done"
         out = await asyncio.to_thread(only1mcp, tmp_path, "logout", "box", "--config", config_of(tmp_path))
-        assert (out.returncode, out.stdout) == (0, "box: logged out\n"), out.stderr
+        assert (out.returncode, out.stdout, out.stderr) == (0, "box: logged out\n", "")
+        assert len(guarded.seen("/revoke")) == 2
         wants_login(gateway)
     # A person's own secrets are another matter.
     assert only1mcp(tmp_path, "secret", "list").stdout == ""
@@ -114,7 +120,23 @@ async def test_a_server_that_wants_a_login_is_not_knocked_at_all_the_time(tmp_pa
         assert len(guarded.seen("/mcp")) <= 8
         assert gateway.log.count("login needed, press L") == 1
         assert gateway.log.count("auth_required") == 1
-    assert guarded.seen(SERVER_METADATA) == []
+        # What to do stands there once; no page, which would be for whoever reads the log, and over by then.
+        assert gateway.log.count("only1mcp login box says which page to open") == 1
+        assert "/authorize" not in gateway.log
+        assert guarded.seen(SERVER_METADATA) == guarded.seen("/register") == []
+        # And what it says is so.
+        assert shown(await login(tmp_path, "--no-browser", "--timeout", "1"), guarded.issuer)
+
+
+async def test_a_logout_says_where_tokens_may_be_good_still(tmp_path: Path, guarded: LoginServer):
+    guarded.rules(metadata={"revocation_endpoint": None})
+    write_config(tmp_path, [remote("box", guarded.url)], proxy={"port": free_port()})
+    assert (await login(tmp_path)).returncode == 0
+    out = await asyncio.to_thread(only1mcp, tmp_path, "logout", "box", "--config", config_of(tmp_path))
+    assert (out.returncode, out.stdout) == (0, "box: logged out\n")
+    assert (
+        f"box: {guarded.issuer} has no way to be told, and may take its tokens until they expire" in out.stderr
+    )
 
 
 @pytest.mark.requirement("A04")

@@ -41,12 +41,12 @@ class House:
     more: Json = field(default_factory=dict)
 
     @property
+    def servers(self) -> list[Json]:
+        return [remote("box", self.box.url, tools={"deny": ["gone"]}), remote("dark", self.dark.url)]
+
+    @property
     def loaded(self) -> LoadedConfig:
-        servers = [
-            remote("box", self.box.url, tools={"deny": ["gone"]}),
-            remote("dark", self.dark.url),
-        ]
-        given = {"proxy": {"port": 0}, "servers": servers, "profiles": self.profiles}
+        given = {"proxy": {"port": 0}, "servers": self.servers, "profiles": self.profiles}
         return LoadedConfig(Config.model_validate(given | self.more))
 
     async def reload(self, **profiles: Json) -> None:
@@ -57,12 +57,14 @@ class House:
 
 @asynccontextmanager
 async def opened(
-    fast_path: bool = True, hidden: tuple[int, ...] = (2,), **profiles: Json
+    fast_path: bool = True, hidden: tuple[int, ...] = (2,), more: Json | None = None, **profiles: Json
 ) -> AsyncIterator[House]:
+    """`more`: other sections of the configuration, in place of its own."""
     async with AsyncExitStack() as stack:
         tools = ("gone", "list_invoices", *(f"make_invoicez_m{number}" for number in hidden))
         box = await stack.enter_async_context(minting(1, *hidden, tools=tools))
-        house = House(box, await stack.enter_async_context(minting(1, *hidden)), profiles or {"review": REVIEW})
+        dark = await stack.enter_async_context(minting(1, *hidden))
+        house = House(box, dark, profiles or {"review": REVIEW}, more=more or {})
         proxy = house.proxy = Proxy(house.loaded, lambda: house.loaded, fast_path=fast_path)
         await stack.enter_async_context(proxy.started())
         assert await proxy.wait_ready(60)

@@ -273,7 +273,9 @@ class Principal:
         got = await self.ask(method, {"taskId" if kind == "task" else "cursor": what}, self._named(), meta)
         assert "result" not in got.answer
         if got.answer:
-            assert got.answer["error"]["code"] == -32602, got.answer
+            # Another code is of a token that was bound to another profile meanwhile.
+            codes = (-32602,) if got.shown is not None else (-32602, -32600)
+            assert got.answer["error"]["code"] in codes, got.answer
         self.house.court.judge("what is another's", self.who, got.reply.body, ())
 
     def _marked(self) -> Json:

@@ -2,13 +2,31 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual.css.stylesheet import Stylesheet
 
 from tests.support.svg import ScreenSvg
 
 SIZES = ((80, 24), (120, 36))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def styles_read_once() -> Iterator[None]:
+    """Textual reads all styles four times for each app: a quarter of the work of most tests here."""
+    parse, read = Stylesheet._parse_rules, dict[Any, Any]()
+
+    def parse_once(sheet: Stylesheet, css: str, *args: Any, **kwargs: Any) -> Any:
+        key = css, args, tuple(kwargs.items()), tuple(sheet._variables.items())
+        if key not in read:
+            read[key] = parse(sheet, css, *args, **kwargs)
+        return read[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Stylesheet, "_parse_rules", parse_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from proxy_core.backends.direct_call import DirectCall, DirectLane
+from tests.support.pages import Strangers, strangers
 
 
 @pytest.fixture
@@ -19,3 +21,10 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[DirectCall]:
 
     monkeypatch.setattr(DirectLane, "begin", noted)
     return seen
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Strangers]:
+    """That of strangers who publish pages."""
+    with strangers() as process:
+        yield process

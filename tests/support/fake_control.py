@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from proxy_core.control import DrainOutcome, LoginBegun, ReloadPlan
+from proxy_core.control import DrainOutcome, LoggedOut, LoginBegun, ReloadPlan
 from proxy_core.errors import (
     ConfigError,
     InvalidParams,
@@ -181,9 +181,9 @@ class FakeControl:
         await self._ask("finish_login", target)
         self.logins.append((target, dict(answer)))
 
-    async def logout(self, target: str) -> bool:
+    async def logout(self, target: str) -> LoggedOut:
         await self._ask("logout", target)
-        return True
+        return LoggedOut(was_in=True)
 
     async def approve(
         self, server: str, tool: str | None = None, digest: str | None = None, *, by: str = "screen"

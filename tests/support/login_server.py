@@ -23,6 +23,7 @@ Json = dict[str, Any]
 ROBOT, ROBOT_SECRET = "robot", "s3cret-of-the-robot"
 RESOURCE_METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
+FORMS = ("/token", "/revoke")
 AT_SERVER, AT_ISSUER = "server", "issuer"
 
 
@@ -42,12 +43,19 @@ class LoginServer:
         self._ask("rules", rules)
 
     def says(self, path: str, **answer: Any) -> None:
-        """What a path answers instead: `json`, `status`, `location`, `delay_s`, `size`; nothing: as before."""
+        """What a path answers instead: `json`, `status`, `location`, `delay_s`, `size`; nothing: as before.
+
+        `only`: to requests with this in their body.
+        """
         self._ask("says", {"path": path, **answer})
 
     def revoke(self, *kinds: str) -> None:
         """Tokens of these kinds are good no more: access, refresh."""
         self._ask("revoke", {"kinds": kinds})
+
+    def taken(self, token: str) -> bool:
+        """Whether a token, of either kind, is good here."""
+        return bool(self._ask("taken", {"token": token})["taken"])
 
     def seen(self, path: str) -> list[Json]:
         """Each request to a path: `query`, `form`, `authorization`, `method` (of MCP)."""
@@ -109,14 +117,14 @@ async def serve() -> None:
             {
                 "path": request.path,
                 "query": dict(request.query),
-                "form": dict(parse_qsl(body.decode(errors="replace"))) if request.path == "/token" else {},
+                "form": dict(parse_qsl(body.decode(errors="replace"))) if request.path in FORMS else {},
                 "json": _json(body) if request.path in ("/register", "/mcp") else None,
                 "authorization": request.headers.get("Authorization", ""),
                 "headers": dict(request.headers),
             }
         )
         said = state.says.get(request.path)
-        if said is None:
+        if said is None or said.get("only", "") not in body.decode(errors="replace"):
             answered: web.StreamResponse = await handler(request)
             return answered
         await asyncio.sleep(said.get("delay_s", 0))
@@ -156,6 +164,7 @@ def grants(state: State) -> Any:
     from authlib.oauth2.rfc6749 import grants as kinds
     from authlib.oauth2.rfc6749.models import AuthorizationCodeMixin
     from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+    from authlib.oauth2.rfc7009 import RevocationEndpoint
     from authlib.oauth2.rfc7636 import CodeChallenge
 
     class Known(ClientMixin):
@@ -303,7 +312,21 @@ def grants(state: State) -> Any:
             token["refresh_token"] = f"refresh-{secrets.token_urlsafe(16)}"
         return token
 
+    class Revocation(RevocationEndpoint):  # type: ignore[misc]
+        CLIENT_AUTH_METHODS = methods
+
+        def query_token(self, token_string: str, token_type_hint: str) -> Any:
+            for kept in (state.tokens, state.refresh):
+                if token_string in kept:
+                    return Renewing(token_string, kept[token_string])
+            return None
+
+        def revoke_token(self, token: Any, request: Any) -> None:
+            state.tokens.pop(token.text, None)
+            state.refresh.pop(token.text, None)
+
     framework = Server(scopes_supported=None)
+    framework.register_endpoint(Revocation)
     framework.register_grant(CodeGrant, [CodeChallenge(required=True)])
     framework.register_grant(RefreshGrant)
     framework.register_grant(kinds.ClientCredentialsGrant)
@@ -328,7 +351,8 @@ class Doors:
         app.router.add_get("/authorize", self.authorize)
         app.router.add_post("/token", self.token)
         app.router.add_post("/register", self.register)
-        for name in ("rules", "says", "revoke", "seen"):
+        app.router.add_post("/revoke", self.revoke)
+        for name in ("rules", "says", "revoke", "taken", "seen"):
             app.router.add_post(f"/test/{name}", getattr(self, f"test_{name}"))
 
     async def metadata(self, request: Any) -> Any:
@@ -340,6 +364,7 @@ class Doors:
             "authorization_endpoint": f"{issuer}/authorize",
             "token_endpoint": f"{issuer}/token",
             "registration_endpoint": f"{issuer}/register",
+            "revocation_endpoint": f"{issuer}/revoke",
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
             "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
@@ -366,6 +391,12 @@ class Doors:
         uri = f"{self._state.issuer}/token"
         asking = {"method": "POST", "uri": uri, "headers": dict(request.headers), "form": form}
         return self._framework.create_token_response(asking)
+
+    async def revoke(self, request: Any) -> Any:
+        form = dict(parse_qsl((await request.read()).decode()))
+        uri = f"{self._state.issuer}/revoke"
+        asking = {"method": "POST", "uri": uri, "headers": dict(request.headers), "form": form}
+        return self._framework.create_endpoint_response("revocation", asking)
 
     async def register(self, request: Any) -> Any:
         from aiohttp import web
@@ -400,6 +431,12 @@ class Doors:
         if "refresh" in kinds:
             self._state.refresh.clear()
         return _fine()
+
+    async def test_taken(self, request: Any) -> Any:
+        from aiohttp import web
+
+        token = (await request.json())["token"]
+        return web.json_response({"taken": token in self._state.tokens or token in self._state.refresh})
 
     async def test_seen(self, request: Any) -> Any:
         from aiohttp import web

@@ -44,12 +44,17 @@ class PipeClient:
     def go_on_reading(self) -> None:
         self._transport.resume_reading()
 
+    async def line(self) -> bytes:
+        """The next line, byte for byte; empty at the end."""
+        line = await asyncio.wait_for(self._reader.readline(), SOON_S)
+        assert not line or line.endswith(b"\n"), line
+        return line
+
     async def next(self) -> Any:
         """The next line; None at the end."""
-        line = await asyncio.wait_for(self._reader.readline(), SOON_S)
+        line = await self.line()
         if not line:
             return None
-        assert line.endswith(b"\n"), line
         message = json.loads(line)
         self.heard.append(message)
         return message

@@ -111,6 +111,7 @@ async def test_a_head_that_comes_again_is_held_to_the_size_of_its_own_body(servi
         assert (await wire.response())[0] == 413
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_length_that_goes_on_in_the_next_line_is_never_taken_for_a_head_that_is_known(
     frontend: Any, gateway: ScriptedGateway
 ):

@@ -178,6 +178,7 @@ async def test_a_refusal_leaves_the_connection_to_the_next_request(wire: Wire, g
 # --- framing that could be read in two ways (RFC 9112 11.2) ---------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(
     "framed",
     [

@@ -22,6 +22,7 @@ from proxy_core.frontend.wire import WireHead
 from tests.proxy_core.frontend.test_principals import raw_post
 from tests.support.authorization_server import RESOURCE, AuthorizationServer, as_base64, authorization_server
 from tests.support.http_client import Client, Stream, modern, request
+from tests.support.pages import strangers
 from tests.support.scripted_channel import until
 from tests.support.scripted_gateway import ScriptedGateway
 
@@ -370,6 +371,7 @@ async def test_a_key_that_is_taken_back_ends_what_its_tokens_opened_and_nobody_e
                 assert (await kept.next())["id"] == 1
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_keys_are_looked_at_anew_while_somebody_uses_them_and_do_not_count_for_ever(
     serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
 ):
@@ -424,6 +426,7 @@ async def test_who_must_be_waited_for_sends_no_large_body(
 # --- time and reloads -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_token_that_expires_ends_its_streams_and_lets_its_session_go_on_with_the_next(
     serving: Any, http: aiohttp.ClientSession, gateway: ScriptedGateway, issuer: AuthorizationServer
 ):
@@ -590,14 +593,8 @@ async def test_an_address_that_strangers_reach_is_open_to_those_with_a_token_alo
 async def test_metadata_that_lead_elsewhere_let_nobody_in_and_nobody_is_asked_there(
     serving: Any, http: aiohttp.ClientSession, issuer: AuthorizationServer, caplog: pytest.LogCaptureFixture
 ):
-    visits: list[bytes] = []
-
-    async def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visits.append(await reader.read(100))
-        writer.close()
-
-    async with await asyncio.start_server(visited, "127.0.0.1", 0) as canary:
-        port = canary.sockets[0].getsockname()[1]
+    with strangers() as process, process.listening() as canary:
+        port = canary.port
         places = ["http://169.254.169.254/jwks", "https://10.0.0.1/jwks", "https://[::1]/jwks"]
         for place in (*places, f"http://127.0.0.1:{port}/jwks", f"https://localhost:{port}/jwks"):
             issuer.publish(metadata={"issuer": issuer.issuer, "jwks_uri": place})
@@ -606,7 +603,7 @@ async def test_metadata_that_lead_elsewhere_let_nobody_in_and_nobody_is_asked_th
         issuer.publish(status=307, location=f"http://127.0.0.1:{port}/jwks")
         async with serving(auth=auth_of(issuer)) as frontend:
             assert (await asked_with(Client(http, frontend.url), issuer.token())).status == 503
-    assert visits == []
+        assert canary.asked == []
     assert caplog.text.count("could not be had") == 6
 
 

@@ -34,13 +34,13 @@ class Chain:
 
     def hash(self, before: bytes, body: bytes) -> bytes:
         """Of a line, in hex. `before`: of the line before it."""
-        hashed = self._fresh.copy()
-        hashed.update(before + body)
-        return hashed.hexdigest().encode()
+        return self.sealed(before, body)[1]
 
     def sealed(self, before: bytes, body: bytes) -> tuple[bytes, bytes]:
         """An object's JSON without its last brace, as a line with its end, and its hash."""
-        digest = self.hash(before, body)
+        hashed = self._fresh.copy()
+        hashed.update(before + body)
+        digest = hashed.hexdigest().encode()
         return b'%b,"hash":"%b"}\n' % (body, digest), digest
 
 

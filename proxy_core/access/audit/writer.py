@@ -153,6 +153,7 @@ class Writer:
             self.is_woken = True
             self._turn(str(error) or type(error).__name__)
         except Exception as error:
+            # The thread would end with it, and nobody would write any more or say so.
             log.exception("the audit failed")
             self._turn(type(error).__name__)
 

@@ -246,6 +246,15 @@ async def test_a_pause_holds_the_lines_though_the_terminal_becomes_another_size(
         assert "+3 new" in text_of(app)
 
 
+async def test_what_an_empty_list_says_is_painted_even_if_the_list_was_before() -> None:
+    async with shown(FakeControl()) as (app, pilot):
+        screen = await logs(app, pilot)
+        assert "Nothing was logged yet." in text_of(app)
+        screen.view.empty = (("  Nothing at all.", "muted"),)
+        await pilot.pause()
+        assert "Nothing at all." in text_of(app)
+
+
 async def test_a_log_without_lines_says_so() -> None:
     async with shown(FakeControl()) as (app, pilot):
         await pilot.press("5")

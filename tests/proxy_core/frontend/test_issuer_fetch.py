@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,21 @@ from proxy_core.frontend import issuer_fetch
 from proxy_core.frontend.issuer_fetch import key_document
 from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed
 from tests.support.certificates import Authority
-from tests.support.pages import Hostile, listening
+from tests.support.pages import Hostile, Strangers
 
 KEYS = {"keys": []}
 METADATA_AT = "/.well-known/oauth-authorization-server"
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[Hostile]:
-    async with listening(Hostile()) as hostile:
+def issuer(process: Strangers) -> Iterator[Hostile]:
+    with process.listening() as hostile:
         yield hostile
 
 
 @pytest.fixture
-async def canary() -> AsyncIterator[Hostile]:
-    async with listening(Hostile()) as hostile:
+def canary(process: Strangers) -> Iterator[Hostile]:
+    with process.listening() as hostile:
         yield hostile
         assert hostile.asked == []
 
@@ -63,7 +63,7 @@ async def test_metadata_are_looked_for_at_three_places_and_keys_at_the_configure
     issuer.says(places[2], metadata(issuer, issuer=asked.issuer))
     issuer.says("/jwks", KEYS)
     assert await key_document(asked) == KEYS
-    issuer.asked.clear()
+    issuer.forget()
     assert await key_document(settings(issuer, jwks_url=issuer.url + "/jwks")) == KEYS
     assert issuer.asked == ["/jwks"]
 
@@ -155,7 +155,7 @@ async def test_too_much_too_late_and_another_issuers_are_refused(
     issuer.says("/jwks", b"[" * 5000)
     with pytest.raises(FetchFailed, match="is no JSON"):
         await key_document(direct)
-    issuer.answers["/jwks"] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+    issuer.answers("/jwks", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
     with pytest.raises(FetchFailed):
         await key_document(direct)
     monkeypatch.setattr(issuer_fetch, "FETCH_S", 0.05)
@@ -172,14 +172,11 @@ async def test_too_much_too_late_and_another_issuers_are_refused(
 
 
 async def test_over_https_the_name_is_what_the_certificate_must_be_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, process: Strangers, monkeypatch: pytest.MonkeyPatch
 ):
-    authority, hostile = Authority(tmp_path, "authority"), Hostile()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("as"))
-    server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    authority = Authority(tmp_path, "authority")
+    with process.listening(authority.issue("as")) as hostile:
+        port = hostile.port
         monkeypatch.setattr(http_pool, "_tls", authority.trusting)
         hostile.says("/jwks", KEYS)
         right, wrong = (f"https://{host}:{port}/jwks" for host in ("127.0.0.1", "localhost"))

@@ -111,53 +111,68 @@ async def test_an_index_that_nothing_asks_for_any_more_is_let_go(desk: Desk):
 # --- a long list ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How many slices the index and the forms were made in; every item is one."""
-    counts = {"index": 0, "forms": 0}
+class Slices:
+    """How many slices the index and the forms were made in; every item is one.
 
-    def counting(name: str) -> Any:
+    Neither gets past `HELD` of them before it is let: how far it comes meanwhile is not up to the machine.
+    """
+
+    HELD = 400
+
+    def __init__(self) -> None:
+        self.counts = {"index": 0, "forms": 0}
+        self.may_end = asyncio.Event()
+
+    def of(self, name: str) -> Any:
         async def slices(items: Any) -> AsyncIterator[Any]:
             async for each in in_slices(items, 0.0):
-                counts[name] += 1
+                self.counts[name] += 1
+                if self.counts[name] == self.HELD:
+                    await self.may_end.wait()
                 yield each
 
         return slices
 
-    monkeypatch.setattr(tool_index, "in_slices", counting("index"))
-    monkeypatch.setattr(tool_forms, "in_slices", counting("forms"))
-    return counts
+
+@pytest.fixture
+def slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
+    slices = Slices()
+    monkeypatch.setattr(tool_index, "in_slices", slices.of("index"))
+    monkeypatch.setattr(tool_forms, "in_slices", slices.of("forms"))
+    return slices
 
 
-async def test_handshake_and_lists_do_not_wait_for_the_index(counted: dict[str, int]):
+async def test_handshake_and_lists_do_not_wait_for_the_index(slices: Slices):
     box = StubServer(MODERN, tools=many_tools(1_000), script={"tools/call": echo})
     async with House({"box": box}, context={"mode": "search"}).open() as home:
-        await until(lambda: counted["index"] > 10)
+        await until(lambda: slices.counts["index"] > 10)
         for _ in range(3):
             assert b"serverInfo" in home.gateway.initialize(LEGACY)
             assert len(await home.names()) == 3
             assert len(await home.names(caller=client(LEGACY))) == 3
             assert text_of(await home.call("box__t00007"))["name"] == "t00007"
         # All of that while the index was hardly begun.
-        assert counted["index"] < 500
+        assert slices.counts["index"] <= slices.HELD
+        slices.may_end.set()
         params = {"name": "search_tools", "arguments": {"queries": ["t00007"]}}
         first = await home.ask("tools/call", params)
-        assert counted["index"] > 1_000
+        assert slices.counts["index"] > 1_000
         assert json.loads(first["content"][0]["text"].split("\n")[0])["name"] == "box__t00007"
         # Once for the catalog, not once for each client.
-        built = counted["index"]
+        built = slices.counts["index"]
         await home.ask("tools/call", params, client(LEGACY, session="s"))
-        assert counted["index"] == built
+        assert slices.counts["index"] == built
 
 
-async def test_a_long_compact_list_is_made_in_slices_and_once(counted: dict[str, int]):
+async def test_a_long_compact_list_is_made_in_slices_and_once(slices: Slices):
     box = StubServer(MODERN, tools=many_tools(1_000), script={"tools/call": echo})
     async with House({"box": box}, context={"mode": "compact"}).open() as home:
         listing = asyncio.ensure_future(home.names())
-        await until(lambda: counted["forms"] > 10)
+        await until(lambda: slices.counts["forms"] > 10)
         assert text_of(await home.call("box__t00007"))["name"] == "t00007"
         assert not listing.done()
+        slices.may_end.set()
         assert len(await listing) == 1_000
-        assert counted["forms"] == 1_000
+        assert slices.counts["forms"] == 1_000
         assert len(await home.names(caller=client(LEGACY))) == 1_000
-        assert counted["forms"] == 1_000, "not looked at again, as long as the lists are the same"
+        assert slices.counts["forms"] == 1_000, "not looked at again, as long as the lists are the same"

@@ -1,6 +1,6 @@
 """Where a login is looked for, in which order, and what of strangers' documents is believed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from proxy_core.config.base import is_loopback
 from proxy_core.oauth import discovery, fetching
 from proxy_core.oauth.discovery import NotFound, discovered
 from proxy_core.oauth.fetching import MAX_BYTES, FetchFailed, Reach
-from tests.support.pages import Hostile, listening
+from tests.support.pages import Hostile, Strangers
 
 AT_PATH = "/.well-known/oauth-protected-resource/mcp"
 AT_ROOT = "/.well-known/oauth-protected-resource"
@@ -21,14 +21,14 @@ REMOTE = Reach("box", (), "`networks`", lambda url: False)
 
 
 @pytest.fixture
-async def pages() -> AsyncIterator[Hostile]:
-    async with listening(Hostile()) as hostile:
+def pages(process: Strangers) -> Iterator[Hostile]:
+    with process.listening() as hostile:
         yield hostile
 
 
 @pytest.fixture
-async def canary() -> AsyncIterator[Hostile]:
-    async with listening(Hostile()) as hostile:
+def canary(process: Strangers) -> Iterator[Hostile]:
+    with process.listening() as hostile:
         yield hostile
         assert hostile.asked == []
 
@@ -179,7 +179,7 @@ async def test_documents_that_are_large_slow_or_none_are_given_up(
     pages.says(AT_PATH, b"no json")
     with pytest.raises(FetchFailed, match="no JSON"):
         await found(pages)
-    pages.answers[AT_PATH] = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+    pages.answers(AT_PATH, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
     monkeypatch.setattr(fetching, "FETCH_S", 0.05)
     with pytest.raises(FetchFailed, match=r"longer than|broke off|closed"):
         await found(pages)

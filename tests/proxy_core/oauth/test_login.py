@@ -14,8 +14,10 @@ from urllib.request import urlopen
 import pytest
 
 from proxy_core.config.load import load
+from proxy_core.control import LoggedOut
 from proxy_core.errors import BackendAuthRequired, BackendFault, LoginFailed, UnknownReplica
 from proxy_core.logging_in import log_in
+from proxy_core.oauth import revoking
 from proxy_core.proxy import Proxy
 from proxy_core.telemetry.snapshot import ServerRow, ServerState
 from tests.support.gateway_process import remote, write_config
@@ -110,14 +112,98 @@ async def test_a_login_outlives_a_restart_and_ends_with_a_logout(tmp_path: Path,
     async with gateway(tmp_path, server) as proxy:
         assert row(proxy).state is ServerState.HEALTHY
         assert await call(proxy) == "done"
-        assert await proxy.logout("box")
+        assert (await proxy.logout("box")).was_in
         await comes_true(lambda: row(proxy).state is ServerState.AUTH_REQUIRED, "it wants a login again")
-        assert not await proxy.logout("box")
+        assert not (await proxy.logout("box")).was_in
     async with gateway(tmp_path, server) as proxy:
         assert row(proxy).state is ServerState.AUTH_REQUIRED
         await person(proxy)
     # Known there already.
     assert len(guarded.seen("/register")) == 1
+
+
+# --- logging out ----------------------------------------------------------------------------------------------
+
+
+async def test_a_logout_revokes_both_tokens_at_the_authorization_server(tmp_path: Path, guarded: LoginServer):
+    async with gateway(tmp_path, box(guarded)) as proxy:
+        await person(proxy)
+        assert await call(proxy) == "done"
+        given = guarded.seen("/mcp")[-1]["authorization"].removeprefix("Bearer ")
+        assert guarded.taken(given)
+        assert (await proxy.logout("box")) == LoggedOut(was_in=True)
+        asked = [each["form"] for each in guarded.seen("/revoke")]
+        assert [form["token_type_hint"] for form in asked] == ["refresh_token", "access_token"]
+        assert asked[1]["token"] == given
+        # As the client that it is there, and to nobody else.
+        assert all(form["client_id"].startswith("client-") for form in asked)
+        assert not any(guarded.taken(form["token"]) for form in asked)
+        await comes_true(lambda: row(proxy).state is ServerState.AUTH_REQUIRED, "it wants a login again")
+        assert (await proxy.logout("box")) == LoggedOut(was_in=False)
+        assert len(guarded.seen("/revoke")) == 2
+
+
+async def test_so_does_that_of_the_gateway_itself(tmp_path: Path, guarded: LoginServer):
+    own = {"grant": "client_credentials", "issuer": guarded.issuer, "client_id": ROBOT}
+    async with gateway(tmp_path, box(guarded, **own, client_secret=ROBOT_SECRET)) as proxy:
+        assert await call(proxy) == "done"
+        assert (await proxy.logout("box")).note == ""
+        assert [each["form"]["token_type_hint"] for each in guarded.seen("/revoke")] == ["access_token"]
+        assert guarded.seen("/revoke")[0]["authorization"].startswith("Basic ")
+
+
+@pytest.mark.requirement("A07")
+@pytest.mark.parametrize(
+    ("rules", "answer", "words"),
+    [
+        ({"metadata": {"revocation_endpoint": None}}, {}, "has no way to be told"),
+        ({"metadata": {"revocation_endpoint": "http://169.254.169.254/revoke"}}, {}, "not HTTPS"),
+        ({"metadata": {"revocation_endpoint": "https://10.1.2.3/revoke"}}, {}, "may not be asked"),
+        ({"metadata": {"revocation_endpoint": "file:///etc/passwd"}}, {}, "a URL that is none"),
+        ({}, {"status": 503, "json": {}}, "HTTP status 503"),
+        ({}, {"status": 307, "location": "http://169.254.169.254/", "json": {}}, "redirects"),
+        ({}, {"status": 401, "json": {"error": "invalid_client"}}, "invalid_client"),
+        ({}, {"status": 400, "json": {"error": "\x1b[31mred"}}, "HTTP status 400"),
+        ({}, {"delay_s": 2, "json": {}}, "took longer than"),
+    ],
+)
+async def test_a_logout_that_cannot_be_told_forgets_the_tokens_all_the_same_and_says_so(
+    tmp_path: Path,
+    guarded: LoginServer,
+    rules: Json,
+    answer: Json,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(revoking, "REVOKE_S", 0.5)
+    guarded.rules(**rules)
+    async with gateway(tmp_path, box(guarded)) as proxy:
+        await person(proxy)
+        if answer:
+            guarded.says("/revoke", **answer)
+        ended = await proxy.logout("box")
+        assert ended.was_in
+        assert words in ended.note and "until they expire" in ended.note
+        assert f"box: logged out, but {ended.note}" in caplog.text
+        assert "\x1b" not in ended.note
+        await comes_true(lambda: row(proxy).state is ServerState.AUTH_REQUIRED, "it wants a login again")
+    # Nor does the next run find any.
+    async with gateway(tmp_path, box(guarded)) as proxy:
+        assert row(proxy).state is ServerState.AUTH_REQUIRED
+
+
+async def test_where_access_tokens_cannot_be_revoked_the_other_one_is_enough(
+    tmp_path: Path, guarded: LoginServer
+):
+    guarded.says("/revoke", status=400, json={"error": "unsupported_token_type"}, only="access_token")
+    async with gateway(tmp_path, box(guarded)) as proxy:
+        await person(proxy)
+        assert (await proxy.logout("box")).note == ""
+        assert len(guarded.seen("/revoke")) == 2
+
+
+# --- tokens that end ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.requirement("A10")
