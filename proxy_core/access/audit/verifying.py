@@ -220,6 +220,8 @@ class Verifier:
         if not isinstance(line, Opened):
             raise _Broken("foreign", "the file does not begin as an audit does")
         chain = self._chains.get((line.chain, line.key))
+        if chain is None and not line.key:
+            raise _Broken("edited", "its first line names a chain that there is not")
         if chain is None:
             raise NotAnAudit(f"File {line.file} is chained with the key {line.key}, which was not given.")
         self._judge_torn(line)

@@ -295,6 +295,12 @@ def test_there_must_be_something_to_verify(tmp_path: Path):
             verify_all(path)
 
 
+def test_a_chain_that_there_is_not_shows(path: Path):
+    first = file(path, 1)
+    edited(first, lambda lines: [lines[0].replace(b'"chain":"sha256"', b'"chain":"sha257"'), *lines[1:]])
+    broken(verify_all(path), "edited", first, 1)
+
+
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path):
     pipe = tmp_path / "audit.jsonl"
     os.mkfifo(pipe)
