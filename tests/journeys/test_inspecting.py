@@ -1,6 +1,7 @@
 """The traffic inspector on a whole gateway with real children: what is told of each call, and made again."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -274,7 +275,8 @@ async def test_a_replay_is_answered_in_the_era_of_who_asked_first(era: str) -> N
         original = await last(proxy)
         again = await proxy.replay(original.row.id)
         assert (original.row.era, again.row.era, again.row.revision) == (era, era, original.row.revision)
-        assert again.messages[-1].body == original.messages[-1].body
+        # A call that takes no task writes the members of its result in an order of its own.
+        assert json.loads(again.messages[-1].body) == json.loads(original.messages[-1].body)
 
 
 async def test_what_the_server_answers_to_a_replay_is_part_of_it() -> None:
