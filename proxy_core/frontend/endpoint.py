@@ -130,10 +130,13 @@ class McpEndpoint:
         routed = head.direct
         if routed is None:
             # Looked at once: clients send the same head again and again.
-            routed = None if "origin" in head.values else direct_request.routed_by(head.headers)
+            routed = None if "origin" in head.values else _direct(head)
             head.direct = routed or False
-        if not isinstance(routed, direct_request.Routed) or not self._is_known(head):
+        if not routed or not self._is_known(head):
             return None
+        if isinstance(routed, str):
+            return self._legacy.begin(head, routed, body, served)
+        assert isinstance(routed, direct_request.Routed)
         direct = direct_request.read(body, routed)
         return None if direct is None else self._modern.begin(head, routed, direct, served)
 
@@ -178,6 +181,11 @@ class McpEndpoint:
                 return await self._legacy.answer_array(request, refusal)
             case Refused() as refusal:
                 return refused(refusal)
+
+
+def _direct(head: WireHead) -> direct_request.Routed | str | None:
+    """What a request with this head is routed by, or its session, if it may be served in no task."""
+    return direct_request.routed_by(head.headers) or direct_request.session_of(head.headers)
 
 
 def _version_refusal(head: WireHead) -> HttpRefusal | None:

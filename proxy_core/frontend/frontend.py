@@ -30,6 +30,7 @@ from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
 from proxy_core.frontend.jwt_tokens import JwtTokens
 from proxy_core.frontend.legacy import LegacyEra
+from proxy_core.frontend.legacy_answer import LegacyAnswer
 from proxy_core.frontend.legacy_calls import LegacyCalls
 from proxy_core.frontend.listens import Listens
 from proxy_core.frontend.modern import ModernEra
@@ -299,7 +300,7 @@ class Frontend:
         )
 
     def _quiet(self) -> Iterator[Pending]:
-        return (each for each in self._open.quiet() if isinstance(each, DirectAnswer))
+        return (each for each in self._open.quiet() if isinstance(each, DirectAnswer | LegacyAnswer))
 
     def _use_profiles(self, profiles: ProfileGate) -> None:
         moved, gone = self._endpoint.profiles.lost(profiles)

@@ -12,8 +12,9 @@ from proxy_core.frontend import batch
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.batch import BatchAnswer
 from proxy_core.frontend.client_stream import ClientStream
-from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream, EventStreams
+from proxy_core.frontend.event_stream import EventStream, EventStreams
 from proxy_core.frontend.guards import EVENT_STREAM, accepts
+from proxy_core.frontend.legacy_answer import LegacyAnswer
 from proxy_core.frontend.legacy_calls import LegacyCalls, caller_of, handshake
 from proxy_core.frontend.list_changes import UNTAGGED
 from proxy_core.frontend.responses import (
@@ -22,6 +23,7 @@ from proxy_core.frontend.responses import (
     Handler,
     Outcome,
     as_line,
+    deliver_legacy,
     failure,
     http_refusal,
     refused,
@@ -29,17 +31,18 @@ from proxy_core.frontend.responses import (
 )
 from proxy_core.frontend.resumption import Position
 from proxy_core.frontend.sessions import LegacySessions, Session
-from proxy_core.frontend.wire import STREAMED, WireAnswer, WireHead, WireReply, WireRequest
+from proxy_core.frontend.wire import STREAMED, Begun, Served, WireAnswer, WireHead, WireReply, WireRequest
+from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.subscriptions import ALL_KINDS, ListKind
-from proxy_core.protocol import jsonrpc
+from proxy_core.protocol import direct_request, jsonrpc
 from proxy_core.protocol.classify import LegacyPost, Refused
 from proxy_core.protocol.headers import LAST_EVENT_ID, MCP_SESSION_ID
 from proxy_core.protocol.revisions import Era
 
 _SESSION_HEADER: Final = "Mcp-Session-Id"
-# A cancelled request has no answer, yet HTTP wants one: of the two content types the transport allows for
-# a request, only an event stream can be complete with no message in it.
-_NO_ANSWER: Final = WireReply(200, STREAM_HEADERS)
+MAX_LANES: Final = 64
+"""Of one session: tools that it calls."""
+NO_META: Final = b"{}"
 
 
 class LegacyEra:
@@ -70,6 +73,46 @@ class LegacyEra:
             return await self._call(wire, session, message)
         self._calls.take(session, message)
         return ACCEPTED
+
+    def begin(self, head: WireHead, session_id: str, body: bytes, served: Served) -> Begun | WireReply | None:
+        """A call of a tool that is served in no task, where nothing needs one; else nothing is done."""
+        request = direct_request.read_legacy(body)
+        if request is None:
+            return None
+        session = self._sessions.find(session_id, head.principal, head.profile)
+        if session is None or request.id in session.calls or session.caller.log_level is not None:
+            return None
+        lane = self._lane(session, request.name)
+        if lane is None:
+            return None
+        answer = LegacyAnswer(
+            lane,
+            request.params,
+            request.arguments,
+            head.headers,
+            peer=head.peer,
+            own=self._calls,
+            streams=self._streams,
+            session=session,
+            request_id=request.id,
+            raw_id=request.raw_id,
+            served=served,
+            new_stream=self._sessions.new_stream,
+        )
+        try:
+            return answer if answer.begin() else None
+        except Overloaded as refusal:
+            return reply(failure(refusal, request.raw_id, Era.LEGACY))
+
+    def _lane(self, session: Session, name: str) -> CallLane | None:
+        lane = session.lanes.get(name)
+        if lane is None or not lane.is_good():
+            lane = self._handler.direct.lane(session.caller, name, NO_META)
+            if len(session.lanes) >= MAX_LANES:
+                session.lanes.clear()
+            if lane is not None:
+                session.lanes[name] = lane
+        return lane
 
     async def answer_array(self, wire: WireRequest, refusal: Refused) -> WireAnswer:
         """An array is a batch to a session whose revision has them, and refused everywhere else."""
@@ -162,7 +205,7 @@ class LegacyEra:
             # A client that hangs up has not cancelled, so this waits for the outcome, not for the task
             # (2025-11-25 basic/transports, "Sending Messages to the Server").
             outcome = await ended
-            return await _answer(carrier, None if outcome is None else reply(outcome))
+            return await deliver_legacy(carrier, None if outcome is None else reply(outcome))
         except InvalidRequest as error:
             return refused(Refused(error, request.raw_id, Era.LEGACY))
         except Overloaded as error:
@@ -181,7 +224,7 @@ class LegacyEra:
             body = await answer.ended
             if answer.is_empty:
                 return ACCEPTED
-            return await _answer(carrier, WireReply(200, JSON_HEADERS, body) if body else None)
+            return await deliver_legacy(carrier, WireReply(200, JSON_HEADERS, body) if body else None)
         finally:
             self._leave(stream, carrier)
 
@@ -262,14 +305,6 @@ class LegacyEra:
     def _leave(self, stream: ClientStream, carrier: EventStream) -> None:
         stream.leave(carrier)
         self._streams.release(carrier)
-
-
-async def _answer(carrier: EventStream, ready: WireReply | None) -> WireAnswer:
-    """`ready`, unless it went out as an event already; None: there is nothing to answer."""
-    if carrier.is_committed:
-        await carrier.finished()
-        return STREAMED
-    return _NO_ANSWER if ready is None else ready
 
 
 def _position(session: Session, last_event_id: str) -> Position[ClientStream]:

@@ -31,10 +31,10 @@ _NOBODY: Final = Nobody()
 class LegacyCalls:
     def __init__(self, handler: Handler, quota: Quota, sessions: LegacySessions, underway: Underway) -> None:
         self._handler = handler
-        self._underway = underway
-        self._quota = quota
-        self._sessions = sessions
-        self._tasks = Tasks("legacy calls")
+        self.underway = underway
+        self.quota = quota
+        self.sessions = sessions
+        self.tasks = Tasks("legacy calls")
 
     def begin(
         self,
@@ -56,21 +56,21 @@ class LegacyCalls:
             raise InvalidRequest("A request with this id is still in flight.")
         principal = session.caller.principal
         try:
-            self._quota.enter(principal)
+            self.quota.enter(principal)
         except Overloaded as error:
             self._handler.refused(session.caller, request.method, error, peer)
             raise
         exchange = Exchange(
             request.method, request.params, session.caller, outlet, headers=headers, arrival=arrival, peer=peer
         )
-        work = self._underway.outcome_of(self._handler, exchange, request.raw_id)
-        call = self._tasks.start(work, request.method[:_MAX_TASK_NAME])
-        self._sessions.begin_call(session, request.id, call)
+        work = self.underway.outcome_of(self._handler, exchange, request.raw_id)
+        call = self.tasks.start(work, request.method[:_MAX_TASK_NAME])
+        self.sessions.begin_call(session, request.id, call)
 
         # Not a `finally` of the task: one that is cancelled before its first step would skip it.
         def end(call: asyncio.Task[Outcome]) -> None:
-            self._quota.leave(principal)
-            self._sessions.end_call(session, request.id)
+            self.quota.leave(principal)
+            self.sessions.end_call(session, request.id)
             on_end(None if call.cancelled() else call.result())
 
         call.add_done_callback(end)
@@ -79,7 +79,7 @@ class LegacyCalls:
         """The result of a list, if it is ready; None: nothing was done. Raises: Overloaded."""
         if request.method not in LIST_METHODS or request.id in session.calls:
             return None
-        if self._quota.is_full(session.caller.principal) or not _is_first_page(request.params):
+        if self.quota.is_full(session.caller.principal) or not _is_first_page(request.params):
             return None
         lane = self._handler.direct.list_lane(session.caller, request.method)
         return None if lane is None else self._handler.direct.at_once(lane, request.params, headers)
@@ -95,8 +95,8 @@ class LegacyCalls:
 
     async def aclose(self) -> None:
         """End every session; the calls in flight are cancelled and awaited."""
-        self._sessions.end_all()
-        await self._tasks.aclose()
+        self.sessions.end_all()
+        await self.tasks.aclose()
 
 
 def caller_of(handshake: jsonrpc.Request, principal: str) -> Caller:

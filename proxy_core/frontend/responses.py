@@ -21,7 +21,7 @@ from proxy_core.errors import (
     ParseError,
     UnknownResource,
 )
-from proxy_core.frontend.event_stream import EventStream
+from proxy_core.frontend.event_stream import STREAM_HEADERS, EventStream
 from proxy_core.frontend.guards import JSON
 from proxy_core.frontend.wire import STREAMED, HeaderList, WireAnswer, WireReply
 from proxy_core.gateway.direct_way import DirectWay
@@ -36,6 +36,11 @@ from proxy_core.protocol.revisions import Era
 JSON_HEADERS: Final[HeaderList] = [("Content-Type", JSON)]
 ACCEPTED: Final = WireReply(202, [])
 log = logging.getLogger(__name__)
+
+
+# A cancelled request has no answer, yet HTTP wants one: of the two content types the transport allows for
+# a request, only an event stream can be complete with no message in it.
+NO_ANSWER: Final = WireReply(200, STREAM_HEADERS)
 
 
 class Handler(Protocol):
@@ -116,6 +121,14 @@ async def deliver(stream: EventStream, outcome: Outcome) -> WireAnswer:
         return reply(outcome)
     await stream.end(as_line(outcome.body))
     return STREAMED
+
+
+async def deliver_legacy(carrier: EventStream, ready: WireReply | None) -> WireAnswer:
+    """`ready`, unless it went out as an event already; None: there is nothing to answer."""
+    if carrier.is_committed:
+        await carrier.finished()
+        return STREAMED
+    return NO_ANSWER if ready is None else ready
 
 
 def reply(outcome: Outcome) -> WireReply:

@@ -4,11 +4,10 @@ Knows no HTTP and no JSON. Time is injected; `sweep` is called by the listener's
 Spec: 2025-11-25 basic/transports, "Session Management".
 """
 
-import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Final
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
@@ -18,6 +17,7 @@ from proxy_core.frontend.client_requests import ClientRequests
 from proxy_core.frontend.client_stream import ClientStream, OwnStream
 from proxy_core.frontend.event_stream import EventStream
 from proxy_core.frontend.resumption import WITHOUT_IDS, EventRing
+from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.exchange import Caller
 from proxy_core.protocol.jsonrpc import RequestId
 from proxy_core.turns import in_turns
@@ -28,6 +28,12 @@ _ID_BYTES: Final = 24
 _NAME_BYTES: Final = 9
 
 
+class Call(Protocol):
+    """A request that is being served."""
+
+    def cancel(self) -> object: ...
+
+
 class Session(Struct, eq=False):
     """One legacy client. `LegacySessions` alone changes it."""
 
@@ -35,7 +41,7 @@ class Session(Struct, eq=False):
     caller: Caller
     last_used_at: float
     """Monotonic seconds."""
-    calls: dict[RequestId, asyncio.Task[Any]] = field(default_factory=dict)
+    calls: dict[RequestId, Call] = field(default_factory=dict)
     """Requests that are being served, by the client's own ids."""
     stream: EventStream | None = None
     """The connection that carries the session's own stream, if one is open."""
@@ -43,6 +49,8 @@ class Session(Struct, eq=False):
     requests: ClientRequests = field(default_factory=ClientRequests)
     ring: EventRing[ClientStream] | None = None
     """None: the client's revision knows no resumption."""
+    lanes: dict[str, CallLane] = field(default_factory=dict)
+    """What its calls of a tool that take no task have in common, by the tool's name."""
     ends: list[Callable[[], None]] = field(default_factory=list)
     """What is to be done when it ends."""
     has_one_stream: bool = False
@@ -107,7 +115,7 @@ class LegacySessions:
         """Forget the session, cancel its calls and drop its stream. Safe to call twice."""
         if self._sessions.pop(session.id, None) is None:
             return
-        for call in session.calls.values():
+        for call in list(session.calls.values()):
             call.cancel()
         session.requests.end()
         if session.ring is not None:
@@ -135,7 +143,7 @@ class LegacySessions:
         """Call `end`, which must not raise, when the session ends."""
         session.ends.append(end)
 
-    def begin_call(self, session: Session, request_id: RequestId, call: asyncio.Task[Any]) -> None:
+    def begin_call(self, session: Session, request_id: RequestId, call: Call) -> None:
         session.calls[request_id] = call
 
     def end_call(self, session: Session, request_id: RequestId) -> None:

@@ -68,13 +68,16 @@ def result_for(
         ) from error
 
 
-def plain_for(caller: Caller, plain: PlainResult, result: Raw, era: Era) -> bytes | None:
-    """What `result_for` makes of a plain result of a call; None: that has to look at it."""
+def plain_for(caller: Caller, plain: PlainResult, as_is: Raw | None = None) -> bytes | None:
+    """What `result_for` makes of a plain result of a call; None: that has to look at it.
+
+    `as_is`: the whole of it, of a legacy server.
+    """
     if caller.era is Era.MODERN:
         return results.plain_for_modern(plain, SERVER_INFO)
     if not contents.is_object(plain.structuredContent):
         return None
-    return bytes(result) if era is Era.LEGACY else results.plain_for_legacy(plain)
+    return results.plain_for_legacy(plain) if as_is is None else bytes(as_is)
 
 
 def says_is_error(result: bytes) -> bool:

@@ -157,10 +157,10 @@ class Asking:
     # --- without a task ---------------------------------------------------------------------------------------
 
     def lane(self, caller: Caller, route: Route, own_meta: bytes) -> DirectLane | None:
-        """For calls of this tool by modern clients like this one that are made in no task; None if none are.
+        """For calls of this tool by clients like this one that are made in no task; None if none are.
 
-        They have but arguments and a `_meta` that is `own_meta`. Their client can hear of nothing but the
-        answer, and nobody can be asked anything on the way.
+        They have but arguments and a `_meta` that is `own_meta`. Their client hears of nothing but the answer;
+        if it has to be asked something first, that takes a task.
         """
         backend = self._registry().find(route.server)
         if backend is None or self._desk.is_open or _may_have_to_wait(tasks.CALL, caller, backend):
@@ -170,10 +170,12 @@ class Asking:
             jsonrpc.NO_JSON,
             name=route.origin,
             principal=caller.principal,
+            session=caller.session,
             client=caller.client,
             affinity=caller.affinity,
             capabilities=caller.capabilities,
         )
+        self.seen(caller)
         return backend.lane(call, own_meta)
 
     def result_of(self, exchange: Exchange, backend: Backend, route: Route, answer: Answer) -> bytes | None:
@@ -401,7 +403,8 @@ class Asking:
         result = answer.result
         if answer.plain is not None:
             exchange.is_tool_error = answer.plain.is_error
-            ready = answers.plain_for(exchange.caller, answer.plain, result, answer.era)
+            as_is = result if answer.era is Era.LEGACY else None
+            ready = answers.plain_for(exchange.caller, answer.plain, as_is)
             if ready is not None:
                 return ready
         if uri is not None:

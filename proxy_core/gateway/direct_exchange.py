@@ -22,6 +22,7 @@ from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.gateway.recording import RecordedOutlet
 from proxy_core.protocol import jsonrpc, results
 from proxy_core.protocol.results import PlainResult
+from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.tasks import CALL
 from proxy_core.telemetry.records import CANCELLED
 from proxy_core.telemetry.trace import Headers, Trace
@@ -40,7 +41,7 @@ class Keeper(Protocol):
         """Now, in monotonic seconds, if a call may begin without a task; None if it may not."""
         ...
 
-    def enter(self, lane: "CallLane", begun_at: float, params: Raw) -> Permit:
+    def enter(self, lane: "CallLane", begun_at: float, params: Raw, peer: str) -> Permit:
         """What a call takes of limits. Raises: Overloaded, and has told that it ended so."""
         ...
 
@@ -66,6 +67,7 @@ class Keeper(Protocol):
         is_tool_error: bool,
         trace: Trace | None,
         failure: Only1Error | None,
+        peer: str,
     ) -> None: ...
 
     @property
@@ -140,6 +142,8 @@ class DirectExchange(Struct, eq=False):
     """What it holds of limits, where there are any."""
     trace: Trace | None = None
     """Where it is recorded, if it is in full."""
+    peer: str = ""
+    """Address of the other end of the connection that brought it, where it may be another than the caller's."""
 
     # --- for whoever serves the client: none may raise -------------------------------------------------------
 
@@ -164,7 +168,7 @@ class DirectExchange(Struct, eq=False):
             return False
         self.started_at = started_at
         if lane.is_limited:
-            self.permit = lane.gateway.enter(lane, started_at, self.params)
+            self.permit = lane.gateway.enter(lane, started_at, self.params, self.peer)
         is_recorded = lane.gateway.reserves(started_at)
         self.call = lane.way.begin(self.arguments, started_at, self)
         if self.call is None:
@@ -192,7 +196,7 @@ class DirectExchange(Struct, eq=False):
             self.permit.leave()
         lane = self.lane
         lane.gateway.call_ended(
-            lane, self.started_at, code, result, self.params, is_tool_error, self.trace, failure
+            lane, self.started_at, code, result, self.params, is_tool_error, self.trace, failure, self.peer
         )
 
     def cancel_call(self) -> None:
@@ -216,7 +220,12 @@ class DirectExchange(Struct, eq=False):
 
     def plainly(self, plain: PlainResult) -> None:
         self.call = None
-        result = results.plain_for_modern(plain, answers.SERVER_INFO)
+        result = answers.plain_for(self.lane.caller, plain)
+        if result is None:
+            way = self.lane.way
+            whole = results.plain_whole(plain, Era.MODERN)
+            self._look_closer(Answer(whole, Era.MODERN, way.revision, way.member.id))
+            return
         self._ended(None, result, plain.is_error)
         self.result(result)
 
@@ -263,6 +272,7 @@ class DirectExchange(Struct, eq=False):
             headers=self.headers,
             permit=self.permit,
             trace=self.trace,
+            peer=self.peer,
         )
 
 

@@ -71,7 +71,7 @@ class DirectWay:
     # --- calls ------------------------------------------------------------------------------------------------
 
     def lane(self, caller: Caller, name: str, own_meta: bytes) -> CallLane | None:
-        """For a modern client's calls of this tool that are made in no task; None if none are.
+        """For a client's calls of this tool that are made in no task; None if none are.
 
         `own_meta`: their `_meta`, JSON of at most a kilobyte without progress token and log level. They have
         nothing but that and arguments. Taken are those that are ordinary in every way.
@@ -88,7 +88,7 @@ class DirectWay:
         place = (self._listing.version, caller, name, route, way)
         return CallLane(self, *place, is_limited=self._limits.is_any)
 
-    def enter(self, lane: CallLane, begun_at: float, params: Raw) -> Permit:
+    def enter(self, lane: CallLane, begun_at: float, params: Raw, peer: str) -> Permit:
         """What a call takes of limits. Raises: Overloaded, and has told that it ended so."""
         limits = self._limits
         if lane.limits_version != limits.version:
@@ -98,7 +98,7 @@ class DirectWay:
             limits.take(lane.meters, begun_at)
         except Overloaded as refusal:
             # No server was asked.
-            self._turned_away(lane.caller, tasks.CALL, lane.name, begun_at, refusal, params)
+            self._turned_away(lane.caller, tasks.CALL, lane.name, begun_at, refusal, params, peer)
             raise
         return Permit(limits, lane.meters, True)
 
@@ -122,13 +122,14 @@ class DirectWay:
         result: bytes,
         params: Raw,
         is_tool_error: bool,
-        trace: Trace | None = None,
-        failure: Only1Error | None = None,
+        trace: Trace | None,
+        failure: Only1Error | None,
+        peer: str,
     ) -> None:
         """`result`: JSON; `code` and perhaps `failure` where there is none."""
         place = lane.caller, tasks.CALL, lane.route.server, lane.name
         finished = finished_as(*place, begun_at, self._now(), code, len(result), is_tool_error)
-        self._endings.ended(finished, lane.caller, params, trace, result, failure)
+        self._endings.ended(finished, lane.caller, params, trace, result, failure, peer)
 
     def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
         """As `Endings.refused`."""
@@ -179,8 +180,15 @@ class DirectWay:
             raise
 
     def _turned_away(
-        self, caller: Caller, method: str, target: str | None, begun_at: float, why: Overloaded, params: Raw
+        self,
+        caller: Caller,
+        method: str,
+        target: str | None,
+        begun_at: float,
+        why: Overloaded,
+        params: Raw,
+        peer: str = "",
     ) -> None:
         """One that would have taken no task was one too many."""
         finished = finished_as(caller, method, None, target, begun_at, self._now(), why.code, 0, False)
-        self._endings.ended(finished, caller, params, failure=why)
+        self._endings.ended(finished, caller, params, failure=why, peer=peer)

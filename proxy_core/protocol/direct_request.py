@@ -14,13 +14,20 @@ from proxy_core.errors import Only1Error
 from proxy_core.protocol import capabilities, jsonrpc, meta, methods, revisions
 from proxy_core.protocol.capabilities import ClientCapabilities
 from proxy_core.protocol.classify import client_name
-from proxy_core.protocol.headers import Headers, decode_value, routing_headers
+from proxy_core.protocol.headers import (
+    MCP_PROTOCOL_VERSION,
+    MCP_SESSION_ID,
+    Headers,
+    decode_value,
+    routing_headers,
+)
 
 CALL: Final = "tools/call"
 MAX_META_BYTES: Final = 1024
 """Of a `_meta` that is remembered, as it must be: one with a progress token of its own is not of this kind."""
 _METHODS: Final = frozenset((CALL, *methods.LIST_METHODS))
 _MAX_PLAIN_ID: Final = 16
+_LEGACY: Final = frozenset(revisions.LEGACY_REVISIONS)
 
 
 class Routed(NamedTuple):
@@ -64,6 +71,24 @@ class _Params(Struct, gc=False, forbid_unknown_fields=True):
     arguments: Raw = jsonrpc.NO_JSON
 
 
+class LegacyCall(Struct, gc=False):
+    """A tools/call of the legacy era that has a name and arguments, and nothing else."""
+
+    id: jsonrpc.RequestId
+    raw_id: bytes
+    """The id's exact JSON, to be echoed."""
+    params: Raw
+    name: str
+    arguments: Raw
+    """As JSON, or empty."""
+
+
+class _LegacyParams(Struct, gc=False, forbid_unknown_fields=True):
+    name: str
+    arguments: Raw = jsonrpc.NO_JSON
+
+
+_decode_legacy_params = msgspec.json.Decoder(_LegacyParams).decode
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_params = msgspec.json.Decoder(_Params).decode
 
@@ -99,6 +124,33 @@ def read(body: bytes, routed: Routed) -> DirectRequest | None:
     if not routed.name and params.arguments is not jsonrpc.NO_JSON:
         return None
     return DirectRequest(raw_id, request.params, params.arguments, bytes(params.meta))
+
+
+def session_of(headers: Headers) -> str | None:
+    """The session of a legacy request with these headers; None if they are of anything else, or amiss."""
+    versions = [value.strip(" \t") for name, value in headers if name == MCP_PROTOCOL_VERSION]
+    sessions = [value for name, value in headers if name == MCP_SESSION_ID]
+    is_legacy = _LEGACY.issuperset(versions) and len(versions) <= 1
+    return sessions[0] if is_legacy and len(sessions) == 1 and sessions[0] else None
+
+
+def read_legacy(body: bytes) -> LegacyCall | None:
+    """Of a request whose headers are of the legacy era: without `_meta` it is no other."""
+    try:
+        if not body.isascii():
+            body.decode()
+        request = _decode_request(body)
+        if request.method != CALL or request.jsonrpc != "2.0":
+            return None
+        params = _decode_legacy_params(request.params)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    raw_id = bytes(request.id)
+    is_plain = raw_id.isdigit() and len(raw_id) <= _MAX_PLAIN_ID
+    request_id = int(raw_id) if is_plain else jsonrpc.read_id(raw_id)
+    if request_id is None or not params.name:
+        return None
+    return LegacyCall(request_id, raw_id, request.params, params.name, params.arguments)
 
 
 def known_meta(own: bytes) -> KnownMeta | None:

@@ -18,10 +18,12 @@ from proxy_core.frontend import event_stream, frontend
 from proxy_core.gateway.direct_list import ListLane
 from proxy_core.gateway.direct_way import DirectWay
 from proxy_core.protocol.methods import LIST_METHODS
+from proxy_core.protocol.revisions import Era
 from proxy_core.telemetry import recorder
 from proxy_core.telemetry.exchanges import ExchangeDetail
 from proxy_core.telemetry.recorder import FULL_AT_ONCE
 from proxy_core.telemetry.trace import Headers
+from tests.support import direct_house
 from tests.support.backend_server import (
     Handler,
     Holds,
@@ -34,14 +36,26 @@ from tests.support.backend_server import (
     rpc_error,
     streams,
 )
-from tests.support.direct_house import house
-from tests.support.http_client import Reply, modern
+from tests.support.direct_house import House, house
+from tests.support.http_client import Client, Reply, modern, request
 from tests.support.scripted_channel import until
 
 RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}
 QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
 WAYS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "ordinary"])
+MODERN = pytest.mark.parametrize("era", [Era.MODERN], indirect=True)
+"""Not for both eras."""
+OTHERS = {"host", "mcp-session-id"}
+"""Headers whose values are others each time."""
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}'
+
+
+@pytest.fixture(params=[Era.MODERN, Era.LEGACY], autouse=True)
+def era(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Era:
+    """Of the client."""
+    monkeypatch.setattr(direct_house, "ERA", [request.param])
+    found: Era = request.param
+    return found
 
 
 def seen_by_the_client(reply: Reply) -> Any:
@@ -147,6 +161,7 @@ async def test_what_may_be_repeated_is(begun: list[DirectCall], direct: bool) ->
         assert len(gateway.server.of("tools/call")) == 3
 
 
+@MODERN
 @pytest.mark.parametrize("as_stream", [False, True], ids=["silent", "streaming"])
 @WAYS
 async def test_a_client_that_hangs_up_has_cancelled_its_call(
@@ -190,7 +205,7 @@ async def test_a_long_call_becomes_a_stream_that_is_kept_alive(
         await gateway.call()
         reply = await gateway.call()
         assert reply.headers["Content-Type"] == "text/event-stream"
-        assert reply.body.startswith(b": ping") and len(reply.events) == 1
+        assert b": ping" in reply.body and len([event for event in reply.events if event]) == 1
 
 
 @WAYS
@@ -209,6 +224,7 @@ async def test_calls_in_flight_are_waited_for_when_the_gateway_stops(
         assert (await calling).status == 200
 
 
+@MODERN
 @WAYS
 async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectCall], direct: bool) -> None:
     async def echo(seen: Seen) -> web.StreamResponse:
@@ -223,6 +239,154 @@ async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectC
         assert [reply.json["result"]["content"][0]["text"] for reply in replies] == [str(n) for n in range(64)]
         assert {reply.json["id"] for reply in replies} == {replies[0].json["id"]}
         assert (len(begun) > 8) is direct
+
+
+# --- a session's calls ------------------------------------------------------------------------------------
+
+LEGACY = pytest.mark.parametrize("era", [Era.LEGACY], indirect=True)
+CANCELLED = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+
+
+@LEGACY
+@WAYS
+async def test_a_session_whose_connection_has_gone_still_has_its_call(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    holds = Holds()
+    async with house(direct, begun, [answers(RESULT), holds, answers(RESULT)]) as gateway:
+        await gateway.call()
+        calling = asyncio.ensure_future(gateway.call())
+        await holds.arrived.wait()
+        calling.cancel()
+        # Its id is in use as long as the server has not answered.
+        assert (await gateway.call()).status == 400
+        assert not holds.gone.is_set()
+        holds.release.set()
+        await until(lambda: gateway.row.in_flight == 0)
+        assert (await gateway.call()).status == 200
+
+
+@LEGACY
+@WAYS
+@pytest.mark.parametrize("as_stream", [False, True], ids=["silent", "streaming"])
+async def test_a_call_is_cancelled_by_its_clients_word(
+    begun: list[DirectCall], direct: bool, as_stream: bool
+) -> None:
+    holds = Holds(as_stream=as_stream)
+    async with house(direct, begun, [answers(RESULT), holds, answers(RESULT)]) as gateway:
+        await gateway.call()
+        calling = asyncio.ensure_future(gateway.call())
+        await holds.arrived.wait()
+        assert (await gateway.client.post(CANCELLED)).status == 202
+        reply = await calling
+        assert (reply.status, reply.headers["Content-Type"], reply.events) == (200, "text/event-stream", [])
+        await asyncio.wait_for(holds.gone.wait(), 20)
+        assert gateway.row.in_flight == 0
+        assert (await gateway.call()).status == 200
+
+
+@LEGACY
+@WAYS
+async def test_a_session_that_ends_takes_its_calls_with_it(begun: list[DirectCall], direct: bool) -> None:
+    holds = Holds()
+    async with house(direct, begun, [answers(RESULT), holds]) as gateway:
+        await gateway.call()
+        calling = asyncio.ensure_future(gateway.call())
+        await holds.arrived.wait()
+        await gateway.client.send("DELETE", headers=gateway.client.legacy_headers())
+        assert (await calling).events == []
+        await asyncio.wait_for(holds.gone.wait(), 20)
+        assert gateway.row.in_flight == 0
+
+
+@LEGACY
+@WAYS
+async def test_the_answer_of_a_long_call_is_still_there_for_who_comes_back(
+    begun: list[DirectCall], direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(frontend, "SWEEP_S", 0.05)
+    holds = Holds()
+
+    async def late(seen: Seen) -> web.StreamResponse:
+        await holds.release.wait()
+        return json_reply(seen.result(RESULT))
+
+    async with house(direct, begun, [answers(RESULT), late]) as gateway:
+        await gateway.call()
+        body = request("tools/call", {"name": "box__run", "arguments": {}})
+        headers = gateway.client.legacy_headers()
+        async with gateway.client.stream("POST", body, headers=headers) as stream:
+            first = await stream.event()
+        resumed = headers | {"Last-Event-ID": first["id"]}
+        async with gateway.client.stream("GET", headers=resumed) as stream:
+            holds.release.set()
+            told = await stream.next()
+        assert (told["id"], told["result"]["content"]) == (1, RESULT["content"])
+
+
+@LEGACY
+@WAYS
+async def test_a_client_is_asked_what_a_server_needs_in_the_middle(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    needed = {
+        "resultType": "input_required",
+        "requestState": "s",
+        "inputRequests": {"q": {"method": "elicitation/create", "params": QUESTION}},
+    }
+    async with house(direct, begun, [answers(RESULT), answers(needed), answers(RESULT)]) as gateway:
+        await gateway.client.initialize(capabilities={"elicitation": {}})
+        await gateway.call()
+        body = request("tools/call", {"name": "box__run", "arguments": {}})
+        async with gateway.client.stream("POST", body, headers=gateway.client.legacy_headers()) as stream:
+            asked = await stream.next()
+            while not asked:
+                asked = await stream.next()
+            assert asked["method"] == "elicitation/create"
+            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {}}}
+            assert (await gateway.client.post(answer)).status == 202
+            told = await stream.next()
+        assert told["result"]["content"] == RESULT["content"]
+        assert bool(begun) is direct
+
+
+@LEGACY
+async def test_a_client_that_wants_logs_takes_the_ordinary_way(begun: list[DirectCall]) -> None:
+    async with house(True, begun, answers(RESULT)) as gateway:
+        assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
+        assert begun
+        assert (await gateway.ask("logging/setLevel", {"level": "debug"})).status == 200
+        begun.clear()
+        assert (await gateway.call()).status == 200
+        assert not begun
+        asked = gateway.server.of("tools/call")[-1].message["params"]["_meta"]
+        assert asked["io.modelcontextprotocol/logLevel"] == "debug"
+
+
+@LEGACY
+@WAYS
+async def test_sessions_that_call_at_once_by_one_id_are_answered_right(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    async def echo(seen: Seen) -> web.StreamResponse:
+        await asyncio.sleep(0.01)
+        text = seen.message["params"]["arguments"]["n"]
+        return json_reply(seen.result({"resultType": "complete", "content": [{"type": "text", "text": text}]}))
+
+    async with house(direct, begun, echo) as gateway:
+        await asyncio.gather(*(_of_another_session(gateway, "x") for _ in range(8)))
+        told = await asyncio.gather(*(_of_another_session(gateway, str(n)) for n in range(32)))
+        assert told == [str(n) for n in range(32)]
+        assert (len(begun) > 8) is direct
+
+
+async def _of_another_session(gateway: House, text: str) -> str:
+    client = Client(gateway.client.http, gateway.client.url)
+    await client.initialize()
+    reply = await client.post(request("tools/call", {"name": "box__run", "arguments": {"n": text}}))
+    found: str = reply.json["result"]["content"][0]["text"]
+    return found
 
 
 # --- what they have in common is not what it was --------------------------------------------------------------
@@ -288,6 +452,7 @@ async def test_a_server_that_a_reload_removes_still_answers_what_it_was_asked(
         assert (await calling).json["result"]["content"] == RESULT["content"]
 
 
+@MODERN
 @WAYS
 async def test_a_client_that_a_reload_calls_otherwise_is_counted_as_that(
     begun: list[DirectCall], direct: bool
@@ -316,7 +481,7 @@ def without_times(detail: ExchangeDetail) -> Any:
             at_ms=0.0,
             size=0,
             body=json.dumps(json.loads(each.body)),
-            headers=tuple((name.lower(), value) for name, value in each.headers if name.lower() != "host"),
+            headers=tuple((name.lower(), value) for name, value in each.headers if name.lower() not in OTHERS),
         )
         for each in detail.messages
     ]
@@ -355,6 +520,7 @@ async def test_one_in_full_says_the_same_whichever_way_the_call_went(
     assert told[0] == told[1]
 
 
+@MODERN
 async def test_one_that_its_client_gives_up_is_recorded_as_such(begun: list[DirectCall]) -> None:
     holds = Holds()
     async with house(True, begun, holds, inspect={"exchanges": 100}) as gateway:
@@ -395,6 +561,7 @@ def without_age(reply: Reply) -> Any:
     return reply.status, said
 
 
+@MODERN
 @pytest.mark.parametrize("method", sorted(LIST_METHODS))
 async def test_a_list_that_is_ready_is_the_same_as_one_that_takes_a_task(
     begun: list[DirectCall], at_once: list[bool], method: str
@@ -420,6 +587,7 @@ async def test_a_list_that_is_ready_is_the_same_as_one_that_takes_a_task(
     assert told[0] == told[1]
 
 
+@MODERN
 async def test_a_list_that_is_ready_is_recorded_as_any_other(
     begun: list[DirectCall], at_once: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:

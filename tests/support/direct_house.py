@@ -11,11 +11,13 @@ import aiohttp
 from proxy_core.backends.direct_call import DirectCall
 from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
+from proxy_core.protocol.revisions import Era
 from proxy_core.proxy import Proxy
 from tests.support.backend_server import BackendServer, Handler, answers, serving
-from tests.support.http_client import Client, Reply, modern
+from tests.support.http_client import Client, Reply, modern, request
 from tests.support.scripted_channel import until
 
+ERA = [Era.MODERN]
 TOOLS = {"resultType": "complete", "tools": [{"name": "run", "inputSchema": {"type": "object"}}]}
 DISCOVERED = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
 
@@ -35,8 +37,16 @@ class House:
         await self.proxy.apply_reload()
 
     async def call(self, **more: Any) -> Reply:
-        body, headers = modern("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
-        return await self.client.send("POST", body, headers=headers)
+        return await self.ask("tools/call", {"name": "box__run", "arguments": {"n": 1}} | more)
+
+    async def ask(self, method: str, params: dict[str, Any]) -> Reply:
+        """By a client of the era that the tests are about, a legacy one in its one session."""
+        if ERA[0] is Era.MODERN:
+            body, headers = modern(method, params)
+            return await self.client.send("POST", body, headers=headers)
+        if self.client.session_id is None:
+            await self.client.initialize()
+        return await self.client.post(request(method, params))
 
     @property
     def row(self) -> Any:
