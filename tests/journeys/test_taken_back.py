@@ -243,7 +243,7 @@ async def test_what_a_profile_denies_meanwhile_is_answered_as_what_never_was(
                 # Two requests of one session may not have one id.
                 allowed.cancel()
             await house.server.asked(2)
-            assert house.has_quiet is (fast_path and era == "modern")
+            assert house.has_quiet is fast_path
             narrow = {"wide": {"tools": {"deny": ["*slow"]}}, "other": {}}
             in_force_at = await house.reload(profiles=narrow)
             told = await at_once(denied, in_force_at)
