@@ -56,7 +56,8 @@ _NOT_PLAIN: Final = frozenset({"transfer-encoding", "expect", "upgrade"})
 _FOREVER: Final = float("inf")
 _ENDLESS: Final = sys.maxsize
 _SIZED: Final = b"%b%d\r\n\r\n"
-_RESULT: Final = b'{"jsonrpc":"2.0","id":%b,"result":%b}'
+_LEAD: Final = b'{"jsonrpc":"2.0","id":%b,"result":'
+_RESULT: Final = _LEAD + b"%b}"
 _RESULT_BYTES: Final = len(_RESULT % (b"", b""))
 _JOINED_BYTES: Final = 65_536
 """Up to here copying costs less than a second piece."""
@@ -385,7 +386,11 @@ class FastConnection(asyncio.Protocol):
     def reply(self, reply: WireReply) -> None:
         """The answer of what was begun, or was ready."""
         self._write(reply)
+        self._answered()
+
+    def _answered(self) -> None:
         if self._drained is not None:
+            # Until its client has read the answer, the next one waits.
             self.go_on(_nothing_more())
             return
         self._serving = None
@@ -395,8 +400,12 @@ class FastConnection(asyncio.Protocol):
         """Likewise, of most of them."""
         size = _RESULT_BYTES + len(raw_id) + len(result)
         is_plain = not (self._unsent or self._held or self._is_last or self._is_paused or self._is_gone)
-        if not is_plain or self._drained is not None or size >= _JOINED_BYTES:
+        if not is_plain or self._drained is not None:
             self.reply(WireReply(200, JSON_HEADERS, _RESULT % (raw_id, result)))
+            return
+        if size >= _JOINED_BYTES:
+            self._transport.writelines(((_SIZED + _LEAD) % (json_head(), size, raw_id), result, b"}"))
+            self._answered()
             return
         self._unsent = (_SIZED + _RESULT) % (json_head(), size, raw_id, result)
         self._fast.outbox.put(self)

@@ -156,6 +156,8 @@ if __name__ == "__main__":
         metavar="SECTION",
         help=f"of {', '.join(SECTIONS)}; {GROUP}: its kind; none: all others",
     )
+    # As every installation has it: what is started again and again is compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     asked = parser.parse_args().sections or usual()
     growth = list(growth_sections(QUICK))
     sections = [name for each in asked for name in (growth if each == GROUP else [each])]
