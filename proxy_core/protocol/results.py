@@ -138,8 +138,11 @@ class PlainResult(Struct, gc=False, forbid_unknown_fields=True):
     @property
     def is_well(self) -> bool:
         """Whether its parts are of the types that they have to be, as far as that is not known yet."""
-        is_text = all(memoryview(block.text)[0] == _QUOTE for block in self.content)
-        return is_text and memoryview(self.meta).nbytes <= _MAX_CACHED_BYTES
+        # On the way of every call, where a loop costs half of what an expression does.
+        for block in self.content:
+            if memoryview(block.text)[0] != _QUOTE:
+                return False
+        return memoryview(self.meta).nbytes <= _MAX_CACHED_BYTES
 
 
 class PlainAnswer(Struct, gc=False, forbid_unknown_fields=True):
