@@ -23,8 +23,8 @@ from tests.benchmarks.processes import ROOT, gateway, http_backend, tools_ready
 from tests.benchmarks.pty_program import COLUMNS, LINES, PtyProgram, in_pty
 from tests.benchmarks.screened import screened_gateway
 
-FRAMES: Final = 250
-QUICK_FRAMES: Final = 100
+FRAMES: Final = 120
+QUICK_FRAMES: Final = 60
 SERVERS: Final = 8
 PER_S: Final = 300
 KEYS: Final = ((b"j", 1),) * (SERVERS - 2) + ((b"k", -1),) * (SERVERS - 2)
