@@ -70,7 +70,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "targets": lambda: targets_section(PARTS),
     "profile": lambda: profile_section(3.0 if QUICK else 6.0),
     "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.4))),
-    "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (9, 0.4, 3))),
+    "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (15, 0.4, 3))),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""
