@@ -14,7 +14,7 @@ from proxy_core.frontend.responses import Outcome, deliver, failure, outcome_of_
 from proxy_core.frontend.underway import Running, Underway
 from proxy_core.frontend.wire import Served, WireAnswer
 from proxy_core.gateway.direct_exchange import DirectExchange
-from proxy_core.gateway.exchange import Caller, Outlet
+from proxy_core.gateway.exchange import Outlet
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.revisions import Era
 from proxy_core.protocol.tasks import CALL
@@ -32,28 +32,6 @@ class DirectAnswer(DirectExchange, kw_only=True):
     quiet_since: float = 0.0
     running: Running | None = None
     """From when it takes a task."""
-
-    # --- underway.Asked -------------------------------------------------------------------------------------
-
-    @property
-    def asked(self) -> "DirectAnswer":
-        return self
-
-    @property
-    def caller(self) -> Caller:
-        return self.lane.caller
-
-    @property
-    def method(self) -> str:
-        return CALL
-
-    @property
-    def target(self) -> str:
-        return self.lane.name
-
-    @property
-    def backend(self) -> str:
-        return self.lane.route.server
 
     # --- from beginning to end ------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from proxy_core.frontend.sessions import Session
 from proxy_core.frontend.underway import Running
 from proxy_core.frontend.wire import Served, WireAnswer
 from proxy_core.gateway.direct_exchange import DirectExchange
-from proxy_core.gateway.exchange import Caller, Outlet
+from proxy_core.gateway.exchange import Outlet
 from proxy_core.protocol import jsonrpc
 from proxy_core.protocol.jsonrpc import RequestId
 from proxy_core.protocol.revisions import Era
@@ -54,28 +54,6 @@ class LegacyAnswer(DirectExchange, kw_only=True):
     running: Running | None = None
     """From when it takes a task."""
     quiet_since: float = 0.0
-
-    # --- underway.Asked ---------------------------------------------------------------------------------------
-
-    @property
-    def asked(self) -> "LegacyAnswer":
-        return self
-
-    @property
-    def caller(self) -> Caller:
-        return self.lane.caller
-
-    @property
-    def method(self) -> str:
-        return CALL
-
-    @property
-    def target(self) -> str:
-        return self.lane.name
-
-    @property
-    def backend(self) -> str:
-        return self.lane.route.server
 
     # --- from beginning to end --------------------------------------------------------------------------------
 

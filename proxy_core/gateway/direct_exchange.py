@@ -145,6 +145,28 @@ class DirectExchange(Struct, eq=False):
     peer: str = ""
     """Address of the other end of the connection that brought it, where it may be another than the caller's."""
 
+    # --- what is asked, for whoever asks that of any request --------------------------------------------------
+
+    @property
+    def asked(self) -> "DirectExchange":
+        return self
+
+    @property
+    def caller(self) -> Caller:
+        return self.lane.caller
+
+    @property
+    def method(self) -> str:
+        return CALL
+
+    @property
+    def target(self) -> str:
+        return self.lane.name
+
+    @property
+    def backend(self) -> str:
+        return self.lane.route.server
+
     # --- for whoever serves the client: none may raise -------------------------------------------------------
 
     def result(self, result: bytes) -> None:
