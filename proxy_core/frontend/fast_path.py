@@ -58,6 +58,8 @@ _ENDLESS: Final = sys.maxsize
 _SIZED: Final = b"%b%d\r\n\r\n"
 _LEAD: Final = b'{"jsonrpc":"2.0","id":%b,"result":'
 _RESULT: Final = _LEAD + b"%b}"
+_BEGINNING: Final = _SIZED + _LEAD
+_WHOLE: Final = _SIZED + _RESULT
 _RESULT_BYTES: Final = len(_RESULT % (b"", b""))
 _JOINED_BYTES: Final = 65_536
 """Up to here copying costs less than a second piece."""
@@ -404,10 +406,10 @@ class FastConnection(asyncio.Protocol):
             self.reply(WireReply(200, JSON_HEADERS, _RESULT % (raw_id, result)))
             return
         if size >= _JOINED_BYTES:
-            self._transport.writelines(((_SIZED + _LEAD) % (json_head(), size, raw_id), result, b"}"))
+            self._transport.writelines((_BEGINNING % (json_head(), size, raw_id), result, b"}"))
             self._answered()
             return
-        self._unsent = (_SIZED + _RESULT) % (json_head(), size, raw_id, result)
+        self._unsent = _WHOLE % (json_head(), size, raw_id, result)
         self._fast.outbox.put(self)
         self._serving = None
         self._due_in(IDLE_S)

@@ -12,7 +12,7 @@ from proxy_core.gateway.standing import Standing
 class ListLane:
     """What requests for one list's first page, by a client that says the same of itself, have in common."""
 
-    __slots__ = ("_standing", "caller", "method", "mode", "page", "version")
+    __slots__ = ("_standing", "caller", "method", "mode", "page", "version", "viewer")
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class ListLane:
         braces."""
         self.version = version
         self.caller = caller
+        self.viewer = caller.viewer
         self.method = method
         self.mode = mode
         self.page = page

@@ -163,13 +163,13 @@ class DirectWay:
             trace = self._endings.traced(caller, method, params, headers, begun_at)
         result = lane.result(begun_at)
         if method == "tools/list":
-            self._served(caller.viewer, lane.mode, len(lane.page))
+            self._served(lane.viewer, lane.mode, len(lane.page))
         finished = finished_as(caller, method, None, None, begun_at, self._now(), None, len(result), False)
         self._endings.ended(finished, caller, params, trace, result)
         return result
 
     def _let_list_in(self, lane: ListLane, begun_at: float, params: Raw) -> None:
-        viewer = lane.caller.viewer
+        viewer = lane.viewer
         try:
             if lane.method == "tools/list":
                 self._limits.check_tokens(viewer)

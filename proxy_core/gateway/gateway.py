@@ -313,7 +313,8 @@ class Gateway:
     def _served(self, viewer: Viewer, mode: Mode, size: int) -> None:
         """A client got a list of tools. `size`: its bytes."""
         tokens = self.served_lists.add(viewer.profile, mode)
-        self.limits.served(viewer, size // BYTES_PER_TOKEN if tokens is None else tokens)
+        if self.limits.is_any:
+            self.limits.served(viewer, size // BYTES_PER_TOKEN if tokens is None else tokens)
 
     def _page(self, exchange: Exchange, viewer: Viewer, standing: Standing, cursor: str | None) -> bytes:
         """Raises: InvalidParams."""

@@ -47,6 +47,9 @@ class Standing:
     """Moments of all hits, added up: with when a part was read they give its age at each."""
     _last_hit_at: float = 0.0
     _suffix: dict[Era, bytes] = field(default_factory=dict)
+    _told_at: int = -1
+    _told: bytes = b""
+    """The suffix of the modern era, in that millisecond."""
     _most_ms: int = field(init=False)
     """What is told at most, however new the lists are."""
     _aging: Listing | None = field(init=False)
@@ -72,7 +75,13 @@ class Standing:
         tail = self._suffix.get(era)
         if tail is None:
             tail = self._suffix[era] = self._tail(era)
-        return tail if era is Era.LEGACY else b',"ttlMs":%d%s' % (self.ttl_ms(now), tail)
+        if era is Era.LEGACY:
+            return tail
+        # Told in milliseconds, and asked for many times in one.
+        moment = int(now * 1000)
+        if moment != self._told_at:
+            self._told_at, self._told = moment, b',"ttlMs":%d%b' % (self.ttl_ms(now), tail)
+        return self._told
 
     def _tail(self, era: Era) -> bytes:
         marks: dict[str, Any] = {PARTIAL: self.partial} if self.partial else {}
