@@ -365,3 +365,17 @@ def test_a_reload_does_not_give_the_tokens_of_a_day_once_more():
         desk.limits.check_tokens(ANN)
     desk.limits.use(configured(limits={"tokens_per_day": 101}))
     desk.limits.check_tokens(ANN)
+
+
+def test_who_has_called_before_takes_from_the_meters_that_there_are_now():
+    desk = Desk()
+    desk.call().leave()
+    desk.limits.use(configured(limits={"calls_per_s": 1, "burst": 2}))
+    assert desk.let_in() == 2
+    desk.clock.advance(3600)
+    desk.limits.sweep()
+    assert desk.limits.remembered == 0
+    # One comes by the lane that knew the meter which was forgotten, the other is new: both are one client.
+    desk.call().leave()
+    desk.request().leave()
+    assert desk.let_in() == 0
