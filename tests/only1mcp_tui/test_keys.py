@@ -13,6 +13,7 @@ from only1mcp_tui.app import SCREENS, Only1App
 from only1mcp_tui.screens.servers import ServersScreen
 from proxy_core.config.models import TuiConfig
 from tests.support.dialogs import HOUSES, STEPPED, Opened, come, house, leave, stand
+from tests.support.fake_control import FakeControl
 from tests.support.key_map import OURS
 from tests.support.scenes import healthy
 from tests.support.screens import busy_control, pulled, shown, text_of
@@ -84,6 +85,8 @@ async def test_the_keys_of_the_main_screens_have_actions_and_one_meaning_each() 
 async def test_every_key_is_pressed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pressed: set[tuple[str, str]] = set()
+    # A tool that is approved waits no more, and what the next keys are pressed on is gone with it.
+    monkeypatch.setattr(FakeControl, "approve", approve_again_and_again)
     async with house(name, (120, 36)) as (app, pilot):
         for place in (*(MODES if name == "well" else ()), *HOUSES[name].opened):
             await arrive(app, pilot, name, place)
@@ -92,9 +95,15 @@ async def test_every_key_is_pressed(name: str, tmp_path: Path, monkeypatch: pyte
             await leave(app, pilot)
 
 
+async def approve_again_and_again(
+    self: FakeControl, server: str, tool: str | None = None, *_: str
+) -> tuple[str]:
+    return (tool or server,)
+
+
 async def test_the_picture_of_a_screen_is_saved_where_one_is_and_a_failure_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     """Whether or not the home has a folder for downloads."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "bare"))
