@@ -19,8 +19,8 @@ from tests.conformance import clients, logins, promises, reasons, tasks
 from tests.conformance.columns import WAYS, judge_direct, judge_way
 from tests.conformance.judge import CACHE, SUITES, Judge
 from tests.conformance.page import page
-from tests.conformance.promises import CLIENT_MODE, LOGIN_MODE, Change
-from tests.conformance.verdicts import Findings
+from tests.conformance.promises import Change
+from tests.conformance.verdicts import CLIENT_MODE, LOGIN_MODE, Findings
 from tests.support.processes import LIGHT_TOKENIZER, ROOT
 
 PAGE = ROOT / "docs/conformance.md"
@@ -95,6 +95,8 @@ def report(findings: Findings, promise: promises.Promise, is_whole: bool) -> int
         faults += [f"{title} is promised and was not judged" for title in promises.unjudged(promise, findings)]
     print_changes("Holds, and is not promised yet (ARGS=--accept):", promises.gained(promise, findings))
     print_changes("PROMISED, AND DOES NOT HOLD:", lost)
+    if lost:
+        print_faults(findings, {change.name for change in lost})
     if faults:
         print("\nNOT AS IT SHOULD BE:", *faults, sep="\n  ")
     return 1 if lost or faults else 0
@@ -119,6 +121,17 @@ def print_changes(title: str, changes: list[Change]) -> None:
     for change in changes:
         cells = (cell.ljust(width) for cell, width in zip(change.cells, widths, strict=True))
         print(" ", "  ".join(cells).rstrip())
+
+
+def print_faults(findings: Findings, names: set[str]) -> None:
+    """What the suite says about these scenarios: whoever reads this may have nothing else of the run."""
+    print()
+    for title, kind, scenario in findings.scenarios:
+        if scenario.name in names:
+            for check in scenario.faults:
+                print(f"  {title}, {kind}, {scenario.name}: {check.status} {check.id} {check.message}")
+            if not scenario.checks:
+                print(f"  {title}, {kind}, {scenario.name}: nothing was checked")
 
 
 def versions(judge: Judge) -> str:

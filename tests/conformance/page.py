@@ -249,9 +249,9 @@ def _login(login: Login | None) -> str:
         return ""
     if login.has_passed:
         return str(sum(check.status == "SUCCESS" for check in login.scenario.checks))
-    if not login.faults:
+    if not login.scenario.faults:
         return f"{MARKS[False]}: nothing was shown"
-    fault = login.faults[0]
+    fault = login.scenario.faults[0]
     return f"{MARKS[False]}: `{fault.id}` {' '.join(fault.message.split())[:LONGEST_QUOTE]}".replace("|", "/")
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tests.conformance.verdicts import Column, Findings
+from tests.conformance.verdicts import CLIENT_MODE, LOGIN_MODE, Column, Findings
 
 Promise = Mapping[str, Mapping[str, list[str]]]
 """Column -> what kind of thing -> the names of those that hold."""
-CLIENT_MODE = "as a client"
-LOGIN_MODE = "logging in"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """What is promised is what was shown, and each difference is found."""
 
+from dataclasses import replace
+
 from tests.conformance.promises import Change, broken, gained, promise_of, unjudged
-from tests.conformance.verdicts import Check, Column, Findings, Run, Scenario, Visit
+from tests.conformance.verdicts import Check, Column, Findings, Login, Run, Scenario, Visit
 
 SUITE = "2025-11-25"
 
@@ -53,3 +55,18 @@ def test_a_column_that_was_not_judged_breaks_nothing_but_is_known() -> None:
     promise = promise_of(findings("SUCCESS", "stdio"))
     assert broken(promise, findings("SUCCESS")) == []
     assert unjudged(promise, findings("SUCCESS")) == ["stdio"]
+
+
+def test_every_scenario_that_was_judged_through_the_gateway_is_found_with_what_is_wrong_with_it() -> None:
+    found = findings("WARNING")
+    login = Login(SUITE, _scenario("auth/basic", "FAILURE"))
+    found = replace(found, logins=[login], tasks=[_column("direct", "SUCCESS"), _column("stdio", "SUCCESS")])
+    assert [
+        (title, kind, scenario.name, [check.status for check in scenario.faults])
+        for title, kind, scenario in found.scenarios
+    ] == [
+        ("HTTP", SUITE, "ping", ["WARNING"]),
+        ("stdio", SUITE, "ping", []),
+        ("as a client", SUITE, "initialize", ["WARNING"]),
+        ("logging in", SUITE, "auth/basic", ["FAILURE"]),
+    ]

@@ -5,10 +5,12 @@ much as the direct one only if the same checks ran and came out the same.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 LEGACY, MODERN = "legacy", "modern"
+CLIENT_MODE, LOGIN_MODE = "as a client", "logging in"
+"""The columns of those that are no servers."""
 MODERN_REVISION = "2026-07-28"
 LONGEST_QUOTE = 120
 """Of what the suite says about a failure, in characters."""
@@ -34,6 +36,11 @@ class Scenario:
     @property
     def failures(self) -> list[Check]:
         return [check for check in self.checks if check.status == "FAILURE"]
+
+    @property
+    def faults(self) -> list[Check]:
+        """Warnings too: of clients the suite lets none pass."""
+        return [check for check in self.checks if check.status in ("FAILURE", "WARNING")]
 
     @property
     def first_failure(self) -> str:
@@ -153,13 +160,8 @@ class Login:
         return self.scenario.name
 
     @property
-    def faults(self) -> list[Check]:
-        """Warnings too: of clients the suite lets none pass."""
-        return [check for check in self.scenario.checks if check.status in ("FAILURE", "WARNING")]
-
-    @property
     def has_passed(self) -> bool:
-        return not self.faults and bool(self.scenario.successes)
+        return not self.scenario.faults and bool(self.scenario.successes)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,15 @@ class Findings:
     @property
     def columns(self) -> list[Column]:
         return [self.direct, *self.through]
+
+    @property
+    def scenarios(self) -> Iterator[tuple[str, str, Scenario]]:
+        """(column, suite or revision, one of its scenarios), all that were judged through the gateway."""
+        for column in (*self.through, *self.tasks[1:]):
+            for suite, run in column.runs.items():
+                yield from ((column.title, suite, scenario) for scenario in run.scenarios.values())
+        yield from ((CLIENT_MODE, visit.revision, visit.through) for visit in self.visits)
+        yield from ((LOGIN_MODE, login.revision, login.scenario) for login in self.logins)
 
     @property
     def compared(self) -> list[tuple[Column, Column]]:
