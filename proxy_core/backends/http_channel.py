@@ -12,7 +12,6 @@ from contextlib import closing, suppress
 from typing import Final
 
 from msgspec import Struct
-from yarl import URL
 
 from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.credentials import REFUSALS, Credentials, LoginNeeded
@@ -27,6 +26,7 @@ from proxy_core.backends.http_client import (
 )
 from proxy_core.backends.http_connection import HttpConnection, HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Unreachable
+from proxy_core.backends.http_url import Url
 from proxy_core.backends.resumption import MIN_PAUSE_S, RETRY_MS, Resumption
 from proxy_core.config.models import HttpTransport
 from proxy_core.errors import (
@@ -81,7 +81,7 @@ class HttpChannel:
         self._connect_s = connect_s
         self._on_note = on_note
         self._tasks = Tasks(f"http:{backend}")
-        self._url = URL(transport.url)
+        self._url = Url.of(transport.url)
         self._http: HttpClient | None = None
         self._pool: HttpPool | None = None
         """Of its own URL."""

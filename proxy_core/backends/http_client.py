@@ -9,12 +9,11 @@ import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from yarl import URL
-
 from proxy_core.backends.channel import Outgoing
 from proxy_core.backends.credentials import REFUSALS, Credentials
 from proxy_core.backends.http_connection import HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Resolve, Unreachable
+from proxy_core.backends.http_url import Origin, Url
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFailing,
@@ -73,13 +72,14 @@ class HttpClient:
         self._host = own["host"][1] if "host" in own else None
         self._fixed = {key: f"{name}: {value}\r\n" for key, (name, value) in own.items() if key not in _FRAMING}
         self._fixed_lines = "".join(self._fixed.values())
-        self._ways: dict[URL, _Way] = {}
-        self._pools: dict[URL, HttpPool] = {}
-        """By origin; there is more than one only where a server moves to HTTPS."""
+        self._ways: dict[str, _Way] = {}
+        """By the text of a URL."""
+        self._pools: dict[Origin, HttpPool] = {}
+        """There is more than one only where a server moves to HTTPS."""
         self._is_closed = False
 
     async def ask(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None = None
     ) -> HttpResponse:
         """Send a request; its response, once the head of that is there. Raises: BackendFault.
 
@@ -106,12 +106,12 @@ class HttpClient:
         return response
 
     async def _ask(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, login: bytes
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, login: bytes
     ) -> HttpResponse:
         target = url
         for _ in range(MAX_REDIRECTS + 1):
             framed = b"\r\n" if body is None else b"content-length: %d\r\n\r\n%b" % (len(body), body)
-            lead, pool = self._ways.get(target) or self._way(target)
+            lead, pool = self._ways.get(target.text) or self._way(target)
             request = f"{method} {lead}{self._lines(headers)}".encode() + login + framed
             response = await pool.ask(request, is_idempotent=method in _IDEMPOTENT)
             response.url = target
@@ -121,14 +121,14 @@ class HttpClient:
             target = _redirected(self._backend, response)
         raise _bad_redirect(self._backend, f"it redirects more than {MAX_REDIRECTS} times in a row")
 
-    def head(self, method: str, url: URL, headers: Mapping[str, str]) -> bytes:
+    def head(self, method: str, url: Url, headers: Mapping[str, str]) -> bytes:
         """The head of a request, but for its Content-Length and what ends it."""
-        lead, _ = self._ways.get(url) or self._way(url)
+        lead, _ = self._ways.get(url.text) or self._way(url)
         return f"{method} {lead}{self._lines(headers)}".encode()
 
-    def pool(self, url: URL) -> HttpPool:
+    def pool(self, url: Url) -> HttpPool:
         """The connections that requests to there go by. Raises: Unreachable, once this is closed."""
-        return (self._ways.get(url) or self._way(url)).pool
+        return (self._ways.get(url.text) or self._way(url)).pool
 
     def _lines(self, headers: Mapping[str, str]) -> str:
         own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -136,22 +136,22 @@ class HttpClient:
             return self._fixed_lines + own
         return "".join([line for name, line in self._fixed.items() if name not in headers]) + own
 
-    def _way(self, url: URL) -> "_Way":
+    def _way(self, url: Url) -> "_Way":
         if self._is_closed:
             raise Unreachable(self._backend, "the connection is closed")
-        lead = f"{url.raw_path_qs} HTTP/1.1\r\nhost: {self._host or _authority(url)}\r\n"
+        lead = f"{url.target} HTTP/1.1\r\nhost: {self._host or url.origin.authority}\r\n"
         if url.user is not None and "authorization" not in self._fixed:
-            lead += f"authorization: {_basic(url.user, url.password or '')}\r\n"
-        if url.scheme == "https" and "accept-encoding" not in self._fixed:
+            lead += f"authorization: {_basic(url.user, url.password)}\r\n"
+        if url.origin.scheme == "https" and "accept-encoding" not in self._fixed:
             # Far away, bytes cost more than inflating them; on one machine it is the reverse.
             lead += "accept-encoding: gzip, deflate\r\n"
-        origin = url.origin()
-        pool = self._pools.get(origin)
+        pool = self._pools.get(url.origin)
         if pool is None:
-            pool = self._pools[origin] = HttpPool(self._backend, origin, self._connect_s, resolve=self._resolve)
+            pool = HttpPool(self._backend, url.origin, self._connect_s, resolve=self._resolve)
+            self._pools[url.origin] = pool
         way = _Way(lead, pool)
         if len(self._ways) < _MAX_WAYS:
-            self._ways[url] = way
+            self._ways[url.text] = way
         return way
 
     async def aclose(self) -> None:
@@ -162,28 +162,20 @@ class HttpClient:
             await pool.aclose()
 
 
-def _authority(url: URL) -> str:
-    host = url.raw_host or ""
-    if ":" in host:
-        host = f"[{host}]"
-    return host if url.is_default_port() else f"{host}:{url.port}"
-
-
 def _basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _redirected(backend: str, response: HttpResponse) -> URL:
+def _redirected(backend: str, response: HttpResponse) -> Url:
     location = response.header(b"location")
     try:
         if location is None:
             raise ValueError("no Location")
-        target = response.url.join(URL(location)).with_user(None)
-        is_allowed = may_follow(response.url, target)
+        target = response.url.joined(location).without_user()
     except ValueError:
         raise _bad_redirect(backend, "it redirects to an address that is none") from None
-    where = str(target.with_query(None).with_fragment(None))[:200]
-    if not is_allowed:
+    where = target.shown()
+    if not may_follow(response.url.origin, target.origin):
         raise _bad_redirect(
             backend, f"it redirects to {where}: if you trust that address, put it into the config"
         )
@@ -192,14 +184,14 @@ def _redirected(backend: str, response: HttpResponse) -> URL:
             backend,
             f"it redirects to {where} with HTTP status {response.status}: put that address into the config",
         )
-    return target.with_fragment(None)
+    return target
 
 
-def may_follow(first: URL, second: URL) -> bool:
+def may_follow(first: Origin, second: Origin) -> bool:
     """Within one origin, or from HTTP to HTTPS on the same host, each on its own port."""
-    ports = (first.port, second.port)
-    is_upgrade = (first.scheme, second.scheme) == ("http", "https") and ports == (80, 443)
-    return (is_upgrade and first.host == second.host) or same_origin(first, second)
+    return first == second or (
+        second == Origin("https", first.host, 443) and first == Origin("http", first.host, 80)
+    )
 
 
 def _bad_redirect(backend: str, detail: str) -> BackendProtocolError:
@@ -278,7 +270,3 @@ def refused(backend: str, status: int) -> BackendFault:
     if status >= 400:
         return BackendHttpError(backend, status)
     return BackendProtocolError(backend, "The server did not answer as MCP says.", f"HTTP status {status}")
-
-
-def same_origin(first: URL, second: URL) -> bool:
-    return first.origin() == second.origin()

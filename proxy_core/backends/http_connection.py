@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, Self, cast
 
 import httptools
-from yarl import URL
 
 from proxy_core import known_heads
+from proxy_core.backends.http_url import Origin, Url
 from proxy_core.errors import BackendFault, BackendProtocolError, BackendStreamLost
 from proxy_core.known_heads import HeadKey
 from proxy_core.outbox import Outbox
@@ -30,7 +30,7 @@ HIGH_WATER_BYTES: Final = 262_144
 """How much of a body may wait to be read before the server is asked to pause."""
 DOUBTFUL_AFTER_S: Final = 0.05
 """How long a connection lies idle before the kernel is asked whether its server has closed it."""
-NOWHERE: Final = URL()
+NOWHERE: Final = Url("", Origin("", "", 0), "")
 MAX_KNOWN: Final = 64
 _INFLATED_PIECE_BYTES: Final = 65_536
 _AUTO_HEADER: Final = zlib.MAX_WBITS | 32

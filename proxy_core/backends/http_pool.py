@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from yarl import URL
-
 from proxy_core.backends.http_connection import HttpConnection, HttpResponse, KnownHead
+from proxy_core.backends.http_url import Origin
 from proxy_core.errors import BackendStreamLost, BackendTimeout, BackendUnavailable
 from proxy_core.known_heads import HeadKey
 from proxy_core.outbox import Outbox
@@ -45,7 +44,7 @@ class HttpPool:
     def __init__(
         self,
         backend: str,
-        origin: URL,
+        origin: Origin,
         connect_s: float,
         max_connections: int = MAX_CONNECTIONS,
         resolve: Resolve | None = None,
@@ -134,7 +133,7 @@ class HttpPool:
 
     async def _connected(self) -> HttpConnection:
         self._check_open()
-        host, port = self._origin.host or "", self._origin.port or 80
+        host, port = self._origin.host, self._origin.port
         self._opening += 1
         try:
             async with asyncio.timeout(self._connect_s):

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Final
 
-from yarl import URL
-
 from proxy_core.backends.http_client import HttpClient
 from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_url import Url
 from proxy_core.config.models import HealthEndpoint, HttpTransport, SseTransport
 from proxy_core.errors import BackendFailing, BackendTimeout
 
@@ -29,14 +28,14 @@ async def ask_endpoints(
     http = HttpClient(backend, transport.headers, timeout_s)
     try:
         for endpoint in endpoints:
-            await _ask(backend, http, URL(transport.url), endpoint, timeout_s)
+            await _ask(backend, http, Url.of(transport.url), endpoint, timeout_s)
     finally:
         await http.aclose()
 
 
-async def _ask(backend: str, http: HttpClient, server: URL, endpoint: HealthEndpoint, timeout_s: float) -> None:
+async def _ask(backend: str, http: HttpClient, server: Url, endpoint: HealthEndpoint, timeout_s: float) -> None:
     # Not joined: a path that begins with two slashes would then be another host, which gets no headers of ours.
-    url = URL(f"{server.origin()}{endpoint.path}", encoded=True)
+    url = server.at(endpoint.path.partition("#")[0])
     try:
         async with asyncio.timeout(timeout_s):
             with closing(await http.ask(endpoint.method, url, {})) as response:

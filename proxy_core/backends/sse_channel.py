@@ -10,8 +10,6 @@ from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Final
 
-from yarl import URL
-
 from proxy_core.backends.channel import Outgoing, Receiver
 from proxy_core.backends.credentials import Credentials, LoginNeeded
 from proxy_core.backends.http_client import (
@@ -20,9 +18,9 @@ from proxy_core.backends.http_client import (
     Posts,
     events,
     refused,
-    same_origin,
 )
 from proxy_core.backends.http_pool import Unreachable
+from proxy_core.backends.http_url import Url
 from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import (
     BackendFault,
@@ -60,7 +58,7 @@ class SseChannel:
         self._on_note = on_note
         self._tasks = Tasks(f"sse:{backend}")
         self._http: HttpClient | None = None
-        self._endpoint: asyncio.Future[URL] | None = None
+        self._endpoint: asyncio.Future[Url] | None = None
         self._posts = Posts(backend, connect_s)
         self._is_closed = False
 
@@ -87,7 +85,7 @@ class SseChannel:
                 "its event stream sent no `endpoint` event",
             ) from error
 
-    async def _stream(self, http: HttpClient, endpoint: "asyncio.Future[URL]") -> None:
+    async def _stream(self, http: HttpClient, endpoint: "asyncio.Future[Url]") -> None:
         try:
             await self._read_stream(http, endpoint)
             fault: BackendFault = BackendStreamLost(self._backend, "The server ended its event stream.")
@@ -100,9 +98,9 @@ class SseChannel:
         else:
             self._ended(fault)
 
-    async def _read_stream(self, http: HttpClient, endpoint: "asyncio.Future[URL]") -> None:
+    async def _read_stream(self, http: HttpClient, endpoint: "asyncio.Future[Url]") -> None:
         headers = {"accept": "text/event-stream"}
-        with closing(await http.ask("GET", URL(self._transport.url), headers)) as response:
+        with closing(await http.ask("GET", Url.of(self._transport.url), headers)) as response:
             if response.status != 200 or response.content_type != b"text/event-stream":
                 raise refused(self._backend, response.status)
             async for event in events(response, SseParser(MAX_EVENT_BYTES)):
@@ -111,15 +109,14 @@ class SseChannel:
                 elif event.event == "message" and event.data:
                     self._receiver.message(event.data, None)
 
-    def _resolve(self, stream: URL, data: bytes) -> URL:
+    def _resolve(self, stream: Url, data: bytes) -> Url:
         try:
-            endpoint = stream.join(URL(data.decode()))
-            is_ours = same_origin(stream, endpoint)
+            endpoint = stream.joined(data.decode())
         except (ValueError, UnicodeDecodeError) as error:
             raise BackendProtocolError(self._backend, "The server named an invalid endpoint.") from error
-        if not is_ours:
+        if endpoint.origin != stream.origin:
             raise BackendProtocolError(
-                self._backend, "The server named an endpoint on another origin.", f"{endpoint.origin()}"[:200]
+                self._backend, "The server named an endpoint on another origin.", f"{endpoint.origin}"[:200]
             )
         return endpoint
 

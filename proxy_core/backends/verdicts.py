@@ -8,6 +8,7 @@ Spec: 2026-07-28 basic/versioning, "Backward compatibility".
 import hashlib
 from typing import Final
 
+from proxy_core.backends.http_url import Url
 from proxy_core.backends.late_writer import LateWriter
 from proxy_core.clock import Clock
 from proxy_core.config.models import HttpTransport, SseTransport, StdioTransport
@@ -67,9 +68,6 @@ def address_of(transport: StdioTransport | HttpTransport | SseTransport) -> str:
     if isinstance(transport, StdioTransport):
         parts = ["stdio", transport.cwd, transport.command, *transport.args]
     else:
-        # Here, since who has local servers alone does without it: it is a megabyte.
-        from yarl import URL
-
-        url = URL(transport.url)
-        parts = [transport.type, str(url.origin()), url.path]
+        url = Url.of(transport.url)
+        parts = [transport.type, str(url.origin), url.path]
     return hashlib.sha256(jsonrpc.encode(parts)).hexdigest()

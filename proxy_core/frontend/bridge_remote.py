@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final, NamedTuple, TypeAlias
 
-from yarl import URL
-
 from proxy_core.backends.http_client import (
     MAX_EVENT_BYTES,
     MAX_JSON_BYTES,
@@ -19,6 +17,7 @@ from proxy_core.backends.http_client import (
     refused,
 )
 from proxy_core.backends.http_connection import HttpResponse
+from proxy_core.backends.http_url import Url
 from proxy_core.errors import (
     BackendAuthRequired,
     BackendFault,
@@ -60,7 +59,7 @@ class Answer(NamedTuple):
 class Remote:
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url
-        self._target = URL(url)
+        self._target = Url.of(url)
         self._http = HttpClient(NAME, {} if token is None else {"Authorization": f"Bearer {token}"}, CONNECT_S)
 
     async def aclose(self) -> None:

@@ -17,6 +17,7 @@ from yarl import URL
 from proxy_core.access.addresses import AddressRules
 from proxy_core.backends.http_client import HttpClient
 from proxy_core.backends.http_pool import Unreachable
+from proxy_core.backends.http_url import Url
 from proxy_core.errors import BackendFault
 
 FETCH_S: Final = 5.0
@@ -76,7 +77,7 @@ async def fetched(
     client = HttpClient(reach.subject, {}, FETCH_S, _Resolver(reach, rules))
     try:
         async with asyncio.timeout(FETCH_S):
-            response = await client.ask(method, url, headers, body)
+            response = await client.ask(method, Url.of(str(url)), headers, body)
             try:
                 data = await response.read(MAX_BYTES)
             finally:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
-from yarl import URL
 
 from proxy_core.backends import http_pool
 from proxy_core.backends.http_connection import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_KNOWN, HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Unreachable
+from proxy_core.backends.http_url import Origin
 from proxy_core.errors import BackendProtocolError, BackendStreamLost, BackendTimeout
 from tests.support.backend_server import closed_port
 
@@ -31,7 +31,7 @@ class Server:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self.url = URL()
+        self.origin = Origin("http", "", 0)
         self.connections = 0
         self.requests = 0
         self.ended = 0
@@ -58,14 +58,14 @@ class Server:
 async def serving(answer: Answer) -> AsyncIterator[Server]:
     server = Server(answer)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = URL(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    server.origin = Origin("http", "127.0.0.1", listener.sockets[0].getsockname()[1])
     async with listener:
         yield server
 
 
 @asynccontextmanager
-async def pool_to(url: URL, connect_s: float = SOON_S, **more: int) -> AsyncIterator[HttpPool]:
-    pool = HttpPool("box", url, connect_s, **more)
+async def pool_to(origin: Origin, connect_s: float = SOON_S, **more: int) -> AsyncIterator[HttpPool]:
+    pool = HttpPool("box", origin, connect_s, **more)
     try:
         yield pool
     finally:
@@ -106,7 +106,7 @@ async def until(look: Callable[[], bool]) -> None:
 
 
 async def test_requests_one_after_the_other_share_a_connection() -> None:
-    async with serving(says(OK)) as server, pool_to(server.url) as pool:
+    async with serving(says(OK)) as server, pool_to(server.origin) as pool:
         assert [await body_of(pool) for _ in range(5)] == [b"{}"] * 5
         assert (server.connections, server.requests, len(pool)) == (1, 5, 1)
 
@@ -118,7 +118,7 @@ async def test_heads_that_come_again_are_known_and_each_body_is_its_own() -> Non
         body = bodies[served]
         writer.write(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
-    async with serving(answer) as server, pool_to(server.url) as pool:
+    async with serving(answer) as server, pool_to(server.origin) as pool:
         for body in bodies:
             response = await posted(pool)
             assert await asyncio.wait_for(response.read(1 << 20), SOON_S) == body
@@ -140,7 +140,7 @@ async def test_heads_that_come_again_are_known_and_each_body_is_its_own() -> Non
     ],
 )
 async def test_only_an_ordinary_head_is_remembered(reply: bytes) -> None:
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         assert await body_of(pool) == b"{}"
         assert await body_of(pool) == b"{}"
         assert not pool.known
@@ -152,10 +152,10 @@ async def test_a_known_head_whose_body_comes_in_pieces_or_with_more_behind_it_is
     async def answer(writer: asyncio.StreamWriter, served: int) -> None:
         await says(*replies[served])(writer, served)
 
-    async with serving(answer) as server, pool_to(server.url) as pool:
+    async with serving(answer) as server, pool_to(server.origin) as pool:
         assert [await body_of(pool) for _ in replies] == [b"{}"] * 4
         assert len(pool.known) == 1
-    async with serving(says(OK, OK)) as server, pool_to(server.url) as pool:
+    async with serving(says(OK, OK)) as server, pool_to(server.origin) as pool:
         # What comes behind an answer is nobody's, also where its head is known.
         assert [await body_of(pool) for _ in range(2)] == [b"{}"] * 2
         await until(lambda: len(pool) == 0)
@@ -167,7 +167,7 @@ async def test_a_known_head_with_another_answer_right_behind_it_has_its_own_body
     async def answer(writer: asyncio.StreamWriter, served: int) -> None:
         writer.write(replies[served])
 
-    async with serving(answer) as server, pool_to(server.url) as pool:
+    async with serving(answer) as server, pool_to(server.origin) as pool:
         assert [await body_of(pool) for _ in replies] == [b"{}"] * 2
         await until(lambda: len(pool) == 0)
 
@@ -176,14 +176,14 @@ async def test_heads_of_one_server_are_bounded() -> None:
     async def answer(writer: asyncio.StreamWriter, served: int) -> None:
         writer.write(OK.replace(b"Content-Type", b"X-%d" % served))
 
-    async with serving(answer) as server, pool_to(server.url) as pool:
+    async with serving(answer) as server, pool_to(server.origin) as pool:
         for _ in range(2 * MAX_KNOWN + 5):
             await body_of(pool)
         assert 0 < len(pool.known) <= MAX_KNOWN
 
 
 async def test_what_comes_before_the_request_was_written_is_no_answer_to_it() -> None:
-    async with serving(says(OK)) as server, pool_to(server.url) as pool:
+    async with serving(says(OK)) as server, pool_to(server.origin) as pool:
         assert await body_of(pool) == b"{}"
         connection = pool.take()
         assert connection is not None
@@ -197,7 +197,7 @@ async def test_what_comes_before_the_request_was_written_is_no_answer_to_it() ->
 
 
 async def test_requests_at_once_have_one_each_and_leave_them_to_those_that_follow() -> None:
-    async with serving(says(OK)) as server, pool_to(server.url) as pool:
+    async with serving(says(OK)) as server, pool_to(server.origin) as pool:
         for _ in range(3):
             await asyncio.gather(*(body_of(pool) for _ in range(4)))
         assert (server.connections, server.requests) == (4, 12)
@@ -215,14 +215,14 @@ async def test_requests_at_once_have_one_each_and_leave_them_to_those_that_follo
     ids=["said", "http-1.0", "kept-shortly", "two-answers", "trash-behind"],
 )
 async def test_a_connection_that_is_not_to_be_trusted_again_is_not_used_again(reply: bytes) -> None:
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         assert [await body_of(pool) for _ in range(3)] == [b"{}"] * 3
         assert server.connections == 3
 
 
 async def test_what_a_server_says_unasked_is_no_answer_to_anything() -> None:
     async with serving(says(OK, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nforge")) as server:
-        async with pool_to(server.url) as pool:
+        async with pool_to(server.origin) as pool:
             assert await body_of(pool) == b"{}"
             await until(lambda: not len(pool))
             assert await body_of(pool) == b"{}"
@@ -230,7 +230,7 @@ async def test_what_a_server_says_unasked_is_no_answer_to_anything() -> None:
 
 async def test_an_idle_connection_is_closed_before_its_server_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_pool, "KEEP_S", 0.1)
-    async with serving(says(OK)) as server, pool_to(server.url) as pool:
+    async with serving(says(OK)) as server, pool_to(server.origin) as pool:
         await asyncio.gather(*(body_of(pool) for _ in range(3)))
         await until(lambda: not len(pool) and server.ended == 3)
 
@@ -239,7 +239,7 @@ async def test_interim_responses_are_passed_over() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     async with (
         serving(says(b"HTTP/1.1 100 Continue\r\n\r\n", hints + OK)) as server,
-        pool_to(server.url) as pool,
+        pool_to(server.origin) as pool,
     ):
         response = await posted(pool)
         assert (response.status, await response.read(10), b"link" in response.headers) == (200, b"{}", False)
@@ -247,7 +247,7 @@ async def test_interim_responses_are_passed_over() -> None:
 
 async def test_an_answer_that_ends_with_the_connection_is_whole() -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
-    async with serving(says(reply + b"1", b"23", then_close=True)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply + b"1", b"23", then_close=True)) as server, pool_to(server.origin) as pool:
         assert await body_of(pool) == b"123"
 
 
@@ -255,7 +255,7 @@ async def test_an_answer_that_ends_with_the_connection_is_whole() -> None:
 
 
 @contextmanager
-def closing_behind_our_back() -> Iterator[tuple[URL, list[int]]]:
+def closing_behind_our_back() -> Iterator[tuple[Origin, list[int]]]:
     """A server in a thread of its own that answers once a connection, and then closes it."""
     listener = socket.create_server(("127.0.0.1", 0))
     seen: list[int] = []
@@ -274,7 +274,7 @@ def closing_behind_our_back() -> Iterator[tuple[URL, list[int]]]:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield URL(f"http://127.0.0.1:{listener.getsockname()[1]}"), seen
+        yield Origin("http", "127.0.0.1", listener.getsockname()[1]), seen
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
@@ -282,8 +282,8 @@ def closing_behind_our_back() -> Iterator[tuple[URL, list[int]]]:
 
 
 async def test_one_whose_end_lies_unread_in_the_kernel_is_not_written_to() -> None:
-    with closing_behind_our_back() as (url, seen):
-        async with pool_to(url) as pool:
+    with closing_behind_our_back() as (origin, seen):
+        async with pool_to(origin) as pool:
             for _ in range(3):
                 assert await body_of(pool) == b"{}"
                 # The loop stands still, so that nobody here can have read of the end.
@@ -298,7 +298,7 @@ async def hangs_up_on_the_second(writer: asyncio.StreamWriter, served: int) -> N
 
 
 async def test_what_may_be_asked_twice_is_asked_again_where_a_used_connection_ends_without_an_answer() -> None:
-    async with serving(hangs_up_on_the_second) as server, pool_to(server.url) as pool:
+    async with serving(hangs_up_on_the_second) as server, pool_to(server.origin) as pool:
         for _ in range(2):
             with closing(await pool.ask(GET, is_idempotent=True)) as response:
                 assert await response.read(10) == b"{}"
@@ -306,7 +306,7 @@ async def test_what_may_be_asked_twice_is_asked_again_where_a_used_connection_en
 
 
 async def test_a_post_is_never_sent_twice() -> None:
-    async with serving(hangs_up_on_the_second) as server, pool_to(server.url) as pool:
+    async with serving(hangs_up_on_the_second) as server, pool_to(server.origin) as pool:
         await body_of(pool)
         with pytest.raises(BackendStreamLost):
             await posted(pool)
@@ -317,14 +317,14 @@ async def test_a_fresh_connection_that_ends_without_an_answer_is_not_tried_again
     async def hangs_up(writer: asyncio.StreamWriter, served: int) -> None:
         raise ConnectionResetError
 
-    async with serving(hangs_up) as server, pool_to(server.url) as pool:
+    async with serving(hangs_up) as server, pool_to(server.origin) as pool:
         with pytest.raises(BackendStreamLost):
             await pool.ask(GET, is_idempotent=True)
         assert server.requests == 1
 
 
 async def test_whoever_leaves_takes_the_connection_along() -> None:
-    async with serving(says()) as server, pool_to(server.url) as pool:
+    async with serving(says()) as server, pool_to(server.origin) as pool:
         asking = asyncio.ensure_future(posted(pool))
         await until(lambda: server.requests == 1)
         asking.cancel()
@@ -332,13 +332,13 @@ async def test_whoever_leaves_takes_the_connection_along() -> None:
 
 
 async def test_a_response_that_is_let_go_takes_the_connection_along() -> None:
-    async with serving(says(CHUNKED + b"2\r\n{}\r\n")) as server, pool_to(server.url) as pool:
+    async with serving(says(CHUNKED + b"2\r\n{}\r\n")) as server, pool_to(server.origin) as pool:
         (await posted(pool)).close()
         await until(lambda: server.ended == 1 and not len(pool))
 
 
 async def test_closing_ends_what_is_under_way() -> None:
-    async with serving(says()) as server, pool_to(server.url) as pool:
+    async with serving(says()) as server, pool_to(server.origin) as pool:
         asking = asyncio.ensure_future(posted(pool))
         await until(lambda: server.requests == 1)
         await pool.aclose()
@@ -387,7 +387,7 @@ async def test_closing_ends_what_is_under_way() -> None:
     ],
 )
 async def test_what_is_not_http_or_has_no_measure_is_refused(reply: bytes) -> None:
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         with pytest.raises(BackendProtocolError):
             await body_of(pool)
         await until(lambda: not len(pool))
@@ -404,14 +404,14 @@ async def test_what_is_not_http_or_has_no_measure_is_refused(reply: bytes) -> No
     ids=["length", "chunks", "no-chunks", "gzip"],
 )
 async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(reply: bytes) -> None:
-    async with serving(says(reply, then_close=True)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply, then_close=True)) as server, pool_to(server.origin) as pool:
         with pytest.raises(BackendStreamLost):
             await body_of(pool)
 
 
 async def test_a_body_beyond_its_bound_ends_the_connection() -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         with pytest.raises(BackendProtocolError, match="larger than 2999 bytes"):
             await body_of(pool, 2999)
         assert await body_of(pool, 3000) == b"x" * 3000
@@ -420,7 +420,7 @@ async def test_a_body_beyond_its_bound_ends_the_connection() -> None:
 async def test_a_compressed_answer_is_read_and_bounded_by_what_it_inflates_to() -> None:
     packed = gzip.compress(b"0" * 3_000_000)
     reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         assert await body_of(pool, 3_000_000) == b"0" * 3_000_000
         with pytest.raises(BackendProtocolError, match="larger"):
             await body_of(pool, 2_999_999)
@@ -428,7 +428,7 @@ async def test_a_compressed_answer_is_read_and_bounded_by_what_it_inflates_to() 
 
 async def test_an_encoding_that_nobody_asked_for_is_refused() -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"
-    async with serving(says(reply)) as server, pool_to(server.url) as pool:
+    async with serving(says(reply)) as server, pool_to(server.origin) as pool:
         with pytest.raises(BackendProtocolError) as refused:
             await body_of(pool)
         assert "Content-Encoding" in refused.value.detail
@@ -446,7 +446,7 @@ async def test_a_server_that_is_not_read_from_has_to_wait() -> None:
             sent += 65_536
         writer.write(b"0\r\n\r\n")
 
-    async with serving(floods) as server, pool_to(server.url) as pool:
+    async with serving(floods) as server, pool_to(server.origin) as pool:
         response = await posted(pool)
         before = -1
         while before != sent:
@@ -465,7 +465,7 @@ async def test_no_more_connections_than_allowed_and_no_wait_without_end() -> Non
         await go_on.wait()
         writer.write(OK)
 
-    async with serving(waits) as server, pool_to(server.url, 0.2, max_connections=2) as pool:
+    async with serving(waits) as server, pool_to(server.origin, 0.2, max_connections=2) as pool:
         asking = [asyncio.ensure_future(body_of(pool)) for _ in range(2)]
         await until(lambda: server.requests == 2)
         with pytest.raises(BackendTimeout, match="no connection free"):
@@ -489,7 +489,7 @@ async def test_no_more_connections_than_allowed_and_no_wait_without_end() -> Non
     ],
 )
 async def test_why_it_cannot_be_reached_is_said(host: str, words: str) -> None:
-    async with pool_to(URL(f"http://{host}:{await closed_port()}")) as pool:
+    async with pool_to(Origin("http", host, await closed_port())) as pool:
         with pytest.raises(Unreachable) as told:
             await posted(pool)
     assert words in told.value.detail

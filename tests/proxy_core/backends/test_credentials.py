@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from yarl import URL
 
 from proxy_core.backends.channel import Outgoing
 from proxy_core.backends.credentials import LoginNeeded
 from proxy_core.backends.http_channel import HttpChannel
 from proxy_core.backends.http_client import MAX_LOGINS, HttpClient
+from proxy_core.backends.http_url import Url
 from proxy_core.backends.sse_channel import SseChannel
 from proxy_core.config.models import HttpTransport, SseTransport
 from proxy_core.errors import BackendAuthRequired, BackendFault
@@ -160,7 +160,7 @@ async def test_one_request_is_not_made_for_ever(guarded: Guarded):
     guarded.status = 403
     tokens = Tokens(*["bad"] * 100)
     client = HttpClient("box", {}, 5, credentials=tokens)
-    response = await client.ask("GET", URL(f"{guarded.url}/mcp"), {})
+    response = await client.ask("GET", Url.of(f"{guarded.url}/mcp"), {})
     assert response.status == 403
     assert len(guarded.seen) == MAX_LOGINS + 1
     response.close()
