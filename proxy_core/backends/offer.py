@@ -68,17 +68,24 @@ class Offer:
         Raises: BackendFault.
         """
         asked_in = dict(self._generation)
-        results = await asyncio.gather(
-            *(self._read(connection, method) for method in FEATURE_OF), return_exceptions=True
-        )
-        for method, result in zip(FEATURE_OF, results, strict=True):
-            if isinstance(result, BackendError):
-                self._on_refused(f"{method}: {result.message}", f"{method} was refused: {result.message}")
-            elif isinstance(result, BaseException):
-                raise result
+        if connection.transport == "http":
+            # Each at once would need a connection of its own: as slow to be opened, and kept by both sides.
+            for method in FEATURE_OF:
+                await self._read_first(connection, method)
+        else:
+            readings = (self._read_first(connection, method) for method in FEATURE_OF)
+            for outcome in await asyncio.gather(*readings, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
         self.is_remembered = False
         self._read_in = asked_in
         self._on_read()
+
+    async def _read_first(self, connection: Connection, method: str) -> None:
+        try:
+            await self._read(connection, method)
+        except BackendError as error:
+            self._on_refused(f"{method}: {error.message}", f"{method} was refused: {error.message}")
 
     async def _read(self, connection: Connection, method: str) -> None:
         listing = await with_items_of(self.lists.get(method), await self.read(connection, method))
