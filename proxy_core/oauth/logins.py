@@ -44,6 +44,43 @@ _ASKING: Final = {
 _QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"server/discover","params":%b}'
 
 
+class _Wanted:
+    """The credentials of one URL; they become a login where the server first asks for one: most never do."""
+
+    __slots__ = ("_login", "_logins", "_server", "_transport")
+
+    def __init__(self, logins: "Logins", server: str, transport: Remote) -> None:
+        self._logins = logins
+        self._server = server
+        self._transport = transport
+        self._login: Login | None = None
+
+    @property
+    def login(self) -> "Login":
+        if self._login is None:
+            self._login = self._logins.new(self._server, self._transport)
+        return self._login
+
+    @property
+    def line(self) -> bytes:
+        return b"" if self._login is None else self._login.line
+
+    @property
+    def needed(self) -> str:
+        return "" if self._login is None else self._login.needed
+
+    async def refused(self, status: int, challenge: str, sent: bytes) -> None:
+        await self.login.refused(status, challenge, sent)
+
+    def accepted(self) -> None:
+        if self._login is not None:
+            self._login.accepted()
+
+    async def aclose(self) -> None:
+        if self._login is not None:
+            await self._login.aclose()
+
+
 class Logins:
     """Implements `backends.credentials.LoginSource`."""
 
@@ -54,25 +91,27 @@ class Logins:
         self._clock = clock
         self._on_change = on_change
         self._tasks = Tasks("logins")
-        self._logins: dict[_Key, Login] = {}
+        self._logins: dict[_Key, _Wanted] = {}
 
     def of(self, server: str, transport: Remote) -> Credentials | None:
         if transport.auth.type == "none" or has_authorization(transport):
             return None
         return self._of(server, transport)
 
-    def _of(self, server: str, transport: Remote) -> "Login":
+    def _of(self, server: str, transport: Remote) -> "_Wanted":
         key = (server, transport.url, transport.auth)
         login = self._logins.get(key)
         if login is None:
-            # Here, as a gateway whose servers are all children needs none of it.
-            from proxy_core.oauth.kept import LoginStore
-            from proxy_core.oauth.login import Login
-
-            self._store = self._store or LoginStore(self._vault)
-            login = Login(server, transport, self._store, self._clock, lambda: self._on_change(server))
-            self._logins[key] = login
+            login = self._logins[key] = _Wanted(self, server, transport)
         return login
+
+    def new(self, server: str, transport: Remote) -> "Login":
+        # Here, as a gateway whose servers let everybody in needs none of it.
+        from proxy_core.oauth.kept import LoginStore
+        from proxy_core.oauth.login import Login
+
+        self._store = self._store or LoginStore(self._vault)
+        return Login(server, transport, self._store, self._clock, lambda: self._on_change(server))
 
     def keep(self, servers: Iterable[ServerConfig]) -> None:
         """Let go of the logins of all others; what is kept of them stays."""
@@ -82,11 +121,8 @@ class Logins:
 
     def needed(self, server: str) -> str:
         """What a person has to log in for there; empty: for nothing."""
-        if not self._logins:
-            return ""
-        return next(
-            (login.needed for key, login in self._logins.items() if key[0] == server and login.needed), ""
-        )
+        needs = (each.needed for (whose, _, _), each in self._logins.items() if whose == server)
+        return next(filter(None, needs), "")
 
     def port(self, server: ServerConfig, replica: str | None) -> int:
         """Raises: LoginFailed."""
@@ -104,7 +140,7 @@ class Logins:
 
     async def forget(self, server: ServerConfig, replica: str | None) -> LoggedOut:
         """Raises: LoginFailed."""
-        logins = [self._of(server.id, remote) for remote in self._candidates(server, replica)]
+        logins = [self._of(server.id, remote).login for remote in self._candidates(server, replica)]
         ended = [await login.forget() for login in logins]
         notes = dict.fromkeys(each.note for each in ended if each.note)
         return LoggedOut(any(each.was_in for each in ended), "; ".join(notes))
@@ -112,7 +148,7 @@ class Logins:
     def _wanted(self, server: ServerConfig, replica: str | None) -> "Login":
         """Of several URLs the one that needs a login, else the first."""
         logins = [self._of(server.id, remote) for remote in self._candidates(server, replica)]
-        return next((login for login in logins if login.needed), logins[0])
+        return next((each for each in logins if each.needed), logins[0]).login
 
     def _candidates(self, server: ServerConfig, replica: str | None) -> list[Remote]:
         """Raises: LoginFailed, UnknownReplica."""
@@ -150,15 +186,14 @@ def _remotes(server: ServerConfig) -> Iterator[tuple[str, Remote]]:
 async def _challenge(server: ServerConfig, transport: Remote) -> str:
     """What it says to somebody without a login; empty, if it lets them in or cannot be asked."""
     # As the login itself.
-    from yarl import URL
-
     from proxy_core.backends.http_client import HttpClient
+    from proxy_core.backends.http_url import Url
 
     client = HttpClient(server.id, transport.headers, server.timeouts.connect_s)
     method, body = ("GET", None) if transport.type == "sse" else ("POST", _QUESTION % modern_params(b"{}"))
     try:
         async with asyncio.timeout(LOOK_S):
-            with closing(await client.ask(method, URL(transport.url), _ASKING, body)) as response:
+            with closing(await client.ask(method, Url.of(transport.url), _ASKING, body)) as response:
                 return response.header(b"www-authenticate") or "" if response.status == 401 else ""
     except (BackendFault, TimeoutError):
         # Then its metadata are looked for where they usually are, and what is wrong there is said.
