@@ -16,6 +16,9 @@ from typing import Final
 MAX_PATH_BYTES: Final = 100
 """The systems take 104 to 108, the end of the text included."""
 _NAME: Final = "only1mcp"
+_IS_LINUX: Final[bool] = sys.platform == "linux"
+_USUAL: Final = "/run/user/{user}"
+"""What a login would say; there is none where a service or another user's shell starts us."""
 
 
 def socket_path(port: int, environ: Mapping[str, str]) -> Path:
@@ -69,7 +72,10 @@ def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _platform_folder() -> Path | None:
-    # Where XDG_RUNTIME_DIR says it, nobody needs this, and its import takes some milliseconds.
+    if _IS_LINUX:
+        usual = Path(_USUAL.format(user=_user()))
+        return usual if usual.is_dir() else None
+    # Where the environment says it, nobody needs this, and its import takes some milliseconds.
     import platformdirs
 
     with warnings.catch_warnings():

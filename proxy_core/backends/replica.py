@@ -47,6 +47,41 @@ RENEGOTIATE_S: Final = 10.0
 
 
 class Replica:
+    __slots__ = (
+        "_batch_support",
+        "_clock",
+        "_crashes",
+        "_explain",
+        "_idle",
+        "_is_attempting",
+        "_last",
+        "_lost",
+        "_make_channel",
+        "_on_open",
+        "_on_state",
+        "_opened_at",
+        "_owner",
+        "_run",
+        "_settings",
+        "_tasks",
+        "_terms",
+        "_turn",
+        "_wake",
+        "_woken_at",
+        "breaker",
+        "connection",
+        "drilling",
+        "further",
+        "id",
+        "in_flight",
+        "opening",
+        "reason",
+        "restarts",
+        "retry_at",
+        "since_at",
+        "state",
+    )
+
     def __init__(
         self,
         settings: EndpointConfig,

@@ -5,7 +5,6 @@ because VS Code's own files do.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -113,6 +112,9 @@ def read_json(text: str) -> Document:
 
 
 def read_toml(text: str) -> Document:
+    # As that of YAML.
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except RecursionError as error:

@@ -411,7 +411,8 @@ class ServerConfig(Model):
     def at(self, place: ReplicaConfig) -> "EndpointConfig":
         """The settings of one replica, as if it were the whole server."""
         known = {name: getattr(self, name) for name in ServerConfig.model_fields}
-        return EndpointConfig.model_construct(**(known | {"transport": place.transport, "replicas": ()}))
+        fields = known | {"transport": place.transport, "replicas": ()}
+        return EndpointConfig.model_construct(self.model_fields_set, **fields)
 
 
 class EndpointConfig(ServerConfig):

@@ -6,7 +6,6 @@ server it is about. What servers and clients wrote is escaped here before it can
 
 import json
 import logging
-import logging.handlers
 import sys
 import time
 from pathlib import Path
@@ -73,31 +72,13 @@ def _stderr_handler(format: Literal["pretty", "json"] | None) -> logging.Handler
 
 
 def _file_handler(path: Path) -> logging.Handler:
+    # Here, as most gateways have none: its base class is 0.2 MB.
+    from proxy_core.telemetry.log_file import LogFile
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _File(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
+    handler = LogFile(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
     handler.setFormatter(JsonFormatter())
     return handler
-
-
-class _File(logging.handlers.RotatingFileHandler):
-    """Says once that it cannot write, as on a full disk, and once that it can again; we go on either way."""
-
-    _is_failing = False
-    _was_refused = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._was_refused = False
-        super().emit(record)
-        if self._is_failing and not self._was_refused:
-            self._is_failing = False
-            log.info("the log file is written again")
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        self._was_refused = True
-        if not self._is_failing:
-            # Set first: the line about it comes here too.
-            self._is_failing = True
-            log.error("the log file cannot be written: %s", sys.exc_info()[1])
 
 
 def escaped(text: str) -> str:

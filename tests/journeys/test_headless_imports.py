@@ -21,7 +21,10 @@ DRAWING = ("textual", "rich", "plotext")
 NOT_ASKED_FOR = {
     "aiohttp": "10 MB, for requests off the fast path and for the admin API",
     "ruamel.yaml": "1.5 MB, for a configuration in YAML",
-    "yarl": "1.2 MB, for servers that are reached over HTTP, and for issuers of tokens",
+    "yarl": "1.5 MB, for URLs that can be written in several ways, for logins, and for issuers of tokens",
+    "proxy_core.oauth.login": "0.6 MB, for servers that ask for a login",
+    "tomllib": "0.1 MB, for a configuration in TOML",
+    "logging.handlers": "0.2 MB, for a log in a file",
     "proxy_core.backends.http_channel": "0.5 MB, for the same servers",
     "proxy_core.frontend.stdio_front": "0.2 MB, for `only1mcp stdio`",
     "proxy_core.telemetry.prometheus": "0.1 MB, for whoever asks for /metrics",
@@ -62,14 +65,19 @@ def test_a_headless_gateway_loads_no_textual(tmp_path: Path, options: list[str])
     assert ("no terminal on stdout" in first) == (not options)
 
 
-def test_a_gateway_loads_nothing_large_before_it_is_needed(tmp_path: Path):
+SERVER = '{"id": "far", "transport": {"type": "http", "url": "http://127.0.0.1:9/mcp"}}'
+REMOTE = "proxy_core.backends.http_channel"
+
+
+@pytest.mark.parametrize(("servers", "needed"), [("", []), (SERVER, [REMOTE])], ids=["none", "over HTTP"])
+def test_a_gateway_loads_nothing_large_before_it_is_needed(tmp_path: Path, servers: str, needed: list[str]):
     """Ours to keep: memory and the time of a start."""
     config = tmp_path / "only1mcp.json"
-    config.write_text('{"version": 1}')
+    config.write_text(f'{{"version": 1, "servers": [{servers}]}}')
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     asked = ("asyncio", *NOT_ASKED_FOR)
     found, _ = loaded(
         tmp_path, asked, "--headless", "--config", str(config), XDG_RUNTIME_DIR=str(runtime), HOME=str(tmp_path)
     )
-    assert found == ["asyncio"], "loaded for nothing; what each is for says NOT_ASKED_FOR"
+    assert found == ["asyncio", *needed], "loaded for nothing; what each is for says NOT_ASKED_FOR"

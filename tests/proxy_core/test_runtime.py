@@ -30,8 +30,21 @@ def test_it_is_in_the_runtime_folder_and_bears_the_port(own_runtime_folder: Path
 def test_without_the_variable_it_is_where_the_platform_keeps_such(
     own_runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(runtime, "_IS_LINUX", False)
     monkeypatch.setattr(platformdirs, "user_runtime_path", lambda **_: own_runtime_folder)
     assert socket_path(1, {}) == own_runtime_folder / "only1mcp" / "1.sock"
+
+
+def test_on_linux_it_is_then_where_a_login_would_have_it(
+    own_runtime_folder: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(runtime, "_IS_LINUX", True)
+    monkeypatch.setattr(runtime, "_USUAL", f"{own_runtime_folder}/{{user}}")
+    usual = own_runtime_folder / str(os.getuid())
+    usual.mkdir()
+    assert socket_path(1, {}) == usual / "only1mcp" / "1.sock"
+    monkeypatch.setattr(runtime, "_USUAL", "/nowhere/{user}")
+    assert socket_path(1, {}).parent.parent == temporary
 
 
 @pytest.mark.parametrize("folder", ["relative/folder", "/nowhere/at/all", "/proc/1/nowhere"])
