@@ -23,6 +23,10 @@ KEEP_S: Final = 4.0
 """Below the five seconds after which common servers close an idle connection under our feet."""
 KEEP_MARGIN_S: Final = 1.0
 """What is left to a server that says how long it keeps one."""
+KEEP_SHARE: Final = 0.8
+"""Of the time after which a server closed an idle one without a word: none is kept longer from then on."""
+LEARNED_FROM_S: Final = 0.5
+"""An idle one that was closed sooner tells nothing: its server ended, or had too many."""
 CLOSE_S: Final = 2.0
 """How long connections may take to be gone once they are closed."""
 MAX_CONNECTIONS: Final = 1024
@@ -57,6 +61,7 @@ class HttpPool:
         self._resolve = resolve
         self.known: dict[HeadKey, KnownHead] = {}
         self.outbox = Outbox()
+        self._keep_s = KEEP_S
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
         self._opening = 0
@@ -93,8 +98,10 @@ class HttpPool:
         now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.freed_at < _kept_s(connection) and connection.is_usable(now):
-                return connection
+            if now - connection.freed_at < self._kept_s(connection):
+                if connection.is_usable(now):
+                    return connection
+                self._learn(now - connection.freed_at)
             connection.close()
         return None
 
@@ -209,7 +216,9 @@ class HttpPool:
     def gone(self, connection: HttpConnection) -> None:
         self._all.discard(connection)
         if connection in self._idle:
+            # By its server, and not as it had one request too many.
             self._idle.remove(connection)
+            self._learn(time.monotonic() - connection.freed_at)
         self._wake_next()
         if self._ended is not None and not self._all and not self._ended.done():
             self._ended.set_result(None)
@@ -219,13 +228,22 @@ class HttpPool:
     def _expire(self) -> None:
         """Close what has been idle too long; one timer for all."""
         now = time.monotonic()
-        for connection in [each for each in self._idle if now - each.freed_at >= _kept_s(each)]:
+        for connection in [each for each in self._idle if now - each.freed_at >= self._kept_s(each)]:
             self._idle.remove(connection)
             connection.close()
         self._expiry = None
         if self._idle:
-            due_in_s = min(each.freed_at + _kept_s(each) for each in self._idle) - now
+            due_in_s = min(each.freed_at + self._kept_s(each) for each in self._idle) - now
             self._expiry = asyncio.get_running_loop().call_later(max(due_in_s, 0.05), self._expire)
+
+    def _learn(self, idle_s: float) -> None:
+        """A server closed one that had been idle for so long."""
+        if idle_s >= LEARNED_FROM_S:
+            self._keep_s = min(self._keep_s, idle_s * KEEP_SHARE)
+
+    def _kept_s(self, connection: HttpConnection) -> float:
+        said = connection.keep_s
+        return self._keep_s if said is None else max(0.0, min(self._keep_s, said - KEEP_MARGIN_S))
 
     async def aclose(self) -> None:
         """Close every connection, whatever is under way, and wait until they are. Safe to call twice."""
@@ -250,11 +268,6 @@ async def _asked(connection: HttpConnection, request: bytes) -> HttpResponse:
         # Also of whoever is cancelled: an answer that comes yet must not be another's.
         connection.close()
         raise
-
-
-def _kept_s(connection: HttpConnection) -> float:
-    said = connection.keep_s
-    return KEEP_S if said is None else max(0.0, min(KEEP_S, said - KEEP_MARGIN_S))
 
 
 @lru_cache(maxsize=1)

@@ -235,6 +235,23 @@ async def test_an_idle_connection_is_closed_before_its_server_does(monkeypatch: 
         await until(lambda: not len(pool) and server.ended == 3)
 
 
+@pytest.mark.parametrize(("after_s", "is_learned"), [(0.6, True), (0.05, False)])
+async def test_how_long_a_server_keeps_one_is_learned_when_it_closes_one(
+    after_s: float, is_learned: bool
+) -> None:
+    async def closes(writer: asyncio.StreamWriter, served: int) -> None:
+        writer.write(OK)
+        asyncio.get_running_loop().call_later(after_s, writer.close)
+
+    async with serving(closes) as server, pool_to(server.origin) as pool:
+        assert await body_of(pool) == b"{}"
+        await until(lambda: not len(pool))
+        if is_learned:
+            assert after_s * 0.5 < pool._keep_s < http_pool.KEEP_S
+        else:
+            assert pool._keep_s == http_pool.KEEP_S
+
+
 async def test_interim_responses_are_passed_over() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     async with (
