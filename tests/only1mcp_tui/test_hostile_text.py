@@ -50,6 +50,7 @@ def test_no_screen_renders_what_steers_a_terminal() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(hostile_texts)
 def test_no_screen_renders_what_steers_a_terminal_in_many_mixtures(text: str) -> None:

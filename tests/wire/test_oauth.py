@@ -533,7 +533,7 @@ async def test_a_head_that_comes_again_is_judged_again(
 async def test_no_token_and_no_claim_is_logged(
     ann: Client, issuer: AuthorizationServer, facts: list[Any], caplog: pytest.LogCaptureFixture
 ):
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "proxy_core")
     tokens = [
         issuer.token(canary="canary"),
         issuer.token(aud="https://canary.example"),
