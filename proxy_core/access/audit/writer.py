@@ -151,7 +151,7 @@ class Writer:
         except (OSError, Unusable) as error:
             # Nobody has to wake us: we come again by ourselves.
             self.is_woken = True
-            self._turn(str(error) or type(error).__name__)
+            self._turn(_words(error))
         except Exception as error:
             # The thread would end with it, and nobody would write any more or say so.
             log.exception("the audit failed")
@@ -264,6 +264,13 @@ class Writer:
 
 def _lost(count: int, why: str) -> Line | None:
     return Lost(count=count, why=why) if count else None
+
+
+def _words(error: OSError | Unusable) -> str:
+    """For people, who have no use for numbers."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _shut_out(count: int) -> Line | None:
