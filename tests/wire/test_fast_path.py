@@ -16,6 +16,12 @@ from tests.support.scripted_gateway import MODERN_RESULT, ScriptedGateway
 from tests.wire.test_http_wire import connected
 
 
+@pytest.fixture(name="fast_path")
+def always() -> bool:
+    """Also where a run has it switched off."""
+    return True
+
+
 @pytest.mark.parametrize("said", [b"", b"POST /mcp HT", b"POST /mcp HTTP/1.1\r\nHost:"])
 async def test_a_request_that_does_not_come_is_not_waited_for(
     frontend: Any, monkeypatch: pytest.MonkeyPatch, said: bytes

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import time
 from functools import cache
 from typing import Any
 
@@ -140,7 +141,9 @@ def mutated(chance: random.Random) -> tuple[str, bool]:
     return made, made == good
 
 
-GOOD = {name: signed(name, key_of(name)) for name in ("RS256", "ES256", "EdDSA")}
+LASTING = ISSUER.claims(exp=int(time.time()) + 86_400)
+"""They are made when this is loaded, and used when the turn comes: in a long run after many minutes."""
+GOOD = {name: signed(name, key_of(name), claims=LASTING) for name in ("RS256", "ES256", "EdDSA")}
 SECRET = OctKey.import_key(json.dumps(public(key_of("RS256"))["keys"][0]).encode())
 
 
