@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("proxy_core.command")
 
+YOUNG_OBJECTS: Final = 5_000
+"""More of them than freed ones, before the collector looks at them; a call in flight in a task has some 40."""
 UNDER_SCREENS: Final = sys.version_info < (3, 13)
 """Whether uvloop can carry the screens: from 3.13 on a task may be asked to start eagerly, which it refuses."""
 
@@ -213,10 +215,12 @@ def run_screen(
 def settle_memory() -> None:
     """What importing made lives as long as we do, and so do the first screen's widgets.
 
-    A full collection that walks all of them would stop every call for some milliseconds.
+    A full collection that walks all of them would stop every call for some milliseconds. Nor is each call in
+    flight to be walked over and over: as many as come at once are more objects than Python waits for by itself.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _import_target(loaded: LoadedConfig, options: "Options") -> Path:
