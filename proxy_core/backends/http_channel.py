@@ -118,16 +118,12 @@ class HttpChannel:
 
     def begin(self, data: bytes, request_id: int, name: str) -> bool:
         """Only on a connection that is open and idle. To give up, it is closed."""
-        if self._pool is None or self._is_closed or self._is_elsewhere:
-            return False
-        head = self._heads.get(name) or self._head_of(name)
-        connection = self._pool.take()
+        connection = self._idle_connection()
         if connection is None:
             return False
-        if self._credentials is not None:
-            head += self._credentials.line
+        head = self._heads.get(name) or self._head_of(name)
         self._begun[request_id] = answer = _Answer(self, request_id, data, name, connection)
-        connection.tell(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data), answer)
+        connection.tell(self._request(head, data), answer)
         return True
 
     def _head_of(self, name: str) -> bytes:
@@ -158,8 +154,7 @@ class HttpChannel:
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
         try:
-            if response.status in REDIRECTS or (self._credentials is not None and response.status in REFUSALS):
-                # Nothing was done there.
+            if self._is_to_be_asked_anew(response):
                 response.close()
                 await self._ask(answer.message)
             else:
@@ -185,13 +180,58 @@ class HttpChannel:
         stream = Resumption(MAX_EVENT_BYTES)
         headers = self._headers(message)
         try:
-            response = await self._requested("POST", headers, message.data)
+            response = await self._posted(message, headers)
+            if response is None:
+                return
             try:
                 await self._read(response, message, stream, headers.get(MCP_SESSION_ID))
             finally:
                 response.close()
         except BackendStreamLost as fault:
             await self._resume(message, stream, headers.get(MCP_SESSION_ID, self.session_id), fault)
+
+    async def _posted(self, message: Outgoing, headers: dict[str, str]) -> HttpResponse | None:
+        """None: it was an ordinary answer, and has been handed on."""
+        request_id = message.request_id
+        is_ordinary = request_id is not None and message.method != "initialize"
+        connection = self._idle_connection() if is_ordinary else None
+        if connection is None or request_id is None:
+            return await self._requested("POST", headers, message.data)
+        assert self._http is not None
+        head = self._http.head("POST", self._url, headers)
+        awaited = _Awaited(self, request_id, asyncio.get_running_loop().create_future())
+        try:
+            connection.tell(self._request(head, message.data), awaited)
+            response = await awaited.future
+        except BaseException:
+            # An answer that comes yet must not be another's.
+            connection.close()
+            raise
+        if response is not None and self._is_to_be_asked_anew(response):
+            response.close()
+            return await self._requested("POST", headers, message.data)
+        return response
+
+    def _idle_connection(self) -> HttpConnection | None:
+        if self._pool is None or self._is_closed or self._is_elsewhere:
+            return None
+        return self._pool.take()
+
+    def _request(self, head: bytes, data: bytes) -> bytes:
+        if self._credentials is not None:
+            head += self._credentials.line
+        return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(data), data)
+
+    def _is_to_be_asked_anew(self, response: HttpResponse) -> bool:
+        """Whether nothing was done there: it is elsewhere, or wants another login."""
+        return response.status in REDIRECTS or (self._credentials is not None and response.status in REFUSALS)
+
+    def came_whole(self, request_id: int, body: bytes) -> None:
+        """An ordinary answer. Read here and now, before what comes next takes its place in the caches."""
+        self._posts.answered(request_id)
+        self._receiver.message(body, request_id)
+        if self._receiver.waits_for(request_id):
+            self._receiver.request_failed(request_id, self._of_no_request())
 
     async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
         if self._http is None or self._is_closed:
@@ -468,6 +508,29 @@ class _Answer(Struct, eq=False):
             self.response.close()
         else:
             self.connection.close()
+
+
+class _Awaited(Struct, eq=False):
+    """Hears of the response to a request whose task waits (`http_connection.Told`)."""
+
+    channel: HttpChannel
+    request_id: int
+    future: "asyncio.Future[HttpResponse | None]"
+
+    def done(self) -> bool:
+        return self.future.done()
+
+    def whole(self, body: bytes) -> None:
+        self.channel.came_whole(self.request_id, body)
+        self.set_result(None)
+
+    def set_result(self, response: HttpResponse | None) -> None:
+        if not self.future.done():
+            self.future.set_result(response)
+
+    def set_exception(self, fault: BackendFault) -> None:
+        if not self.future.done():
+            self.future.set_exception(fault)
 
 
 def _call_of(data: bytes, request_id: int, name: str) -> Outgoing:

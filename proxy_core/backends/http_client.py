@@ -227,7 +227,7 @@ class Posts:
             if message.request_id not in self._aborted or task.uncancel() > cancellations:
                 raise
         finally:
-            del self._tasks[message.request_id]
+            self._tasks.pop(message.request_id, None)
             self._aborted.discard(message.request_id)
 
     async def _notify(self, message: Outgoing, post: Callable[[Outgoing], Awaitable[None]]) -> None:
@@ -241,6 +241,10 @@ class Posts:
                 "The server does not accept messages.",
                 f"it did not take {message.method or 'our answer'}",
             ) from error
+
+    def answered(self, request_id: int) -> None:
+        """Its answer is there, and about to be handed on: it cannot be ended any more."""
+        self._tasks.pop(request_id, None)
 
     def abort(self, request_id: int) -> None:
         task = self._tasks.get(request_id)
