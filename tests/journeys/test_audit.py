@@ -60,7 +60,7 @@ def told(path: Path, kind: str = "call") -> list[dict[str, Any]]:
 
 
 def echoed(path: Path) -> list[str | None]:
-    """What was called, in the order of the lines; None where more had to wait than hold what they were called with."""
+    """What was called, in the order of the lines; None where too many waited to keep what it came with."""
     lines = [line for line in told(path) if line["method"] == "tools/call"]
     assert all("arguments" in line or line["arguments_left_out"] for line in lines)
     return [line["arguments"]["text"] if "arguments" in line else None for line in lines]
