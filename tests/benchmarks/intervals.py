@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from statistics import median
 from typing import Final
 
 from proxy_core.load.tally import percentile as percentile_of_ordered
 
 CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 4000
+_SEED: Final = 1
 FEWEST: Final = 6
 """Values that hold the true median between them so surely."""
 
@@ -59,6 +62,23 @@ def added_ratio(ours: float, reference: float, without: float) -> float:
     if added <= 0:
         return 0.0
     return added / allowed if allowed > 0 else math.inf
+
+
+def added_interval(ours: Sequence[float], reference: Sequence[float], without: Sequence[float]) -> Interval:
+    """`added_ratio` of the medians, with the bootstrap's interval; each argument has a value of every round.
+
+    Not the median of the rounds' own ratios: what a reference adds to a percentile of one round may be next to
+    nothing, and a ratio to that says nothing of anybody.
+    """
+    rounds = list(zip(ours, reference, without, strict=True))
+    random = Random(_SEED)
+
+    def of(chosen: Sequence[tuple[float, ...]]) -> float:
+        return added_ratio(*(median(figures) for figures in zip(*chosen, strict=True)))
+
+    found = sorted(of(random.choices(rounds, k=len(rounds))) for _ in range(RESAMPLES))
+    outside = int(RESAMPLES * (1 - CONFIDENCE) / 2)
+    return Interval(of(rounds), found[outside], found[-1 - outside])
 
 
 def _shown(value: float, form: str) -> str:

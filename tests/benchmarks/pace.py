@@ -10,7 +10,7 @@ from typing import Final
 import uvloop
 
 from tests.benchmarks.goals import Part
-from tests.benchmarks.intervals import Interval, added_ratio, median_interval, percentile
+from tests.benchmarks.intervals import Interval, added_interval, percentile
 from tests.benchmarks.lines import at_pace, schedule
 from tests.benchmarks.results import Figure
 from tests.benchmarks.rounds import Way, in_turns
@@ -80,8 +80,7 @@ def _added_p99(by_name: dict[str, Paced]) -> Figure:
 def _added(by_name: dict[str, Paced], share: float) -> Interval | None:
     if NGINX not in by_name:
         return None
-    turns = (by_name[name].of_turns(share) for name in (GATEWAY, NGINX, DIRECT))
-    return median_interval([added_ratio(*figures) for figures in zip(*turns, strict=True)])
+    return added_interval(*(by_name[name].of_turns(share) for name in (GATEWAY, NGINX, DIRECT)))
 
 
 if __name__ == "__main__":

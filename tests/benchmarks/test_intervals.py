@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.benchmarks.intervals import Interval, added_ratio, median_interval, percentile
+from tests.benchmarks.intervals import Interval, added_interval, added_ratio, median_interval, percentile
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,16 @@ def test_what_one_adds_is_compared_with_what_the_other_adds():
 def test_who_adds_nothing_adds_no_part_of_anything():
     assert added_ratio(ours=0.9, reference=3.0, without=1.0) == 0.0
     assert added_ratio(ours=0.9, reference=0.8, without=1.0) == 0.0
+
+
+def test_what_is_added_is_compared_by_the_medians_of_all_rounds():
+    """Where the reference adds nothing in some rounds, too."""
+    noise = Random(3)
+    rounds = [(noise.gauss(0.65, 0.1), noise.gauss(0.45, 0.1), noise.gauss(0.25, 0.1)) for _ in range(60)]
+    assert any(math.isinf(added_ratio(*each)) for each in rounds)
+    found = added_interval(*zip(*rounds, strict=True))
+    assert 1.5 < found.low < 2 < found.high < 3
+    assert found.middle == pytest.approx(2, rel=0.15)
 
 
 def test_no_number_is_times_nothing():
