@@ -58,7 +58,7 @@ async def reloads() -> list[str]:
 
 SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]]]] = {
     "goals": lambda: goals_section(PARTS, is_must=MUST),
-    "calls": lambda: calls_table(*((4, 0.4) if QUICK else (6, 0.4))),
+    "calls": lambda: calls_table(*((4, 0.4) if QUICK else (6, 0.3))),
     "lists": lambda: PARTS.section("listing"),
     "micro": lambda: PARTS.section("micro"),
     "efficiency": efficiency_table,
@@ -68,9 +68,9 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "reload": reloads,
     "screen": lambda: PARTS.section("screen"),
     "targets": lambda: targets_section(PARTS),
-    "profile": lambda: profile_section(3.0 if QUICK else 6.0),
-    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (9, 0.4))),
-    "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (15, 0.4, 3))),
+    "profile": lambda: profile_section(3.0 if QUICK else 5.0),
+    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (6, 0.4))),
+    "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (12, 0.4, 3))),
     **growth_sections(QUICK),
 }
 """In the order of docs/benchmarks.md, then of docs/performance_guide.md."""
