@@ -320,6 +320,29 @@ async def test_an_answer_to_another_request_is_none_to_ours(wire: Any) -> None:
         assert isinstance(await fault_of(box, request(1)), BackendProtocolError)
 
 
+async def test_an_answer_to_another_request_is_none_on_a_connection_that_is_used_again(wire: Any) -> None:
+    async def strays(seen: Seen) -> web.StreamResponse:
+        return json_reply(b'{"jsonrpc":"2.0","id":9,"result":{}}')
+
+    async with serving({"tools/call": [answers({}), strays]}) as server:
+        box = await wire(server.url)
+        await box.channel.send(request(1))
+        fault = await fault_of(box, request(2))
+    assert isinstance(fault, BackendProtocolError)
+    assert "belongs to no request" in fault.detail or "belongs to no request" in fault.message
+
+
+async def test_who_gives_up_hangs_up_also_on_a_connection_that_is_used_again(wire: Any) -> None:
+    held = Holds()
+    async with serving({"tools/call": [answers({}), held]}) as server:
+        box = await wire(server.url)
+        await box.channel.send(request(1))
+        call = box.begin(request(2))
+        await held.arrived.wait()
+        call.cancel()
+        await asyncio.wait_for(held.gone.wait(), 20)
+
+
 # --- redirects ----------------------------------------------------------------------------------------------
 
 
