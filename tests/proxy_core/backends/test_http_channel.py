@@ -374,6 +374,15 @@ async def test_a_redirect_to_nowhere_is_refused(wire: Any, location: str | None)
     assert len(server.seen) == 1
 
 
+async def test_a_redirect_takes_no_password_of_the_url_along(wire: Any) -> None:
+    async with serving(
+        {"tools/call": [refuses(307, Location="/v2/mcp"), answers({})], "GET": accepts}
+    ) as server:
+        box = await wire(server.url.replace("http://", "http://ann:secret@"))
+        await box.channel.send(request(1))
+    assert ["Authorization" in seen.headers for seen in server.seen[:2]] == [True, False]
+
+
 @pytest.mark.requirement("B11")
 @pytest.mark.parametrize("status", [307, 308])
 async def test_a_redirect_within_the_origin_is_followed_with_the_same_request(wire: Any, status: int) -> None:
