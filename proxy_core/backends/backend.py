@@ -231,10 +231,8 @@ class Backend:
         kilobyte without progress token and log level.
         """
         member = self.choice.only
-        connection = member.connection if member is not None else None
-        if member is None or connection is None or not member.takes_directly(call, connection):
-            return None
-        return DirectLane(self, member, connection, call, own_meta)
+        found = member.open_for(call) if member is not None else None
+        return None if member is None or found is None else DirectLane(self, member, *found, call, own_meta)
 
     async def _again(
         self, call: Call, member: Member, failure: BackendFault | Overloaded, begun_at: float

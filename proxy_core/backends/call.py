@@ -91,6 +91,8 @@ class Met(NamedTuple):
     failure: BackendError | BackendFault
     began_at: float
     """Monotonic seconds."""
+    has_asked: bool = False
+    """As `Call.has_asked`."""
 
 
 class Answer(NamedTuple):

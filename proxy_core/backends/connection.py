@@ -282,7 +282,7 @@ class Connection(Receiver):
         return self._correlation.mint()
 
     def begin(self, pending: Pending[Waiter], message: bytes, name: str) -> bool:
-        """Send a modern tools/call at once, in no task; its waiter, which it becomes itself as soon as this is
+        """Send a tools/call at once, in no task; its waiter, which it becomes itself as soon as this is
         over, hears what comes of it, never before. False if anything stands in its way: then nothing was done.
 
         `message`: the whole request on one line. `name`: the server's own, of the tool. The place in `slots` is
@@ -291,10 +291,30 @@ class Connection(Receiver):
         channel = self._channel
         if not self._is_open or self._fault is not None or self._is_closing or channel is None:
             return False
-        if self._drilling.drill is not None or not channel.begin(message, pending.id, name):
+        if self._drilling.drill is not None or self._renewal.is_under_way:
+            return False
+        if not channel.begin(message, pending.id, name):
             return False
         self._correlation.add(pending)
         return True
+
+    @property
+    def begins_calls(self) -> bool:
+        """Whether `begin` is ever of use: not where answers come on a stream of all, or requests in batches."""
+        return self.transport != "sse" and self._batches is None
+
+    @property
+    def sessions(self) -> int:
+        """How many a legacy server has opened here so far."""
+        return self._renewal.sessions
+
+    def session_lost(self, session: int) -> None:
+        """A call that was begun when there were so many has lost its own."""
+        self._renewal.lost(session)
+
+    def withdraw_questions(self, pending: Pending[Waiter]) -> None:
+        """A call that was begun has been answered, or has failed: its client is asked nothing more."""
+        self._questions.ended(pending)
 
     def waits_for_call(self, call: Call) -> tuple[float, float]:
         """Seconds without a word, and in all."""
@@ -349,7 +369,9 @@ class Connection(Receiver):
         )
 
     def meta_of_plain(self, call: Call, own: bytes) -> bytes:
-        """The `_meta`, as JSON, that a modern server gets with such a call. `own`: the client's."""
+        """The `_meta`, as JSON, that the server gets with such a call; empty: none. `own`: the client's."""
+        if self.peer.era is Era.LEGACY:
+            return meta.of_legacy_call(own)
         declared = NO_CAPABILITIES
         if call.capabilities is not NONE:
             declared = declaration(declared_with_call(call.capabilities, self.peer))
@@ -562,20 +584,11 @@ class Connection(Receiver):
     # --- what arrives (Receiver) ----------------------------------------------------------------------------
 
     def message(self, data: bytes, origin: int | None) -> None:
-        direct = self._direct(origin)
-        if (
-            direct is not None
-            and not direct.is_recorded
-            and (plain := results.plain_answer(data)) is not None
-            and plain.id == origin
-        ):
-            # Nothing more is to be seen to.
-            self._correlation.close(origin)
-            direct.set_plain(plain.result)
+        if self._is_plain(data, origin):
             return
-        answer = self._plain(data, origin) or jsonrpc.parse_answer(data)
+        answer = jsonrpc.parse_answer(data)
         if answer is not None:
-            pending = self._direct(answer.id)
+            pending = _direct(self._correlation.get(answer.id))
             if pending is not None:
                 self._correlation.close(pending.id)
                 if origin != pending.id and self._channel is not None:
@@ -603,25 +616,34 @@ class Connection(Receiver):
             case jsonrpc.Request():
                 self._asked(message, origin)
 
-    def _plain(self, data: bytes, origin: int | None) -> jsonrpc.Response | None:
-        """The answer to a call, if it is plain: then one pass tells all that anybody has to know of it."""
-        if len(data) < LARGE_BYTES:
+    def _is_plain(self, data: bytes, origin: int | None) -> bool:
+        """Whether it was the answer to a call, and plain: then one pass has told all that anybody has to know
+        of it, and it has been handed on."""
+        pending = self._correlation.get(origin)
+        direct = _direct(pending)
+        if len(data) < LARGE_BYTES and (direct is None or self.peer.era is Era.LEGACY):
             # To look at it several times costs next to nothing, and it stays as it came to the last byte.
-            return None
-        if origin is not None and not _may_be_plain(self._correlation.get(origin)):
-            return None
+            return False
+        if origin is not None and not _may_be_plain(pending):
+            return False
         answer = results.plain_answer(data)
-        pending = None if answer is None else self._correlation.get(answer.id)
-        if answer is None or pending is None or pending.call is None or not _may_be_plain(pending):
-            return None
-        pending.call.plain = answer.result
-        return jsonrpc.Response(answer.id, results.plain_whole(answer.result, self.peer.era), jsonrpc.NO_JSON)
-
-    def _direct(self, request_id: object) -> "DirectCall | None":
-        """The call that has no task and waits for this answer: it is its own waiter."""
-        pending = self._correlation.get(request_id)
-        waiter: object = pending.waiter if pending is not None else None
-        return cast("DirectCall", pending) if pending is not None and waiter is pending else None
+        if answer is None:
+            return False
+        if answer.id != origin:
+            pending = self._correlation.get(answer.id)
+            direct = _direct(pending)
+        if pending is None or pending.call is None or not _may_be_plain(pending):
+            return False
+        if direct is None:
+            pending.call.plain = answer.result
+            whole = results.plain_whole(answer.result)
+            self._answered(jsonrpc.Response(answer.id, whole, jsonrpc.NO_JSON), origin)
+            return True
+        self._correlation.close(answer.id)
+        if answer.id != origin and self._channel is not None:
+            self._channel.abort(answer.id)
+        direct.set_plain(answer.result)
+        return True
 
     def _batch(self, data: bytes, origin: int | None) -> None:
         # Only 2025-03-26 knows arrays, but an answer in one is still an answer.
@@ -750,6 +772,12 @@ class Connection(Receiver):
 
     def tell(self, level: str, text: str) -> None:
         self._owner.said(level, text)
+
+
+def _direct(pending: Pending[Waiter] | None) -> "DirectCall | None":
+    """It, if it is a call that has no task: then it is its own waiter."""
+    waiter: object = pending.waiter if pending is not None else None
+    return cast("DirectCall", pending) if pending is not None and waiter is pending else None
 
 
 def _may_be_plain(pending: Pending[Waiter] | None) -> bool:

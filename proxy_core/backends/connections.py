@@ -95,6 +95,11 @@ class Connections:
             raise kept.fault
         return kept
 
+    def opened(self, key: Key) -> "Kept | None":
+        """That connection, if it is open."""
+        kept = self._kept.get(key)
+        return kept if kept is not None and kept.takes_calls else None
+
     def _make_room(self) -> None:
         if len(self._kept) < MAX_CONNECTIONS:
             return
@@ -174,7 +179,8 @@ class Connections:
 
 
 class Kept:
-    """One connection of the set, in use by one call for as long as a `with` block runs."""
+    """One connection of the set, in use by a call for as long as a `with` block runs, or as `users` counts it
+    and `within.left` has not been told."""
 
     connection: Connection
     opening: "asyncio.Task[None]"
@@ -189,6 +195,10 @@ class Kept:
         self.is_leaving = False
         self.fault: BackendFault | None = None
         """Why it could not be opened."""
+
+    @property
+    def takes_calls(self) -> bool:
+        return self.is_open and not self.is_leaving
 
     async def ready(self) -> Connection:
         """Raises: BackendFault if it cannot be opened."""

@@ -89,13 +89,14 @@ class HttpChannel:
         self._begun: dict[int, _Answer] = {}
         """What was begun without a task, by request."""
         self._heads: dict[str, bytes] = {}
-        """Of modern calls without headers of their own, by the name of the tool."""
+        """Of calls without headers of their own; by the name of the tool, which a legacy one does not say."""
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
         self._is_elsewhere = False
         """Whether it redirects, which takes a task to follow."""
         self._is_closed = False
         self._revision: str | None = None
+        """Of a legacy server, once that has agreed on it."""
         self.session_id: str | None = None
 
     @property
@@ -121,19 +122,26 @@ class HttpChannel:
         connection = self._idle_connection()
         if connection is None:
             return False
-        head = self._heads.get(name) or self._head_of(name)
-        self._begun[request_id] = answer = _Answer(self, request_id, data, name, connection)
+        said = name if self._revision is None else ""
+        head = self._heads.get(said) or self._head_of(said)
+        self._begun[request_id] = answer = _Answer(self, request_id, data, name, self.session_id, connection)
         connection.tell(self._request(head, data), answer)
         return True
 
     def _head_of(self, name: str) -> bytes:
-        """The same for every call of a tool."""
+        """The same for every call of a tool, as long as the session is."""
         assert self._http is not None
         if len(self._heads) >= MAX_HEADS:
             self._heads.clear()
-        headers = self._headers(_call_of(b"", 0, name))
+        headers = self._headers(self.call_of(b"", 0, name))
         head = self._heads[name] = self._http.head("POST", self._url, headers)
         return head
+
+    def call_of(self, data: bytes, request_id: int, name: str) -> Outgoing:
+        """A call that is begun, or was, in the revision that its server speaks."""
+        if self._revision is None:
+            return Outgoing(data, request_id, CALL, name, MODERN, True)
+        return Outgoing(data, request_id, CALL, name, self._revision)
 
     def answered(self, answer: "_Answer", body: bytes) -> None:
         """The whole of an ordinary answer is there."""
@@ -153,13 +161,16 @@ class HttpChannel:
             self._receiver.request_failed(answer.request_id, fault)
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
+        message = self.call_of(answer.data, answer.request_id, answer.name)
         try:
             if self._is_to_be_asked_anew(response):
                 response.close()
-                await self._ask(answer.message)
+                await self._ask(message)
             else:
-                await self._read(response, answer.message, Resumption(MAX_EVENT_BYTES), None)
+                await self._read_to_end(response, message, Resumption(MAX_EVENT_BYTES), answer.session_id)
         except BackendFault as fault:
+            if isinstance(fault, Unreachable):
+                self._lost(fault)
             self._receiver.request_failed(answer.request_id, fault)
         except FrameTooLarge:
             self._receiver.request_failed(answer.request_id, self._too_large())
@@ -181,14 +192,11 @@ class HttpChannel:
         headers = self._headers(message)
         try:
             response = await self._posted(message, headers)
-            if response is None:
-                return
-            try:
-                await self._read(response, message, stream, headers.get(MCP_SESSION_ID))
-            finally:
-                response.close()
         except BackendStreamLost as fault:
             await self._resume(message, stream, headers.get(MCP_SESSION_ID, self.session_id), fault)
+            return
+        if response is not None:
+            await self._read_to_end(response, message, stream, headers.get(MCP_SESSION_ID))
 
     async def _posted(self, message: Outgoing, headers: dict[str, str]) -> HttpResponse | None:
         """None: it was an ordinary answer, and has been handed on."""
@@ -255,6 +263,18 @@ class HttpChannel:
             headers[MCP_SESSION_ID] = self.session_id
         return headers
 
+    async def _read_to_end(
+        self, response: HttpResponse, message: Outgoing, stream: Resumption, session_id: str | None
+    ) -> None:
+        """Over further connections, if its stream breaks off. `session_id`: what was sent."""
+        try:
+            try:
+                await self._read(response, message, stream, session_id)
+            finally:
+                response.close()
+        except BackendStreamLost as fault:
+            await self._resume(message, stream, session_id or self.session_id, fault)
+
     async def _read(
         self, response: HttpResponse, message: Outgoing, stream: Resumption, session_id: str | None
     ) -> None:
@@ -315,16 +335,17 @@ class HttpChannel:
     def _session_lost(self, session_id: str) -> BackendSessionLost:
         if session_id == self.session_id:
             # A refusal that comes late says nothing of the session that was opened since.
-            self.session_id = None
+            self._use_session(None)
         return BackendSessionLost(self._backend, "The server ended our session.")
 
     def _keep_session(self, session_id: str | None) -> None:
-        if session_id is None:
-            self.session_id = None
-        elif _SESSION_ID.fullmatch(session_id):
-            self.session_id = session_id
-        else:
+        if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
             raise BackendProtocolError(self._backend, "The server gave an invalid session id.")
+        self._use_session(session_id)
+
+    def _use_session(self, session_id: str | None) -> None:
+        self.session_id = session_id
+        self._heads.clear()
 
     def abort(self, request_id: int) -> None:
         answer = self._begun.pop(request_id, None)
@@ -393,6 +414,7 @@ class HttpChannel:
 
     def start_stream(self, revision: str) -> None:
         self._revision = revision
+        self._heads.clear()
         if self._stream_task is not None:
             # A session that was renewed: the old stream belonged to the old one.
             self._stream_task.cancel()
@@ -464,13 +486,11 @@ class _Answer(Struct, eq=False):
     request_id: int
     data: bytes
     name: str
+    session_id: str | None
+    """What was sent."""
     connection: HttpConnection
     response: HttpResponse | None = None
     reading: asyncio.Task[None] | None = None
-
-    @property
-    def message(self) -> Outgoing:
-        return _call_of(self.data, self.request_id, self.name)
 
     def done(self) -> bool:
         return False
@@ -531,10 +551,6 @@ class _Awaited(Struct, eq=False):
     def set_exception(self, fault: BackendFault) -> None:
         if not self.future.done():
             self.future.set_exception(fault)
-
-
-def _call_of(data: bytes, request_id: int, name: str) -> Outgoing:
-    return Outgoing(data, request_id, CALL, name, MODERN, True)
 
 
 def _version_header(revision: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from proxy_core.backends.call import Answer, Call
 from proxy_core.backends.channel import Channel, Receiver
 from proxy_core.backends.checks import Checks
 from proxy_core.backends.connection import Connection, Terms
+from proxy_core.backends.connections import Kept
 from proxy_core.backends.isolation import Key, key_of
 from proxy_core.backends.last_words import with_last_words
 from proxy_core.backends.lifecycle import IN_SERVICE, SWITCHED_OFF, Event
@@ -33,6 +34,7 @@ from proxy_core.control import DrainOutcome
 from proxy_core.errors import (
     BackendError,
     BackendFault,
+    BackendSessionLost,
     CircuitOpen,
 )
 from proxy_core.protocol import header_params, jsonrpc, tasks
@@ -240,12 +242,18 @@ class Member:
                     return await self._ask(replica, call)
                 raise
 
-    def takes_directly(self, call: Call, connection: Connection) -> bool:
-        """Whether such calls may go without a task over its present connection."""
-        era = connection.peer.era
-        if era is Era.LEGACY or call.name in self.offer.only_as_tasks:
-            return False
-        return key_of(self.settings, era, call) is None
+    def open_for(self, call: Call) -> tuple[Connection, Kept | None] | None:
+        """The open connection that such calls can be made on in no task, and what holds it if it is not the
+        primary one. None: there is none."""
+        primary = self.connection
+        if primary is None or call.name in self.offer.only_as_tasks:
+            return None
+        key = key_of(self.settings, primary.peer.era, call)
+        kept = None if key is None else self.replica.further.opened(key)
+        if key is not None and kept is None:
+            return None
+        connection = primary if kept is None else kept.connection
+        return (connection, kept) if connection.begins_calls else None
 
     def call_begun(self) -> None:
         """One was begun without a task; `call_over` is to be called once it is over."""
@@ -265,7 +273,9 @@ class Member:
         if call.met is not None:
             # It was made already, and counted; what can be done about it is the same.
             failure, call.met = call.met.failure, None
-            raise failure
+            if not isinstance(failure, BackendSessionLost):
+                raise failure
+            # Nothing was done there, and by now another session is there or on its way.
         connection = replica.connection or await replica.ready()
         if call.name in self.offer.only_as_tasks and call.method == tasks.CALL:
             call.is_task = True

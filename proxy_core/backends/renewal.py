@@ -19,8 +19,17 @@ class Renewal:
         self._tasks = tasks
         self._renew = renew
         self._task: asyncio.Task[None] | None = None
-        self._sessions = 1
+        self.sessions = 1
         """How many were opened; a request that lost one compares it."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._task is not None
+
+    def lost(self, session: int) -> None:
+        """A request that was sent when there were so many has lost its own: open another, once for all."""
+        if self._task is None and self.sessions == session:
+            self._task = self._tasks.start(self._run(), "renew")
 
     async def around(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, and once more on a new session if ours has ended.
@@ -29,12 +38,11 @@ class Renewal:
         """
         if self._task is not None:
             await self._under_way()
-        session = self._sessions
+        session = self.sessions
         try:
             return await ask()
         except BackendSessionLost:
-            if self._task is None and self._sessions == session:
-                self._task = self._tasks.start(self._run(), "renew")
+            self.lost(session)
             await self._under_way()
             return await ask()
 
@@ -46,6 +54,6 @@ class Renewal:
     async def _run(self) -> None:
         try:
             if await self._renew():
-                self._sessions += 1
+                self.sessions += 1
         finally:
             self._task = None

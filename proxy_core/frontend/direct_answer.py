@@ -106,6 +106,9 @@ class DirectAnswer(DirectExchange, kw_only=True):
         self._release()
         self.served.reply(reply(outcome))
 
+    def outlet(self) -> Outlet:
+        return self._streaming()
+
     def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
         stream = self._streaming()
         self.running = running = Running(self)

@@ -163,6 +163,9 @@ class LegacyAnswer(DirectExchange, kw_only=True):
     def refused(self, error: Only1Error) -> None:
         self._over(failure(error, self.raw_id, Era.LEGACY))
 
+    def outlet(self) -> Outlet:
+        return self._become_stream()
+
     def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
         stream = self._become_stream()
         self.running = running = Running(self)

@@ -159,8 +159,9 @@ class Asking:
     def lane(self, caller: Caller, route: Route, own_meta: bytes) -> DirectLane | None:
         """For calls of this tool by clients like this one that are made in no task; None if none are.
 
-        They have but arguments and a `_meta` that is `own_meta`. Their client hears of nothing but the answer;
-        if it has to be asked something first, that takes a task.
+        They have but arguments and a `_meta` that is `own_meta`, and hear of no progress. If their client has
+        to be asked something before there is an answer, that takes a task; but for what a legacy server asks
+        in the middle, which goes to the `sink`.
         """
         backend = self._registry().find(route.server)
         if backend is None or self._desk.is_open or _may_have_to_wait(tasks.CALL, caller, backend):
@@ -177,6 +178,10 @@ class Asking:
         )
         self.seen(caller)
         return backend.lane(call, own_meta)
+
+    def sink(self, exchange: Exchange, server: str) -> ExchangeSink:
+        """For what a legacy server says in the middle of such a call."""
+        return ExchangeSink(exchange, jsonrpc.NO_JSON, server, self._questions)
 
     def result_of(self, exchange: Exchange, backend: Backend, route: Route, answer: Answer) -> bytes | None:
         """What an answer comes to; None if it is no result yet. `backend`: it may have left since.
@@ -230,7 +235,7 @@ class Asking:
             if retry.kind is StateKind.PARK:
                 return self._claimed(exchange, route, uri, token, retry, backend)
             replace = replace | self._brought_back(backend, retry)
-        sink = ExchangeSink(exchange, token, route.server, self._questions)
+        sink = exchange.sink or ExchangeSink(exchange, token, route.server, self._questions)
         call = Call(
             exchange.method,
             exchange.params,
@@ -247,6 +252,7 @@ class Asking:
             replica=(retry.replica or None) if retry is not None else exchange.aim and exchange.aim.replica,
             capabilities=self._desk.declared(caller.capabilities),
             may_be_task=_may_be_task(exchange.method, exchange.caller),
+            has_asked=exchange.met is not None and exchange.met.has_asked,
             met=exchange.met,
             trace=exchange.trace,
         )

@@ -14,12 +14,14 @@ from proxy_core.access.limits import Permit
 from proxy_core.access.meters import Meter
 from proxy_core.backends.call import Answer, Met
 from proxy_core.backends.direct_call import DirectCall, DirectLane
+from proxy_core.backends.upward import CallSink
 from proxy_core.catalog.routes import Route
 from proxy_core.errors import BackendError, BackendFault, Only1Error
 from proxy_core.gateway import answers
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.exchange import Caller, Exchange, Nobody, Outlet
 from proxy_core.gateway.recording import RecordedOutlet
+from proxy_core.gateway.sink import ExchangeSink
 from proxy_core.protocol import jsonrpc, results
 from proxy_core.protocol.results import PlainResult
 from proxy_core.protocol.revisions import Era
@@ -144,6 +146,8 @@ class DirectExchange(Struct, eq=False):
     """Where it is recorded, if it is in full."""
     peer: str = ""
     """Address of the other end of the connection that brought it, where it may be another than the caller's."""
+    heard: ExchangeSink | None = None
+    """Where that goes which a legacy server says meanwhile, once it has to be known."""
 
     # --- what is asked, for whoever asks that of any request --------------------------------------------------
 
@@ -174,6 +178,10 @@ class DirectExchange(Struct, eq=False):
         raise NotImplementedError
 
     def refused(self, error: Only1Error) -> None:
+        raise NotImplementedError
+
+    def outlet(self) -> Outlet:
+        """Its client is told something before the result: where that goes from now on."""
         raise NotImplementedError
 
     def go_on(self, work: Callable[[Outlet], Coroutine[Any, Any, bytes]]) -> None:
@@ -229,11 +237,10 @@ class DirectExchange(Struct, eq=False):
             self._ended(CANCELLED, b"")
 
     def answered(self, answer: Answer) -> None:
-        plain = results.plain_result(answer.result)
-        if plain is not None:
-            self.plainly(plain)
-            return
         self.call = None
+        plain = results.plain_result(answer.result)
+        if plain is not None and self._is_plain(plain, answer.result):
+            return
         try:
             self._look_closer(answer)
         except Exception as error:
@@ -242,14 +249,21 @@ class DirectExchange(Struct, eq=False):
 
     def plainly(self, plain: PlainResult) -> None:
         self.call = None
-        result = answers.plain_for(self.lane.caller, plain)
+        if not self._is_plain(plain, None):
+            self._look_closer(self.lane.way.answer(results.plain_whole(plain)))
+
+    def _is_plain(self, plain: PlainResult, whole: Raw | None) -> bool:
+        """Whether that was all there is to it, and has been told. `whole`: as it came, if that is at hand."""
+        caller = self.lane.caller
+        as_is = None
+        if self.lane.way.is_legacy and caller.era is Era.LEGACY:
+            as_is = results.plain_whole(plain) if whole is None else whole
+        result = answers.plain_for(caller, plain, as_is)
         if result is None:
-            way = self.lane.way
-            whole = results.plain_whole(plain, Era.MODERN)
-            self._look_closer(Answer(whole, Era.MODERN, way.revision, way.member.id))
-            return
+            return False
         self._ended(None, result, plain.is_error)
         self.result(result)
+        return True
 
     def _look_closer(self, answer: Answer) -> None:
         lane, exchange = self.lane, self._exchange()
@@ -266,8 +280,16 @@ class DirectExchange(Struct, eq=False):
         self.result(result)
 
     def failed(self, failure: BackendError | BackendFault) -> None:
+        call = self.call.call if self.call is not None else None
         self.call = None
-        self._go_on(partial(_repeated, self.lane, Met(failure, self.started_at)))
+        met = Met(failure, self.started_at, call is not None and call.has_asked)
+        self._go_on(partial(_repeated, self.lane, met))
+
+    def sink(self) -> CallSink:
+        exchange = self._exchange()
+        exchange.outlet = self._recorded(_LateOutlet(self))
+        self.heard = self.lane.asking.sink(exchange, self.lane.route.server)
+        return self.heard
 
     def _go_on(self, work: Callable[[Exchange], Awaitable[bytes]]) -> None:
         if self.permit is not None:
@@ -277,8 +299,11 @@ class DirectExchange(Struct, eq=False):
 
     async def _at_length(self, work: Callable[[Exchange], Awaitable[bytes]], outlet: Outlet) -> bytes:
         exchange = self._exchange()
-        exchange.outlet = outlet if self.trace is None else RecordedOutlet(outlet, self.trace)
+        exchange.outlet = self._recorded(outlet)
         return await self.lane.gateway.go_on(exchange, self.started_at, lambda: work(exchange))
+
+    def _recorded(self, outlet: Outlet) -> Outlet:
+        return outlet if self.trace is None else RecordedOutlet(outlet, self.trace)
 
     def _exchange(self) -> Exchange:
         lane = self.lane
@@ -291,11 +316,27 @@ class DirectExchange(Struct, eq=False):
             jsonrpc.NO_JSON,
             backend=lane.route.server,
             target=lane.name,
+            sink=self.heard,
             headers=self.headers,
             permit=self.permit,
             trace=self.trace,
             peer=self.peer,
         )
+
+
+class _LateOutlet(Struct, eq=False):
+    """Opened by what is first sent through it: of most calls that is nothing."""
+
+    exchange: DirectExchange
+
+    def notify(self, message: bytes) -> None:
+        self.exchange.outlet().notify(message)
+
+    def let_go(self) -> None:
+        self.exchange.outlet().let_go()
+
+    async def request(self, method: str, params: bytes, *, timeout_s: float) -> Raw:
+        return await self.exchange.outlet().request(method, params, timeout_s=timeout_s)
 
 
 NOBODY: Outlet = Nobody()

@@ -3,7 +3,7 @@
 The eras' handlers build it, the gateway answers it. It knows no sockets: notifications leave by its outlet.
 """
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Raw, Struct
 
@@ -16,6 +16,9 @@ from proxy_core.protocol.headers import Headers
 from proxy_core.protocol.revisions import Era
 from proxy_core.telemetry.trace import Headers as HeaderLines
 from proxy_core.telemetry.trace import Trace
+
+if TYPE_CHECKING:
+    from proxy_core.gateway.sink import ExchangeSink
 
 
 class Viewer(NamedTuple):
@@ -109,6 +112,8 @@ class Exchange(Struct, eq=False):
     """Set by the gateway: where it is recorded, if it is."""
     met: Met | None = None
     """What came of a call that was begun without a task, for the call that goes on from there."""
+    sink: "ExchangeSink | None" = None
+    """Where that went which its server said meanwhile."""
     replay_of: int | None = None
     """The recorded exchange that an operator makes again with this one: past every cache, joined by nobody."""
     aim: "Aim | None" = None

@@ -92,6 +92,12 @@ def of_modern_call(own: bytes, capabilities: bytes, client_info: bytes, version:
     return _modern_meta_cached(own, None, version, capabilities, client_info, None)
 
 
+def of_legacy_call(own: bytes) -> bytes:
+    """The `_meta` that `for_legacy_backend` gives a request without progress token; empty: it has none."""
+    kept = _forwarded(meta_of({"_meta": Raw(own)}), None)
+    return jsonrpc.encode(kept) if kept else b""
+
+
 def envelope(
     version: str, capabilities: bytes, client_info: bytes, log_level: str | None = None
 ) -> dict[str, Raw]:

@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from proxy_core.errors import Only1Error, ParseError
 from proxy_core.protocol import jsonrpc, methods
-from proxy_core.protocol.revisions import Era
 
 CacheHints: TypeAlias = tuple[int, str]
 """ttlMs and cacheScope."""
@@ -126,7 +125,7 @@ class PlainResult(Struct, gc=False, forbid_unknown_fields=True):
     """A tool's result that is whole, holds text alone, and has nothing that would have to be looked at."""
 
     content: list[TextBlock]
-    resultType: Literal["complete"] = "complete"
+    resultType: Literal["complete"] | UnsetType = UNSET
     isError: Raw = jsonrpc.NO_JSON
     structuredContent: Raw = jsonrpc.NO_JSON
     meta: Raw = field(default=jsonrpc.NO_JSON, name="_meta")
@@ -178,10 +177,10 @@ def plain_result(result: Raw) -> PlainResult | None:
     return plain if plain.is_well else None
 
 
-def plain_whole(plain: PlainResult, era: Era) -> Raw:
-    """As a server of this era has sent it, but for white space between members."""
+def plain_whole(plain: PlainResult) -> Raw:
+    """As its server has sent it, but for white space between members and their order."""
     parts = _plain_parts(plain)
-    if era is Era.MODERN:
+    if plain.resultType is not UNSET:
         parts.append(b',"resultType":"complete"')
     if plain.meta is not jsonrpc.NO_JSON:
         parts += (b',"_meta":', plain.meta)

@@ -44,7 +44,13 @@ RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}
 QUESTION = {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}
 WAYS = pytest.mark.parametrize("direct", [True, False], ids=["direct", "ordinary"])
 MODERN = pytest.mark.parametrize("era", [Era.MODERN], indirect=True)
-"""Not for both eras."""
+"""Not for clients of both eras."""
+OF_MODERN = pytest.mark.parametrize("server_era", [Era.MODERN], indirect=True, ids=["of-modern"])
+OF_LEGACY = pytest.mark.parametrize("server_era", [Era.LEGACY], indirect=True, ids=["of-legacy"])
+"""Not for servers of both."""
+ONE_LINE = {"isolation": "shared"}
+"""Every call goes where the lists were read, whoever makes it; else clients that differ have lines of their own
+to a legacy server."""
 OTHERS = {"host", "mcp-session-id"}
 """Headers whose values are others each time."""
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}'
@@ -54,6 +60,13 @@ PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progr
 def era(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Era:
     """Of the client."""
     monkeypatch.setattr(direct_house, "ERA", [request.param])
+    found: Era = request.param
+    return found
+
+
+@pytest.fixture(params=[Era.MODERN, Era.LEGACY], autouse=True, ids=["of-modern", "of-legacy"])
+def server_era(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Era:
+    monkeypatch.setattr(direct_house, "SERVER_ERA", [request.param])
     found: Era = request.param
     return found
 
@@ -68,7 +81,7 @@ async def on_both_ways(begun: list[DirectCall], call: Any, **more: Any) -> Any:
     told = []
     for direct in (True, False):
         begun.clear()
-        async with house(direct, begun, call, **more) as gateway:
+        async with house(direct, begun, call, box=dict(ONE_LINE), **more) as gateway:
             # The first call may open a connection, which takes a task.
             replies = [seen_by_the_client(await gateway.call()) for _ in range(3)]
             assert (len(begun) >= 1) is direct
@@ -326,6 +339,7 @@ async def test_the_answer_of_a_long_call_is_still_there_for_who_comes_back(
 
 
 @LEGACY
+@OF_MODERN
 @WAYS
 async def test_a_client_is_asked_what_a_server_needs_in_the_middle(
     begun: list[DirectCall], direct: bool
@@ -352,6 +366,7 @@ async def test_a_client_is_asked_what_a_server_needs_in_the_middle(
 
 
 @LEGACY
+@OF_MODERN
 async def test_a_client_that_wants_logs_takes_the_ordinary_way(begun: list[DirectCall]) -> None:
     async with house(True, begun, answers(RESULT)) as gateway:
         assert [(await gateway.call()).status for _ in range(2)] == [200, 200]
@@ -509,7 +524,7 @@ async def test_one_in_full_says_the_same_whichever_way_the_call_went(
     told = []
     for direct in (True, False):
         begun.clear()
-        async with house(direct, begun, call, inspect={"exchanges": 100}) as gateway:
+        async with house(direct, begun, call, box=dict(ONE_LINE), inspect={"exchanges": 100}) as gateway:
             # The first call may open a connection, which takes a task.
             for _ in range(2):
                 await gateway.call()
@@ -523,7 +538,7 @@ async def test_one_in_full_says_the_same_whichever_way_the_call_went(
 @MODERN
 async def test_one_that_its_client_gives_up_is_recorded_as_such(begun: list[DirectCall]) -> None:
     holds = Holds()
-    async with house(True, begun, holds, inspect={"exchanges": 100}) as gateway:
+    async with house(True, begun, holds, box=dict(ONE_LINE), inspect={"exchanges": 100}) as gateway:
         asked = asyncio.ensure_future(gateway.call())
         await until(lambda: begun)
         await until(lambda: gateway.server.of("tools/call"))

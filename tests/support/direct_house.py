@@ -1,7 +1,7 @@
 """A whole gateway and its one HTTP server in this process, so that it can be told which way a call went."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +13,26 @@ from proxy_core.config.load import LoadedConfig
 from proxy_core.config.models import Config
 from proxy_core.protocol.revisions import Era
 from proxy_core.proxy import Proxy
-from tests.support.backend_server import BackendServer, Handler, answers, serving
+from tests.support.backend_server import INITIALIZED, BackendServer, Handler, accepts, answers, serving
 from tests.support.http_client import Client, Reply, modern, request
 from tests.support.scripted_channel import until
 
 ERA = [Era.MODERN]
+SERVER_ERA = [Era.MODERN]
 TOOLS = {"resultType": "complete", "tools": [{"name": "run", "inputSchema": {"type": "object"}}]}
 DISCOVERED = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+SESSION = "box-session"
+
+
+def handshake() -> dict[str, Handler | list[Handler]]:
+    """Of a server of the era that the tests are about."""
+    if SERVER_ERA[0] is Era.MODERN:
+        return {"server/discover": answers(DISCOVERED), "tools/list": answers(TOOLS)}
+    return {
+        "initialize": answers(INITIALIZED, Mcp_Session_Id=SESSION),
+        "notifications/initialized": accepts,
+        "tools/list": answers({"tools": TOOLS["tools"]}),
+    }
 
 
 @dataclass
@@ -59,17 +72,14 @@ async def house(
     begun: list[DirectCall],
     call: Any,
     through: Callable[[str], AbstractAsyncContextManager[str]] | None = None,
+    also: Mapping[str, Handler | list[Handler]] | None = None,
     **more: Any,
 ) -> AsyncIterator[House]:
     """A gateway that records nothing, so that every call may go without a task, or one in which none does.
 
-    `through`: stands before the server, at a URL of its own.
+    `through`: stands before the server, at a URL of its own. `also`: what else its server answers.
     """
-    table: dict[str, Handler | list[Handler]] = {
-        "server/discover": answers(DISCOVERED),
-        "tools/list": answers(TOOLS),
-        "tools/call": call,
-    }
+    table: dict[str, Handler | list[Handler]] = handshake() | {"tools/call": call} | dict(also or {})
     async with serving(table) as server, AsyncExitStack() as stack:
         url = server.url if through is None else await stack.enter_async_context(through(server.url))
         box = {"id": "box", "transport": {"type": "http", "url": url}} | more.pop("box", {})
