@@ -7,8 +7,8 @@ Spec: 2026-07-28 and 2025-11-25 basic/transports, "Streamable HTTP".
 
 import asyncio
 import re
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Final
 
 from msgspec import Struct
@@ -133,11 +133,14 @@ class HttpChannel:
         assert self._http is not None
         if len(self._heads) >= MAX_HEADS:
             self._heads.clear()
-        headers = self._headers(self.call_of(b"", 0, name))
+        headers = self._headers(self._call_of(b"", 0, name))
         head = self._heads[name] = self._http.head("POST", self._url, headers)
         return head
 
-    def call_of(self, data: bytes, request_id: int, name: str) -> Outgoing:
+    def _message_of(self, answer: "_Answer") -> Outgoing:
+        return self._call_of(answer.data, answer.request_id, answer.name)
+
+    def _call_of(self, data: bytes, request_id: int, name: str) -> Outgoing:
         """A call that is begun, or was, in the revision that its server speaks."""
         if self._revision is None:
             return Outgoing(data, request_id, CALL, name, MODERN, True)
@@ -152,6 +155,30 @@ class HttpChannel:
         if self._receiver.waits_for(request_id):
             self._receiver.request_failed(request_id, self._of_no_request())
 
+    def streamed(self, answer: "_Answer", response: HttpResponse, piece: bytes) -> None:
+        """An event stream goes on."""
+        request_id = answer.request_id
+        try:
+            for event in answer.stream.parser.feed(piece):
+                if event.data:
+                    self._receiver.message(event.data, request_id)
+                if not self._receiver.waits_for(request_id):
+                    # The answer ends the stream, whether or not the server closes it.
+                    self._begun.pop(request_id, None)
+                    response.leave()
+                    return
+        except FrameTooLarge:
+            response.close()
+            self.failed(answer, self._too_large())
+
+    def stream_ended(self, answer: "_Answer", fault: BackendFault | None) -> None:
+        """Before the answer had come."""
+        fault = fault or self._without_answer()
+        if self._revision is None or not isinstance(fault, BackendStreamLost) or self._is_closed:
+            self.failed(answer, fault)
+        elif answer.request_id in self._begun:
+            answer.reading = self._tasks.start(self._resume_begun(answer, fault), "read")
+
     def read_on(self, answer: "_Answer", response: HttpResponse) -> None:
         """An answer that takes longer, or is none."""
         answer.reading = self._tasks.start(self._read_begun(answer, response), "read")
@@ -161,13 +188,26 @@ class HttpChannel:
             self._receiver.request_failed(answer.request_id, fault)
 
     async def _read_begun(self, answer: "_Answer", response: HttpResponse) -> None:
-        message = self.call_of(answer.data, answer.request_id, answer.name)
-        try:
-            if self._is_to_be_asked_anew(response):
+        message = self._message_of(answer)
+        async with self._seen_to(answer):
+            try:
+                if self._is_to_be_asked_anew(response):
+                    response.close()
+                    await self._ask(message)
+                else:
+                    await self._read_to_end(response, message, answer.stream, answer.session_id)
+            finally:
                 response.close()
-                await self._ask(message)
-            else:
-                await self._read_to_end(response, message, Resumption(MAX_EVENT_BYTES), answer.session_id)
+
+    async def _resume_begun(self, answer: "_Answer", fault: BackendStreamLost) -> None:
+        async with self._seen_to(answer):
+            await self._resume(self._message_of(answer), answer.stream, answer.session_id, fault)
+
+    @asynccontextmanager
+    async def _seen_to(self, answer: "_Answer") -> AsyncIterator[None]:
+        """What was begun without a task has one now, and is told there if it fails."""
+        try:
+            yield
         except BackendFault as fault:
             if isinstance(fault, Unreachable):
                 self._lost(fault)
@@ -176,7 +216,6 @@ class HttpChannel:
             self._receiver.request_failed(answer.request_id, self._too_large())
         finally:
             self._begun.pop(answer.request_id, None)
-            response.close()
 
     async def _post(self, message: Outgoing) -> None:
         try:
@@ -318,9 +357,12 @@ class HttpChannel:
                 self._receiver.message(event.data, request_id)
             if not self._receiver.waits_for(request_id):
                 # The answer ends the stream, whether or not the server closes it.
-                response.close()
+                response.leave()
                 return
-        raise BackendStreamLost(self._backend, "The server ended its stream without an answer.")
+        raise self._without_answer()
+
+    def _without_answer(self) -> BackendStreamLost:
+        return BackendStreamLost(self._backend, "The server ended its stream without an answer.")
 
     async def _refused(self, response: HttpResponse, message: Outgoing, sent: str | None) -> None:
         status, request_id = response.status, message.request_id
@@ -491,6 +533,16 @@ class _Answer(Struct, eq=False):
     connection: HttpConnection
     response: HttpResponse | None = None
     reading: asyncio.Task[None] | None = None
+    resumption: Resumption | None = None
+    is_bringing: bool = False
+    """Whether its stream is being read just now."""
+
+    @property
+    def stream(self) -> Resumption:
+        """Most answers are none, and need none."""
+        if self.resumption is None:
+            self.resumption = Resumption(MAX_EVENT_BYTES)
+        return self.resumption
 
     def done(self) -> bool:
         return False
@@ -500,14 +552,25 @@ class _Answer(Struct, eq=False):
 
     def set_result(self, response: HttpResponse) -> None:
         self.response = response
-        is_plain = response.status == 200 and response.content_type == b"application/json"
-        if is_plain and response.is_small:
+        kind = response.content_type if response.status == 200 else b""
+        if kind == b"application/json" and response.is_small:
             response.on_end = self._ended
+        elif kind == b"text/event-stream" and b"content-encoding" not in response.headers:
+            response.on_piece, response.on_end = self._streams, self._stream_ended
         else:
             self.channel.read_on(self, response)
 
     def set_exception(self, fault: BackendFault) -> None:
         self.channel.failed(self, fault)
+
+    def _streams(self, piece: bytes) -> None:
+        assert self.response is not None
+        self.is_bringing = True
+        self.channel.streamed(self, self.response, piece)
+        self.is_bringing = False
+
+    def _stream_ended(self, fault: BackendFault | None) -> None:
+        self.channel.stream_ended(self, fault)
 
     def _ended(self, fault: BackendFault | None) -> None:
         if fault is not None:
@@ -517,7 +580,7 @@ class _Answer(Struct, eq=False):
 
     def abort(self) -> None:
         """Nobody waits for it any more."""
-        if self.reading is not None and self.reading is asyncio.current_task():
+        if self.is_bringing or (self.reading is not None and self.reading is asyncio.current_task()):
             # It has just brought the answer, and ends by itself.
             return
         if self.reading is not None:

@@ -28,6 +28,10 @@ MAX_INTERIM: Final = 8
 """1xx responses before the one that counts."""
 HIGH_WATER_BYTES: Final = 262_144
 """How much of a body may wait to be read before the server is asked to pause."""
+LEAVE_S: Final = 0.25
+"""How long a server may take to end a response of which nothing more is wanted."""
+MAX_LEAVING: Final = 32
+"""Such responses of one server at once; others end with their connection."""
 DOUBTFUL_AFTER_S: Final = 0.05
 """How long a connection lies idle before the kernel is asked whether its server has closed it."""
 NOWHERE: Final = Url("", Origin("", "", 0), "")
@@ -88,6 +92,8 @@ class ConnectionOwner(Protocol):
     known: dict[HeadKey, KnownHead]
     """Servers send few different heads, and each of them often, for as long as their Date stays the same."""
     outbox: Outbox
+    leaving: int
+    """Connections that wait for the end of a response of which nothing more is wanted."""
 
     def made(self, connection: "HttpConnection") -> None:
         """It is open. Once, and before anything else."""
@@ -108,6 +114,7 @@ class HttpResponse:
     __slots__ = (
         "_connection",
         "_fault",
+        "_is_left",
         "_pieces",
         "_waiter",
         "_waiting_bytes",
@@ -115,6 +122,7 @@ class HttpResponse:
         "headers",
         "is_complete",
         "on_end",
+        "on_piece",
         "status",
         "url",
     )
@@ -130,6 +138,9 @@ class HttpResponse:
         """Whether the whole body has arrived."""
         self.on_end: Callable[[BackendFault | None], None] | None = None
         """Called once all of the body is there, or why it will not be; for those who do not await it."""
+        self.on_piece: Callable[[bytes], None] | None = None
+        """Gets the body as it comes, in place of its being kept; likewise."""
+        self._is_left = False
         self._connection = connection
         self._fault: BackendFault | None = None
         self._pieces: deque[bytes] = deque()
@@ -221,14 +232,28 @@ class HttpResponse:
             raise BackendStreamLost(self._connection.backend, _BROKEN_OFF, "its compressed body ends too early")
 
     def close(self) -> None:
-        """Nothing more is read: unless all of it is there, the connection ends with it. Safe to call twice."""
-        if not self.is_complete:
+        """Nothing more is read: unless all of it is there, the connection ends with it, or was left to end.
+
+        Safe to call twice.
+        """
+        if not (self.is_complete or self._is_left):
             self._connection.close()
+
+    def leave(self) -> None:
+        """Nothing more is wanted. If its server ends it within a moment, its connection carries another."""
+        if not (self.is_complete or self._is_left):
+            self._is_left = True
+            self.on_piece = _unread
+            self._pieces.clear()
+            self._connection.leave(self)
 
     # --- for its connection -----------------------------------------------------------------------------------
 
     def feed(self, piece: bytes) -> bool:
         """Whether there is room for more."""
+        if self.on_piece is not None:
+            self.on_piece(piece)
+            return True
         self._pieces.append(piece)
         self._waiting_bytes += len(piece)
         self._wake()
@@ -247,12 +272,16 @@ class HttpResponse:
     def _end(self, fault: BackendFault | None) -> None:
         if (on_end := self.on_end) is not None:
             # Whoever hears of it has the response: a ring that only the garbage collector would undo.
-            self.on_end = None
+            self.on_end = self.on_piece = None
             on_end(fault)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _unread(_: bytes) -> None:
+    """What comes after all that was wanted."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -335,6 +364,21 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     # --- for its response -------------------------------------------------------------------------------------
+
+    def leave(self, response: HttpResponse) -> None:
+        """Close in a moment, unless the response has ended by then; at once, where too many wait for that."""
+        if self._owner.leaving >= MAX_LEAVING:
+            self.close()
+            return
+        self._owner.leaving += 1
+        closing = asyncio.get_running_loop().call_later(LEAVE_S, self.close)
+
+        def ended(_: BackendFault | None) -> None:
+            closing.cancel()
+            self._owner.leaving -= 1
+
+        response.on_end = ended
+        self.go_on_reading()
 
     def go_on_reading(self) -> None:
         if self._is_paused and self._transport is not None:

@@ -61,6 +61,7 @@ class HttpPool:
         self._resolve = resolve
         self.known: dict[HeadKey, KnownHead] = {}
         self.outbox = Outbox()
+        self.leaving = 0
         self._keep_s = KEEP_S
         self._idle: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()

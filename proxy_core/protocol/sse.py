@@ -13,6 +13,11 @@ from proxy_core.protocol.lines import FrameTooLarge
 
 KEEPALIVE: Final = b": ping\r\n\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
+_DATA: Final = b"data:"
+_OF_MESSAGES: Final = frozenset((b"", b"event: message\n", b"event: message\r\n"))
+"""What changes nothing where it stands before the data of an event."""
+_MAX_LEAD_BYTES: Final = 256
+"""Before the data of an event that is read in one go."""
 _MAX_RETRY_DIGITS: Final = 9
 """Eleven days in milliseconds; a longer number is no time to reconnect after."""
 
@@ -35,8 +40,8 @@ class SseParser:
         """`last_event_id`: of the stream that this one resumes."""
         self._max_event_bytes = max_event_bytes
         self._line = bytearray()
-        self._data = bytearray()
-        self._has_data = False
+        self._data: list[bytes] = []
+        self._data_bytes = 0
         self._event = "message"
         self._is_first_line = True
         self._after_cr = False
@@ -47,6 +52,23 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises: FrameTooLarge."""
+        start = data.find(_DATA, 0, _MAX_LEAD_BYTES)
+        if start >= 0 and not (self._line or self._after_cr) and (value := _ends_with(data, start)) is not None:
+            # Nearly every answer: one event in one piece, of one line of data, that is all there.
+            lead = data[:start]
+            events: list[SseEvent] = []
+            if lead in _OF_MESSAGES:
+                self._event = "message" if lead else self._event
+            else:
+                events = self._feed(lead)
+            self._check(len(value))
+            self._is_first_line = self._after_cr = False
+            self._take(value)
+            event = self._dispatch()
+            return events if event is None else [*events, event]
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> list[SseEvent]:
         head, *rest = self._unified(data).split(b"\n")
         self._grow(head)
         events: list[SseEvent] = []
@@ -69,9 +91,12 @@ class SseParser:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _grow(self, data: bytes) -> None:
-        if len(self._line) + len(self._data) + len(data) > self._max_event_bytes:
-            raise FrameTooLarge(self._max_event_bytes)
+        self._check(len(data))
         self._line += data
+
+    def _check(self, size: int) -> None:
+        if len(self._line) + self._data_bytes + size > self._max_event_bytes:
+            raise FrameTooLarge(self._max_event_bytes)
 
     def _end_of_line(self, line: bytes) -> SseEvent | None:
         if self._is_first_line:
@@ -86,8 +111,7 @@ class SseParser:
     def _field(self, name: bytes, value: bytes) -> None:
         # A comment has an empty name; it and unknown fields change nothing.
         if name == b"data":
-            self._data += value + b"\n"
-            self._has_data = True
+            self._take(value)
         elif name == b"event":
             self._event = value.decode(errors="replace") or "message"
         elif name == b"id" and b"\0" not in value:
@@ -95,15 +119,30 @@ class SseParser:
         elif name == b"retry" and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry_ms = int(value)
 
+    def _take(self, value: bytes) -> None:
+        self._data.append(value)
+        self._data_bytes += len(value) + 1
+
     def _dispatch(self) -> SseEvent | None:
         event = None
         self.last_event_id = self._id
-        if self._has_data:
-            event = SseEvent(self._event, bytes(self._data[:-1]), self.last_event_id, self.retry_ms)
-            self._data.clear()
-            self._has_data = False
+        if lines := self._data:
+            data = lines[0] if len(lines) == 1 else b"\n".join(lines)
+            event = SseEvent(self._event, data, self.last_event_id, self.retry_ms)
+            self._data, self._data_bytes = [], 0
         self._event = "message"
         return event
+
+
+def _ends_with(data: bytes, start: int) -> bytes | None:
+    """The value of the line at `start`, if it is the last but for the empty one that ends its event."""
+    if start and data[start - 1] not in b"\r\n":
+        return None
+    ending = next((each for each in (b"\n\n", b"\r\n\r\n") if data.endswith(each)), None)
+    if ending is None:
+        return None
+    value = data[start + len(_DATA) : -len(ending)]
+    return None if b"\n" in value or b"\r" in value else value.removeprefix(b" ")
 
 
 def encode_event(data: bytes, event: str = "message", event_id: str | None = None) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from proxy_core.backends import http_channel
 from proxy_core.backends.direct_call import DirectCall
 from proxy_core.protocol.revisions import Era
 from tests.support import direct_house
@@ -153,6 +154,50 @@ async def test_what_a_server_logs_in_the_middle_goes_before_the_answer(
         told = (await gateway.call()).events
         assert [each.get("method") for each in told] == ["notifications/message", None]
         assert told[0]["params"]["data"] == "working" and told[1]["result"] == RESULT
+        assert bool(begun) is direct
+
+
+@WAYS
+async def test_an_answer_in_a_stream_that_ends_a_little_later_keeps_its_connection(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    async def call(seen: Seen) -> web.StreamResponse:
+        response = await event_stream(seen)
+        await response.write(event(seen.result(RESULT)))
+        await asyncio.sleep(0.01)
+        return response
+
+    async with house(direct, begun, call) as gateway:
+        for _ in range(6):
+            assert (await gateway.call()).json["result"] == RESULT
+            await asyncio.sleep(0.05)
+        lines = {seen.request.transport for seen in gateway.server.of("tools/call")}
+        assert len(lines) == 1
+        assert bool(begun) is direct
+
+
+@WAYS
+async def test_a_stream_whose_event_comes_in_pieces_is_an_answer_and_one_too_large_is_none(
+    begun: list[DirectCall], direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_channel, "MAX_EVENT_BYTES", 50_000)
+    told = ["x" * 40_000, "x" * 60_000, "x"]
+
+    async def call(seen: Seen) -> web.StreamResponse:
+        whole = event(seen.result({"content": [{"type": "text", "text": told[0]}]}))
+        response = await event_stream(seen)
+        for start in range(0, len(whole), 7_000):
+            await response.write(whole[start : start + 7_000])
+            await asyncio.sleep(0)
+        return response
+
+    async with house(direct, begun, [answers(RESULT), call]) as gateway:
+        await gateway.call()
+        assert (await gateway.call()).json["result"]["content"][0]["text"] == told.pop(0)
+        refused = await gateway.call()
+        assert refused.json["error"]["data"]["dev.only1mcp"]["kind"] == "backend_protocol"
+        told.pop(0)
+        assert (await gateway.call()).json["result"]["content"][0]["text"] == "x"
         assert bool(begun) is direct
 
 

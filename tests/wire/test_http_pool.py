@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
 
-from proxy_core.backends import http_pool
+from proxy_core.backends import http_connection, http_pool
 from proxy_core.backends.http_connection import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_KNOWN, HttpResponse
 from proxy_core.backends.http_pool import HttpPool, Unreachable
 from proxy_core.backends.http_url import Origin
@@ -352,6 +352,55 @@ async def test_a_response_that_is_let_go_takes_the_connection_along() -> None:
     async with serving(says(CHUNKED + b"2\r\n{}\r\n")) as server, pool_to(server.origin) as pool:
         (await posted(pool)).close()
         await until(lambda: server.ended == 1 and not len(pool))
+
+
+async def test_a_response_that_is_left_gives_its_connection_back_once_its_server_ends_it() -> None:
+    async with serving(says(CHUNKED + b"2\r\nok\r\n", b"4\r\nmore\r\n", b"0\r\n\r\n")) as server:
+        async with pool_to(server.origin) as pool:
+            for _ in range(3):
+                response = await pool.ask(POST, is_idempotent=False)
+                async for part in response.parts():
+                    assert part == b"ok"
+                    response.leave()
+                    break
+                # Nor does it matter that whoever reads closes what he has left.
+                response.close()
+                await until(lambda: pool.leaving == 0)
+            assert (server.connections, len(pool)) == (1, 1)
+
+
+async def test_a_response_that_is_left_and_never_ends_ends_with_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_connection, "MAX_LEAVING", 2)
+    async with serving(says(CHUNKED + b"2\r\nok\r\n")) as server, pool_to(server.origin) as pool:
+        responses = [await pool.ask(POST, is_idempotent=False) for _ in range(5)]
+        for response in responses:
+            response.leave()
+            response.leave()
+        # Of more than so many nobody waits for the end.
+        assert pool.leaving == 2
+        await until(lambda: server.ended == 5)
+        await until(lambda: len(pool) == 0)
+        assert pool.leaving == 0
+
+
+async def test_a_response_that_is_left_does_not_hold_up_the_end() -> None:
+    async with serving(says(CHUNKED + b"2\r\nok\r\n")) as server, pool_to(server.origin) as pool:
+        (await pool.ask(POST, is_idempotent=False)).leave()
+        await pool.aclose()
+        assert pool.leaving == 0
+
+
+async def test_a_server_that_had_to_wait_can_end_a_response_that_is_left() -> None:
+    piece = b"40000\r\n" + b"x" * 0x40000 + b"\r\n"
+    async with serving(says(CHUNKED + piece * 4 + b"0\r\n\r\n")) as server, pool_to(server.origin) as pool:
+        response = await pool.ask(POST, is_idempotent=False)
+        await asyncio.sleep(0.05)
+        response.leave()
+        await until(lambda: pool.leaving == 0)
+        assert len(pool) == 1
+        assert response.is_complete
 
 
 async def test_closing_ends_what_is_under_way() -> None:

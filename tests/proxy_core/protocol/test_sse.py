@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +129,38 @@ def test_a_large_event_in_small_chunks_is_put_together_in_linear_time():
 )
 def test_the_chunks_make_no_difference(stream: bytes, size: int):
     assert parse(stream, size) == parse(stream)
+
+
+PIECES = [
+    b"event: message\n",
+    b"event: message\r\n",
+    b"event: other\n",
+    b"id: 1\r",
+    b"id: 2\n",
+    b"data: x",
+    b"data:",
+    b"\n",
+    b"\n\n",
+    b"\r\n\r\n",
+    b"\r",
+    b": c\n",
+]
+
+
+@settings(max_examples=500)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=12), cuts=st.sets(st.integers(0, 60)))
+def test_an_event_that_comes_in_one_piece_is_read_as_one_that_does_not(pieces: list[bytes], cuts: set[int]):
+    stream = b"".join(pieces)
+    whole, one_by_one, cut = (SseParser(1000) for _ in range(3))
+    told = whole.feed(stream)
+    assert told == [event for i in range(len(stream)) for event in one_by_one.feed(stream[i : i + 1])]
+    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    parts = [stream[a:b] for a, b in pairwise(edges)]
+    assert told == [event for part in parts for event in cut.feed(part)]
+    # What comes next finds them all in the same state.
+    following = b"\ndata: y\n\n"
+    assert whole.feed(following) == one_by_one.feed(following) == cut.feed(following)
+    assert whole.last_event_id == one_by_one.last_event_id == cut.last_event_id
 
 
 @settings(max_examples=200)
