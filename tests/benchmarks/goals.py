@@ -71,7 +71,7 @@ GOALS: Final = (
     Goal("G11 balancer", "a pick of 100 replicas, the slowest of five policies", 2, 1, " µs", is_floor=False),
     Goal("G11 metrics", "metrics and the ring of requests, for each call", 2, 1, " µs", is_floor=False),
     Goal(
-        "G12 modern", "CPU of a 100 KB reply less that of a 1 KB one, less the same of nginx, in decodings",
+        "G12 modern", "reading a 100 KB reply, less reading one of 1 KB, in passes of a decoder",
         1.2, 0.7, " passes", is_floor=False,
     ),
     Goal("G12 legacy", "the same, legacy client and server", 1.2, 0.7, " passes", is_floor=False),

@@ -91,6 +91,7 @@ def _reading() -> dict[str, Interval]:
 
 def _framing() -> dict[str, Interval]:
     event, lines, parser = encode_event(MESSAGE), LineFramer(MAX_BYTES), SseParser(MAX_BYTES)
+    large = encode_event(b"x" * 100_000)
     many_lines, many_events = (MESSAGE + b"\n") * PIECES, event * PIECES
     assert len(lines.feed(many_lines)) == len(parser.feed(many_events)) == PIECES
     return {
@@ -99,6 +100,7 @@ def _framing() -> dict[str, Interval]:
             step_us(lambda: parser.feed(many_events)), PIECES
         ),
         "the same, one in a read": step_us(lambda: parser.feed(event)),
+        "an SSE event of 100 KB, in one read": step_us(lambda: parser.feed(large)),
         f"read a line of 200 bytes, {PIECES} in one read": per(step_us(lambda: lines.feed(many_lines)), PIECES),
     }
 

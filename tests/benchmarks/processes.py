@@ -73,11 +73,13 @@ async def gateway(
     config: Path | None = None,
     arguments: Sequence[str] = (),
     token: str = "",
+    program: Sequence[str] = ("-m", "only1mcp_tui"),
     **sections: Any,
 ) -> AsyncIterator[tuple[int, int, float]]:
     """(port, pid, seconds from start to the first answered request) of a headless gateway.
 
     `arguments`: of its command, beside those that every one here has. `token`: what lets its clients in.
+    `program`: for Python, that runs that command.
     """
     with tempfile.TemporaryDirectory() as folder:
         config = config or Path(folder) / "only1mcp.json"
@@ -85,7 +87,7 @@ async def gateway(
         config.write_text(json.dumps(settings | sections))
         begun = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "only1mcp_tui", "--headless", "--config", str(config), *arguments,
+            sys.executable, *program, "--headless", "--config", str(config), *arguments,
             cwd=ROOT, stderr=asyncio.subprocess.PIPE,
             # What another gateway remembers of a server that had this port would be of another server.
             env={**os.environ, "XDG_STATE_HOME": folder},
