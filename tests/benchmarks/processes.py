@@ -20,8 +20,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BACKEND: Final = [sys.executable, "-m", "tests.benchmarks.backend"]
 START_S: Final = 60.0
 IDLE_S: Final = 0.2
-IDLE_SHARE: Final = 0.05
-"""Of one core, that a process may use which has nothing to do."""
+IDLE_SHARE: Final = 0.2
+"""Of one core, that a process may use which has nothing to do, but perhaps a screen to paint."""
 QUIET_S: Final = 1.4
 """How long it has to be so: a gateway begins to count the tokens of new tools a second after they came."""
 
