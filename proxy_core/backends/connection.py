@@ -584,16 +584,26 @@ class Connection(Receiver):
     # --- what arrives (Receiver) ----------------------------------------------------------------------------
 
     def message(self, data: bytes, origin: int | None) -> None:
-        if self._is_plain(data, origin):
+        direct = _direct(self._correlation.get(origin))
+        if direct is not None and not direct.is_recorded and self.peer.era is Era.MODERN:
+            # Nearly every call.
+            plain = results.plain_answer(data)
+            if plain is not None and plain.id == origin:
+                self._correlation.close(origin)
+                direct.set_plain(plain.result)
+                return
+        elif len(data) >= LARGE_BYTES and self._is_plain(data, origin):
+            # To look at a shorter one several times costs next to nothing, and it stays as it came to the last
+            # byte.
             return
         answer = jsonrpc.parse_answer(data)
         if answer is not None:
-            pending = _direct(self._correlation.get(answer.id))
-            if pending is not None:
-                self._correlation.close(pending.id)
-                if origin != pending.id and self._channel is not None:
-                    self._channel.abort(pending.id)
-                pending.set_result(answer.result)
+            direct = _direct(self._correlation.get(answer.id))
+            if direct is not None:
+                self._correlation.close(direct.id)
+                if origin != direct.id and self._channel is not None:
+                    self._channel.abort(direct.id)
+                direct.set_result(answer.result)
                 return
             self._answered(answer, origin)
             return
@@ -619,21 +629,13 @@ class Connection(Receiver):
     def _is_plain(self, data: bytes, origin: int | None) -> bool:
         """Whether it was the answer to a call, and plain: then one pass has told all that anybody has to know
         of it, and it has been handed on."""
-        pending = self._correlation.get(origin)
-        direct = _direct(pending)
-        if len(data) < LARGE_BYTES and (direct is None or self.peer.era is Era.LEGACY):
-            # To look at it several times costs next to nothing, and it stays as it came to the last byte.
-            return False
-        if origin is not None and not _may_be_plain(pending):
+        if origin is not None and not _may_be_plain(self._correlation.get(origin)):
             return False
         answer = results.plain_answer(data)
-        if answer is None:
+        pending = None if answer is None else self._correlation.get(answer.id)
+        if answer is None or pending is None or pending.call is None or not _may_be_plain(pending):
             return False
-        if answer.id != origin:
-            pending = self._correlation.get(answer.id)
-            direct = _direct(pending)
-        if pending is None or pending.call is None or not _may_be_plain(pending):
-            return False
+        direct = _direct(pending)
         if direct is None:
             pending.call.plain = answer.result
             whole = results.plain_whole(answer.result)
@@ -776,8 +778,8 @@ class Connection(Receiver):
 
 def _direct(pending: Pending[Waiter] | None) -> "DirectCall | None":
     """It, if it is a call that has no task: then it is its own waiter."""
-    waiter: object = pending.waiter if pending is not None else None
-    return cast("DirectCall", pending) if pending is not None and waiter is pending else None
+    found: Any = pending
+    return found if found is not None and found.waiter is found else None
 
 
 def _may_be_plain(pending: Pending[Waiter] | None) -> bool:

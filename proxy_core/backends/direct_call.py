@@ -190,13 +190,12 @@ class DirectLane:
     """
 
     __slots__ = (
-        "_after",
-        "_before_arguments",
         "_call",
         "_cap_s",
         "_idle_s",
         "_is_counted",
         "_name",
+        "_with_arguments",
         "_without_arguments",
         "backend",
         "connection",
@@ -239,11 +238,13 @@ class DirectLane:
         self._call = call
         self._name = call.name
         self._idle_s, self._cap_s = connection.waits_for_call(call)
-        # What `jsonrpc.request` makes of them, cut where calls differ.
-        self._without_arguments = b',"method":"tools/call","params":{"name":' + jsonrpc.encode(call.name)
-        self._before_arguments = self._without_arguments + b',"arguments":'
-        meta = connection.meta_of_plain(call, own_meta)
-        self._after = b',"_meta":%b}}' % meta if meta else b"}}"
+        # What `jsonrpc.request` makes of them, open where calls differ.
+        meta = connection.meta_of_plain(call, own_meta).replace(b"%", b"%%")
+        after = b',"_meta":' + meta + b"}}" if meta else b"}}"
+        before = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":'
+        before += jsonrpc.encode(call.name).replace(b"%", b"%%")
+        self._without_arguments = before + after
+        self._with_arguments = before + b',"arguments":%b' + after
 
     def is_good(self) -> bool:
         """Whether its connection is still the one that calls of this server take."""
@@ -283,7 +284,8 @@ class DirectLane:
             return None
         call.waiter, call.lane, call.ended = call, self, ended
         call.permit = permit if self._is_counted else None
-        call.session = connection.sessions
+        if self.is_legacy:
+            call.session = connection.sessions
         if self.kept is not None:
             self.kept.users += 1
         slots.taken += 1
@@ -299,7 +301,9 @@ class DirectLane:
 
     def _message(self, request_id: int, arguments: Raw) -> bytes:
         """Raises: ParseError."""
-        lead = b'{"jsonrpc":"2.0","id":%d' % request_id
         if arguments is jsonrpc.NO_JSON:
-            return jsonrpc.one_line(b"".join((lead, self._without_arguments, self._after)))
-        return jsonrpc.one_line(b"".join((lead, self._before_arguments, arguments, self._after)))
+            message = self._without_arguments % request_id
+        else:
+            message = self._with_arguments % (request_id, arguments)
+        # As `one_line` would begin, but for its price.
+        return jsonrpc.one_line(message) if b"\n" in message or b"\r" in message else message

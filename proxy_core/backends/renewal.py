@@ -21,14 +21,12 @@ class Renewal:
         self._task: asyncio.Task[None] | None = None
         self.sessions = 1
         """How many were opened; a request that lost one compares it."""
-
-    @property
-    def is_under_way(self) -> bool:
-        return self._task is not None
+        self.is_under_way = False
 
     def lost(self, session: int) -> None:
         """A request that was sent when there were so many has lost its own: open another, once for all."""
         if self._task is None and self.sessions == session:
+            self.is_under_way = True
             self._task = self._tasks.start(self._run(), "renew")
 
     async def around(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -57,3 +55,4 @@ class Renewal:
                 self.sessions += 1
         finally:
             self._task = None
+            self.is_under_way = False

@@ -239,33 +239,32 @@ class DirectExchange(Struct, eq=False):
     def answered(self, answer: Answer) -> None:
         self.call = None
         plain = results.plain_result(answer.result)
-        if plain is not None and self._is_plain(plain, answer.result):
-            return
-        try:
+        if plain is None:
             self._look_closer(answer)
+        else:
+            self.plainly(plain, answer.result)
+
+    def plainly(self, plain: PlainResult, whole: Raw | None = None) -> None:
+        """`whole`: as it came, if that is at hand."""
+        self.call = None
+        lane, as_is = self.lane, None
+        if lane.way.is_legacy and lane.caller.era is Era.LEGACY:
+            as_is = results.plain_whole(plain) if whole is None else whole
+        result = answers.plain_for(lane.caller, plain, as_is)
+        if result is None:
+            self._look_closer(lane.way.answer(results.plain_whole(plain) if whole is None else whole))
+            return
+        self._ended(None, result, plain.is_error)
+        self.result(result)
+
+    def _look_closer(self, answer: Answer) -> None:
+        try:
+            self._told_after_a_look(answer)
         except Exception as error:
             # Not to be let out into the connection that brought the answer, which has done nothing wrong.
             self._go_on(partial(_raising, error))
 
-    def plainly(self, plain: PlainResult) -> None:
-        self.call = None
-        if not self._is_plain(plain, None):
-            self._look_closer(self.lane.way.answer(results.plain_whole(plain)))
-
-    def _is_plain(self, plain: PlainResult, whole: Raw | None) -> bool:
-        """Whether that was all there is to it, and has been told. `whole`: as it came, if that is at hand."""
-        caller = self.lane.caller
-        as_is = None
-        if self.lane.way.is_legacy and caller.era is Era.LEGACY:
-            as_is = results.plain_whole(plain) if whole is None else whole
-        result = answers.plain_for(caller, plain, as_is)
-        if result is None:
-            return False
-        self._ended(None, result, plain.is_error)
-        self.result(result)
-        return True
-
-    def _look_closer(self, answer: Answer) -> None:
+    def _told_after_a_look(self, answer: Answer) -> None:
         lane, exchange = self.lane, self._exchange()
         try:
             result = lane.asking.result_of(exchange, lane.way.backend, lane.route, answer)

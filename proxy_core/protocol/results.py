@@ -27,6 +27,7 @@ _NOT_KEPT: Final = frozenset({"ttlMs", "cacheScope", "inputRequests", "requestSt
 _FOR_LEGACY: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|io\.modelcontextprotocol\\?/serverInfo)"')
 _FOR_MODERN: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|_meta)"')
 _MAX_CACHED_BYTES: Final = 1024
+_OF_ONE_TEXT: Final = b'{"content":[{"type":"text","text":%b}],"resultType":"complete","_meta":%b}'
 _QUOTE: Final = ord('"')
 _NEEDS_INPUT: Final = re.compile(rb'"input_required"')
 
@@ -190,8 +191,15 @@ def plain_whole(plain: PlainResult) -> Raw:
 
 def plain_for_modern(plain: PlainResult, server_info: bytes) -> bytes:
     """What `result_for_modern` makes of it."""
+    meta = _signed(bytes(plain.meta), server_info)
+    if len(plain.content) == 1 and plain.structuredContent is jsonrpc.NO_JSON:
+        block = plain.content[0]
+        is_bare = block.annotations is jsonrpc.NO_JSON and block.meta is jsonrpc.NO_JSON
+        if is_bare and plain.isError is jsonrpc.NO_JSON:
+            # Nearly every one.
+            return _OF_ONE_TEXT % (block.text, meta)
     parts = _plain_parts(plain)
-    parts += (b',"resultType":"complete","_meta":', _signed(bytes(plain.meta), server_info), b"}")
+    parts += (b',"resultType":"complete","_meta":', meta, b"}")
     return b"".join(parts)
 
 

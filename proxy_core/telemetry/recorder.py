@@ -16,10 +16,10 @@ gateway asks servers by itself, and the polls of a task that it sees through for
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from proxy_core.clock import Clock
 from proxy_core.errors import UnknownExchange
@@ -61,6 +61,28 @@ class Rules(NamedTuple):
     max_bytes: int = 33_554_432
 
 
+class _Briefs(Struct, gc=False):
+    """Some that were recorded in brief, one after the other: apart each would cost its call twice as much."""
+
+    first_id: int
+    first_seq: int
+    of: list[tuple[RequestFinished, int]]
+    """And how long each request was."""
+    gone: int = 0
+    """So many of the first are forgotten."""
+
+    @property
+    def oldest_seq(self) -> int:
+        return self.first_seq + self.gone
+
+    def brief(self, at: int) -> Brief:
+        finished, bytes_in = self.of[at]
+        return Brief(self.first_id + at, self.first_seq + at, finished, bytes_in)
+
+    def newer_than(self, seq: int) -> Iterator[Brief]:
+        return map(self.brief, range(max(self.gone, seq + 1 - self.first_seq), len(self.of)))
+
+
 class _Work:
     """Work on the loop, cut into slices: between two of them others have their turn."""
 
@@ -97,10 +119,13 @@ class Recorder:
         """How many more may be recorded in full, since `_full_at`."""
         self._full_at = clock.monotonic()
         self._reserved = 0
-        self._ring: OrderedDict[int, Trace | Kept | Brief] = OrderedDict()
-        """By id, in the order of `seq`."""
+        self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
+        """Those that are recorded in full: by id, in the order of `seq`."""
+        self._in_brief: deque[_Briefs] = deque()
+        """The others, likewise."""
+        self._count_in_brief = 0
         self._briefs: list[tuple[RequestFinished, int]] = []
-        """The newest that are recorded in brief, and how long each was. Not in the ring yet."""
+        """The newest of those. Without ids yet."""
         self._pending: deque[Trace] = deque()
         """Those that have ended and still hold what was said as it came."""
         self._held = 0
@@ -114,7 +139,7 @@ class Recorder:
 
     def __len__(self) -> int:
         self._put_briefs()
-        return len(self._ring)
+        return len(self._ring) + self._count_in_brief
 
     @property
     def kept_bytes(self) -> int:
@@ -128,12 +153,13 @@ class Recorder:
         self._rules = rules
         self._most = rules.exchanges
         self.is_on = rules.exchanges > 0
-        while len(self._ring) > rules.exchanges:
-            self._forget_oldest()
+        self._forget_beyond()
         self._shrink()
 
     def clear(self) -> None:
         self._briefs.clear()
+        self._in_brief.clear()
+        self._count_in_brief = 0
         self._ring.clear()
         for trace in self._pending:
             trace.forget()
@@ -179,18 +205,19 @@ class Recorder:
             self._put_briefs()
 
     def _put_briefs(self) -> None:
-        """Into the ring, where those that were only put by have their places."""
+        """Where they have their ids, and their places among the others."""
         if not self._briefs:
             return
         briefs, self._briefs = self._briefs, []
-        ring, number, seq = self._ring, self._last_id, self._seq
-        for finished, bytes_in in briefs:
-            number += 1
-            seq += 1
-            ring[number] = Brief(number, seq, records.without_secrets(finished), bytes_in)
-        self._last_id, self._seq = number, seq
-        while len(ring) > self._most:
-            self._forget_oldest()
+        for at, (finished, bytes_in) in enumerate(briefs):
+            masked = records.without_secrets(finished)
+            if masked is not finished:
+                briefs[at] = masked, bytes_in
+        self._in_brief.append(_Briefs(self._last_id + 1, self._seq + 1, briefs))
+        self._last_id += len(briefs)
+        self._seq += len(briefs)
+        self._count_in_brief += len(briefs)
+        self._forget_beyond()
 
     def begin(
         self,
@@ -209,8 +236,7 @@ class Recorder:
         ring, now, touch = self._ring, self._now, self._touch
         trace = Trace(number, seq, at, method, params, caller, now, touch, headers, arrival, replay_of)
         ring[number] = trace
-        if len(ring) > self._most:
-            self._forget_oldest()
+        self._forget_beyond()
         return trace
 
     def end(
@@ -239,17 +265,33 @@ class Recorder:
         trace.seq, trace.is_seen = self._seq, False
         self._ring[trace.id] = trace
         self._ring.move_to_end(trace.id)
-        if len(self._ring) > self._most:
-            self._forget_oldest()
+        self._forget_beyond()
 
-    def _forget_oldest(self) -> None:
+    def _forget_beyond(self) -> None:
+        """The oldest, where there are too many."""
+        while (excess := len(self._ring) + self._count_in_brief - self._most) > 0:
+            self._forget_oldest(excess)
+
+    def _forget_oldest(self, most: int) -> None:
+        """One, or several in brief."""
+        oldest = next(iter(self._ring.values()), None)
+        briefs = self._in_brief[0] if self._in_brief else None
+        if briefs is not None and (oldest is None or briefs.oldest_seq < oldest.seq):
+            count = min(most, len(briefs.of) - briefs.gone)
+            if oldest is not None:
+                count = min(count, oldest.seq - briefs.oldest_seq)
+            briefs.gone += count
+            self._count_in_brief -= count
+            if briefs.gone == len(briefs.of):
+                self._in_brief.popleft()
+            return
         _, gone = self._ring.popitem(last=False)
         if isinstance(gone, Kept):
             self._kept -= len(gone.rest)
 
     def _shrink(self) -> None:
         while self._kept > self._rules.max_bytes * 3 // 4:
-            self._forget_oldest()
+            self._forget_oldest(1)
 
     def _next_pending(self) -> Trace:
         trace = self._pending.popleft()
@@ -320,9 +362,13 @@ class Recorder:
             if record.seq <= seq:
                 break
             newer.append(record)
+        for briefs in reversed(self._in_brief):
+            if briefs.first_seq + len(briefs.of) <= seq + 1:
+                break
+            newer.extend(briefs.newer_than(seq))
         if not newer:
             return self._seq, ()
-        newer.reverse()
+        newer.sort(key=_seq_of)
         shown = newer[:MAX_ROWS]
         return shown[-1].seq, tuple(map(self._row, shown))
 
@@ -339,17 +385,27 @@ class Recorder:
         self._put_briefs()
         record = self._ring.get(id)
         if record is None:
-            raise UnknownExchange(id)
+            return records.detail_in_brief(self._brief(id), self._wall_offset)
         if isinstance(record, Kept):
             return records.unpacked(record)
-        if isinstance(record, Brief):
-            return records.detail_in_brief(record, self._wall_offset)
         making = Making(record, self._rules.bodies, self._wall_offset)
         for _ in making.steps():
             await asyncio.sleep(0)
         # In the meantime it may have been masked for good.
         known = self._ring.get(id)
         return records.unpacked(known) if isinstance(known, Kept) else making.detail()
+
+    def _brief(self, id: int) -> Brief:
+        """Raises: UnknownExchange."""
+        for briefs in reversed(self._in_brief):
+            at = id - briefs.first_id
+            if briefs.gone <= at < len(briefs.of):
+                return briefs.brief(at)
+        raise UnknownExchange(id)
+
+
+def _seq_of(record: Trace | Kept | Brief) -> int:
+    return record.seq
 
 
 def _weight_of(trace: Trace) -> int:

@@ -44,6 +44,8 @@ LOADS: Final[dict[str, tuple[tuple[str, ...], AskOf]]] = {
 
 async def profile_section(seconds: float, kept: Path | None = None) -> Section:
     """`seconds`: of each load. `kept`: a folder for the stacks."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
     # Beside the interpreter first, whose environment need not be on the path.
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:

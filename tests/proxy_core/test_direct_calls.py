@@ -37,7 +37,7 @@ from tests.support.backend_server import (
     streams,
 )
 from tests.support.direct_house import House, house
-from tests.support.http_client import Client, Reply, modern, request
+from tests.support.http_client import ENVELOPE, Client, Reply, modern, request
 from tests.support.scripted_channel import until
 
 RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}
@@ -252,6 +252,24 @@ async def test_many_calls_with_one_id_are_all_answered_right(begun: list[DirectC
         assert [reply.json["result"]["content"][0]["text"] for reply in replies] == [str(n) for n in range(64)]
         assert {reply.json["id"] for reply in replies} == {replies[0].json["id"]}
         assert (len(begun) > 8) is direct
+
+
+@MODERN
+async def test_what_looks_like_a_format_reaches_the_server_as_it_is(begun: list[DirectCall]) -> None:
+    odd = "100 %d of %b %% {}"
+    params = {"name": "box__run", "arguments": {odd: odd}}
+    body, headers = modern("tools/call", params, meta=ENVELOPE | {"vendor/key": odd})
+    told = []
+    for direct in (True, False):
+        begun.clear()
+        async with house(direct, begun, answers(RESULT), box=dict(ONE_LINE)) as gateway:
+            replies = [await gateway.client.send("POST", body, headers=headers) for _ in range(2)]
+            assert all(reply.json["result"]["content"] == RESULT["content"] for reply in replies)
+            assert bool(begun) is direct
+            told.append([seen.message["params"] for seen in gateway.server.of("tools/call")])
+    assert told[0] == told[1]
+    assert [each["arguments"] for each in told[0]] == [{odd: odd}] * 2
+    assert [each["_meta"]["vendor/key"] for each in told[0]] == [odd] * 2
 
 
 # --- a session's calls ------------------------------------------------------------------------------------

@@ -367,6 +367,39 @@ async def test_a_stream_that_breaks_is_resumed(begun: list[DirectCall], direct: 
         assert bool(begun) is direct
 
 
+@WAYS
+async def test_a_server_that_is_to_be_polled_sends_its_client_away_too(
+    begun: list[DirectCall], direct: bool
+) -> None:
+    asked_again = asyncio.Event()
+
+    async def call(seen: Seen) -> web.StreamResponse:
+        response = await event_stream(seen)
+        await response.write(b"id: 1\nretry: 200\ndata:\n\n")
+        return response
+
+    async def rest(seen: Seen) -> web.StreamResponse:
+        if "Last-Event-ID" not in seen.headers:
+            return web.Response(status=405)
+        await asked_again.wait()
+        response = await event_stream(seen)
+        await response.write(event(gateway.server.of("tools/call")[-1].result(RESULT), "2"))
+        return response
+
+    async with house(direct, begun, [answers(RESULT), call], also={"GET": rest}) as gateway:
+        await gateway.call()
+        async with open_call(gateway) as stream:
+            # Its stream ends, and the client comes back for the answer.
+            primer = await stream.event()
+            assert await stream.rest() == b""
+        resumed = gateway.client.legacy_headers() | {"Last-Event-ID": primer["id"]}
+        async with gateway.client.stream("GET", headers=resumed) as stream:
+            asked_again.set()
+            assert (await stream.next())["result"] == RESULT
+        assert bool(begun) is direct
+        await until(lambda: gateway.proxy.snapshot().totals.in_flight == 0)
+
+
 @pytest.mark.parametrize("isolation", ["shared", "auto"])
 @WAYS
 async def test_a_session_that_has_ended_is_opened_anew_once_and_its_calls_are_made_again(
