@@ -23,7 +23,7 @@ from tests.benchmarks.processes import ROOT, gateway, http_backend, tools_ready
 from tests.benchmarks.pty_program import COLUMNS, LINES, PtyProgram, in_pty
 from tests.benchmarks.screened import screened_gateway
 
-FRAMES: Final = 100
+FRAMES: Final = 80
 QUICK_FRAMES: Final = 60
 SERVERS: Final = 8
 PER_S: Final = 300
