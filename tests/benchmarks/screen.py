@@ -45,7 +45,7 @@ CALLBACK_MS: Final = 3.0
 async def screen(is_quick: bool) -> Part:
     """A short look has too few rounds to judge a goal by."""
     painting = await painting_rows(QUICK_FRAMES if is_quick else FRAMES)
-    found, rows = await beside_headless(*((1, 3.0) if is_quick else (6, 3.0)))
+    found, rows = await beside_headless(*((1, 3.0) if is_quick else (6, 2.5)))
     return Part(found, [*painting, "", *rows])
 
 
