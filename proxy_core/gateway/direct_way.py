@@ -11,6 +11,7 @@ from msgspec import Raw
 from proxy_core.access.limits import Limits, Permit
 from proxy_core.clock import Clock
 from proxy_core.errors import Only1Error, Overloaded
+from proxy_core.facts import RequestFinished
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.direct_list import ListLane
@@ -127,9 +128,22 @@ class DirectWay:
         peer: str,
     ) -> None:
         """`result`: JSON; `code` and perhaps `failure` where there is none."""
-        place = lane.caller, tasks.CALL, lane.route.server, lane.name
-        finished = finished_as(*place, begun_at, self._now(), code, len(result), is_tool_error)
-        self._endings.ended(finished, lane.caller, params, trace, result, failure, peer)
+        caller, now = lane.caller, self._now()
+        finished = RequestFinished(
+            now,
+            caller.client,
+            caller.principal,
+            caller.era,
+            caller.revision,
+            tasks.CALL,
+            lane.route.server,
+            lane.name,
+            (now - begun_at) * 1000,
+            code,
+            is_tool_error,
+            len(result),
+        )
+        self._endings.ended(finished, caller, params, trace, result, failure, peer)
 
     def refused(self, caller: Caller, method: str, error: Only1Error, peer: str = "") -> None:
         """As `Endings.refused`."""

@@ -193,11 +193,11 @@ class Making:
     def steps(self) -> Iterator[None]:
         """Each a piece of the work; then `detail` is there."""
         for said in _all_said(self._trace):
-            message, masked = self._message(said)
+            message, masked, in_headers = self._message(said)
             self._messages.append(message)
-            self._masked += masked
+            self._masked += masked + in_headers
             if said.way is REQUESTED:
-                self._masked_in_request = masked - _masked_in(said.headers)
+                self._masked_in_request = masked
             yield
 
     def detail(self) -> ExchangeDetail:
@@ -214,7 +214,8 @@ class Making:
             trace.replay_of,
         )
 
-    def _message(self, said: Said) -> tuple[Message, int]:
+    def _message(self, said: Said) -> tuple[Message, int, int]:
+        """And how many secrets were masked in it, and in its headers."""
         trace, line = self._trace, said.line
         text, masked, is_cut = self._body(said)
         is_sent = said.way is SENT and line is not None
@@ -238,7 +239,7 @@ class Making:
             line.attempt if line is not None else 0,
             said.is_error,
         )
-        return message, masked + in_headers
+        return message, masked, in_headers
 
     def _body(self, said: Said) -> tuple[str, int, bool]:
         """Its text, how many secrets were masked in it, and whether it is only its beginning."""
@@ -294,10 +295,6 @@ def _size(said: Said) -> int:
 
 def _place(line: Line | None) -> str:
     return f"{line.server}/{line.replica}" if line is not None else ""
-
-
-def _masked_in(headers: object) -> int:
-    return masked_headers(headers)[1] if isinstance(headers, list | tuple) else 0
 
 
 def _method_of(said: Said) -> str:
