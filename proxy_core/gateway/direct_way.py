@@ -11,7 +11,6 @@ from msgspec import Raw
 from proxy_core.access.limits import Limits, Permit
 from proxy_core.clock import Clock
 from proxy_core.errors import Only1Error, Overloaded
-from proxy_core.facts import RequestFinished
 from proxy_core.gateway.asking import Asking
 from proxy_core.gateway.direct_exchange import CallLane
 from proxy_core.gateway.direct_list import ListLane
@@ -128,20 +127,9 @@ class DirectWay:
         peer: str,
     ) -> None:
         """`result`: JSON; `code` and perhaps `failure` where there is none."""
-        caller, now = lane.caller, self._now()
-        finished = RequestFinished(
-            now,
-            caller.client,
-            caller.principal,
-            caller.era,
-            caller.revision,
-            tasks.CALL,
-            lane.route.server,
-            lane.name,
-            (now - begun_at) * 1000,
-            code,
-            is_tool_error,
-            len(result),
+        caller, server = lane.caller, lane.route.server
+        finished = finished_as(
+            caller, tasks.CALL, server, lane.name, begun_at, self._now(), code, len(result), is_tool_error
         )
         self._endings.ended(finished, caller, params, trace, result, failure, peer)
 
