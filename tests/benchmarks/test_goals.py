@@ -70,7 +70,11 @@ def test_goals_are_figures_that_another_run_can_be_compared_with():
     nginx, ids = goal_figures(parts)
     assert (nginx.samples, nginx.better, nginx.must, nginx.aim) == (rounds.values, "higher", 0.35, 0.6)
     assert (ids.samples, ids.unit) == ((100,), "%")
-    assert nginx.is_must and ids.is_must
+
+
+def test_goals_on_which_equal_runs_agree_fail_a_run_that_is_worse_and_no_others():
+    figures = {figure.name: figure for figure in goal_figures([Part({goal.number: at(1) for goal in GOALS})])}
+    assert {goal.number for goal in GOALS if figures[goal.title].is_must} == STEADY
 
 
 def test_only_goals_there_are_can_be_a_must():
