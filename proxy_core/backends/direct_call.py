@@ -302,8 +302,5 @@ class DirectLane:
     def _message(self, request_id: int, arguments: Raw) -> bytes:
         """Raises: ParseError."""
         if arguments is jsonrpc.NO_JSON:
-            message = self._without_arguments % request_id
-        else:
-            message = self._with_arguments % (request_id, arguments)
-        # As `one_line` would begin, but for its price.
-        return jsonrpc.one_line(message) if b"\n" in message or b"\r" in message else message
+            return jsonrpc.one_line(self._without_arguments % request_id)
+        return jsonrpc.one_line(self._with_arguments % (request_id, arguments))

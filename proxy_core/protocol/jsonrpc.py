@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxy_core.errors import InvalidRequest, ParseError
+from proxy_core.protocol.lines import CR, LF
 
 RequestId: TypeAlias = str | int
 
@@ -233,13 +234,13 @@ def rpc_error(raw: Raw) -> RpcError:
 
 def one_line(raw: bytes) -> bytes:
     """The same JSON without line ends, which stdio and SSE frame by. Raises: ParseError if it is not JSON."""
-    if b"\n" not in raw and b"\r" not in raw:
+    if LF not in raw and CR not in raw:
         return raw
     try:
         line = msgspec.json.format(raw, indent=-1)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ParseError("Not valid JSON.") from error
-    if b"\n" in line or b"\r" in line:
+    if LF in line or CR in line:
         raise ParseError("A raw line end inside a JSON string.")
     return line
 

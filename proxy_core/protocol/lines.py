@@ -4,7 +4,13 @@ Knows bytes only: not where they come from, nor what a line says.
 Spec: basic/transports, "stdio".
 """
 
+from typing import Final
+
 from proxy_core.errors import Only1Error
+
+LF: Final = ord("\n")
+CR: Final = ord("\r")
+"""As numbers, since to look for a byte as bytes takes ten times as long."""
 
 
 class FrameTooLarge(Only1Error):

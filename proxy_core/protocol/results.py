@@ -27,8 +27,10 @@ _NOT_KEPT: Final = frozenset({"ttlMs", "cacheScope", "inputRequests", "requestSt
 _FOR_LEGACY: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|io\.modelcontextprotocol\\?/serverInfo)"')
 _FOR_MODERN: Final = re.compile(rb'"(?:resultType|ttlMs|cacheScope|_meta)"')
 _MAX_CACHED_BYTES: Final = 1024
-_OF_ONE_TEXT: Final = b'{"content":[{"type":"text","text":%b}],"resultType":"complete","_meta":%b}'
+_TEXT: Final = b'{"content":[{"type":"text","text":'
+_AFTER_TEXT: Final = b'}],"resultType":"complete","_meta":'
 _QUOTE: Final = ord('"')
+_BACKSLASH: Final = ord("\\")
 _NEEDS_INPUT: Final = re.compile(rb'"input_required"')
 
 
@@ -135,14 +137,16 @@ class PlainResult(Struct, gc=False, forbid_unknown_fields=True):
     def is_error(self) -> bool:
         return bytes(self.isError) == b"true"
 
-    @property
-    def is_well(self) -> bool:
-        """Whether its parts are of the types that they have to be, as far as that is not known yet."""
+    def is_well(self, size: int) -> bool:
+        """Whether its parts are of the types that they have to be, as far as that is not known yet.
+
+        `size`: of what it was read from, in bytes.
+        """
         # On the way of every call, where a loop costs half of what an expression does.
         for block in self.content:
             if memoryview(block.text)[0] != _QUOTE:
                 return False
-        return memoryview(self.meta).nbytes <= _MAX_CACHED_BYTES
+        return size <= _MAX_CACHED_BYTES or memoryview(self.meta).nbytes <= _MAX_CACHED_BYTES
 
 
 class PlainAnswer(Struct, gc=False, forbid_unknown_fields=True):
@@ -166,7 +170,7 @@ def plain_answer(body: bytes) -> PlainAnswer | None:
             body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return answer if answer.result.is_well else None
+    return answer if answer.result.is_well(len(body)) else None
 
 
 def plain_result(result: Raw) -> PlainResult | None:
@@ -175,7 +179,7 @@ def plain_result(result: Raw) -> PlainResult | None:
         plain = _decode_plain_result(result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return plain if plain.is_well else None
+    return plain if plain.is_well(memoryview(result).nbytes) else None
 
 
 def plain_whole(plain: PlainResult) -> Raw:
@@ -197,7 +201,7 @@ def plain_for_modern(plain: PlainResult, server_info: bytes) -> bytes:
         is_bare = block.annotations is jsonrpc.NO_JSON and block.meta is jsonrpc.NO_JSON
         if is_bare and plain.isError is jsonrpc.NO_JSON:
             # Nearly every one.
-            return _OF_ONE_TEXT % (block.text, meta)
+            return b"".join((_TEXT, block.text, _AFTER_TEXT, meta, b"}"))
     parts = _plain_parts(plain)
     parts += (b',"resultType":"complete","_meta":', meta, b"}")
     return b"".join(parts)
@@ -331,5 +335,5 @@ def _check_type(members: dict[str, Raw]) -> None:
 def _may_have(members: re.Pattern[bytes], body: bytes) -> bool:
     # A key may be spelled with \u escapes; a result that has any is looked at more closely.
     # Looking for the backslash first is what most results answer, and twenty times as fast.
-    is_escaped = b"\\" in body and b"\\u" in body
+    is_escaped = _BACKSLASH in body and b"\\u" in body
     return is_escaped or members.search(body) is not None

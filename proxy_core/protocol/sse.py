@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from proxy_core.protocol.lines import FrameTooLarge
+from proxy_core.protocol.lines import CR, LF, FrameTooLarge
 
 KEEPALIVE: Final = b": ping\r\n\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -85,7 +85,7 @@ class SseParser:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False
-        if b"\r" not in data:
+        if CR not in data:
             return data
         self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -142,7 +142,7 @@ def _ends_with(data: bytes, start: int) -> bytes | None:
     if ending is None:
         return None
     value = data[start + len(_DATA) : -len(ending)]
-    return None if b"\n" in value or b"\r" in value else value.removeprefix(b" ")
+    return None if LF in value or CR in value else value.removeprefix(b" ")
 
 
 def encode_event(data: bytes, event: str = "message", event_id: str | None = None) -> bytes:
