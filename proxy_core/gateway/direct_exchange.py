@@ -47,8 +47,10 @@ class Keeper(Protocol):
         """What a call takes of limits. Raises: Overloaded, and has told that it ended so."""
         ...
 
-    def reserves(self, begun_at: float) -> bool:
-        """Whether one that begins now can be recorded in full, which `traced` then is to do."""
+    @property
+    def reserves(self) -> Callable[[float], bool]:
+        """Whether one that begins at this time, which is now, can be recorded in full; `traced` then is to do
+        it."""
         ...
 
     def traced(self, lane: "CallLane", params: Raw, headers: Headers, begun_at: float) -> Trace | None:

@@ -47,6 +47,7 @@ class DirectWay:
         went to a client, and its bytes."""
         self.asking = asking
         self.go_on = go_on
+        self.reserves = endings.reserves
         self._now = clock.monotonic
         self._listing = listing
         self._meta_calls = meta_calls
@@ -101,10 +102,6 @@ class DirectWay:
             self._turned_away(lane.caller, tasks.CALL, lane.name, begun_at, refusal, params, peer)
             raise
         return Permit(limits, lane.meters, True)
-
-    def reserves(self, begun_at: float) -> bool:
-        """As `Endings.reserves`."""
-        return self._endings.reserves(begun_at)
 
     def traced(self, lane: CallLane, params: Raw, headers: Headers, begun_at: float) -> Trace | None:
         """As `Endings.traced`, of a call that has begun."""
@@ -161,7 +158,7 @@ class DirectWay:
         if self._limits.is_any:
             self._let_list_in(lane, begun_at, params)
         trace = None
-        if self._endings.reserves(begun_at):
+        if self.reserves(begun_at):
             trace = self._endings.traced(caller, method, params, headers, begun_at)
         result = lane.result(begun_at)
         if method == "tools/list":

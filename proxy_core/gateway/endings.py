@@ -25,6 +25,8 @@ class Endings:
         """`recorder`: of exchanges, if any."""
         self.audit: Audit | None = None
         """Where every call is told of, if anywhere."""
+        self.reserves: Callable[[float], bool] = recorder.reserves if recorder is not None else _never
+        """As `Recorder.reserves`; asked on the way of every call, so nothing stands in between."""
         self._clock = clock
         self._publish = publish
         self._recorder = recorder
@@ -39,11 +41,6 @@ class Endings:
         if exchange.replay_of is None and not recorder.takes(at):
             return None
         return recording.begun(recorder, exchange, at)
-
-    def reserves(self, at: float) -> bool:
-        """Whether one that begins now can be recorded in full. A yes is kept for the next that is recorded."""
-        recorder = self._recorder
-        return recorder is not None and recorder.is_on and recorder.reserves(at)
 
     def traced(self, caller: Caller, method: str, params: Raw, headers: Headers, at: float) -> Trace | None:
         """As `recorded`, for one that is no exchange and for which there is a place in reserve."""
@@ -113,6 +110,10 @@ class Endings:
     def shuts_out(self, method: str) -> bool:
         """Whether a request for this is refused because no call may go unaudited; it then is counted."""
         return self.audit is not None and self.audit.is_shut and self.audit.shuts_out(method)
+
+
+def _never(_at: float) -> bool:
+    return False
 
 
 def finished_as(

@@ -39,6 +39,9 @@ FULL_PER_S: Final = 250.0
 """Requests that are recorded in full, where more keep coming; masking one takes about 50 microseconds."""
 FULL_AT_ONCE: Final = 250.0
 """Likewise, after a time with fewer."""
+SAVED_UP_S: Final = (FULL_AT_ONCE - 1) / FULL_PER_S + 1e-6
+"""No longer pause is made up for; this one leaves room for so many at once. With a hair for what is lost in
+adding up small times."""
 FULL_BYTES: Final = 2048
 """A record of more than these counts as several: to mask it takes so much longer."""
 SLICE_S: Final = 0.000_25
@@ -115,9 +118,9 @@ class Recorder:
         self._most = rules.exchanges
         self.is_on = rules.exchanges > 0
         self._wall_offset = clock.wall() - clock.monotonic()
-        self._full = FULL_AT_ONCE
-        """How many more may be recorded in full, since `_full_at`."""
-        self._full_at = clock.monotonic()
+        self._full_from = clock.monotonic() - SAVED_UP_S
+        """From when on the next may be recorded in full. Each moves it on, and a pause brings it no nearer than
+        that so many may be at once."""
         self._reserved = 0
         self._ring: OrderedDict[int, Trace | Kept] = OrderedDict()
         """Those that are recorded in full: by id, in the order of `seq`."""
@@ -178,24 +181,25 @@ class Recorder:
         if self._reserved:
             self._reserved -= 1
             return True
-        return self._has_room(at)
+        if at < self._full_from:
+            return False
+        self._take(1, at)
+        return True
 
     def reserves(self, at: float) -> bool:
-        """What `takes` says; a yes is kept for the one that asks it next, for which this was asked."""
-        if not self._has_room(at):
+        """What `takes` says; a yes is kept for the one that asks it next, for which this was asked.
+
+        No, if nothing is recorded.
+        """
+        if at < self._full_from or not self.is_on:
             return False
+        self._take(1, at)
         self._reserved += 1
         return True
 
-    def _has_room(self, at: float) -> bool:
-        if self._full < 1:
-            grown = self._full + (at - self._full_at) * FULL_PER_S
-            if grown < 1:
-                return False
-            self._full = min(FULL_AT_ONCE, grown)
-            self._full_at = at
-        self._full -= 1
-        return True
+    def _take(self, count: float, at: float) -> None:
+        """So many of those that may be recorded in full."""
+        self._full_from = max(self._full_from, at - SAVED_UP_S) + count / FULL_PER_S
 
     def brief(self, finished: RequestFinished, bytes_in: int) -> None:
         """One that was not recorded while it went on."""
@@ -252,7 +256,8 @@ class Recorder:
         self._pending.append(trace)
         self._held += _weight_of(trace)
         # At most what a second brings: a large one does not keep all others out for long.
-        self._full -= min(FULL_PER_S, (trace.bytes_in + min(size, KEPT_BYTES)) // FULL_BYTES)
+        if (more := (trace.bytes_in + min(size, KEPT_BYTES)) // FULL_BYTES) > 0:
+            self._take(min(FULL_PER_S, more), at)
         if self._held > self._rules.max_bytes // 4:
             self._let_go_of_oldest()
         if not self._is_woken:
