@@ -6,6 +6,8 @@ Spec: 2026-07-28 basic/transports/streamable-http; basic/versioning, "Backward C
 
 from typing import Final
 
+from msgspec import Struct
+
 from proxy_core.access.audit.audit import Audit
 from proxy_core.errors import HttpRefusal
 from proxy_core.frontend import cors
@@ -40,19 +42,23 @@ MAX_WAITING_BYTES: Final = 65_536
 """Of the body of a request whose token cannot be judged yet; nobody knows who sends it."""
 
 
+class Rules(Struct, frozen=True, eq=False):
+    """By which requests are let in. One that was let in by others is judged anew."""
+
+    guard: Guard
+    principals: Principals
+    profiles: ProfileGate
+
+
 class McpEndpoint:
     def __init__(
         self,
-        guard: Guard,
-        principals: Principals,
-        profiles: ProfileGate,
+        rules: Rules,
         modern: ModernEra,
         legacy: LegacyEra,
         sse: SseFront,
     ) -> None:
-        self.guard = guard
-        self.principals = principals
-        self.profiles = profiles
+        self._rules = rules
         self.audit: Audit | None = None
         """Where it is told who was not let in, if anywhere."""
         self.is_stopping = False
@@ -62,19 +68,38 @@ class McpEndpoint:
         self._sse = sse
 
     @property
+    def guard(self) -> Guard:
+        return self._rules.guard
+
+    @property
+    def principals(self) -> Principals:
+        return self._rules.principals
+
+    @property
+    def profiles(self) -> ProfileGate:
+        return self._rules.profiles
+
+    def use(
+        self,
+        *,
+        guard: Guard | None = None,
+        principals: Principals | None = None,
+        profiles: ProfileGate | None = None,
+    ) -> None:
+        """Let in by these from now on."""
+        rules = self._rules
+        self._rules = Rules(
+            rules.guard if guard is None else guard,
+            rules.principals if principals is None else principals,
+            rules.profiles if profiles is None else profiles,
+        )
+
+    @property
     def max_body_bytes(self) -> int:
         return self.guard.max_body_bytes
 
     def admit(self, head: WireHead) -> WireReply | None:
-        rules = head.admitted_by
-        if (
-            rules is not None
-            and rules[0] is self.principals
-            and rules[1] is self.profiles
-            and rules[2] is self.guard
-            and (head.credential is None or head.credential.is_good())
-            and not self.is_stopping
-        ):
+        if self._is_known(head) and not self.is_stopping:
             # The very same head, by the very same rules.
             return None
         refusal = self.guard.refusal(head, self._refusal_at_first)
@@ -102,7 +127,7 @@ class McpEndpoint:
             head.profile = self.profiles.profile_for(head.principal, named, head.credential)
         except HttpRefusal as refusal:
             return refusal
-        head.admitted_by = (self.principals, self.profiles, self.guard)
+        head.admitted_by = self._rules
         return None
 
     async def _refusal_at_last(self, head: WireHead) -> HttpRefusal | None:
@@ -113,9 +138,8 @@ class McpEndpoint:
         return refusal
 
     def _is_known(self, head: WireHead) -> bool:
-        rules, credential = head.admitted_by, head.credential
-        is_known = rules is not None and rules[0] is self.principals
-        return is_known and (credential is None or credential.is_good())
+        credential = head.credential
+        return head.admitted_by is self._rules and (credential is None or credential.is_good())
 
     def refuse(self, head: WireHead, refusal: HttpRefusal) -> WireReply:
         if self.audit is not None:
@@ -134,11 +158,11 @@ class McpEndpoint:
             head.direct = routed or False
         if not routed or not self._is_known(head):
             return None
-        if isinstance(routed, str):
-            return self._legacy.begin(head, routed, body, served)
-        assert isinstance(routed, direct_request.Routed)
-        direct = direct_request.read(body, routed)
-        return None if direct is None else self._modern.begin(head, routed, direct, served)
+        if isinstance(routed, direct_request.Routed):
+            direct = direct_request.read(body, routed)
+            return None if direct is None else self._modern.begin(head, routed, direct, served)
+        assert isinstance(routed, str)
+        return self._legacy.begin(head, routed, body, served)
 
     async def answer(self, request: WireRequest) -> WireAnswer:
         head = request.head

@@ -25,7 +25,7 @@ from proxy_core.facts import Fact, SessionsChanged
 from proxy_core.frontend.affinity import Affinity
 from proxy_core.frontend.challenges import Challenges
 from proxy_core.frontend.direct_answer import DirectAnswer
-from proxy_core.frontend.endpoint import McpEndpoint
+from proxy_core.frontend.endpoint import McpEndpoint, Rules
 from proxy_core.frontend.event_stream import EventStreams
 from proxy_core.frontend.guards import Guard, bracketed, guard_for
 from proxy_core.frontend.jwt_tokens import JwtTokens
@@ -102,9 +102,8 @@ class Frontend:
         modern = ModernEra(handler, self._open, self._calls, self._listens, self._affinity, self._underway)
         self._sse = SseFront(handler, self._open, self._legacy_calls, self._sessions, self._affinity)
         self._jwts = JwtTokens(config.auth, clock, self._end_of)
-        self._endpoint = McpEndpoint(
-            self._guard(), self._principals(), ProfileGate.of(config), modern, self._legacy, self._sse
-        )
+        rules = Rules(self._guard(), self._principals(), ProfileGate.of(config))
+        self._endpoint = McpEndpoint(rules, modern, self._legacy, self._sse)
         self._steering = (
             None
             if control is None
@@ -162,7 +161,7 @@ class Frontend:
             await self._listener.use_tls(context_for(proxy.tls))
             self._warn_of(proxy.tls)
         self._port = await self._listener.start()
-        self._endpoint.guard = self._guard()
+        self._endpoint.use(guard=self._guard())
         if self._steering is not None:
             self._steering.use(self._config)
             await self._steering.start(self._port)
@@ -185,7 +184,7 @@ class Frontend:
         if kept.tls is None or config.proxy.tls is None:
             address["tls"] = kept.tls
         self._config = config.model_copy(update={"proxy": config.proxy.model_copy(update=address)})
-        self._endpoint.guard = self._guard()
+        self._endpoint.use(guard=self._guard())
         self._metadata.use(config.auth)
         self._renew_tls()
         self._use_principals(self._principals())
@@ -279,7 +278,7 @@ class Frontend:
 
     def _use_principals(self, principals: Principals) -> None:
         lost = self._endpoint.principals.lost(principals) | self._jwts.use(self._config.auth)
-        self._endpoint.principals = principals
+        self._endpoint.use(principals=principals)
         if lost:
             self._end_of(lost)
         if self._config.is_exposed and not self._allow_remote:
@@ -304,7 +303,7 @@ class Frontend:
 
     def _use_profiles(self, profiles: ProfileGate) -> None:
         moved, gone = self._endpoint.profiles.lost(profiles)
-        self._endpoint.profiles = profiles
+        self._endpoint.use(profiles=profiles)
         self._end_open(moved)
         self._sessions.end_under(gone)
         self._listens.end_under(gone)

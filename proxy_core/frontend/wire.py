@@ -69,7 +69,7 @@ class WireHead(msgspec.Struct, eq=False):
     """For whoever serves it: what it is routed by, once that was looked at; False: nothing of the kind."""
     lanes: dict[bytes, object] = msgspec.field(default_factory=dict)
     """For whoever serves it: what was worked out of requests with this head, by what else tells them apart."""
-    admitted_by: tuple[object, ...] | None = None
+    admitted_by: object = None
     """The rules by which it was, for whoever admits: they may be others by the time the body is there, or when
     the same head comes again."""
     credential: Credential | None = None
