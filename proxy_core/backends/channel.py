@@ -32,8 +32,8 @@ class Outgoing(Struct, frozen=True, gc=False):
 class Receiver(Protocol):
     """The connection above a channel. All calls are synchronous and must not raise."""
 
-    def message(self, data: bytes, origin: int | None) -> None:
-        """One JSON-RPC message arrived.
+    def message(self, data: bytes, origin: int | None) -> bool:
+        """One JSON-RPC message arrived. Whether `origin` is still without an answer.
 
         `origin` is the id of our request whose own stream carried it, None on a stream that all share.
         """

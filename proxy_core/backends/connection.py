@@ -583,7 +583,7 @@ class Connection(Receiver):
 
     # --- what arrives (Receiver) ----------------------------------------------------------------------------
 
-    def message(self, data: bytes, origin: int | None) -> None:
+    def message(self, data: bytes, origin: int | None) -> bool:
         direct = _direct(self._correlation.get(origin))
         if direct is not None and not direct.is_recorded and self.peer.era is Era.MODERN:
             # Nearly every call.
@@ -591,11 +591,15 @@ class Connection(Receiver):
             if plain is not None and plain.id == origin:
                 self._correlation.close(origin)
                 direct.set_plain(plain.result)
-                return
+                return False
         elif len(data) >= LARGE_BYTES and self._is_plain(data, origin):
             # To look at a shorter one several times costs next to nothing, and it stays as it came to the last
             # byte.
-            return
+            return origin is not None and self.waits_for(origin)
+        self._read(data, origin)
+        return origin is not None and self.waits_for(origin)
+
+    def _read(self, data: bytes, origin: int | None) -> None:
         answer = jsonrpc.parse_answer(data)
         if answer is not None:
             direct = _direct(self._correlation.get(answer.id))

@@ -84,7 +84,7 @@ class HttpChannel:
         self._url = Url.of(transport.url)
         self._http: HttpClient | None = None
         self._pool: HttpPool | None = None
-        """Of its own URL."""
+        """Of its own URL; none once the server is found to redirect, which takes a task to follow."""
         self._posts = Posts(backend, connect_s)
         self._begun: dict[int, _Answer] = {}
         """What was begun without a task, by request."""
@@ -92,8 +92,6 @@ class HttpChannel:
         """Of calls without headers of their own; by the name of the tool, which a legacy one does not say."""
         self._stream_task: asyncio.Task[None] | None = None
         self._has_streamed = False
-        self._is_elsewhere = False
-        """Whether it redirects, which takes a task to follow."""
         self._is_closed = False
         self._revision: str | None = None
         """Of a legacy server, once that has agreed on it."""
@@ -119,7 +117,8 @@ class HttpChannel:
 
     def begin(self, data: bytes, request_id: int, name: str) -> bool:
         """Only on a connection that is open and idle. To give up, it is closed."""
-        connection = self._idle_connection()
+        pool = self._pool
+        connection = None if pool is None else pool.take()
         if connection is None:
             return False
         said = name if self._revision is None else ""
@@ -151,8 +150,7 @@ class HttpChannel:
         request_id = answer.request_id
         if self._begun.pop(request_id, None) is None:
             return
-        self._receiver.message(body, request_id)
-        if self._receiver.waits_for(request_id):
+        if self._receiver.message(body, request_id):
             self._receiver.request_failed(request_id, self._of_no_request())
 
     def streamed(self, answer: "_Answer", response: HttpResponse, piece: bytes) -> None:
@@ -160,9 +158,7 @@ class HttpChannel:
         request_id = answer.request_id
         try:
             for event in answer.stream.parser.feed(piece):
-                if event.data:
-                    self._receiver.message(event.data, request_id)
-                if not self._receiver.waits_for(request_id):
+                if event.data and not self._receiver.message(event.data, request_id):
                     # The answer ends the stream, whether or not the server closes it.
                     self._begun.pop(request_id, None)
                     response.leave()
@@ -241,7 +237,7 @@ class HttpChannel:
         """None: it was an ordinary answer, and has been handed on."""
         request_id = message.request_id
         is_ordinary = request_id is not None and message.method != "initialize"
-        connection = self._idle_connection() if is_ordinary else None
+        connection = self._pool.take() if is_ordinary and self._pool is not None else None
         if connection is None or request_id is None:
             return await self._requested("POST", headers, message.data)
         assert self._http is not None
@@ -259,11 +255,6 @@ class HttpChannel:
             return await self._requested("POST", headers, message.data)
         return response
 
-    def _idle_connection(self) -> HttpConnection | None:
-        if self._pool is None or self._is_closed or self._is_elsewhere:
-            return None
-        return self._pool.take()
-
     def _request(self, head: bytes, data: bytes) -> bytes:
         if self._credentials is not None:
             head += self._credentials.line
@@ -276,8 +267,7 @@ class HttpChannel:
     def came_whole(self, request_id: int, body: bytes) -> None:
         """An ordinary answer. Read here and now, before what comes next takes its place in the caches."""
         self._posts.answered(request_id)
-        self._receiver.message(body, request_id)
-        if self._receiver.waits_for(request_id):
+        if self._receiver.message(body, request_id):
             self._receiver.request_failed(request_id, self._of_no_request())
 
     async def _requested(self, method: str, headers: dict[str, str], data: bytes | None = None) -> HttpResponse:
@@ -288,7 +278,8 @@ class HttpChannel:
         except LoginNeeded as fault:
             self._lost(fault)
             raise
-        self._is_elsewhere |= response.url != self._url
+        if response.url != self._url:
+            self._pool = None
         return response
 
     def _headers(self, message: Outgoing) -> dict[str, str]:
@@ -353,9 +344,7 @@ class HttpChannel:
     async def _read_events(self, response: HttpResponse, parser: SseParser, request_id: int) -> None:
         """Until the answer is there. Raises: BackendStreamLost if it does not come."""
         async for event in events(response, parser):
-            if event.data:
-                self._receiver.message(event.data, request_id)
-            if not self._receiver.waits_for(request_id):
+            if event.data and not self._receiver.message(event.data, request_id):
                 # The answer ends the stream, whether or not the server closes it.
                 response.leave()
                 return
@@ -398,7 +387,7 @@ class HttpChannel:
 
     def _lost(self, fault: BackendFault) -> None:
         if not self._is_closed:
-            self._is_closed = True
+            self._close()
             self._receiver.closed(fault)
 
     # --- an answer whose stream broke off -------------------------------------------------------------------
@@ -501,8 +490,13 @@ class HttpChannel:
 
     # --- the end --------------------------------------------------------------------------------------------
 
-    async def aclose(self) -> None:
+    def _close(self) -> None:
+        """Nothing is sent any more."""
         self._is_closed = True
+        self._pool = None
+
+    async def aclose(self) -> None:
+        self._close()
         await self._tasks.aclose()
         http, self._http = self._http, None
         if http is None:

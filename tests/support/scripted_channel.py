@@ -304,11 +304,12 @@ class Heard:
         self.skips: list[str] = []
         self.gaps = 0
 
-    def message(self, data: bytes, origin: int | None) -> None:
+    def message(self, data: bytes, origin: int | None) -> bool:
         message = json.loads(data)
         self.messages.append((message, origin))
         if "method" not in message:
             self.waiting.discard(message.get("id") or origin)
+        return origin is not None and self.waits_for(origin)
 
     def request_failed(self, request_id: int, fault: BackendFault) -> None:
         if request_id in self.waiting:

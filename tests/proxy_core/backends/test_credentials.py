@@ -86,8 +86,9 @@ class Heard:
         self.faults: list[BackendFault] = []
         self.ends: list[BackendFault] = []
 
-    def message(self, data: bytes, origin: int | None) -> None:
+    def message(self, data: bytes, origin: int | None) -> bool:
         self.messages.append(data)
+        return origin is not None and self.waits_for(origin)
 
     def request_failed(self, request_id: int, fault: BackendFault) -> None:
         self.faults.append(fault)

@@ -53,8 +53,9 @@ class Heard:
         self.faults: list[BackendFault] = []
         self.stderr: list[str] = []
 
-    def message(self, data: bytes, origin: int | None) -> None:
+    def message(self, data: bytes, origin: int | None) -> bool:
         self.messages.append(data)
+        return False
 
     def request_failed(self, request_id: int, fault: BackendFault) -> None:
         raise AssertionError("a pipe has no request of its own that could fail")
