@@ -38,7 +38,8 @@ class Choice:
         self._tiers: Tiers = ((),)
         self._holders: Holders = {}
         self._tiers_of_item: dict[frozenset[str], Tiers] = {}
-        self._only: Member | None = None
+        self.only: Member | None = None
+        """The one there is; None if there are several."""
         self._keeps_sessions = False
         self._homes: dict[str, Member] = {}
         """Legacy session -> the replica that has what belongs to it."""
@@ -68,20 +69,15 @@ class Choice:
         self._tiers_of_item.clear()
         self._tiers = _tiers(self._members)
         is_one = len(self._members) == 1
-        self._only = self._members[0] if is_one else None
+        self.only = self._members[0] if is_one else None
         self._keeps_sessions = not is_one and (
             self._settings.isolation == "session" or any(map(_has_sessions, self._members))
         )
 
-    @property
-    def only(self) -> Member | None:
-        """The one there is; None if there are several."""
-        return self._only
-
     def member(self, call: Call) -> Member:
         """Whom to ask. It may turn out that it cannot be asked: then the call says why."""
-        if self._only is not None:
-            return self._only
+        if self.only is not None:
+            return self.only
         if call.replica is not None and (bound := self._named(call.replica)) is not None:
             return bound
         tiers = self._tiers_for(call)
@@ -97,7 +93,7 @@ class Choice:
 
     def other(self, call: Call, tried: Collection[Member]) -> Member | None:
         """Another one that is connected and may be asked now; None if there is none."""
-        if self._only is not None or call.replica is not None:
+        if self.only is not None or call.replica is not None:
             return None
         chosen = self._best(self._tiers_for(call), self._key(call), tried)
         if chosen is not None:

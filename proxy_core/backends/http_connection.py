@@ -12,9 +12,10 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol, Self, cast
+from typing import Any, Final, Protocol, Self, cast
 
 import httptools
+from msgspec import Struct
 
 from proxy_core import known_heads
 from proxy_core.backends.http_url import Origin, Url
@@ -66,7 +67,7 @@ class Told(Listener, Protocol):
         ...
 
 
-class KnownHead(NamedTuple):
+class KnownHead(Struct, frozen=True, eq=False):
     """The head of a response that may come again but for its Content-Length: 200, and the connection stays."""
 
     headers: dict[bytes, bytes]
@@ -78,6 +79,8 @@ class KnownHead(NamedTuple):
     """Bytes of the whole response."""
     is_json: bool
     """Whether it is the head of a small body of plain JSON."""
+    keep_s: float | None
+    """As `HttpConnection.keep_s`."""
 
     @classmethod
     def of(cls, headers: dict[bytes, bytes], length: bytes, data: bytes) -> Self:
@@ -85,7 +88,8 @@ class KnownHead(NamedTuple):
         media_type = _media_type(headers.get(b"content-type", b""))
         is_small = int(length) <= HIGH_WATER_BYTES and b"content-encoding" not in headers
         raw = data[: len(data) - int(length)]
-        return cls(headers, length, raw, len(data), is_small and media_type == b"application/json")
+        is_json = is_small and media_type == b"application/json"
+        return cls(headers, length, raw, len(data), is_json, _kept_s(headers.get(b"keep-alive", b"")))
 
 
 class ConnectionOwner(Protocol):
@@ -398,6 +402,16 @@ class HttpConnection(asyncio.Protocol):
         self._owner.made(self)
 
     def data_received(self, data: bytes) -> None:
+        last = self._last
+        if (
+            last is not None
+            and len(data) == last.size
+            and self._waiter is not None
+            and not (self._unsent or self._framing_bytes or self._interim)
+            and data.startswith(last.raw)
+        ):
+            self._whole_came(last, data)
+            return
         if self._waiter is None and self._response is None:
             # Nothing was asked: it is either an error that precedes the end, or somebody else's answer.
             self.close()
@@ -408,10 +422,6 @@ class HttpConnection(asyncio.Protocol):
             return
         found = None
         if not self._framing_bytes and not self._interim and self._waiter is not None:
-            last = self._last
-            if last is not None and len(data) == last.size and data.startswith(last.raw):
-                self._whole_came(last, data)
-                return
             found = self._read_known(data)
             if found is not None and (known := self._owner.known.get(found[1])) is not None:
                 if len(data) != known.size:
@@ -456,8 +466,10 @@ class HttpConnection(asyncio.Protocol):
         if waiter.done():
             self.close()
             return
+        if known.keep_s is not None:
+            self.keep_s = known.keep_s
         if told is not None and known.is_json:
-            self._settle(None, known.headers, is_kept=True)
+            self._settle(is_kept=True)
             told.whole(data[len(known.raw) :])
             return
         response = HttpResponse(self, 200, known.headers)
@@ -465,8 +477,7 @@ class HttpConnection(asyncio.Protocol):
         if len(data) > len(known.raw):
             response.feed(data[len(known.raw) :])
         response.complete()
-        self._settle(response, response.headers, is_kept=True)
-        self._whole = None
+        self._settle(is_kept=True)
 
     def eof_received(self) -> bool:
         response = self._response
@@ -541,21 +552,22 @@ class HttpConnection(asyncio.Protocol):
             return
         # First: whoever hears of it may ask again at once, and bytes behind this response must answer nobody.
         response.complete()
-        self._settle(response, response.headers, is_kept=self._parser.should_keep_alive())
+        if (said := response.headers.get(b"keep-alive")) is not None:
+            self.keep_s = _kept_s(said)
+        self._whole = response
+        self._settle(is_kept=self._parser.should_keep_alive())
 
-    def _settle(self, response: HttpResponse | None, headers: dict[bytes, bytes], *, is_kept: bool) -> None:
-        """Whether another request may follow this response. `is_kept`: whether HTTP says so."""
+    def _settle(self, *, is_kept: bool) -> None:
+        """Whether another request may follow the response. `is_kept`: whether HTTP says so."""
         transport = self._transport
         assert transport is not None
         if not is_kept or transport.get_write_buffer_size():
             # An answer that came before the whole request was sent leaves a rest that nobody will read.
+            self._whole = None
             transport.close()
             return
         if self._is_paused:
             self.go_on_reading()
-        self._whole = response
-        if (keep_alive := headers.get(b"keep-alive")) is not None:
-            self._note_keep_alive(keep_alive)
         self.freed_at = time.monotonic()
         self._owner.freed(self)
 
@@ -567,13 +579,17 @@ class HttpConnection(asyncio.Protocol):
             return False
         return b"content-length" not in response.headers and b"transfer-encoding" not in response.headers
 
-    def _note_keep_alive(self, value: bytes) -> None:
-        for part in value.split(b","):
-            name, _, seconds = part.strip().partition(b"=")
-            if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < 9:
-                self.keep_s = float(seconds)
-
 
 @lru_cache(maxsize=64)
 def _media_type(content_type: bytes) -> bytes:
     return content_type.split(b";", 1)[0].strip().lower()
+
+
+def _kept_s(keep_alive: bytes) -> float | None:
+    """What such a header says of how long; None: nothing."""
+    kept_s = None
+    for part in keep_alive.split(b","):
+        name, _, seconds = part.strip().partition(b"=")
+        if name.lower() == b"timeout" and seconds.isdigit() and len(seconds) < 9:
+            kept_s = float(seconds)
+    return kept_s

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from proxy_core.backends.http_connection import HttpConnection, HttpResponse, KnownHead
+from proxy_core.backends.http_connection import DOUBTFUL_AFTER_S, HttpConnection, HttpResponse, KnownHead
 from proxy_core.backends.http_url import Origin
 from proxy_core.errors import BackendStreamLost, BackendTimeout, BackendUnavailable
 from proxy_core.known_heads import HeadKey
@@ -99,10 +99,11 @@ class HttpPool:
         now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.freed_at < self._kept_s(connection):
+            idle_s = now - connection.freed_at
+            if idle_s < DOUBTFUL_AFTER_S or idle_s < self._kept_s(connection):
                 if connection.is_usable(now):
                     return connection
-                self._learn(now - connection.freed_at)
+                self._learn(idle_s)
             connection.close()
         return None
 
@@ -205,7 +206,7 @@ class HttpPool:
         self._all.add(connection)
 
     def freed(self, connection: HttpConnection) -> None:
-        if self._is_closed:
+        if self._is_closed or (connection.keep_s is not None and not self._kept_s(connection)):
             connection.close()
             return
         self._idle.append(connection)

@@ -13,9 +13,10 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import httptools
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy_core import known_heads
@@ -66,7 +67,7 @@ _JOINED_BYTES: Final = 65_536
 log = logging.getLogger(__name__)
 
 
-class KnownHead(NamedTuple):
+class KnownHead(Struct, frozen=True, eq=False):
     """A head that llhttp has read, that was admitted, and that comes again but for its Content-Length."""
 
     head: WireHead
@@ -400,11 +401,17 @@ class FastConnection(asyncio.Protocol):
 
     def result(self, raw_id: bytes, result: bytes) -> None:
         """Likewise, of most of them."""
-        size = _RESULT_BYTES + len(raw_id) + len(result)
-        is_plain = not (self._unsent or self._held or self._is_last or self._is_paused or self._is_gone)
-        if not is_plain or self._drained is not None:
+        if (
+            self._unsent
+            or self._held
+            or self._is_last
+            or self._is_paused
+            or self._is_gone
+            or self._drained is not None
+        ):
             self.reply(WireReply(200, JSON_HEADERS, _RESULT % (raw_id, result)))
             return
+        size = _RESULT_BYTES + len(raw_id) + len(result)
         if size >= _JOINED_BYTES:
             self._transport.writelines((_BEGINNING % (json_head(), size, raw_id), result, b"}"))
             self._answered()

@@ -30,7 +30,7 @@ _MAX_PLAIN_ID: Final = 16
 _LEGACY: Final = frozenset(revisions.LEGACY_REVISIONS)
 
 
-class Routed(NamedTuple):
+class Routed(Struct, frozen=True, gc=False):
     """What the headers of a request say of it."""
 
     method: str
