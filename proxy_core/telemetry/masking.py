@@ -101,10 +101,10 @@ _HINTS: Final = (
     "@",
 )
 """Without one of these in it, a text in lower case holds nothing that is masked: a look that costs little."""
-_HINT_BYTES: Final = tuple(hint.encode() for hint in _HINTS)
 _HINT: Final = re.compile("|".join(map(re.escape, _HINTS)))
 _SHORT: Final = 64
 """Characters up to which one pattern is quicker than many searches."""
+_MAX_HARMLESS: Final = 1024
 
 _CREDENTIAL_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth", "x-signature"}
@@ -122,6 +122,10 @@ class Masked(NamedTuple):
     """Secrets that were masked."""
 
 
+_harmless: Final[dict[str, Masked]] = {}
+"""Short texts without a hint of a secret, which were looked at before."""
+
+
 class _Mode(Enum):
     SHOWN = auto()
     HIDDEN = auto()
@@ -135,12 +139,8 @@ class _Mode(Enum):
 
 def may_hold_secrets(body: bytes) -> bool:
     """False: surely none that would be masked."""
-    lower = body.lower()
-    # A generator would cost more than what it is made for.
-    for hint in _HINT_BYTES:
-        if hint in lower:
-            return True
-    return False
+    # Every byte as a letter: bytes are looked for in bytes three times as slowly. None becomes one of ASCII.
+    return _hints_in(body.decode("latin-1").lower())
 
 
 def masked_body(body: bytes) -> Masked:
@@ -154,10 +154,18 @@ def masked_body(body: bytes) -> Masked:
 
 def masked_text(text: str) -> Masked:
     """Words for people, a URL, or what else is no JSON. What is no Unicode of it is shown as question marks."""
-    text = _unicode(text)
+    if (known := _harmless.get(text)) is not None:
+        return known
+    given, text = text, _unicode(text)
     lower = text.lower()
     if not _hints_in(lower):
-        return Masked(text, 0)
+        masked = Masked(text, 0)
+        if len(given) <= _SHORT:
+            # Names of methods and tools, steps, headers: few, and told of each request again.
+            if len(_harmless) >= _MAX_HARMLESS:
+                _harmless.clear()
+            _harmless[given] = masked
+        return masked
     if len(lower) != len(text):
         # A few letters become two; places in one must be those in the other.
         lower = "".join(small if len(small := char.lower()) == 1 else char for char in text)
@@ -186,7 +194,11 @@ def is_secret_name(name: str) -> bool:
 def _hints_in(lower: str) -> bool:
     if len(lower) < _SHORT:
         return _HINT.search(lower) is not None
-    return any(hint in lower for hint in _HINTS)
+    # A generator would cost more than what it is made for.
+    for hint in _HINTS:
+        if hint in lower:
+            return True
+    return False
 
 
 # --- headers ------------------------------------------------------------------------------------------------
