@@ -27,6 +27,8 @@ from proxy_core.protocol.revisions import MODERN, Era
 SERVER_INFO_VALUE: Final[dict[str, Any]] = {"name": "only1mcp", "version": __version__}
 SERVER_INFO: Final = jsonrpc.encode(SERVER_INFO_VALUE)
 MAX_ERROR_DATA_BYTES: Final = 65_536
+_MODERN_ERA: Final = Era.MODERN
+"""Asked for once: an enumeration takes its time, and this is on the way of every call."""
 
 _OUR_BUSINESS: Final = frozenset(
     {
@@ -73,7 +75,7 @@ def plain_for(caller: Caller, plain: PlainResult, as_is: Raw | None = None) -> b
 
     `as_is`: the whole of it, of a legacy server.
     """
-    if caller.era is Era.MODERN:
+    if caller.era is _MODERN_ERA:
         return results.plain_for_modern(plain, SERVER_INFO)
     if not contents.is_object(plain.structuredContent):
         return None

@@ -239,9 +239,9 @@ class DirectExchange(Struct, eq=False):
             self._ended(CANCELLED, b"")
 
     def answered(self, answer: Answer) -> None:
-        self.call = None
         plain = results.plain_result(answer.result)
         if plain is None:
+            self.call = None
             self._look_closer(answer)
         else:
             self.plainly(plain, answer.result)
