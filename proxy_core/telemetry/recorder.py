@@ -213,10 +213,16 @@ class Recorder:
         if not self._briefs:
             return
         briefs, self._briefs = self._briefs, []
+        harmless = None
         for at, (finished, bytes_in) in enumerate(briefs):
+            # The very same name as that of the one before it, mostly.
+            if finished.target is harmless and finished.error_code is None:
+                continue
             masked = records.without_secrets(finished)
             if masked is not finished:
                 briefs[at] = masked, bytes_in
+            else:
+                harmless = finished.target
         self._in_brief.append(_Briefs(self._last_id + 1, self._seq + 1, briefs))
         self._last_id += len(briefs)
         self._seq += len(briefs)
