@@ -585,7 +585,7 @@ class Connection(Receiver):
 
     def message(self, data: bytes, origin: int | None) -> bool:
         direct = _direct(self._correlation.get(origin))
-        if direct is not None and not direct.is_recorded and direct.lane is not None and not direct.lane.is_legacy:
+        if direct is not None and not (direct.is_recorded or direct.lane is None or direct.lane.is_legacy):
             # Nearly every call.
             plain = results.plain_answer(data)
             if plain is not None and plain.id == origin:

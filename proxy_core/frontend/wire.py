@@ -7,7 +7,7 @@ It must not know aiohttp, MCP, or who the client is.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, final
 
 import msgspec
 
@@ -86,6 +86,7 @@ class WireRequest(msgspec.Struct, eq=False):
     """Commit this request's answer to a stream. At most once, and then `STREAMED` is the answer."""
 
 
+@final
 class WireReply(msgspec.Struct, frozen=True):
     """A whole response. Whoever sends it adds Content-Length and Date."""
 
@@ -104,6 +105,7 @@ STREAMED: Final = Streamed.STREAMED
 WireAnswer: TypeAlias = WireReply | Streamed
 
 
+@final
 class Ready(NamedTuple):
     """A whole response with status 200: that of JSON-RPC to this id, with this result; both are JSON."""
 
