@@ -89,7 +89,7 @@ async def test_verbs_turn_rows_and_calls_in_flight_finish(tmp_path: Path) -> Non
 
 
 async def _drains_while_a_call_runs(seat: Seat, proxy: Proxy, client: Client) -> None:
-    running = asyncio.ensure_future(call(client, "flaky__delay", {"seconds": 2}))
+    running = asyncio.ensure_future(call(client, "flaky__delay", {"seconds": 5}))
     await seat.until(lambda: row(proxy, "flaky").in_flight == 1)
     await seat.shows("1 in flight")
     await pointed_at(seat, "flaky")
@@ -98,7 +98,7 @@ async def _drains_while_a_call_runs(seat: Seat, proxy: Proxy, client: Client) ->
     await seat.press("y")
     await seat.shows("◐ draining")
     assert not running.done()
-    assert (await running).json["result"]["content"][0]["text"] == "Waited 2 s."
+    assert (await running).json["result"]["content"][0]["text"] == "Waited 5 s."
     await seat.shows("◑ drained", "flaky is drained. 1 call finished.")
     assert row(proxy, "flaky").state is ServerState.DRAINED
     listed = (await client.ask("tools/list")).json["result"]["tools"]

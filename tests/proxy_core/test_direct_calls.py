@@ -625,7 +625,7 @@ async def test_a_list_that_is_ready_is_recorded_as_any_other(
     begun: list[DirectCall], at_once: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow the machine is, there is not room for all of them.
-    monkeypatch.setattr(recorder, "FULL_PER_S", 0.0)
+    monkeypatch.setattr(recorder, "FULL_PER_S", 1e-9)
     async with house(True, begun, answers(RESULT), inspect={"exchanges": 1000}) as gateway:
         body, headers = modern("tools/list", {})
         for _ in range(int(FULL_AT_ONCE) + 50):
