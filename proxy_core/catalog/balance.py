@@ -21,6 +21,8 @@ MAX_POINTS: Final = 1 << 16
 """Of one ring. A longer one takes too long to build between two calls."""
 MAX_KEPT: Final = 8
 """Sets of candidates whose rings or shares are kept: all there are of three replicas."""
+SPARE: Final = 4
+"""Candidates that are looked at beside those that should be enough."""
 FEW: Final = 3
 """Up to so many candidates the least busy of all is found as fast as that of two."""
 
@@ -115,6 +117,8 @@ class _LeastConnections:
     def __init__(self, rng: Random) -> None:
         self._random = rng.random
         self._turn = 0
+        self._mean = 1.0
+        """Calls of each candidate, when all were looked at last."""
 
     def choose(self, candidates: tuple[C, ...], key: str) -> C:
         count = len(candidates)
@@ -134,15 +138,20 @@ class _LeastConnections:
             picked, busy = other, others
             if busy <= 0:
                 return picked
-        # What all must have together, so that with one more call this one has at most twice the mean. The first
-        # ones mostly have as much by themselves: the less busy of two seldom has more than the mean.
+        # What all must have together, so that with one more call this one has at most twice the mean. Mostly so
+        # many of them have it as would if each had as many as when all were looked at last.
         needed = (busy + 1) * count / 2 - 1
-        some = count * 5 // 8
-        loads = [each.in_flight for each in candidates[:some]]
-        if sum(loads) >= needed:
+        some = int(needed / self._mean) + SPARE
+        total = 0
+        # A loop, which is the quickest here: no list is made, and adding small numbers costs next to nothing.
+        for each in candidates[:some]:
+            total += each.in_flight
+        if total >= needed and some < count:
             return picked
-        loads += [each.in_flight for each in candidates[some:]]
-        return picked if sum(loads) >= needed else candidates[loads.index(min(loads))]
+        for each in candidates[some:]:
+            total += each.in_flight
+        self._mean = max(total / count, 1.0)
+        return picked if total >= needed else min(candidates, key=_in_flight)
 
 
 class _ConsistentHash:
