@@ -69,7 +69,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Awaitable[list[str] | results.Section]
     "screen": lambda: PARTS.section("screen"),
     "targets": lambda: targets_section(PARTS),
     "profile": lambda: profile_section(3.0 if QUICK else 5.0),
-    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (6, 0.4))),
+    "tuning": lambda: tuning_section(*((6, 0.15) if QUICK else (6, 0.3))),
     "guarded": lambda: guarded_section(*((6, 0.15, 1) if QUICK else (12, 0.4, 3))),
     **growth_sections(QUICK),
 }

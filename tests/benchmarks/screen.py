@@ -23,7 +23,7 @@ from tests.benchmarks.processes import ROOT, gateway, http_backend, tools_ready
 from tests.benchmarks.pty_program import COLUMNS, LINES, PtyProgram, in_pty
 from tests.benchmarks.screened import screened_gateway
 
-FRAMES: Final = 80
+FRAMES: Final = 60
 QUICK_FRAMES: Final = 60
 SERVERS: Final = 8
 PER_S: Final = 300
@@ -45,7 +45,7 @@ CALLBACK_MS: Final = 3.0
 async def screen(is_quick: bool) -> Part:
     """A short look has too few rounds to judge a goal by."""
     painting = await painting_rows(QUICK_FRAMES if is_quick else FRAMES)
-    found, rows = await beside_headless(*((1, 3.0) if is_quick else (6, 2.5)))
+    found, rows = await beside_headless(*((1, 3.0) if is_quick else (6, 2.0)))
     return Part(found, [*painting, "", *rows])
 
 
