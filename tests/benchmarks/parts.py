@@ -12,7 +12,7 @@ from tests.benchmarks.forwarding import JUDGED, NAMES, forwarding
 from tests.benchmarks.goals import Part
 from tests.benchmarks.listing import listing
 from tests.benchmarks.micro import micro
-from tests.benchmarks.pace import GOAL_PER_S, PER_S, pace
+from tests.benchmarks.pace import PACES, SHORT, pace
 from tests.benchmarks.results import Section
 from tests.benchmarks.screen import screen
 from tests.benchmarks.sizes import sizes
@@ -25,7 +25,7 @@ _STEADY: Final = (9, 0.2)
 _MEASURES: Final[Mapping[str, Callable[[bool], Awaitable[Part]]]] = {
     "forwarding": lambda is_quick: forwarding(*((*_STEADY, JUDGED) if is_quick else (12, 0.5, NAMES))),
     "bridges": lambda is_quick: beside_bridges(*(_SHORT if is_quick else (9, 0.5))),
-    "pace": lambda is_quick: pace(*((6, 0.2, (GOAL_PER_S,)) if is_quick else (6, 0.6, PER_S))),
+    "pace": lambda is_quick: pace(SHORT if is_quick else PACES),
     "listing": lambda is_quick: listing(*(_STEADY if is_quick else (12, 0.5))),
     "sizes": lambda is_quick: sizes(*(_SHORT if is_quick else (6, 0.25))),
     "ids": lambda is_quick: equal_ids(),
