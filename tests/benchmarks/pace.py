@@ -2,8 +2,8 @@
 
 Run as `python -m tests.benchmarks.pace`. A call's time counts from when it was due.
 
-At the pace of the goal there are many short turns: where the machine stops for some milliseconds, as one that is
-shared does now and then, it spoils the turns that this falls into, and those are less than half.
+At the pace of the goal there are many short turns: where the machine stops for some milliseconds, as one that
+is shared does now and then, it spoils the turns that this falls into, and those are less than half.
 """
 
 from collections.abc import Mapping, Sequence
