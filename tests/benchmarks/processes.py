@@ -45,6 +45,12 @@ def _cpu_of_one(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def kernel_s_of(pid: int) -> tuple[float, float]:
+    """Seconds of processor time of one process in the kernel, and in all, to hundredths."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.system), float(times.user + times.system)
+
+
 def rss_mb(pid: int) -> float:
     return float(psutil.Process(pid).memory_info().rss) / 1e6
 

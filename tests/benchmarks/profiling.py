@@ -1,8 +1,8 @@
 """Where the time of a request goes, by layers: the real gateway under load, its stacks sampled by py-spy.
 
 Run as `python -m tests.benchmarks.profiling [FOLDER]`, which leaves the stacks there, for any viewer of them.
-The sampler stops the process for each look, so that less goes through meanwhile; what a request costs is
-measured before, without it, and shared out by the samples.
+The sampler stops the process for each look, so that less goes through meanwhile; what a request costs, and how
+much of that is the kernel's, is measured before, without it. The samples share it out.
 """
 
 import shutil
@@ -10,22 +10,30 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvloop
 
 from tests.benchmarks.lines import saturate
 from tests.benchmarks.load import Ask, modern_list
-from tests.benchmarks.processes import cpu_of
+from tests.benchmarks.processes import cpu_of, kernel_s_of
 from tests.benchmarks.results import Section
 from tests.benchmarks.rounds import Way
 from tests.benchmarks.stacks import LAYERS, Folded, folded
 from tests.benchmarks.standing import GATEWAY, OF_300_BYTES, AskOf, modern, standing
 
-PER_S: Final = 150
+PER_S: Final = 300
 LISTED: Final = ("--tools", "40")
 """10 KB of list."""
 MISSING: Final = "py-spy is not installed here (`pip install py-spy`): nothing was profiled."
+
+
+class Profiled(NamedTuple):
+    cpu_us: float
+    """Of a request."""
+    of_kernel: float
+    """Which share of that is the kernel's."""
+    samples: Folded
 
 
 class CannotSample(Exception):
@@ -50,12 +58,12 @@ async def profile_section(seconds: float, kept: Path | None = None) -> Section:
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if program is None:
         return Section([MISSING])
-    found: dict[str, tuple[float, Folded]] = {}
+    found: dict[str, Profiled] = {}
     try:
         for name, (backend, ask_of) in LOADS.items():
             async with standing((GATEWAY,), backend, ask_of) as ways:
-                cpu_us, stacks = _profiled(program, ways[GATEWAY], seconds)
-            found[name] = cpu_us, folded(stacks.splitlines())
+                cpu_us, of_kernel, stacks = _profiled(program, ways[GATEWAY], seconds)
+            found[name] = Profiled(cpu_us, of_kernel, folded(stacks.splitlines()))
             if kept is not None:
                 (kept / f"{name.replace(' ', '-').replace('/', '-')}.txt").write_text(stacks, encoding="utf-8")
     except CannotSample as error:
@@ -63,9 +71,12 @@ async def profile_section(seconds: float, kept: Path | None = None) -> Section:
     return Section(rows_of(found))
 
 
-def _profiled(program: str, way: Way, seconds: float) -> tuple[float, str]:
-    """CPU microseconds of a request without the sampler, and the stacks."""
+def _profiled(program: str, way: Way, seconds: float) -> tuple[float, float, str]:
+    """CPU microseconds of a request without the sampler, the kernel's share of them, and the stacks."""
+    kernel_before, all_before = kernel_s_of(way.pid)
     cpu_us = saturate(way.lines, seconds / 2, lambda: cpu_of(way.pid)).cpu_us
+    kernel_s, all_s = kernel_s_of(way.pid)
+    of_kernel = (kernel_s - kernel_before) / (all_s - all_before)
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks.txt"
         command = [program, "record", "--native", "--function", "--format", "raw", "--output", str(stacks)]
@@ -77,20 +88,20 @@ def _profiled(program: str, way: Way, seconds: float) -> tuple[float, str]:
             said = sampler.stderr.read()
         if sampler.returncode or not stacks.exists():
             raise CannotSample(said.strip().splitlines()[-1] if said.strip() else f"exit {sampler.returncode}")
-        return cpu_us, stacks.read_text(encoding="utf-8")
+        return cpu_us, of_kernel, stacks.read_text(encoding="utf-8")
 
 
-def rows_of(found: dict[str, tuple[float, Folded]]) -> list[str]:
+def rows_of(found: dict[str, Profiled]) -> list[str]:
     """By layer; what one request costs in it, in CPU microseconds, and its share."""
     heads = [f"{name}, CPU µs | share" for name in found]
     rows = [f"| layer | {' | '.join(heads)} |", "|---" * (2 * len(heads) + 1) + "|"]
     for layer in LAYERS:
         cells = []
-        for cpu_us, samples in found.values():
-            share, off_by = samples.share(layer)
-            cells.append(f"{share * cpu_us:.1f} | {share:.0%} ± {off_by:.0%}")
+        for each in found.values():
+            share, off_by = each.samples.share(layer, each.of_kernel)
+            cells.append(f"{share * each.cpu_us:.1f} | {share:.0%} ± {off_by:.0%}")
         rows.append(f"| {layer} | {' | '.join(cells)} |")
-    sums = (f"{cpu_us:.1f} | {samples.total:,} samples" for cpu_us, samples in found.values())
+    sums = (f"{each.cpu_us:.1f} | {each.samples.total:,} samples" for each in found.values())
     rows.append(f"| all | {' | '.join(sums)} |")
     return rows
 

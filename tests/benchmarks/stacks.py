@@ -1,7 +1,13 @@
 """Sampled stacks of a gateway, folded into the layers whose time it was. Pure.
 
 As `py-spy record --native --function --format raw` writes them: frames from the outermost to the innermost,
-then how often. Threads that the system says are asleep are not among them. Whose time a sample is:
+then how often. Threads that the system says are asleep are not among them.
+
+How much of the time is the kernel's is not told by the samples: the sampler runs on the core of the load, which
+is free when the gateway has just woken somebody there, and so finds it in a system call far more often than it
+is. The system's own accounts tell that; the samples, what in it is the kernel's work, and whose the rest is.
+
+Whose time a sample is:
 
 - of another thread than the event loop's: nobody's, for those wait; they are counted apart.
 - innermost in a system call: the kernel's, asking what has come apart from reading and writing.
@@ -28,6 +34,7 @@ PROTOCOL: Final = "protocol: reading and shaping messages (`protocol`)"
 TELEMETRY: Final = "telemetry: metrics, ring, facts (`telemetry`, `proxy.py`)"
 OTHER: Final = "anything else of ours"
 LAYERS: Final = (READS, EVENTS, LOOP, FRONT, PROTOCOL, GATEWAY, BACKEND, TELEMETRY, COLLECTOR, OTHER)
+OF_KERNEL: Final = frozenset({READS, EVENTS})
 _OF_ROOM: Final = {
     "frontend": FRONT,
     "gateway": GATEWAY,
@@ -62,10 +69,18 @@ class Folded:
     def total(self) -> int:
         return sum(self.by_layer.values())
 
-    def share(self, layer: str) -> tuple[float, float]:
-        """Of all samples of the event loop's thread, and how far off that may be with a confidence of 95 %."""
-        share = self.by_layer.get(layer, 0) / self.total
-        return share, 1.96 * math.sqrt(share * (1 - share) / self.total)
+    def share(self, layer: str, of_kernel: float) -> tuple[float, float]:
+        """Of the time of the event loop's thread, and how far off that may be with a confidence of 95 %.
+
+        `of_kernel`: the kernel's share of it, as the system accounts for it.
+        """
+        is_kernel = layer in OF_KERNEL
+        whole = of_kernel if is_kernel else 1 - of_kernel
+        total = sum(count for each, count in self.by_layer.items() if (each in OF_KERNEL) is is_kernel)
+        if not total:
+            return 0.0, 0.0
+        share = self.by_layer.get(layer, 0) / total
+        return whole * share, whole * 1.96 * math.sqrt(share * (1 - share) / total)
 
 
 def folded(lines: Iterable[str]) -> Folded:

@@ -50,9 +50,20 @@ def test_samples_are_counted_and_other_threads_apart():
         ]
     )
     assert (found.total, found.elsewhere) == (40, 7)
-    share, off_by = found.share(stacks.FRONT)
+    share, off_by = found.share(stacks.FRONT, 0.0)
     assert share == 0.75 and 0.13 < off_by < 0.14
-    assert found.share(stacks.COLLECTOR) == (0.0, 0.0)
+    assert found.share(stacks.COLLECTOR, 0.0) == (0.0, 0.0)
+
+
+def test_how_much_is_the_kernels_is_what_the_system_says_however_often_it_was_seen():
+    write, wait = "__libc_write (libc.so.6)", "epoll_pwait (libc.so.6)"
+    seen = {(FRONT, write): 600, (wait,): 200, (FRONT,): 150, (FRONT, TOLD): 50}
+    found = folded(";".join([*ROOT, *frames]) + f" {times}" for frames, times in seen.items())
+    shares = {layer: found.share(layer, 0.2)[0] for layer in stacks.LAYERS}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares[stacks.READS] == pytest.approx(0.15) and shares[stacks.EVENTS] == pytest.approx(0.05)
+    assert shares[stacks.FRONT] == pytest.approx(0.6) and shares[stacks.GATEWAY] == pytest.approx(0.2)
+    assert found.share(stacks.READS, 0.0) == (0.0, 0.0)
 
 
 def test_every_layer_has_its_row():
