@@ -34,7 +34,7 @@ from only1mcp_tui.screens.question import QuestionScreen
 from only1mcp_tui.screens.readonly import guarded
 from only1mcp_tui.screens.requests import RequestsScreen
 from only1mcp_tui.screens.servers import ServersScreen
-from only1mcp_tui.screens.terminal import continue_only_on, let_go_of, terminal
+from only1mcp_tui.screens.terminal import continue_only_on, is_gone, let_go_of, terminal
 from only1mcp_tui.screens.wishing import Writer
 from only1mcp_tui.view.closing import left_line, outcome_line
 from only1mcp_tui.view.elicitation_form import news
@@ -145,6 +145,7 @@ class Only1App(KeyedApp):
         self._alarms: dict[str, Notice] = {}
         self._stopping = asyncio.Event()
         self._terminal = terminal()
+        self._has_hung_up = False
         for mode in SCREENS:
             self.add_mode(mode, self.new_screen(mode))
 
@@ -247,7 +248,20 @@ class Only1App(KeyedApp):
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
-            let_go_of(self._terminal)
+            self._hang_up()
+        else:
+            self._begin_stop()
+
+    def _hang_up(self) -> None:
+        """The terminal is gone, so that nobody looks on: stop, once, however often that is told."""
+        if self._has_hung_up:
+            return
+        self._has_hung_up = True
+        let_go_of(self._terminal)
+        if self._driver is not None:
+            # Its writer thread dies of the first write that fails. Then its queue fills, and the next paint
+            # would keep the loop for good, with the core's drain on it.
+            setattr(self._driver, "write", _unseen)  # noqa: B010 -- a method of its class
         self._begin_stop()
 
     def _fatal_error(self) -> None:
@@ -294,6 +308,8 @@ class Only1App(KeyedApp):
         return Picture(snapshot, shown_now(snapshot, now), self.history, pace, alarms)
 
     async def _tick(self) -> None:
+        if is_gone(self._terminal):
+            self._hang_up()
         # A timer comes a little early or late; half a tick of tolerance keeps the pace.
         if self._clock() - self._pulled_at >= 1 / self._fps - 0.5 / self._tui.fps:
             self._pulled_at = self._clock()
@@ -397,6 +413,10 @@ class Only1App(KeyedApp):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         for command in commands_of(self, screen):
             yield SystemCommand(command.name, command.hint, command.run, command.is_offered)
+
+
+def _unseen(_data: str) -> None:
+    """What is painted where nobody looks."""
 
 
 def _trace() -> Text:

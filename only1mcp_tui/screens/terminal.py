@@ -4,12 +4,25 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Final
+
+_FOCUS_LOST: Final = b"\x1b[O"
+"""As a terminal says it."""
 
 
 def terminal() -> tuple[int, ...]:
     """The file descriptors that are the terminal; asked early, for one that is gone says it never was."""
-    streams = (sys.__stdout__, sys.__stderr__)
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     return tuple(stream.fileno() for stream in streams if stream is not None and stream.isatty())
+
+
+def is_gone(descriptors: tuple[int, ...]) -> bool:
+    """Whether what was the terminal is none any more.
+
+    SIGHUP does not tell everybody: it goes to the first process of the session, and whoever that is may keep it
+    to himself.
+    """
+    return bool(descriptors) and not os.isatty(descriptors[0])
 
 
 def continue_only_on(descriptors: tuple[int, ...]) -> None:
@@ -26,12 +39,16 @@ def continue_only_on(descriptors: tuple[int, ...]) -> None:
 
 
 def let_go_of(descriptors: tuple[int, ...]) -> None:
-    """The terminal is gone: send what is still painted nowhere.
+    """The terminal is gone: send what is still written nowhere, and read from where nothing ever comes.
 
-    Textual's writer thread would die of the first failed write, its queue would fill, and the next paint would
-    block the loop for good, with the core's drain on it.
+    Textual's reader thread would ask what is gone again and again, at the price of the calls that may finish.
     """
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    # Its other end stays open, as long as the process.
+    silent, other = os.pipe()
+    # The reader may have been told of the hang-up already, and reads now: here is one thing to be read.
+    os.write(other, _FOCUS_LOST)
     for descriptor in descriptors:
-        os.dup2(nowhere, descriptor)
+        os.dup2(silent if descriptor == 0 else nowhere, descriptor)
     os.close(nowhere)
+    os.close(silent)

@@ -49,6 +49,12 @@ async def run(self):
     await real(self)
 Proxy.run = run
 """
+# As `make` does where it is the first in its terminal: a hang-up is told to it, and it waits for its child.
+KEEPS_A_HANG_UP_TO_ITSELF = """
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, lambda *_: None)
+sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
+"""
 ROOT_OF_APP = """
 from only1mcp_tui.app import Only1App
 def on_mount(self):
@@ -75,13 +81,15 @@ class Started:
         self.port = free_port()
         self.terminals: list[Terminal] = []
 
-    def __call__(self, fault: str = "", *, grace_s: float = 1) -> Terminal:
+    def __call__(self, fault: str = "", *, grace_s: float = 1, below: str = "") -> Terminal:
+        """`below`: a program that starts the app, as its child."""
         echo = [sys.executable, "-m", "proxy_core.demo.flaky"]
         servers = [{"id": "flaky", "transport": {"type": "stdio", "command": echo[0], "args": echo[1:]}}]
         config = write_config(self._folder, servers, proxy={"port": self.port, "grace_s": grace_s})
         script = self._folder / "start.py"
         script.write_text(START.format(root=str(ROOT), fault=fault))
-        command = [sys.executable, str(script), "--config", str(config)]
+        starter = ["-c", below] if below else []
+        command = [sys.executable, *starter, str(script), "--config", str(config)]
         terminal = Terminal(command, self._folder, quiet_env(self._folder) | {"PYTHONPATH": str(ROOT)})
         self.terminals.append(terminal)
         return terminal
@@ -162,6 +170,19 @@ def test_quitting_waits_for_the_calls_in_flight_and_says_so(started: Started) ->
     after = terminal.after_the_screen()
     assert "only1mcp stopped" in after and "1 calls in flight were cut off." in after
     eventually(lambda: not terminal.leftovers(), "nobody is left", 10)
+
+
+@pytest.mark.parametrize("below", ["", KEEPS_A_HANG_UP_TO_ITSELF], ids=["told", "not-told"])
+def test_a_terminal_that_is_gone_ends_it_and_calls_in_flight_finish(started: Started, below: str) -> None:
+    terminal = started(grace_s=30, below=below)
+    terminal.shows("flaky", "healthy")
+    with ThreadPoolExecutor() as pool:
+        delay = {"name": "flaky__delay", "arguments": {"seconds": 6}}
+        call = pool.submit(_post, started.port, "tools/call", delay)
+        terminal.shows("1 in flight")
+        terminal.hang_up()
+        assert "Waited 6 s." in call.result()
+    eventually(lambda: not terminal.leftovers(), "nobody is left", 20)
 
 
 def test_a_signal_while_a_dialog_is_open_ends_it_all(started: Started) -> None:

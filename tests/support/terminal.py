@@ -78,6 +78,11 @@ class Terminal:
     def leftovers(self) -> list[psutil.Process]:
         return [process for process in self._family.values() if is_alive(process)]
 
+    def hang_up(self) -> None:
+        """As a window does that is closed."""
+        self.family()
+        self._process.ptyproc.fileobj.close()
+
     def signal(self, number: int) -> None:
         self.family()
         os.kill(self.pid, number)
