@@ -3,9 +3,9 @@
 As `py-spy record --native --function --format raw` writes them: frames from the outermost to the innermost,
 then how often. Threads that the system says are asleep are not among them.
 
-How much of the time is the kernel's is not told by the samples: the sampler runs on the core of the load, which
-is free when the gateway has just woken somebody there, and so finds it in a system call far more often than it
-is. The system's own accounts tell that; the samples, what in it is the kernel's work, and whose the rest is.
+How much of the time is the kernel's is not told by the samples: when a process is stopped depends on what it
+is at, in the kernel more than elsewhere. The system's own accounts tell that; the samples, what the kernel's
+part of it was for, and whose the rest is.
 
 Whose time a sample is:
 
