@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy_core.telemetry import masking
 from proxy_core.telemetry.masking import DOTS, is_secret_name, masked_body, masked_headers, masked_text
 
 PLANTED = "Zq7Planted9xW"
@@ -180,3 +181,17 @@ def test_a_hostile_body_is_masked_soon(body: bytes) -> None:
     started_at = time.process_time()
     masked_body(body)
     assert time.process_time() - started_at < 1
+
+
+@pytest.mark.parametrize("text", ["tools/call", "token=abc123def456", "x" * 100, "caf\udce9"])
+def test_a_text_that_comes_again_is_masked_as_it_was(text: str) -> None:
+    assert masked_text(text) == masked_text(text)
+
+
+def test_short_texts_are_known_in_bounds_and_none_that_may_hold_a_secret() -> None:
+    for number in range(masking._MAX_HARMLESS + 10):
+        masked_text(f"tool_{number}")
+        masked_text(f"token={number:08}")
+    masked_text("y" * 1000)
+    assert 0 < len(masking._harmless) <= masking._MAX_HARMLESS
+    assert not any("token" in text or len(text) > 64 for text in masking._harmless)
