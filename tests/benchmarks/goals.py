@@ -78,9 +78,8 @@ GOALS: Final = (
     Goal("G13", "of 64 calls at once with one JSON-RPC id, those answered right", 100, 100, " %", form=".0f"),
 )  # fmt: skip
 GOAL: Final[Mapping[str, Goal]] = {goal.number: goal for goal in GOALS}
-STEADY: Final = frozenset({"G2", "G5", "G13"})
-"""On which equal runs agree: counts, and processor time beside that of another Python in the same round. Not
-G1: nginx is mostly kernel, and what that costs beside Python is another on each host (0.29 to 0.54)."""
+STEADY: Final = frozenset({"G1", "G2", "G5", "G13"})
+"""On which equal runs agree: counts, and processor time beside another's in the same round."""
 
 
 @dataclass(frozen=True, slots=True)
