@@ -313,6 +313,7 @@ def test_the_oldest_goes_first(house: House) -> None:
     assert house.ids() == [3, 4, 5]
     house.recorder.use(Rules(exchanges=0))
     assert (house.ids(), house.recorder.is_on) == ([], False)
+    assert not house.recorder.reserves(house.clock.monotonic())
 
 
 async def test_all_bodies_together_are_bounded(house: House) -> None:
